@@ -1,0 +1,3 @@
+//! The `linkbeat` command.
+
+fn main() {}

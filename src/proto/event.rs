@@ -1,0 +1,371 @@
+//! What goes into the core and what comes out: the contract between [`Agent`](super) and the loop.
+
+use core::fmt;
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use heapless::Vec;
+
+use super::link::{LinkEvent, Name};
+use super::settings::{ResolverSettings, Settings};
+use super::time::Instant;
+
+/// Most addresses taken from one DNS answer.
+pub const ANSWER_ADDRESSES_MAX: usize = 8;
+/// Longest word a helper may give with a trigger, in bytes.
+pub const WORD_MAX: usize = 64;
+
+/// One numbered connection to the server, from connect to close, kept-alive time included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt(pub u32);
+
+/// One numbered reachability probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Probe(pub u32);
+
+/// One numbered DNS question to one nameserver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Query(pub u32);
+
+/// Whom to answer about a trigger; the loop's own number, 0 for nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u32);
+
+/// A helper's own word: at most [`WORD_MAX`] of `[A-Za-z0-9_.-]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Word(heapless::String<WORD_MAX>);
+
+impl Word {
+    /// The word, or `None` if it is empty, too long, or has another character.
+    #[must_use]
+    pub fn new(word: &str) -> Option<Self> {
+        let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if word.is_empty() || !word.bytes().all(sound) {
+            return None;
+        }
+        heapless::String::try_from(word).ok().map(Self)
+    }
+
+    /// The word as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a beat is sent. `Display` is the text of the `reason` field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The cycle.
+    Interval,
+    /// The first beat after start.
+    Startup,
+    /// The configuration changed.
+    ConfigChanged,
+    /// A local helper asked, with its own word where it gave one.
+    Triggered(Option<Word>),
+    /// Offline, then online again on the same uplink.
+    Restored,
+    /// The same uplink has another address.
+    AddressChanged,
+    /// A lower interface took over, or any after none.
+    FailoverTo(Name),
+    /// A higher interface became active again.
+    Priority(Name),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interval => f.write_str("interval"),
+            Self::Startup => f.write_str("startup"),
+            Self::ConfigChanged => f.write_str("config_changed"),
+            Self::Triggered(None) => f.write_str("trigger"),
+            Self::Triggered(Some(word)) => write!(f, "trigger:{}", word.as_str()),
+            Self::Restored => f.write_str("connectivity_restored"),
+            Self::AddressChanged => f.write_str("address_changed"),
+            Self::FailoverTo(name) => write!(f, "failover_to_{name}"),
+            Self::Priority(name) => write!(f, "{name}_priority"),
+        }
+    }
+}
+
+/// An expected bad outcome: the network or the server did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Failure {
+    /// ECONNREFUSED: nobody listens, or a router rejects.
+    Refused,
+    /// EHOSTUNREACH, ENETUNREACH: no route, or a router says so.
+    Unreachable,
+    /// No answer in time (ETIMEDOUT, or a limit of ours).
+    TimedOut,
+    /// ECONNRESET, EPIPE.
+    Reset,
+    /// The peer closed the connection before the answer was complete.
+    Closed,
+    /// The address or interface to send from is gone (EADDRNOTAVAIL, ENODEV).
+    NoInterface,
+    /// The kernel or a local firewall forbids it (EPERM, EACCES).
+    Denied,
+    /// No descriptor, port or memory left (EMFILE, EADDRINUSE, ENOBUFS, ...).
+    Exhausted,
+    /// The TLS handshake or a record failed.
+    Tls(TlsFailure),
+    /// Bytes that are not what the protocol says.
+    Malformed,
+    /// An answer over one of our limits.
+    TooLarge,
+    /// The server answered with this HTTP status, and it is not 2xx.
+    Status(u16),
+    /// The name does not exist, or has no address (NXDOMAIN, NODATA).
+    NameNotFound,
+    /// A nameserver refused, failed or answered rubbish (SERVFAIL, REFUSED, FORMERR).
+    NameServerFailed,
+    /// No nameserver is configured and the name is not in the hosts file.
+    NoNameserver,
+}
+
+/// What exactly TLS disliked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TlsFailure {
+    /// The certificate's validity has not begun.
+    NotYetValid,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate is for another name.
+    WrongName,
+    /// The chain does not end in a known root.
+    UnknownIssuer,
+    /// The certificate is otherwise unacceptable.
+    BadCertificate,
+    /// The server sent a fatal alert.
+    RefusedByServer,
+    /// The handshake failed otherwise.
+    Handshake,
+}
+
+/// What the server answered, reduced to what decisions need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status code.
+    pub status: u16,
+    /// `Retry-After`, seconds or date, as a wait from now (RFC 9110 §10.2.3).
+    pub retry_after: Option<Duration>,
+    /// Whether the connection may carry another request (RFC 9112 §9.3).
+    pub keep_alive: bool,
+}
+
+/// A useful DNS answer to one query.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// Addresses in the order of the answer, CNAME chain followed; empty: the name has none of this kind.
+    pub addresses: Vec<IpAddr, ANSWER_ADDRESSES_MAX>,
+    /// Smallest TTL along the chain, in seconds; for an empty answer the negative TTL (RFC 2308 §5).
+    pub ttl_s: u32,
+}
+
+/// The address family a query asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RecordKind {
+    /// IPv4.
+    A,
+    /// IPv6.
+    Aaaa,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The deadline passed (or nothing happened at all: it is always safe).
+    Deadline,
+    /// The kernel told about a link, in a dump or by itself.
+    Link(LinkEvent),
+    /// Link messages may have been lost, or a dump was interrupted: answered with [`Action::DumpLinks`].
+    LinksLost,
+    /// The dump ordered last is complete: what it did not name is gone.
+    LinksDumped,
+    /// A configuration came into force (the first one included).
+    Configured(&'a Settings),
+    /// The parsed content of resolv.conf or hosts (for the server's name) is known or changed.
+    ResolverChanged(&'a ResolverSettings),
+    /// A helper asks for a beat.
+    Triggered {
+        /// Its own word.
+        word: Option<Word>,
+        /// Whom to answer.
+        ticket: Ticket,
+    },
+    /// A probe's SYN was answered with SYN-ACK.
+    ProbeAnswered(Probe),
+    /// A probe ended otherwise.
+    ProbeFailed(Probe, Failure),
+    /// A nameserver answered.
+    QueryAnswered(Query, &'a Answer),
+    /// A nameserver did not answer usefully.
+    QueryFailed(Query, Failure),
+    /// The attempt's connect(2) is under way from this local address.
+    Opened(Attempt, IpAddr),
+    /// The TCP connection is established.
+    Connected(Attempt),
+    /// TLS is established, or was not wanted: the attempt can carry a report.
+    Secured(Attempt),
+    /// The whole request is with the kernel.
+    Written(Attempt),
+    /// Answer to [`Action::CheckAcked`]: whether the peer has acknowledged every byte sent.
+    AckChecked(Attempt, bool),
+    /// The whole answer is read. The attempt lives on if `keep_alive`, else the loop has closed it.
+    Replied(Attempt, Reply),
+    /// The attempt ended, in use or kept; the loop has closed it.
+    AttemptFailed(Attempt, Failure),
+}
+
+/// Something to do, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Ask the kernel for all links, addresses and routes; end with [`Input::LinksDumped`].
+    DumpLinks,
+    /// Connect a probe socket, bound to `via` if given.
+    OpenProbe {
+        /// Its number.
+        probe: Probe,
+        /// Target.
+        to: SocketAddr,
+        /// Interface to bind to.
+        via: Option<Name>,
+    },
+    /// Close a probe socket; its result is no longer wanted.
+    CloseProbe(Probe),
+    /// Ask a nameserver for the server's name, qualified with a search domain if given
+    /// ([`ResolverSettings::search`] by position).
+    SendQuery {
+        /// Its number.
+        query: Query,
+        /// The nameserver.
+        to: SocketAddr,
+        /// Interface to bind to.
+        via: Option<Name>,
+        /// Which records.
+        kind: RecordKind,
+        /// Which search domain to append.
+        search: Option<u8>,
+    },
+    /// Forget a query.
+    CloseQuery(Query),
+    /// Open a connection to the server: TCP, then TLS for `https`.
+    Connect {
+        /// Its number.
+        attempt: Attempt,
+        /// Server address.
+        to: SocketAddr,
+        /// Interface to bind to.
+        via: Option<Name>,
+    },
+    /// Write the report of beat `seq` on an established connection.
+    SendReport {
+        /// Connection, secured and idle.
+        attempt: Attempt,
+        /// Beat counter since start.
+        seq: u64,
+        /// Why.
+        reason: Reason,
+    },
+    /// Find out whether the peer has acknowledged all bytes; answer with [`Input::AckChecked`].
+    CheckAcked(Attempt),
+    /// Close a connection, whatever its state.
+    CloseAttempt(Attempt),
+    /// Answer a helper at once.
+    AnswerTrigger(Ticket, TriggerAnswer),
+    /// Something people, logs, waiting helpers and the history want to know.
+    Note(Note),
+}
+
+/// The immediate answer to a trigger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TriggerAnswer {
+    /// Newly set: beat `seq` will cover it.
+    Set {
+        /// The beat that covers it.
+        seq: u64,
+    },
+    /// A beat that covers it was already pending.
+    Pending {
+        /// The beat that covers it.
+        seq: u64,
+    },
+    /// Remembered, but not sent before `until` (Retry-After, moderation or no uplink is not this: see `Pending`).
+    Held {
+        /// The beat that covers it.
+        seq: u64,
+        /// Not sent earlier.
+        until: Instant,
+    },
+    /// `enabled` is false: not remembered.
+    Disabled,
+    /// There is no server or no device key yet: not remembered.
+    Unconfigured,
+}
+
+/// When each step of a beat happened; a step that was not needed has the time of the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamps {
+    /// The event that asked for the beat was seen.
+    pub event_at: Instant,
+    /// An uplink was usable.
+    pub usable_at: Instant,
+    /// A server address was known.
+    pub resolved_at: Instant,
+    /// TCP established.
+    pub connected_at: Instant,
+    /// TLS established.
+    pub secured_at: Instant,
+    /// Request with the kernel.
+    pub written_at: Instant,
+    /// Answer read.
+    pub replied_at: Instant,
+}
+
+/// A fact worth telling; never an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The active uplink changed.
+    UplinkChanged {
+        /// The former one.
+        from: Option<Name>,
+        /// The present one.
+        to: Option<Name>,
+    },
+    /// Online to offline.
+    ConnectivityLost,
+    /// Offline to online.
+    ConnectivityRestored,
+    /// A trigger was newly set.
+    TriggerSet,
+    /// The server acknowledged beat `seq`.
+    BeatAcknowledged {
+        /// Beat counter since start.
+        seq: u64,
+        /// Why it was sent.
+        reason: Reason,
+        /// Uplink it went over.
+        via: Option<Name>,
+        /// HTTP status, 2xx.
+        status: u16,
+        /// Its steps.
+        stamps: Stamps,
+        /// First since start, or first after a failure.
+        recovered: bool,
+    },
+    /// A round of attempts of beat `seq` ended without an acknowledgement.
+    BeatFailed {
+        /// Beat counter since start.
+        seq: u64,
+        /// Why it was sent.
+        reason: Reason,
+        /// What happened to the last attempt.
+        failure: Failure,
+        /// When the same beat is tried again; `None`: the server's word is final, the cycle goes on.
+        retry_at: Option<Instant>,
+        /// False if the last round failed in the same way.
+        news: bool,
+    },
+}

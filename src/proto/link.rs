@@ -1,0 +1,130 @@
+//! Network interfaces as the kernel tells them: plain types.
+
+use core::fmt;
+use core::net::IpAddr;
+
+/// Longest interface name, in bytes (`IFNAMSIZ` less the final zero, netdevice(7)).
+pub const NAME_MAX: usize = 15;
+
+/// An interface name, `Copy` because it travels in actions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Name {
+    length: u8,
+    bytes: [u8; NAME_MAX],
+}
+
+impl Name {
+    /// The name, or `None` if it is empty, longer than [`NAME_MAX`] bytes, or has white space, `/` or a control character.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        let sound = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
+        if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(sound) {
+            return None;
+        }
+        let mut bytes = [0; NAME_MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self { length: u8::try_from(name.len()).ok()?, bytes })
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The kernel's number of an interface (`ifindex`); never reused while the interface lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkIndex(pub u32);
+
+/// A 48-bit hardware address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Whether the address was given by a manufacturer (IEEE 802: the U/L bit is clear) and is not a group or zero address.
+    #[must_use]
+    pub const fn is_universal(self) -> bool {
+        let [first, ..] = self.0;
+        first & 0b11 == 0 && !matches!(self.0, [0, 0, 0, 0, 0, 0])
+    }
+}
+
+impl fmt::Display for Mac {
+    /// `AA:BB:CC:DD:EE:FF`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{g:02X}")
+    }
+}
+
+/// One rtnetlink(7) message, reduced to what decisions need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// RTM_NEWLINK: the interface exists, in this state.
+    Link {
+        /// Interface.
+        index: LinkIndex,
+        /// Its name now; a rename shows as a new name for the same index.
+        name: Name,
+        /// Whether it can carry packets: `IFF_UP` and (`IFF_RUNNING` or operstate UP); RFC 2863 "dormant" is not yet.
+        running: bool,
+        /// Hardware address in use.
+        mac: Option<Mac>,
+        /// Permanent hardware address (`IFLA_PERM_ADDRESS`).
+        permanent_mac: Option<Mac>,
+    },
+    /// RTM_DELLINK: the interface is gone, and with it its addresses and routes.
+    LinkGone {
+        /// Interface.
+        index: LinkIndex,
+    },
+    /// RTM_NEWADDR.
+    Address {
+        /// Interface.
+        index: LinkIndex,
+        /// The local address.
+        address: IpAddr,
+        /// False for tentative, failed duplicate detection, and deprecated addresses.
+        usable: bool,
+    },
+    /// RTM_DELADDR.
+    AddressGone {
+        /// Interface.
+        index: LinkIndex,
+        /// The local address.
+        address: IpAddr,
+    },
+    /// RTM_NEWROUTE in table main: unicast, with an output interface (one event per next hop).
+    Route(Route),
+    /// RTM_DELROUTE.
+    RouteGone(Route),
+}
+
+/// One route of table main.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// Output interface.
+    pub index: LinkIndex,
+    /// Destination network; the family's unspecified address for a default route.
+    pub network: IpAddr,
+    /// Prefix length in bits, 0 for a default route.
+    pub prefix: u8,
+    /// The kernel's metric: lower is preferred.
+    pub metric: u32,
+    /// Next hop, `None` when the destination is on the link.
+    pub gateway: Option<IpAddr>,
+}

@@ -1,0 +1,1 @@
+//! Receiver, nameserver and network namespaces for the tests and the demo of linkbeat.
