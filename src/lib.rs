@@ -1,4 +1,7 @@
 //! Presence agent for cameras.
 #![doc = include_str!("DESIGN.md")]
 
+pub mod net;
 pub mod proto;
+pub mod sys;
+pub mod wire;

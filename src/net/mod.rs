@@ -1,0 +1,1 @@
+//! Sockets to the server, the nameservers and local helpers: mechanism, no decision.

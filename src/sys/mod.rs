@@ -1,0 +1,1 @@
+//! Descriptors that only Linux has, owned, non-blocking and close-on-exec.

@@ -1,0 +1,1 @@
+//! Bytes in and out: HTTP, JSON, DNS and rtnetlink, no socket and no allocation.
