@@ -219,6 +219,12 @@ pub enum Input<'a> {
     AttemptFailed(Attempt, Failure),
 }
 
+/// Most actions that one input can cause; more would be a bug of the core.
+pub const ACTIONS_MAX: usize = 64;
+
+/// The orders that answer one input, first to be performed first.
+pub type Actions = Vec<Action, ACTIONS_MAX>;
+
 /// Something to do, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
@@ -277,6 +283,17 @@ pub enum Action {
     AnswerTrigger(Ticket, TriggerAnswer),
     /// Something people, logs, waiting helpers and the history want to know.
     Note(Note),
+}
+
+impl Action {
+    /// Appends the order to `actions`.
+    ///
+    /// # Panics
+    ///
+    /// If [`ACTIONS_MAX`] is passed: every part of the core orders a bounded number of things.
+    pub fn push_to(self, actions: &mut Actions) {
+        actions.push(self).expect("ACTIONS_MAX covers every input");
+    }
 }
 
 /// The immediate answer to a trigger.
