@@ -309,7 +309,7 @@ pub enum TriggerAnswer {
         /// The beat that covers it.
         seq: u64,
     },
-    /// Remembered, but not sent before `until` (Retry-After, moderation or no uplink is not this: see `Pending`).
+    /// Remembered, but not sent before `until` (Retry-After or moderation).
     Held {
         /// The beat that covers it.
         seq: u64,
@@ -361,6 +361,8 @@ pub enum Note {
     BeatAcknowledged {
         /// Beat counter since start.
         seq: u64,
+        /// Triggers that were told this number or a lower one are covered.
+        covers: u64,
         /// Why it was sent.
         reason: Reason,
         /// Uplink it went over.
@@ -376,6 +378,8 @@ pub enum Note {
     BeatFailed {
         /// Beat counter since start.
         seq: u64,
+        /// Triggers that were told this number or a lower one waited for it.
+        covers: u64,
         /// Why it was sent.
         reason: Reason,
         /// What happened to the last attempt.
