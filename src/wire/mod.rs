@@ -1,1 +1,3 @@
 //! Bytes in and out: HTTP, JSON, DNS and rtnetlink, no socket and no allocation.
+
+pub mod request;
