@@ -105,13 +105,23 @@ pub enum LinkEvent {
     AddressGone {
         /// Interface.
         index: LinkIndex,
-        /// The local address.
+        /// The local address. With an interface's last IPv4 address the kernel removes its IPv4 routes,
+        /// and says so for the connected one only.
         address: IpAddr,
     },
     /// RTM_NEWROUTE in table main: unicast, with an output interface (one event per next hop).
     Route(Route),
+    /// RTM_NEWROUTE with NLM_F_REPLACE: as [`Route`](Self::Route), and other routes to the same network with the
+    /// same metric are gone, without a message of their own. Further next hops follow as `Route`.
+    RouteReplaced(Route),
     /// RTM_DELROUTE.
     RouteGone(Route),
+    /// Follows the `Link` of an interface that is administratively down: every route through it is gone. The
+    /// kernel has no message for the IPv4 ones. (A lost carrier alone removes none.)
+    RoutesGone {
+        /// Interface.
+        index: LinkIndex,
+    },
 }
 
 /// One route of table main.
