@@ -1,6 +1,9 @@
 //! The core: every decision, no socket, no clock, no allocation.
 
+pub mod backoff;
 pub mod event;
 pub mod link;
+pub mod moderation;
+pub mod rng;
 pub mod settings;
 pub mod time;
