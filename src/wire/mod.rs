@@ -1,3 +1,4 @@
 //! Bytes in and out: HTTP, JSON, DNS and rtnetlink, no socket and no allocation.
 
+pub mod json;
 pub mod request;
