@@ -1,1 +1,10 @@
-//! Receiver, nameserver and network namespaces for the tests and the demo of linkbeat.
+//! What the tests and the demo put around the agent: a server, a nameserver, a network, a watch.
+//!
+//! Everything here may use threads and block; a thing that cannot be made panics, because a test
+//! without its surroundings proves nothing. Nothing sleeps: a test waits for what it wants to see,
+//! with a limit, through a [`journal`].
+
+pub mod certificates;
+pub mod clock;
+pub mod journal;
+pub mod receiver;

@@ -1,0 +1,339 @@
+//! The server that beats go to: HTTP and HTTPS, as good or as bad as it is told to be.
+//!
+//! One thread accepts on each listener and one serves each connection. A request is stamped the
+//! moment its last byte is read; then it is in the [`journal`](Receiver::beats), and then answered.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::{Shutdown, shutdown, sockopt};
+use rustls::{HandshakeKind, ServerConnection, StreamOwned};
+use serde_json::{Value, json};
+
+use crate::certificates::Certificates;
+use crate::clock;
+use crate::journal::Journal;
+
+pub mod behaviour;
+mod http;
+
+pub use behaviour::{Answer, Behaviour, Close, Framing};
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain `http`.
+    Http,
+    /// `https`.
+    Https,
+}
+
+/// One request, fully received.
+#[derive(Debug, Clone)]
+pub struct Beat {
+    /// When its last byte was read, on the clock of [`clock::boot_us`].
+    pub received_us: u64,
+    /// The same on the clock of [`clock::wall_us`].
+    pub wall_us: u64,
+    /// Whence it came.
+    pub peer: SocketAddr,
+    /// The connection it came on, counted from 1.
+    pub connection: u32,
+    /// Its place on that connection, counted from 1.
+    pub nth: u32,
+    /// What was spoken: `http`, `TLSv1_3`, with ` resumed` if it was.
+    pub security: String,
+    /// The method.
+    pub method: String,
+    /// The path with its query.
+    pub path: String,
+    /// Header names in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body; `Null` if it is no JSON.
+    pub body: Value,
+}
+
+impl Beat {
+    /// The value of the first header of this name, given in lower case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The `reason` of the body, empty if it has none.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.body.get("reason").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The `seq` of the body, 0 if it has none.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.body.get("seq").and_then(Value::as_u64).unwrap_or_default()
+    }
+
+    /// One line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "received_us": self.received_us, "wall_us": self.wall_us, "peer": self.peer.to_string(),
+            "connection": self.connection, "nth": self.nth, "security": self.security,
+            "method": self.method, "path": self.path, "body": self.body,
+            "token": self.header("x-token-code"), "agent": self.header("user-agent"),
+        })
+    }
+}
+
+/// Counts since start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// TCP connections accepted.
+    pub connections: u32,
+    /// Full TLS handshakes completed.
+    pub full_handshakes: u32,
+    /// Abbreviated TLS handshakes completed.
+    pub resumed_handshakes: u32,
+    /// TLS handshakes that failed.
+    pub failed_handshakes: u32,
+    /// Requests fully received.
+    pub requests: u32,
+}
+
+/// A running receiver; dropped, it closes everything.
+pub struct Receiver {
+    shared: Arc<Shared>,
+    listeners: Vec<Arc<TcpListener>>,
+}
+
+struct Shared {
+    certificates: Arc<Certificates>,
+    beats: Journal<Beat>,
+    state: Mutex<State>,
+    stop: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    behaviour: Behaviour,
+    counts: Counts,
+    // Clones of the open streams, by connection, to shut them down.
+    open: Vec<(u32, TcpStream)>,
+    stopping: bool,
+}
+
+impl Receiver {
+    /// Serves these listeners.
+    #[must_use]
+    pub fn start(listeners: Vec<(TcpListener, Scheme)>, certificates: &Arc<Certificates>) -> Self {
+        let shared = Arc::new(Shared {
+            certificates: Arc::clone(certificates),
+            beats: Journal::default(),
+            state: Mutex::default(),
+            stop: Condvar::new(),
+        });
+        let serve = |(listener, scheme)| {
+            let listener: Arc<TcpListener> = Arc::new(listener);
+            let (ours, shared) = (Arc::clone(&listener), Arc::clone(&shared));
+            thread::spawn(move || accept(&ours, scheme, &shared));
+            listener
+        };
+        let listeners = listeners.into_iter().map(serve).collect();
+        Self { shared, listeners }
+    }
+
+    /// What was received, as it is received.
+    #[must_use]
+    pub fn beats(&self) -> Journal<Beat> {
+        self.shared.beats.clone()
+    }
+
+    /// Behaves like this from the next connection and request on.
+    pub fn behave(&self, behaviour: Behaviour) {
+        self.shared.lock().behaviour = behaviour;
+    }
+
+    /// Follows a control line of [`Behaviour::follow`].
+    ///
+    /// # Errors
+    ///
+    /// The words that are understood, if these are not.
+    pub fn follow(&self, line: &str) -> Result<(), &'static str> {
+        self.shared.lock().behaviour.follow(line)
+    }
+
+    /// The counts so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.shared.lock().counts
+    }
+
+    /// Closes every open connection, in order, as a server does that restarts.
+    pub fn close_connections(&self) {
+        for (_, stream) in &self.shared.lock().open {
+            // Already closed by the peer: as good.
+            stream.shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.shared.lock().stopping = true;
+        self.shared.stop.notify_all();
+        self.close_connections();
+        for listener in &self.listeners {
+            // listen(2) sockets wake their accept(2) when they are shut down.
+            shutdown(listener, Shutdown::Both).ok();
+        }
+    }
+}
+
+impl Shared {
+    // Every change of the state is one assignment: a panic elsewhere leaves nothing half-done.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits, but not beyond the end of the receiver.
+    fn pause(&self, wait: Duration) {
+        drop(self.stop.wait_timeout_while(self.lock(), wait, |state| !state.stopping));
+    }
+}
+
+fn accept(listener: &TcpListener, scheme: Scheme, shared: &Arc<Shared>) {
+    while let Ok((stream, peer)) = listener.accept() {
+        let connection = {
+            let mut state = shared.lock();
+            if state.stopping {
+                return;
+            }
+            state.counts.connections += 1;
+            let connection = state.counts.connections;
+            state.open.extend(stream.try_clone().ok().map(|clone| (connection, clone)));
+            connection
+        };
+        let shared = Arc::clone(shared);
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        thread::spawn(move || {
+            // An error here is the end of one connection, which the test sees at its other end.
+            serve(stream, peer, connection, scheme, &shared).ok();
+            shared.lock().open.retain(|(open, _)| *open != connection);
+        });
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    connection: u32,
+    scheme: Scheme,
+    shared: &Shared,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    if scheme == Scheme::Http {
+        let raw = stream.try_clone()?;
+        converse(&mut &stream, &raw, peer, connection, "http", shared)?;
+        return Ok(());
+    }
+    let behaviour = shared.lock().behaviour.clone();
+    let config = shared.certificates.server(behaviour.shown, behaviour.tls12_only);
+    let raw = stream.try_clone()?;
+    let session = ServerConnection::new(config).map_err(io::Error::other)?;
+    let mut tls = StreamOwned::new(session, stream);
+    while tls.conn.is_handshaking() {
+        if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
+            shared.lock().counts.failed_handshakes += 1;
+            return Err(error);
+        }
+    }
+    let resumed = tls.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+    {
+        let counts = &mut shared.lock().counts;
+        if resumed {
+            counts.resumed_handshakes += 1;
+        } else {
+            counts.full_handshakes += 1;
+        }
+    }
+    let version = tls.conn.protocol_version().and_then(|it| it.as_str()).unwrap_or("TLS");
+    let security = format!("{version}{}", if resumed { " resumed" } else { "" });
+    if converse(&mut tls, &raw, peer, connection, &security, shared)? == End::Orderly {
+        tls.conn.send_close_notify();
+        tls.flush()?;
+    }
+    Ok(())
+}
+
+/// How a conversation ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    Orderly,
+    Reset,
+}
+
+/// Serves one connection, request by request, until one side has enough.
+fn converse(
+    stream: &mut (impl Read + Write),
+    raw: &TcpStream,
+    peer: SocketAddr,
+    connection: u32,
+    security: &str,
+    shared: &Shared,
+) -> io::Result<End> {
+    let mut unread = Vec::new();
+    for nth in 1.. {
+        let Some(request) = http::read_request(stream, &mut unread)? else {
+            return Ok(End::Orderly);
+        };
+        let beat = Beat {
+            received_us: clock::boot_us(),
+            wall_us: clock::wall_us(),
+            peer,
+            connection,
+            nth,
+            security: security.to_owned(),
+            method: request.method,
+            path: request.path,
+            headers: request.headers,
+            body: serde_json::from_slice(&request.body).unwrap_or_default(),
+        };
+        let behaviour = {
+            let mut state = shared.lock();
+            state.counts.requests += 1;
+            state.behaviour.clone()
+        };
+        shared.beats.push(beat);
+        shared.pause(behaviour.delay);
+        if behaviour.answer == Answer::Hang {
+            // The peer's patience ends it, or the end of the receiver.
+            io::copy(stream, &mut io::sink())?;
+            return Ok(End::Orderly);
+        }
+        let (bytes, keep) = http::answer(&behaviour, peer);
+        if behaviour.drip {
+            for byte in bytes.chunks(1) {
+                stream.write_all(byte)?;
+                stream.flush()?;
+                shared.pause(DRIP);
+            }
+        } else {
+            stream.write_all(&bytes)?;
+            stream.flush()?;
+        }
+        if behaviour.answer == Answer::Reset {
+            // socket(7): closed with a linger time of zero, a connection is reset.
+            sockopt::set_socket_linger(raw, Some(Duration::ZERO))?;
+            return Ok(End::Reset);
+        }
+        if !keep {
+            return Ok(End::Orderly);
+        }
+    }
+    Ok(End::Orderly)
+}
+
+/// Between two bytes of a dripping answer.
+const DRIP: Duration = Duration::from_millis(2);
