@@ -1,4 +1,5 @@
 //! Bytes in and out: HTTP, JSON, DNS and rtnetlink, no socket and no allocation.
 
+pub mod dns;
 pub mod json;
 pub mod request;
