@@ -1,5 +1,6 @@
 //! Bytes in and out: HTTP, JSON, DNS and rtnetlink, no socket and no allocation.
 
+pub mod date;
 pub mod dns;
 pub mod json;
 pub mod request;
