@@ -4,3 +4,4 @@ pub mod date;
 pub mod dns;
 pub mod json;
 pub mod request;
+pub mod response;

@@ -1,0 +1,232 @@
+//! The server's answer, fed as it arrives, however it is cut.
+//!
+//! ```text
+//! Head --1xx--> Head
+//! Head --blank line--> Body --last byte--> Complete
+//! Body --end of stream, where that is its end--> Complete
+//! Head, Body --end of stream--> Failed(Closed)
+//! ```
+//!
+//! The status line is the answer; the body is only shown to people. So a body over our limits ends
+//! the reading, not the beat: the answer counts as complete and the connection is given up. What
+//! cannot be framed is a failure, because then nobody knows whose bytes come next.
+
+use core::time::Duration;
+
+use heapless::Vec;
+
+use self::body::Body;
+use self::head::{Head, RetryAfter};
+use crate::proto::event::{Failure, Reply};
+
+mod body;
+mod chunked;
+mod head;
+#[cfg(test)]
+mod tests;
+
+/// Longest head, status line to blank line, in bytes.
+pub const HEAD_MAX: usize = 8192;
+/// Most header fields of one head.
+pub const FIELDS_MAX: usize = 64;
+/// Most interim (1xx) answers before the final one.
+pub const INTERIM_MAX: usize = 8;
+/// Most bytes read after the head, chunk framing and trailers included.
+pub const BODY_MAX: usize = 65_536;
+/// Longest body kept for people to see; one longer is read and forgotten.
+pub const BODY_KEPT_MAX: usize = 2048;
+/// Longest redirect target kept, in bytes.
+pub const LOCATION_MAX: usize = 256;
+
+/// Whether an answer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More bytes are needed.
+    Partial,
+    /// The answer is complete.
+    Complete,
+}
+
+/// One answer in the making: about 11 KiB, which belongs into a box.
+#[derive(Debug)]
+pub struct Response {
+    state: State,
+    head_bytes: Vec<u8, HEAD_MAX>,
+    interim: usize,
+    head: Head,
+    /// How much more is read after the head.
+    body_budget: usize,
+    body: Vec<u8, BODY_KEPT_MAX>,
+    body_fits: bool,
+    /// Whether the stream stands exactly at the end of the answer and is open.
+    in_step: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    Head,
+    Body(Body),
+    Complete,
+    Failed(Failure),
+}
+
+impl Default for Response {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Response {
+    /// Waits for the first byte of an answer.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            state: State::Head,
+            head_bytes: Vec::new(),
+            interim: 0,
+            head: Head::new(),
+            body_budget: BODY_MAX,
+            body: Vec::new(),
+            body_fits: true,
+            in_step: true,
+        }
+    }
+
+    /// Takes bytes in the order they arrived. Bytes after the end of the answer cost the
+    /// connection its reuse: nothing was asked that they could answer.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed` where RFC 9112 is broken beyond framing, `TooLarge` over a limit of the head. Every
+    /// later call repeats it.
+    pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, Failure> {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            rest = match self.state {
+                State::Head => self.feed_head(rest),
+                State::Body(body) => self.feed_body(body, rest),
+                State::Complete => {
+                    self.in_step = false;
+                    break;
+                }
+                State::Failed(failure) => Err(failure),
+            }
+            .inspect_err(|failure| self.state = State::Failed(*failure))?;
+        }
+        self.progress()
+    }
+
+    /// Takes the end of the stream.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` if the answer is not complete with it, or the failure of an earlier [`feed`](Self::feed).
+    pub fn eof(&mut self) -> Result<(), Failure> {
+        self.in_step = false;
+        self.state = match self.state {
+            State::Body(Body::UntilClose) => State::Complete,
+            State::Head | State::Body(_) => State::Failed(Failure::Closed),
+            State::Complete | State::Failed(_) => self.state,
+        };
+        self.progress().map(|_| ())
+    }
+
+    /// The complete answer; before that its status is 0.
+    ///
+    /// A date in `Retry-After` is taken relative to the server's own `Date`, so that a device
+    /// whose clock is wrong waits as long as it was asked to; `now_unix_s` stands in for a server
+    /// without one.
+    #[must_use]
+    pub fn reply(&self, now_unix_s: u64) -> Reply {
+        let wait_s = |retry_after| match retry_after {
+            RetryAfter::Seconds(seconds) => seconds,
+            RetryAfter::At(at) => {
+                at.0.saturating_sub(self.head.date.map_or(now_unix_s, |date| date.0))
+            }
+        };
+        Reply {
+            status: self.head.status,
+            retry_after: self.head.retry_after.map(wait_s).map(Duration::from_secs),
+            keep_alive: self.head.persistent && self.in_step,
+        }
+    }
+
+    /// The body, unchecked; empty if it was longer than [`BODY_KEPT_MAX`].
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        if self.body_fits { &self.body } else { &[] }
+    }
+
+    /// Where a redirect points, safe to print, without its query; `None` for other answers.
+    #[must_use]
+    pub fn location(&self) -> Option<&str> {
+        Some(self.head.location.as_str()).filter(|location| !location.is_empty())
+    }
+
+    const fn progress(&self) -> Result<Progress, Failure> {
+        match self.state {
+            State::Complete => Ok(Progress::Complete),
+            State::Failed(failure) => Err(failure),
+            State::Head | State::Body(_) => Ok(Progress::Partial),
+        }
+    }
+
+    /// Takes at most one line of the head and returns what follows it.
+    fn feed_head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Failure> {
+        let line_end = bytes.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+        let (line, rest) = bytes.split_at(line_end.unwrap_or(bytes.len()));
+        let room = HEAD_MAX - self.head_bytes.len();
+        let fitting = line.get(..room).unwrap_or(line);
+        self.head_bytes.extend_from_slice(fitting).map_err(|_| Failure::TooLarge)?;
+        // Another protocol on this port is told by its first bytes, not by our patience.
+        if self.head_bytes.iter().zip(b"HTTP/1.").any(|(byte, wanted)| byte != wanted) {
+            return Err(Failure::Malformed);
+        }
+        if line.len() > room {
+            return Err(Failure::TooLarge);
+        }
+        if self.head_bytes.ends_with(b"\n\r\n") || self.head_bytes.ends_with(b"\n\n") {
+            self.end_head()?;
+        }
+        Ok(rest)
+    }
+
+    fn end_head(&mut self) -> Result<(), Failure> {
+        let head = Head::parse(&self.head_bytes)?;
+        self.head_bytes.clear();
+        if (100..200).contains(&head.status) {
+            self.interim += 1;
+            return if self.interim > INTERIM_MAX { Err(Failure::TooLarge) } else { Ok(()) };
+        }
+        self.state = match head.body {
+            Body::Length(length) if length > BODY_MAX => self.cut_body(),
+            body if body.is_complete() => State::Complete,
+            body => State::Body(body),
+        };
+        self.head = head;
+        Ok(())
+    }
+
+    /// Takes a piece of the body and returns what follows it.
+    fn feed_body<'a>(&mut self, mut body: Body, bytes: &'a [u8]) -> Result<&'a [u8], Failure> {
+        let allowed = bytes.get(..self.body_budget).unwrap_or(bytes);
+        if allowed.is_empty() {
+            self.state = self.cut_body();
+            return Ok(&[]);
+        }
+        let (content, used) = body.take(allowed)?;
+        self.state = if body.is_complete() { State::Complete } else { State::Body(body) };
+        self.body_budget -= used;
+        if self.body.extend_from_slice(content).is_err() {
+            self.body_fits = false;
+        }
+        Ok(bytes.get(used..).unwrap_or_default())
+    }
+
+    /// Gives up the rest of a body over the limit, and with it the connection.
+    const fn cut_body(&mut self) -> State {
+        self.body_fits = false;
+        self.in_step = false;
+        State::Complete
+    }
+}

@@ -1,0 +1,400 @@
+use core::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{
+    BODY_KEPT_MAX, BODY_MAX, FIELDS_MAX, HEAD_MAX, INTERIM_MAX, LOCATION_MAX, Progress, Response,
+};
+use crate::proto::event::{Failure, Reply};
+
+const OK_BODY: &str =
+    r#"{"ok": true, "ip_address": "192.0.2.7", "last_seen": "2026-02-02 12:34:56"}"#;
+/// 2026-01-01T00:00:00Z.
+const NOW_S: u64 = 1_767_225_600;
+
+/// An answer as captured, and what it says.
+struct Vector {
+    name: &'static str,
+    bytes: &'static [u8],
+    reply: Reply,
+    body: &'static str,
+    location: Option<&'static str>,
+}
+
+macro_rules! vector {
+    ($name:literal, $status:literal, $keep_alive:literal, $body:expr) => {
+        Vector {
+            name: $name,
+            bytes: include_bytes!(concat!("../../../tests/vectors/http/answer_", $name)),
+            reply: Reply { status: $status, retry_after: None, keep_alive: $keep_alive },
+            body: $body,
+            location: None,
+        }
+    };
+}
+
+fn vectors() -> [Vector; 13] {
+    let mut vectors = [
+        vector!("moved", 308, true, ""),
+        vector!("too_many_requests", 429, true, ""),
+        vector!("unavailable", 503, false, "{}"),
+        vector!("ok", 200, true, OK_BODY),
+        vector!("ok_chunked", 200, true, OK_BODY),
+        vector!("ok_until_close", 200, false, OK_BODY),
+        vector!("ok_http_1_0", 200, false, OK_BODY),
+        vector!("ok_bare_lf", 200, true, OK_BODY),
+        vector!("ok_after_interim", 200, true, OK_BODY),
+        vector!("no_content", 204, true, ""),
+        vector!("not_modified", 304, false, ""),
+        vector!("not_found", 404, true, "Not Found"),
+        vector!("coding_and_length", 200, false, "{}"),
+    ];
+    vectors[0].location = Some("https://new.example/api/devices/cam/online");
+    vectors[1].reply.retry_after = Some(Duration::from_secs(120));
+    vectors[2].reply.retry_after = Some(Duration::from_secs(120));
+    vectors
+}
+
+/// All that can be told from outside after feeding `parts` and, perhaps, the end of the stream.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    fed: Result<Progress, Failure>,
+    ended: Option<Result<(), Failure>>,
+    reply: Reply,
+    body: Vec<u8>,
+    location: Option<String>,
+}
+
+fn outcome<'a>(parts: impl IntoIterator<Item = &'a [u8]>, eof: bool) -> Outcome {
+    let mut response = Response::new();
+    let mut fed = Ok(Progress::Partial);
+    for part in parts {
+        fed = response.feed(part);
+    }
+    Outcome {
+        fed,
+        ended: eof.then(|| response.eof()),
+        reply: response.reply(NOW_S),
+        body: response.body().to_vec(),
+        location: response.location().map(Into::into),
+    }
+}
+
+fn whole(bytes: &[u8]) -> Outcome {
+    outcome([bytes], false)
+}
+
+fn bytewise(bytes: &[u8]) -> Outcome {
+    outcome(bytes.chunks(1), false)
+}
+
+/// The outcome of a head of these fields, and a body.
+fn answer(fields: &str, body: &str) -> Outcome {
+    whole(format!("HTTP/1.1 200 OK\r\n{fields}\r\n{body}").as_bytes())
+}
+
+#[test]
+fn each_vector_says_what_it_says() {
+    for vector in vectors() {
+        let until_close = vector.name == "ok_until_close";
+        let outcome = outcome([vector.bytes], until_close);
+        let fed = if until_close { Progress::Partial } else { Progress::Complete };
+        assert_eq!(outcome.fed, Ok(fed), "{}", vector.name);
+        assert_eq!(outcome.ended, until_close.then_some(Ok(())), "{}", vector.name);
+        assert_eq!(outcome.reply, vector.reply, "{}", vector.name);
+        assert_eq!(outcome.body, vector.body.as_bytes(), "{}", vector.name);
+        assert_eq!(outcome.location.as_deref(), vector.location, "{}", vector.name);
+    }
+}
+
+#[test]
+fn answer_cut_at_any_byte_is_partial_and_then_closed() {
+    for vector in vectors().iter().filter(|vector| vector.name != "ok_until_close") {
+        for cut in 0..vector.bytes.len() {
+            let outcome = outcome([&vector.bytes[..cut]], true);
+            assert_eq!(outcome.fed, Ok(Progress::Partial), "{} cut at {cut}", vector.name);
+            assert_eq!(outcome.ended, Some(Err(Failure::Closed)), "{} cut at {cut}", vector.name);
+        }
+    }
+}
+
+#[test]
+fn one_byte_at_a_time_is_the_same_as_whole() {
+    for vector in vectors() {
+        assert_eq!(bytewise(vector.bytes), whole(vector.bytes), "{}", vector.name);
+    }
+}
+
+#[test]
+fn any_changed_byte_means_the_same_in_whichever_pieces_it_comes() {
+    for vector in vectors() {
+        let mut bytes = vector.bytes.to_vec();
+        for at in 0..bytes.len() {
+            let original = bytes[at];
+            for changed in
+                [0, b'\t', b'\n', b'\r', b' ', b'0', b'9', b',', b';', 0xff, original ^ 1]
+            {
+                bytes[at] = changed;
+                assert_eq!(bytewise(&bytes), whole(&bytes), "{} {changed} at {at}", vector.name);
+            }
+            bytes[at] = original;
+        }
+    }
+}
+
+/// Pieces that answers are made of, good and bad, in any order.
+fn pieces() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            &b"HTTP/1.1 200 OK\r\n"[..],
+            b"HTTP/1.0 503 \r\n",
+            b"HTTP/1.1 100 Continue\r\n\r\n",
+            b"Content-Length: 3\r\n",
+            b"Content-Length: 3, 3\r\n",
+            b"Content-Length: 70000\r\n",
+            b"Transfer-Encoding: chunked\r\n",
+            b"Transfer-Encoding: gzip, chunked\r\n",
+            b"Transfer-Encoding: gzip\r\n",
+            b"Connection: close\r\n",
+            b"Retry-After: 1\r\n",
+            b"\r\n",
+            b"\n",
+            b"3\r\nabc\r\n",
+            b"0\r\n\r\n",
+            b"0;x=y\r\nA: b\r\n\r\n",
+            b"ffffffffffffffffff\r\n",
+        ])
+        .prop_map(<[u8]>::to_vec),
+        prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_splitting_changes_the_meaning(
+        tail in pieces(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        begun in any::<bool>(),
+        eof in any::<bool>(),
+    ) {
+        let mut bytes = if begun { b"HTTP/1.1 200 OK\r\n".to_vec() } else { Vec::new() };
+        bytes.extend(tail);
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.extend([0, bytes.len()]);
+        cuts.sort_unstable();
+        let parts = cuts.windows(2).map(|ends| &bytes[ends[0]..ends[1]]);
+        let whole = outcome([&bytes[..]], eof);
+        prop_assert_eq!(outcome(parts, eof), whole);
+    }
+}
+
+#[test]
+fn another_protocol_is_malformed_at_its_first_wrong_byte() {
+    for greeting in ["SSH-2.0", "220 mail", "HTTP/2", "\x15\x03\x03", "\r\n", "{", "http/1.1"] {
+        assert_eq!(whole(greeting.as_bytes()).fed, Err(Failure::Malformed), "{greeting:?}");
+    }
+}
+
+#[test]
+fn broken_head_is_malformed() {
+    let heads = [
+        "HTTP/1.1\r\n\r\n",
+        "HTTP/1.1 20\r\n\r\n",
+        "HTTP/1.1 099 Low\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n",
+    ];
+    for head in heads {
+        assert_eq!(whole(head.as_bytes()).fed, Err(Failure::Malformed), "{head:?}");
+    }
+}
+
+#[test]
+fn failure_is_final() {
+    let mut response = Response::new();
+    assert_eq!(response.feed(b"SSH-2.0"), Err(Failure::Malformed));
+    assert_eq!(response.feed(b"HTTP/1.1 200 OK\r\n\r\n"), Err(Failure::Malformed));
+    assert_eq!(response.feed(b""), Err(Failure::Malformed));
+    assert_eq!(response.eof(), Err(Failure::Malformed));
+}
+
+#[test]
+fn content_length_is_digits_that_agree() {
+    for good in ["2", "2, 2", "02", "2\r\nContent-Length: 2"] {
+        let outcome = answer(&format!("Content-Length: {good}\r\n"), "{}");
+        assert_eq!(outcome.fed, Ok(Progress::Complete), "{good:?}");
+        assert_eq!(outcome.body, b"{}", "{good:?}");
+        assert!(outcome.reply.keep_alive, "{good:?}");
+    }
+    for bad in
+        ["", "+2", "-2", "0x2", "2 2", "2,", "2, 3", "2\r\nContent-Length: 3", "2.0", "\u{664}"]
+    {
+        let outcome = answer(&format!("Content-Length: {bad}\r\n"), "{}");
+        assert_eq!(outcome.fed, Err(Failure::Malformed), "{bad:?}");
+    }
+}
+
+#[test]
+fn last_coding_decides() {
+    let chunked = "2\r\n{}\r\n0\r\n\r\n";
+    let codings =
+        ["chunked", "CHUNKED", "gzip, chunked", "chunked,", "gzip\r\nTransfer-Encoding: chunked"];
+    for coding in codings {
+        let outcome = answer(&format!("Transfer-Encoding: {coding}\r\n"), chunked);
+        assert_eq!(outcome.fed, Ok(Progress::Complete), "{coding:?}");
+        assert_eq!(outcome.body, b"{}", "{coding:?}");
+    }
+    for coding in ["chunked, gzip", "chunked;q=1", "identity", "\u{fffd}"] {
+        let outcome = answer(&format!("Transfer-Encoding: {coding}\r\n"), chunked);
+        assert_eq!(outcome.fed, Ok(Progress::Partial), "{coding:?}");
+        assert_eq!(outcome.body, chunked.as_bytes(), "{coding:?}");
+    }
+}
+
+#[test]
+fn http_1_0_with_a_coding_is_read_and_not_reused() {
+    let head = "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n";
+    let plain = whole(format!("{head}Content-Length: 0\r\n\r\n").as_bytes());
+    assert!(plain.reply.keep_alive);
+    let coded = whole(format!("{head}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n").as_bytes());
+    assert_eq!(coded.fed, Ok(Progress::Complete));
+    assert!(!coded.reply.keep_alive);
+}
+
+#[test]
+fn broken_chunk_is_malformed() {
+    let bodies = [
+        "\r\n",
+        ";x\r\n",
+        "g\r\n",
+        "-1\r\n",
+        "0x2\r\n",
+        "2\n{}",
+        "2\r{}",
+        "2;x\n{}",
+        "2\r\n{}0",
+        "2\r\n{}\n",
+        "2\r\n{}\r0",
+        "0\r\n\n",
+        "0\r\nA: b\n\r\n",
+        "0\r\nA: b\rC\r\n",
+        "0\r\n\r\r",
+    ];
+    for body in bodies {
+        let outcome = answer("Transfer-Encoding: chunked\r\n", body);
+        assert_eq!(outcome.fed, Err(Failure::Malformed), "{body:?}");
+    }
+}
+
+#[test]
+fn bytes_after_the_answer_cost_the_connection() {
+    for vector in vectors().iter().filter(|vector| vector.reply.keep_alive) {
+        let outcome = outcome([vector.bytes, b"H"], false);
+        assert_eq!(outcome.fed, Ok(Progress::Complete), "{}", vector.name);
+        assert!(!outcome.reply.keep_alive, "{}", vector.name);
+        assert_eq!(outcome.body, vector.body.as_bytes(), "{}", vector.name);
+    }
+}
+
+#[test]
+fn end_of_stream_after_the_answer_costs_the_connection() {
+    let outcome = outcome([vectors()[3].bytes], true);
+    assert_eq!(outcome.ended, Some(Ok(())));
+    assert!(!outcome.reply.keep_alive);
+}
+
+#[test]
+fn head_over_its_limit_is_too_large() {
+    let head = |length: usize| {
+        let frame = "HTTP/1.1 204 No Content\r\nA: \r\n\r\n".len();
+        format!("HTTP/1.1 204 No Content\r\nA: {}\r\n\r\n", "a".repeat(length - frame))
+    };
+    assert_eq!(whole(head(HEAD_MAX).as_bytes()).fed, Ok(Progress::Complete));
+    assert_eq!(whole(head(HEAD_MAX + 1).as_bytes()).fed, Err(Failure::TooLarge));
+    assert_eq!(bytewise(head(HEAD_MAX + 1).as_bytes()).fed, Err(Failure::TooLarge));
+    let endless = format!("HTTP/1.1 200 {}", "a".repeat(HEAD_MAX));
+    assert_eq!(whole(endless.as_bytes()).fed, Err(Failure::TooLarge));
+}
+
+#[test]
+fn one_field_too_many_is_too_large() {
+    let fields = |count| "A: b\r\n".repeat(count) + "Content-Length: 0\r\n";
+    assert_eq!(answer(&fields(FIELDS_MAX - 1), "").fed, Ok(Progress::Complete));
+    assert_eq!(answer(&fields(FIELDS_MAX), "").fed, Err(Failure::TooLarge));
+}
+
+#[test]
+fn one_interim_answer_too_many_is_too_large() {
+    let answers =
+        |count| "HTTP/1.1 102 Wait\r\n\r\n".repeat(count) + "HTTP/1.1 204 No Content\r\n\r\n";
+    assert_eq!(whole(answers(INTERIM_MAX).as_bytes()).reply.status, 204);
+    assert_eq!(whole(answers(INTERIM_MAX + 1).as_bytes()).fed, Err(Failure::TooLarge));
+}
+
+#[test]
+fn body_is_kept_up_to_its_limit_and_read_beyond() {
+    for (length, kept) in [(BODY_KEPT_MAX, BODY_KEPT_MAX), (BODY_KEPT_MAX + 1, 0), (BODY_MAX, 0)] {
+        let outcome = answer(&format!("Content-Length: {length}\r\n"), &"x".repeat(length));
+        assert_eq!(outcome.fed, Ok(Progress::Complete));
+        assert_eq!(outcome.body.len(), kept);
+        assert!(outcome.reply.keep_alive);
+    }
+}
+
+#[test]
+fn body_over_the_limit_ends_the_reading_and_keeps_the_status() {
+    let over = "x".repeat(BODY_MAX + 1);
+    let cases = [
+        ("Content-Length: 65537\r\n", ""),
+        ("Content-Length: 99999999999999999999999999\r\n", ""),
+        ("", &over),
+        ("Transfer-Encoding: chunked\r\n", &format!("ffffffffffffffffffff\r\n{over}")),
+        ("Transfer-Encoding: chunked\r\n", &format!("1;{over}")),
+        ("Transfer-Encoding: chunked\r\n", &format!("0\r\n{over}")),
+        ("Transfer-Encoding: chunked\r\n", &"1\r\nx\r\n".repeat(BODY_MAX / 6 + 1)),
+    ];
+    for (fields, body) in cases {
+        let bytes = format!("HTTP/1.1 200 OK\r\n{fields}\r\n{body}");
+        let outcome = whole(bytes.as_bytes());
+        assert_eq!(bytewise(bytes.as_bytes()), outcome, "{fields}");
+        assert_eq!(outcome.fed, Ok(Progress::Complete), "{fields}");
+        let reply = Reply { status: 200, retry_after: None, keep_alive: false };
+        assert_eq!(outcome.reply, reply, "{fields}");
+        assert_eq!(outcome.body, b"", "{fields}");
+    }
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date_of_the_servers_clock() {
+    let wait_s = |fields: &str| answer(fields, "").reply.retry_after.map(|wait| wait.as_secs());
+    assert_eq!(wait_s(""), None);
+    assert_eq!(wait_s("Retry-After: 0\r\n"), Some(0));
+    assert_eq!(wait_s("Retry-After: 99999999999999999999\r\n"), Some(u64::MAX));
+    assert_eq!(wait_s("Retry-After: soon\r\n"), None);
+    assert_eq!(wait_s("Retry-After: -1\r\n"), None);
+    let at = "Retry-After: Thu, 01 Jan 2026 00:02:00 GMT\r\n";
+    assert_eq!(wait_s(at), Some(120));
+    assert_eq!(wait_s(&format!("Date: Thu, 01 Jan 2026 00:01:50 GMT\r\n{at}")), Some(10));
+    assert_eq!(wait_s(&format!("Date: Thu, 01 Jan 2026 00:03:00 GMT\r\n{at}")), Some(0));
+    assert_eq!(wait_s(&format!("Date: yesterday\r\n{at}")), Some(120));
+}
+
+#[test]
+fn location_is_printable_bounded_and_without_query() {
+    let location = |value: &str| {
+        let head = format!("HTTP/1.1 302 Found\r\nLocation: {value}\r\nContent-Length: 0\r\n\r\n");
+        whole(head.as_bytes()).location
+    };
+    assert_eq!(location("/login#top").as_deref(), Some("/login"));
+    assert_eq!(location("https://h/a b").as_deref(), Some("https://h/a"));
+    assert_eq!(location("https://h/ü").as_deref(), Some("https://h/"));
+    assert_eq!(location("?next=secret"), None);
+    assert_eq!(location(&"a".repeat(LOCATION_MAX + 1)), Some("a".repeat(LOCATION_MAX)));
+    assert_eq!(answer("Location: /new\r\nContent-Length: 0\r\n", "").location, None);
+}
