@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod event;
 pub mod link;
+pub mod links;
 pub mod moderation;
 pub mod rng;
 pub mod settings;
