@@ -1,1 +1,4 @@
 //! Sockets to the server, the nameservers and local helpers: mechanism, no decision.
+
+mod dial;
+pub mod probe;

@@ -1,0 +1,101 @@
+//! A TCP connect that does not wait: what connections and probes have in common.
+//!
+//! Here is also the one place where an errno of the network becomes a [`Failure`].
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mio::net::TcpStream;
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::proto::event::Failure;
+use crate::proto::link::Name;
+
+#[cfg(test)]
+mod tests;
+
+/// Starts to connect to `to`, through the interface `via` if given.
+///
+/// The socket is non-blocking and close-on-exec, sends small writes at once, and forgets what it
+/// has not delivered when it is dropped (`SO_LINGER` 0): a peer that was given up gets one RST
+/// instead of retransmissions of something nobody waits for any more.
+///
+/// # Errors
+///
+/// Whatever the kernel knows at once: no route, no such interface, no descriptor.
+pub(super) fn dial(to: SocketAddr, via: Option<Name>) -> Result<TcpStream, Failure> {
+    let kind = Type::STREAM.nonblocking().cloexec();
+    let start = || {
+        let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
+        if let Some(name) = via {
+            socket.bind_device(Some(name.as_str().as_bytes()))?;
+        }
+        socket.set_tcp_nodelay(true)?;
+        socket.set_linger(Some(Duration::ZERO))?;
+        match socket.connect(&to.into()) {
+            // connect(2): EINPROGRESS is the normal answer, and after EINTR the attempt goes on.
+            Err(error) if is_under_way(&error) => Ok(socket),
+            connected => connected.map(|()| socket),
+        }
+    };
+    start().map(|socket| TcpStream::from_std(socket.into())).map_err(|error| failure(&error))
+}
+
+fn is_under_way(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INPROGRESS | Errno::INTR))
+}
+
+/// How the connect ended, `None` while it is under way.
+///
+/// Readiness is a hint: only the kernel's pending error and the peer's address tell the end
+/// (connect(2), getpeername(2)).
+pub(super) fn outcome(stream: &TcpStream) -> Option<Result<(), Failure>> {
+    match stream.take_error() {
+        Ok(None) => {}
+        Ok(Some(error)) | Err(error) => return Some(Err(failure(&error))),
+    }
+    match stream.peer_addr() {
+        Ok(_) => Some(Ok(())),
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
+        Err(error) => Some(Err(failure(&error))),
+    }
+}
+
+/// The failure that an errno of a TCP socket stands for (tcp(7), ip(7), ipv6(7), socket(7)).
+pub(super) fn failure(error: &io::Error) -> Failure {
+    let Some(errno) = Errno::from_io_error(error) else { return Failure::Malformed };
+    match errno {
+        Errno::CONNREFUSED => Failure::Refused,
+        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => {
+            Failure::Unreachable
+        }
+        // Rarer ICMP codes, a blackhole route, and a kernel without this address family.
+        Errno::NONET | Errno::NOPROTOOPT | Errno::PROTO | Errno::INVAL | Errno::AFNOSUPPORT => {
+            Failure::Unreachable
+        }
+        Errno::TIMEDOUT => Failure::TimedOut,
+        Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE => Failure::Reset,
+        Errno::ADDRNOTAVAIL | Errno::NODEV | Errno::NXIO => Failure::NoInterface,
+        Errno::PERM | Errno::ACCESS => Failure::Denied,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Failure::Exhausted,
+        Errno::ADDRINUSE | Errno::AGAIN => Failure::Exhausted,
+        // No manual page lists another one; whatever it is, the server was not reached.
+        _ => Failure::Unreachable,
+    }
+}
+
+/// Runs a read or write that may be interrupted; `None` when it would have to wait.
+pub(super) fn unless_blocked(
+    mut operation: impl FnMut() -> io::Result<usize>,
+) -> Result<Option<usize>, Failure> {
+    loop {
+        match operation() {
+            Ok(bytes) => return Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failure(&error)),
+        }
+    }
+}

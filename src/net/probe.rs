@@ -1,0 +1,62 @@
+//! One reachability probe: a TCP connect, and nothing after it.
+//!
+//! ```text
+//! open --SYN-ACK--> answered     --RST, ICMP, no route--> failed     (dropped: forgotten)
+//! ```
+//!
+//! An answered probe costs four packets: SYN, SYN-ACK, ACK, and the RST of dropping it. A
+//! polite end would be two or three more (FIN, ACK or FIN-ACK, ACK) and a port in TIME_WAIT for a
+//! minute; the target has seen no byte, so there is nothing to be polite about. A probe dropped
+//! unanswered sends nothing.
+//!
+//! The kernel repeats an unanswered SYN after 1 s; `TCP_SYNCNT` could not prevent that (its least
+//! value is one repetition), so what bounds the packets is when the core drops the probe.
+
+use std::net::SocketAddr;
+
+use mio::event::Source;
+use mio::net::TcpStream;
+
+use super::dial;
+use crate::proto::event::Failure;
+use crate::proto::link::Name;
+
+#[cfg(test)]
+mod tests;
+
+/// A probe under way. Dropping it ends it.
+#[derive(Debug)]
+pub struct ProbeSocket(TcpStream);
+
+impl ProbeSocket {
+    /// Sends a SYN to `to`, through the interface `via` if given.
+    ///
+    /// Register [`source`](Self::source) for writability next.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel knows at once: no route, no such interface, no descriptor.
+    pub fn open(to: SocketAddr, via: Option<Name>) -> Result<Self, Failure> {
+        dial::dial(to, via).map(Self)
+    }
+
+    /// The result, `None` while there is none; the probe is to be dropped after it.
+    ///
+    /// # Errors
+    ///
+    /// Why there was no SYN-ACK, inside the `Some`.
+    #[must_use]
+    pub fn on_ready(&self) -> Option<Result<(), Failure>> {
+        match dial::outcome(&self.0)? {
+            // A reset before the SYN-ACK reads as "refused": this one came after it (RFC 9293
+            // §3.10.7.4), so the path was proven before the target lost interest.
+            Err(Failure::Reset) => Some(Ok(())),
+            result => Some(result),
+        }
+    }
+
+    /// What to register with the poll.
+    pub fn source(&mut self) -> &mut impl Source {
+        &mut self.0
+    }
+}
