@@ -1,7 +1,6 @@
 //! Presence agent for cameras.
 #![doc = include_str!("DESIGN.md")]
 
-pub mod config;
 pub mod net;
 pub mod proto;
 pub mod sys;

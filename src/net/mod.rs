@@ -1,4 +1,6 @@
 //! Sockets to the server, the nameservers and local helpers: mechanism, no decision.
 
+pub mod connection;
 mod dial;
 pub mod probe;
+pub mod tls;

@@ -1,0 +1,330 @@
+//! One TCP connection to the server, plain or TLS, from connect to close.
+//!
+//! ```text
+//! Connecting --SYN-ACK--> Securing --handshake--> Idle --write--> Writing --sent--> AwaitingReply
+//!                         (plain: at once)          ^                                     |
+//!                                                   +--------------- answer --------------+
+//! ```
+//!
+//! The kernel's readiness is a hint, seen once per edge: [`Connection::on_ready`] is to be called
+//! until it says [`Progress::Drained`], and it does in one wake-up all that can be done. It stops
+//! at each step for the caller to act on: the request that is written on [`Progress::Secured`]
+//! leaves in one segment with the end of the handshake. An idle connection that closes, or speaks
+//! without being asked, is a failure at once and not at the next beat.
+
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use heapless::Vec;
+use mio::event::Source;
+use mio::net::TcpStream;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use socket2::SockRef;
+
+use super::dial::{self, unless_blocked};
+use super::tls::{Detail, Pulled, Session};
+use crate::proto::event::Failure;
+use crate::proto::link::Name;
+use crate::wire::response::{self, Response};
+
+/// Longest request, in bytes.
+pub const REQUEST_MAX: usize = 8192;
+/// Most bytes received from the last request (or the connect) to the next, TLS records included.
+///
+/// Twice the largest certificate chain that rustls takes, and the largest answer.
+pub const RECEIVED_MAX: usize = 256 << 10;
+/// Most reads in one call, so that one peer cannot keep the loop to itself.
+const READS_MAX: usize = 16;
+/// Most bytes in one read; rustls reads as much.
+const READ_MAX: usize = 4096;
+/// How long sent bytes may go without an ACK before the kernel gives the connection up.
+///
+/// A server that is slow to answer still ACKs, and an idle connection has nothing to be ACKed. The
+/// kernel looks only after it has retransmitted once, so a path slower than this loses nothing
+/// unless it also loses packets (tcp(7) `TCP_USER_TIMEOUT`).
+const ACK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Whether bytes travel in the open.
+#[derive(Debug)]
+pub enum Security {
+    /// `http://`
+    Plain,
+    /// `https://`, with the name or address the certificate must be for.
+    Tls(Arc<ClientConfig>, ServerName<'static>),
+}
+
+/// How far [`Connection::on_ready`] came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// TCP is established. Call again.
+    Connected,
+    /// TLS is established, or was not wanted: [`Connection::write`] may follow. Call again.
+    Secured,
+    /// The whole request is with the kernel. Call again.
+    Written,
+    /// The answer is complete. The connection is idle if [`Response::reply`] says keep-alive; if
+    /// not, close it. Call again.
+    Replied,
+    /// Nothing more can be done before the next readiness.
+    Drained,
+    /// There is more, but others wait: call again without waiting for a readiness.
+    Spent,
+}
+
+/// A connection. Dropping it resets it; see [`close`](Self::close) for the polite end.
+pub struct Connection {
+    stream: TcpStream,
+    channel: Channel,
+    phase: Phase,
+    local: SocketAddr,
+    remote: SocketAddr,
+    received: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Securing,
+    Idle,
+    Writing,
+    AwaitingReply,
+}
+
+#[expect(clippy::large_enum_variant, reason = "four connections at most, and no allocation")]
+enum Channel {
+    /// With the bytes that the kernel has not yet taken.
+    Plain(Vec<u8, REQUEST_MAX>),
+    Tls(Session),
+}
+
+impl Connection {
+    /// Starts to connect to `to`, through the interface `via` if given.
+    ///
+    /// Register [`source`](Self::source) for reading and writing next.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel knows at once: no route, no such interface, no descriptor.
+    pub fn open(to: SocketAddr, via: Option<Name>, security: Security) -> Result<Self, Failure> {
+        let channel = match security {
+            Security::Plain => Channel::Plain(Vec::new()),
+            Security::Tls(config, name) => Channel::Tls(Session::new(config, name)?),
+        };
+        let stream = dial::dial(to, via)?;
+        let local = stream.local_addr().map_err(|error| dial::failure(&error))?;
+        Ok(Self { stream, channel, phase: Phase::Connecting, local, remote: to, received: 0 })
+    }
+
+    /// The address it is connected from.
+    #[must_use]
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The address it is connected to.
+    #[must_use]
+    pub const fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// What to register with the poll.
+    pub fn source(&mut self) -> &mut impl Source {
+        &mut self.stream
+    }
+
+    /// Queues a request; [`on_ready`](Self::on_ready) next, which sends it.
+    ///
+    /// # Panics
+    ///
+    /// If the connection is not secured and idle, or `request` is over [`REQUEST_MAX`].
+    pub fn write(&mut self, request: &[u8]) {
+        assert!(self.phase == Phase::Idle, "one request at a time, on a secured connection");
+        assert!(request.len() <= REQUEST_MAX, "a request fits its buffer");
+        self.channel.write(request);
+        self.phase = Phase::Writing;
+        self.received = 0;
+    }
+
+    /// Does what can be done, up to the next step that the caller wants to know of.
+    ///
+    /// `response` is this connection's own; it begins anew when a request has been written.
+    ///
+    /// # Errors
+    ///
+    /// The connection is over: drop it.
+    pub fn on_ready(&mut self, response: &mut Response) -> Result<Progress, Failure> {
+        if self.phase == Phase::Connecting {
+            return self.finish_connect();
+        }
+        for _ in 0..READS_MAX {
+            if self.phase == Phase::Securing && self.channel.is_secured() {
+                self.phase = Phase::Idle;
+                return Ok(Progress::Secured);
+            }
+            let flushed = self.channel.flush(&mut self.stream)?;
+            if self.phase == Phase::Writing {
+                if !flushed {
+                    return Ok(Progress::Drained);
+                }
+                *response = Response::new();
+                self.phase = Phase::AwaitingReply;
+                return Ok(Progress::Written);
+            }
+            if let Some(progress) = self.read(response)? {
+                return Ok(progress);
+            }
+        }
+        Ok(Progress::Spent)
+    }
+
+    /// Ends the connection politely: `close_notify` for TLS, and FIN instead of RST.
+    pub fn close(mut self) {
+        if self.phase == Phase::Connecting {
+            return;
+        }
+        if let Channel::Tls(session) = &mut self.channel {
+            session.say_goodbye();
+        }
+        let told = self.channel.flush(&mut self.stream).is_ok();
+        if !told || SockRef::from(&self.stream).set_linger(None).is_err() {
+            log::debug!("connection to {} could not be closed politely", self.remote);
+        }
+    }
+
+    /// What TLS disliked, in words; `None` if it was not TLS.
+    #[must_use]
+    pub fn detail(&self) -> Option<Detail> {
+        match &self.channel {
+            Channel::Plain(_) => None,
+            Channel::Tls(session) => session.detail(),
+        }
+    }
+
+    fn finish_connect(&mut self) -> Result<Progress, Failure> {
+        let Some(outcome) = dial::outcome(&self.stream) else { return Ok(Progress::Drained) };
+        outcome?;
+        // Not earlier: a SYN has its own, longer patience.
+        SockRef::from(&self.stream)
+            .set_tcp_user_timeout(Some(ACK_TIMEOUT))
+            .map_err(|error| dial::failure(&error))?;
+        self.phase = Phase::Securing;
+        Ok(Progress::Connected)
+    }
+
+    /// Reads once. `None`: there may be more to do.
+    fn read(&mut self, response: &mut Response) -> Result<Option<Progress>, Failure> {
+        let mut answer =
+            Answer { expected: self.phase == Phase::AwaitingReply, complete: false, response };
+        let pulled = self.channel.read(&mut self.stream, &mut answer)?;
+        if answer.complete {
+            self.phase = Phase::Idle;
+            return Ok(Some(Progress::Replied));
+        }
+        match pulled {
+            Pulled::Nothing => Ok(Some(Progress::Drained)),
+            Pulled::Bytes(bytes) => {
+                self.received += bytes;
+                if self.received > RECEIVED_MAX { Err(Failure::TooLarge) } else { Ok(None) }
+            }
+            // Without the announcement the end of the answer may have been cut off.
+            Pulled::End { announced: true } if answer.expected => {
+                response.eof()?;
+                self.phase = Phase::Idle;
+                Ok(Some(Progress::Replied))
+            }
+            Pulled::End { .. } => Err(Failure::Closed),
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// Where the server's bytes go.
+struct Answer<'a> {
+    expected: bool,
+    complete: bool,
+    response: &'a mut Response,
+}
+
+impl Answer<'_> {
+    fn hear(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        // A server that closes an idle connection may say so first (408 of RFC 9110 §15.5.9).
+        if !self.expected {
+            return Err(Failure::Closed);
+        }
+        self.complete = self.response.feed(bytes)? == response::Progress::Complete;
+        Ok(())
+    }
+}
+
+impl Channel {
+    fn is_secured(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(session) => session.is_secured(),
+        }
+    }
+
+    fn write(&mut self, request: &[u8]) {
+        match self {
+            Self::Plain(unsent) => {
+                unsent.extend_from_slice(request).expect("REQUEST_MAX is its size")
+            }
+            Self::Tls(session) => session.write(request),
+        }
+    }
+
+    /// Sends what is queued; true when all is with the kernel.
+    fn flush(&mut self, stream: &mut TcpStream) -> Result<bool, Failure> {
+        let unsent = match self {
+            Self::Plain(unsent) => unsent,
+            Self::Tls(session) => return session.flush(stream),
+        };
+        while !unsent.is_empty() {
+            match unless_blocked(|| stream.write(unsent))? {
+                None => return Ok(false),
+                Some(0) => return Err(Failure::Closed),
+                Some(sent) => drop(unsent.drain(..sent)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn read(&mut self, stream: &mut TcpStream, answer: &mut Answer<'_>) -> Result<Pulled, Failure> {
+        let session = match self {
+            Self::Plain(_) => return read_plain(stream, answer),
+            Self::Tls(session) => session,
+        };
+        let pulled = session.pull(stream)?;
+        loop {
+            let plaintext = session.plaintext();
+            if plaintext.is_empty() {
+                return Ok(pulled);
+            }
+            answer.hear(plaintext)?;
+            let heard = plaintext.len();
+            session.consume(heard);
+        }
+    }
+}
+
+fn read_plain(stream: &mut TcpStream, answer: &mut Answer<'_>) -> Result<Pulled, Failure> {
+    let mut buffer = [0; READ_MAX];
+    match unless_blocked(|| stream.read(&mut buffer))? {
+        None => Ok(Pulled::Nothing),
+        // TCP has no other way to say so.
+        Some(0) => Ok(Pulled::End { announced: true }),
+        Some(bytes) => {
+            answer.hear(buffer.get(..bytes).unwrap_or_default())?;
+            Ok(Pulled::Bytes(bytes))
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! TLS over a stream that does not wait: configuration, and the pump between rustls and a socket.
+//!
+//! The server is always verified and there is no switch against it. What went wrong is told twice:
+//! as a [`TlsFailure`](crate::proto::event::TlsFailure) to decide by, and as a [`Detail`] to read.
+
+use std::io::{BufRead, Write};
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::ServerName;
+use rustls::time_provider::TimeProvider;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, ClientConnection};
+
+use super::dial::unless_blocked;
+use crate::proto::event::Failure;
+
+mod failure;
+mod roots;
+#[cfg(test)]
+mod tests;
+
+pub use failure::{DETAIL_MAX, Detail};
+pub use roots::{Error, Roots};
+
+/// Tickets kept in memory for resumption, all of one server (rustls counts them by eights).
+const TICKETS_MAX: usize = 8;
+/// Most plaintext queued before the handshake is through: one TLS record (RFC 8446 §5.1).
+const QUEUED_MAX: usize = 1 << 14;
+/// The one protocol offered (RFC 7301 §6).
+///
+/// Without an offer most servers would guess the same. Saying it costs 18 bytes of the
+/// `ClientHello`, and a port that speaks something else ends in the handshake, where the reason is
+/// plain, instead of reading our request as a message of its own protocol.
+const PROTOCOL: &[u8] = b"http/1.1";
+
+/// Makes the configuration that all connections to one server share, resumption included.
+///
+/// `clock` tells the wall-clock time by which certificates are judged. Reads a file if `roots`
+/// names one: call it when a configuration comes into force, not per beat.
+///
+/// # Errors
+///
+/// The file of `roots` is missing, has no certificate, or has one that is unsound.
+pub fn client_config(
+    roots: &Roots,
+    clock: Arc<dyn TimeProvider>,
+) -> Result<Arc<ClientConfig>, Error> {
+    let provider = Arc::new(provider(has_aes_instructions()));
+    let mut config = ClientConfig::builder_with_details(provider, clock)
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .expect("the provider has suites of both versions")
+        .with_root_certificates(roots.load()?)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    config.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
+    Ok(Arc::new(config))
+}
+
+/// The cipher suites of ring, the newest version first and, within a version, the cheapest cipher
+/// for this processor: without AES instructions ChaCha20 takes a fraction of the time (RFC 8446
+/// §B.4 leaves the order to us, and servers commonly follow a client that asks for ChaCha20).
+fn provider(has_aes: bool) -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    if !has_aes {
+        provider.cipher_suites.sort_by_key(|suite| {
+            let name = suite.suite().as_str().unwrap_or_default();
+            (suite.tls13().is_none(), !name.contains("CHACHA20"))
+        });
+    }
+    provider
+}
+
+/// Whether the processor has AES instructions. Cortex-A53 and A72 have them by design, but not as
+/// licensed for the Raspberry Pi 3 and 4.
+fn has_aes_instructions() -> bool {
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64")))]
+    return false;
+}
+
+/// What one [`Session::pull`] brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pulled {
+    /// This many bytes of records, not necessarily plaintext.
+    Bytes(usize),
+    /// Nothing: the socket has no more for now.
+    Nothing,
+    /// The end, announced by the peer (`close_notify`) or cut.
+    End {
+        /// False: somebody may have cut bytes off (RFC 8446 §6.1).
+        announced: bool,
+    },
+}
+
+/// The TLS side of one connection.
+pub(super) struct Session {
+    tls: ClientConnection,
+    error: Option<rustls::Error>,
+}
+
+impl Session {
+    /// Begins a session; the first [`flush`](Self::flush) sends the `ClientHello`.
+    pub(super) fn new(
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+    ) -> Result<Self, Failure> {
+        let mut tls = ClientConnection::new(config, name)
+            .map_err(|error| Failure::Tls(failure::classify(&error)))?;
+        tls.set_buffer_limit(Some(QUEUED_MAX));
+        Ok(Self { tls, error: None })
+    }
+
+    /// Whether the handshake is through on our side; its last flight may still be unsent.
+    pub(super) fn is_secured(&self) -> bool {
+        !self.tls.is_handshaking()
+    }
+
+    /// Queues plaintext.
+    ///
+    /// # Panics
+    ///
+    /// If more than one record is queued, or the session has failed before.
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        self.tls.writer().write_all(bytes).expect("a sound session takes QUEUED_MAX bytes");
+    }
+
+    /// Announces the end of what we send.
+    pub(super) fn say_goodbye(&mut self) {
+        self.tls.send_close_notify();
+    }
+
+    /// Sends what is queued; true when all is with the kernel.
+    pub(super) fn flush(&mut self, stream: &mut TcpStream) -> Result<bool, Failure> {
+        while self.tls.wants_write() {
+            match unless_blocked(|| self.tls.write_tls(stream))? {
+                None => return Ok(false),
+                Some(0) => return Err(Failure::Closed),
+                Some(_) => {}
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads once and works on what came. There may be something to flush afterwards.
+    pub(super) fn pull(&mut self, stream: &mut TcpStream) -> Result<Pulled, Failure> {
+        let Some(bytes) = unless_blocked(|| self.tls.read_tls(stream))? else {
+            return Ok(Pulled::Nothing);
+        };
+        match self.tls.process_new_packets() {
+            Ok(state) if bytes == 0 => Ok(Pulled::End { announced: state.peer_has_closed() }),
+            Ok(_) => Ok(Pulled::Bytes(bytes)),
+            Err(error) => {
+                let failure = Failure::Tls(failure::classify(&error));
+                self.error = Some(error);
+                // The alert tells the server's people why. If it cannot be sent, we fail all the
+                // same and for the reason above.
+                self.flush(stream).map_or(Err(failure), |_| Err(failure))
+            }
+        }
+    }
+
+    /// The plaintext that is there, possibly none; [`consume`](Self::consume) it next.
+    pub(super) fn plaintext(&mut self) -> &[u8] {
+        // Errors here are "none yet" and "cut", and pull() tells both.
+        self.tls.reader().into_first_chunk().unwrap_or_default()
+    }
+
+    /// Drops the first bytes of what [`plaintext`](Self::plaintext) showed.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.tls.reader().consume(bytes);
+    }
+
+    /// What went wrong, in words.
+    pub(super) fn detail(&self) -> Option<Detail> {
+        self.error.as_ref().map(failure::describe)
+    }
+}
