@@ -3,5 +3,6 @@
 pub mod date;
 pub mod dns;
 pub mod json;
+pub mod report;
 pub mod request;
 pub mod response;

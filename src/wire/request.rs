@@ -18,6 +18,9 @@ mod tests;
 pub const URL_MAX: usize = 512;
 /// Longest `token_code`, in bytes.
 pub const TOKEN_MAX: usize = 512;
+/// Room for every request of a checked configuration, in bytes: a device key of 128 and a report of
+/// [`REPORT_MAX`](super::report::REPORT_MAX) included.
+pub const REQUEST_MAX: usize = 3072;
 /// Longest label of a host name (RFC 1035 §2.3.4).
 const LABEL_MAX: usize = 63;
 

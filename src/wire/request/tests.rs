@@ -1,5 +1,6 @@
-use super::{ApiUrl, TOKEN_MAX, TooLarge, URL_MAX, UrlError, emit, valid_token};
+use super::{ApiUrl, REQUEST_MAX, TOKEN_MAX, TooLarge, URL_MAX, UrlError, emit, valid_token};
 use crate::proto::settings::Host;
+use crate::wire::report::REPORT_MAX;
 
 fn url(text: &str) -> ApiUrl {
     ApiUrl::parse(text).unwrap()
@@ -138,6 +139,15 @@ fn request_without_token_has_no_token_field() {
     assert!(!request.contains("X-Token-Code"));
     assert!(request.contains("\r\nHost: 10.0.0.1\r\n"));
     assert!(request.ends_with("\r\n\r\n{}"));
+}
+
+#[test]
+fn longest_request_fits_its_limit() {
+    let text = format!("http://h:65535/{}", "a".repeat(URL_MAX - 15));
+    let key = "ü".repeat(64);
+    let token = "t".repeat(TOKEN_MAX);
+    let request = request(&url(&text), &key, Some(&token), &[b'x'; REPORT_MAX]);
+    assert!(request.len() <= REQUEST_MAX, "{}", request.len());
 }
 
 #[test]
