@@ -1,6 +1,7 @@
 //! Presence agent for cameras.
 #![doc = include_str!("DESIGN.md")]
 
+pub mod config;
 pub mod net;
 pub mod proto;
 pub mod sys;

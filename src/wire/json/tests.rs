@@ -141,7 +141,7 @@ fn walk(value: Value<'_>) -> usize {
     }
     let elements = value.elements().map(walk);
     let members = value.members().map(|(key, value)| {
-        assert!(value.offset() > 0);
+        assert!(value.offset() > key.offset());
         walk(value) + usize::from(key.to_string().is_empty())
     });
     1 + elements.sum::<usize>() + members.sum::<usize>()

@@ -87,7 +87,8 @@ impl<'a> Value<'a> {
     /// The string.
     #[must_use]
     pub fn as_text(&self) -> Option<Text<'a>> {
-        self.raw.strip_prefix('"')?.strip_suffix('"').map(Text)
+        let inside = self.raw.strip_prefix('"')?.strip_suffix('"')?;
+        Some(Text { inside, offset: self.offset })
     }
 
     /// The members of an object in their order, repeated keys included; none for another kind.
@@ -170,13 +171,23 @@ impl<'a> Iterator for Elements<'a> {
 
 /// A string, its escapes not yet decoded. `Display` decodes them.
 #[derive(Debug, Clone, Copy)]
-pub struct Text<'a>(&'a str);
+pub struct Text<'a> {
+    /// What is between the quotes.
+    inside: &'a str,
+    offset: usize,
+}
 
 impl<'a> Text<'a> {
+    /// Where the opening quote stands in the document, in bytes.
+    #[must_use]
+    pub const fn offset(&self) -> usize {
+        self.offset
+    }
+
     /// The characters of the string, escapes decoded: control characters may be among them.
     #[must_use]
     pub const fn chars(&self) -> Chars<'a> {
-        Chars(self.0)
+        Chars(self.inside)
     }
 }
 

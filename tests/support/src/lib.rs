@@ -4,7 +4,13 @@
 //! without its surroundings proves nothing. Nothing sleeps: a test waits for what it wants to see,
 //! with a limit, through a [`journal`].
 
+pub mod acceptor;
+pub mod agent;
 pub mod certificates;
 pub mod clock;
 pub mod journal;
+pub mod nameserver;
+pub mod observer;
 pub mod receiver;
+pub mod space;
+pub mod world;

@@ -1,0 +1,253 @@
+//! The configuration: `meeting.json`, `linkbeat.json` beside it, and `config.env`.
+//!
+//! ```text
+//! defaults <- meeting.json, or config.env where that does not exist <- linkbeat.json
+//! ```
+//!
+//! What is written later wins, key by key. [`load`] reads all of it and gives a whole
+//! configuration or none: where a file is invalid the caller keeps what it has. Every finding is a
+//! [`Problem`] with its place. Nothing here decides what a configuration means for a beat.
+
+use std::fmt;
+use std::fs::Metadata;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use log::LevelFilter;
+
+use crate::proto::link::{Mac, Name};
+use crate::proto::settings::{BucketSettings, Settings};
+use crate::wire::request::ApiUrl;
+
+mod document;
+mod env;
+mod files;
+mod keys;
+mod problem;
+#[cfg(test)]
+mod tests;
+
+pub use files::{FILE_SIZE_MAX, Files};
+pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MIN, WATCHES_MAX};
+pub use problem::{PROBLEMS_MAX, Problem, Severity};
+
+use document::Document;
+use problem::Problems;
+
+/// Everything an operator can set. Equal configurations need no reaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What the core decides by; `server` is set if and only if [`Config::configured`].
+    pub settings: Settings,
+    /// Where beats go.
+    pub api_url: Option<ApiUrl>,
+    /// The device's name at the server, at most [`DEVICE_KEY_MAX`] bytes, never empty; `None` until
+    /// [`Config::derive_device_key`] where no file names it.
+    pub device_key: Option<String>,
+    /// `X-Token-Code`, a valid header value.
+    pub token_code: Option<Secret>,
+    /// Kept and shown for the web manager; nothing depends on it.
+    pub provisioned: bool,
+    /// Project name in `note`, at most [`DESCRIPTION_MAX`] bytes.
+    pub description: String,
+    /// PEM file of the roots that replace the built-in ones.
+    pub ca_file: Option<PathBuf>,
+    /// Whether a beat may travel as TLS 1.3 early data.
+    pub early_data: bool,
+    /// Address of the status server.
+    pub status_listen: Option<SocketAddr>,
+    /// Asked from everyone who speaks to the status server; set whenever it is not on loopback.
+    pub status_token: Option<Secret>,
+    /// Unix socket of the command line and of helpers.
+    pub trigger_socket: Option<PathBuf>,
+    /// Where the history survives a restart.
+    pub state_file: Option<PathBuf>,
+    /// Local services whose recovery triggers a beat.
+    pub watch: Vec<Watch>,
+    /// What is logged.
+    pub log_level: LevelFilter,
+    /// Where it is logged to.
+    pub log_target: LogTarget,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let bucket = BucketSettings { burst: 5, every: Duration::from_secs(2) };
+        let probe_v4 = SocketAddr::from((Ipv4Addr::new(8, 8, 8, 8), 53));
+        let probe_v6 =
+            SocketAddr::from((Ipv6Addr::new(0x2001, 0x4860, 0x4860, 0, 0, 0, 0, 0x8888), 53));
+        Self {
+            settings: Settings {
+                enabled: true,
+                auto_connect: true,
+                server: None,
+                interval: Duration::from_secs(30),
+                interfaces: patterns(&["eth0", "wlan1", "wlan0"]),
+                ignore_interfaces: patterns(&["lo", "docker*", "veth*", "br-*"]),
+                bind_to_uplink: true,
+                probe_addresses: [probe_v4, probe_v6].into_iter().collect(),
+                probe_timeout: Duration::from_secs(2),
+                request_timeout: Duration::from_secs(10),
+                trigger_bucket: bucket,
+                network_bucket: bucket,
+            },
+            api_url: None,
+            device_key: None,
+            token_code: None,
+            provisioned: false,
+            description: String::from("RTSP Recorder"),
+            ca_file: None,
+            early_data: false,
+            status_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 5000))),
+            status_token: None,
+            trigger_socket: Some(PathBuf::from("/run/linkbeat/trigger.sock")),
+            state_file: None,
+            watch: Vec::new(),
+            log_level: LevelFilter::Info,
+            log_target: LogTarget::Auto,
+        }
+    }
+}
+
+fn patterns<const N: usize>(names: &[&str]) -> heapless::Vec<Name, N> {
+    names.iter().filter_map(|name| Name::new(name)).collect()
+}
+
+impl Config {
+    /// Whether a beat can be addressed: `api_url` and the device key are both known.
+    #[must_use]
+    pub const fn configured(&self) -> bool {
+        self.settings.server.is_some()
+    }
+
+    /// Gives the device its derived key, unless a file names one.
+    ///
+    /// `mac` is decided once at start and never changes with the uplink.
+    pub fn derive_device_key(&mut self, hostname: &str, mac: Mac) {
+        self.device_key.get_or_insert_with(|| derived_device_key(hostname, mac));
+        self.connect_settings();
+    }
+
+    /// Lets the core know the server as soon as a beat can be addressed.
+    fn connect_settings(&mut self) {
+        let url = self.api_url.as_ref().filter(|_| self.device_key.is_some());
+        self.settings.server = url.map(|url| url.server().clone());
+    }
+}
+
+/// The device key of a camera whose configuration has none: `{hostname}-{12 hex digits}`, lower
+/// case.
+#[must_use]
+pub fn derived_device_key(hostname: &str, mac: Mac) -> String {
+    let [a, b, c, d, e, f] = mac.0;
+    format!("{}-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}", hostname.to_lowercase())
+}
+
+/// A word that must not be seen: neither `Debug` nor `Display` shows it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The word itself, for the one place that sends or compares it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("********")
+    }
+}
+
+/// A local service whose recovery triggers a beat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// Its name in the reason and in status: 1 to 32 of `[A-Za-z0-9_.-]`, unlike every other's.
+    pub name: String,
+    /// Its TCP address.
+    pub address: SocketAddr,
+    /// Time between two looks, 1 s to 3,600 s.
+    pub interval: Duration,
+}
+
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogTarget {
+    /// Standard error on a terminal or under journald, else `/dev/log`.
+    Auto,
+    /// Standard error.
+    Stderr,
+    /// `/dev/log`.
+    Syslog,
+}
+
+/// What [`load`] found.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration; `None` if a file is invalid, and then the one in force stays.
+    pub config: Option<Config>,
+    /// Findings in the order of the files, at most [`PROBLEMS_MAX`].
+    pub problems: Vec<Problem>,
+    /// The files that exist. None of them: the first start of a fresh camera.
+    pub found: Vec<PathBuf>,
+}
+
+/// Reads the configuration of `path`: the directory, or its `meeting.json` whatever its name.
+///
+/// Bounded by [`FILE_SIZE_MAX`] for each file; never waits, not even for a FIFO. A file that does
+/// not exist is no problem, one that cannot be read is an error.
+#[must_use]
+pub fn load(path: &Path) -> Loaded {
+    let files = Files::of(path);
+    let mut problems = Problems::default();
+    let mut config = Config::default();
+    let mut found = Vec::new();
+
+    if let Some((text, metadata)) = files::read(&files.meeting, &mut problems, &mut found) {
+        read_json(&files.meeting, &text, &metadata, &mut config, &mut problems);
+    } else if !found.contains(&files.meeting)
+        && let Some((text, metadata)) = files::read(&files.env, &mut problems, &mut found)
+    {
+        env::read(&files.env, &text, &metadata, &mut config, &mut problems);
+    }
+    if let Some((text, metadata)) = files::read(&files.own, &mut problems, &mut found) {
+        read_json(&files.own, &text, &metadata, &mut config, &mut problems);
+    }
+
+    if let (Some(listen), None) = (config.status_listen, &config.status_token)
+        && !listen.ip().is_loopback()
+    {
+        let file = found.last().unwrap_or(&files.meeting);
+        let message =
+            format!("status_listen {listen} is not a loopback address: set status_token as well");
+        problems.error(file, None, message);
+    }
+    config.connect_settings();
+    Loaded {
+        config: (!problems.has_errors()).then_some(config),
+        problems: problems.into_vec(),
+        found,
+    }
+}
+
+fn read_json(
+    file: &Path,
+    text: &[u8],
+    metadata: &Metadata,
+    config: &mut Config,
+    problems: &mut Problems,
+) {
+    if let Some(mut document) = Document::parse(file, text, metadata, problems) {
+        keys::read(&mut document, config);
+        document.finish();
+    }
+}

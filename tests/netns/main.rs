@@ -1,0 +1,6 @@
+//! The real binary in network namespaces that each test makes and removes.
+//!
+//! They need root, or a user namespace: `scripts/test netns` sees to it.
+
+#[cfg(test)]
+mod world;

@@ -1,0 +1,134 @@
+//! The network itself: a test of the agent proves nothing in a world that does not work.
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
+
+use linkbeat_support::agent::SOON;
+use linkbeat_support::observer::Change;
+use linkbeat_support::world::{Block, Families, PROBED, SERVER, Verdict, World};
+
+/// How long a connect is waited for that should succeed or be rejected.
+const WAIT: Duration = Duration::from_secs(2);
+/// How long a connect is waited for that should hang.
+const HANG: Duration = Duration::from_millis(300);
+
+fn connect(world: &World, to: &str, port: u16, within: Duration) -> std::io::Result<TcpStream> {
+    let to = SocketAddr::new(to.parse().unwrap(), port);
+    world.device.within(|| TcpStream::connect_timeout(&to, within))
+}
+
+fn post(world: &World, to: &str) -> String {
+    let mut stream = connect(world, to, 80, WAIT).unwrap();
+    stream.set_read_timeout(Some(WAIT)).unwrap();
+    let body = r#"{"reason":"test"}"#;
+    let length = body.len();
+    write!(stream, "POST /api HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{body}").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn request_reaches_the_receiver_in_both_families() {
+    let world = World::with(Families::Both);
+    let mut beats = world.receiver.beats().follow();
+    for server in SERVER {
+        assert_eq!(post(&world, server), "HTTP/1.1 200");
+        let beat = beats.next("request", SOON);
+        assert_eq!((beat.reason(), beat.method.as_str()), ("test", "POST"));
+        let expected: [IpAddr; 2] =
+            ["10.11.1.2".parse().unwrap(), "2001:db8:1::2".parse().unwrap()];
+        assert!(expected.contains(&beat.peer.ip()), "{beat:?}");
+    }
+}
+
+#[test]
+fn pulled_cable_is_announced_and_keeps_its_address() {
+    let world = World::new();
+    let mut kernel = world.kernel.announcements().follow();
+    world.pull("eth0");
+    let pulled = |it: &linkbeat_support::observer::Announcement| {
+        it.interface == "eth0" && it.change == Change::NotRunning
+    };
+    let _ = kernel.expect("lost carrier", SOON, pulled);
+    // Measured: an unbound socket goes on using the dead interface.
+    assert!(connect(&world, SERVER[0], 80, HANG).is_err());
+    world.plug("eth0");
+    let plugged = |it: &linkbeat_support::observer::Announcement| it.change == Change::Running;
+    let _ = kernel.expect("carrier", SOON, plugged);
+    assert_eq!(post(&world, SERVER[0]), "HTTP/1.1 200");
+}
+
+#[test]
+fn without_its_lease_the_next_interface_carries() {
+    let world = World::with(Families::Both);
+    let mut beats = world.receiver.beats().follow();
+    world.unlease("eth0");
+    let _ = post(&world, SERVER[0]);
+    assert_eq!(beats.next("request", SOON).peer.ip(), world.address("wlan1"));
+    world.lease("eth0");
+    let _ = post(&world, SERVER[0]);
+    assert_eq!(beats.next("request", SOON).peer.ip(), world.address("eth0"));
+}
+
+#[test]
+fn rejections_are_what_they_say() {
+    let world = World::new();
+    let expected = [
+        (Verdict::Reset, "ConnectionRefused"),
+        (Verdict::Port, "ConnectionRefused"),
+        (Verdict::Host, "HostUnreachable"),
+        (Verdict::Prohibited, "HostUnreachable"),
+        (Verdict::Drop, "TimedOut"),
+    ];
+    for (verdict, kind) in expected {
+        world.block(Block::all(verdict));
+        let error = connect(&world, SERVER[0], 443, HANG).unwrap_err();
+        assert_eq!(format!("{:?}", error.kind()), kind, "{verdict:?}");
+        world.heal();
+    }
+    assert!(connect(&world, SERVER[0], 443, WAIT).is_ok());
+}
+
+#[test]
+fn block_holds_for_one_address_and_one_uplink() {
+    let world = World::new();
+    world.block(Block { uplink: Some("eth0"), to: Some(PROBED[0]), verdict: Verdict::Drop });
+    assert!(connect(&world, PROBED[0], 53, HANG).is_err());
+    assert!(connect(&world, SERVER[0], 443, WAIT).is_ok());
+    world.unlease("eth0");
+    assert!(connect(&world, PROBED[0], 53, WAIT).is_ok());
+    assert_eq!(world.packets("eth0").probe_syns, 1);
+    assert_eq!(world.packets("wlan1").probe_syns, 1);
+    assert_eq!(world.probed.accepted().all().len(), 1);
+}
+
+#[test]
+fn interface_comes_back_after_it_was_deleted() {
+    let world = World::new();
+    let mut kernel = world.kernel.announcements().follow();
+    world.delete("eth0");
+    let _ = kernel.expect("removal", SOON, |it| it.change == Change::Gone);
+    world.create("eth0");
+    let _ = kernel
+        .expect("route", SOON, |it| it.interface == "eth0" && it.change == Change::DefaultRoute);
+    assert_eq!(post(&world, SERVER[0]), "HTTP/1.1 200");
+}
+
+#[test]
+fn nameserver_answers_in_the_device() {
+    const QUERY: &[u8] = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x07meeting\x04test\0\0\x01\0\x01";
+    let world = World::new();
+    let mut queries = world.nameserver.queries().follow();
+    let answer = world.device.within(|| {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.set_read_timeout(Some(WAIT)).unwrap();
+        socket.send_to(QUERY, "203.0.113.53:53").unwrap();
+        let mut answer = [0; 512];
+        let length = socket.recv(&mut answer).unwrap();
+        answer[..length].to_vec()
+    });
+    assert!(answer.ends_with(&[203, 0, 113, 10]), "{answer:?}");
+    assert_eq!(queries.next("query", SOON).name, "meeting.test");
+}

@@ -1,0 +1,291 @@
+//! The real binary in the device of a world: started, watched, told, ended.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::journal::{Follower, Journal};
+use crate::space::unique;
+use crate::world::{SERVER_NAME, World};
+
+/// How long a thing may take that should happen at once, on a busy machine.
+pub const SOON: Duration = Duration::from_secs(5);
+
+/// One line the agent printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When it was read, on the clock of [`clock::boot_us`].
+    pub at_us: u64,
+    /// The line.
+    pub text: String,
+}
+
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:06} {}", self.at_us / 1_000_000, self.at_us % 1_000_000, self.text)
+    }
+}
+
+/// What an agent finds when it starts: a private `/etc` and `/run`, and its command line.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// `/etc/rpi-cam/meeting.json`; `Null` for no file.
+    pub meeting: Value,
+    /// `/etc/rpi-cam/linkbeat.json`; `Null` for no file.
+    pub own: Value,
+    /// `/etc/resolv.conf`.
+    pub resolv_conf: String,
+    /// `/etc/hosts`.
+    pub hosts: String,
+    /// Arguments after the program's name.
+    pub arguments: Vec<String>,
+}
+
+impl Setting {
+    /// A provisioned camera that knows the world's server by name and trusts its authority.
+    #[must_use]
+    pub fn new(world: &World) -> Self {
+        Self {
+            meeting: json!({
+                "enabled": true,
+                "api_url": format!("https://{SERVER_NAME}/api"),
+                "device_key": "camera-1",
+                "token_code": "s3cret-token",
+                "heartbeat_interval": 30,
+                "provisioned": true,
+            }),
+            own: json!({
+                "tls": { "ca_file": "/etc/ca.pem" },
+                "log_level": "debug",
+                "log_target": "stderr",
+            }),
+            resolv_conf: world.resolv_conf(),
+            hosts: "127.0.0.1 localhost\n::1 localhost\n".to_owned(),
+            arguments: vec!["run".to_owned()],
+        }
+    }
+
+    /// The same with one key of `meeting.json` changed.
+    #[must_use]
+    pub fn meeting(mut self, key: &str, value: impl Into<Value>) -> Self {
+        set(&mut self.meeting, key, value.into());
+        self
+    }
+
+    /// The same with one key of `linkbeat.json` changed.
+    #[must_use]
+    pub fn own(mut self, key: &str, value: impl Into<Value>) -> Self {
+        set(&mut self.own, key, value.into());
+        self
+    }
+
+    /// The same with a beat every `seconds`.
+    #[must_use]
+    pub fn every(self, seconds: u32) -> Self {
+        self.meeting("heartbeat_interval", seconds)
+    }
+}
+
+fn set(object: &mut Value, key: &str, value: Value) {
+    let object = object.as_object_mut().expect("the file is there");
+    object.insert(key.to_owned(), value);
+}
+
+/// A running agent; killed when dropped. If a test panics, what it logged is printed.
+pub struct Agent {
+    child: Child,
+    lines: Journal<Line>,
+    directory: PathBuf,
+}
+
+impl Agent {
+    /// Starts `binary` in the device of `world`.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(world: &World, binary: impl AsRef<Path>, setting: &Setting) -> Self {
+        let directory = world.directory().join(unique());
+        furnish(&directory, world, setting);
+        let mut command = inside(world, &directory, binary.as_ref());
+        command.args(&setting.arguments);
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start the agent");
+        let lines = Journal::default();
+        read_lines(child.stdout.take().expect("standard output is a pipe"), &lines);
+        read_lines(child.stderr.take().expect("standard error is a pipe"), &lines);
+        Self { child, lines, directory }
+    }
+
+    /// Runs `binary` once more beside this agent, with its `/etc` and `/run`, to its end.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn beside(
+        &self,
+        world: &World,
+        binary: impl AsRef<Path>,
+        arguments: &[&str],
+    ) -> std::process::Output {
+        let mut command = inside(world, &self.directory, binary.as_ref());
+        command.args(arguments).output().expect("run beside the agent")
+    }
+
+    /// What it printed, as it prints it.
+    #[must_use]
+    pub fn lines(&self) -> Journal<Line> {
+        self.lines.clone()
+    }
+
+    /// Waits for a line that contains `text`, from the start on.
+    ///
+    /// # Panics
+    ///
+    /// If there is none within [`SOON`].
+    #[must_use]
+    pub fn said(&self, text: &str) -> Line {
+        expect_line(&mut self.lines.follow_all(), text, SOON)
+    }
+
+    /// Its process number.
+    ///
+    /// # Panics
+    ///
+    /// Never: a process has one.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// A file as the agent sees it: `path` begins with `/etc` or `/run`.
+    #[must_use]
+    pub fn file(&self, path: &str) -> PathBuf {
+        self.directory.join(path.trim_start_matches('/'))
+    }
+
+    /// The Unix socket of the agent.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.file("/run/linkbeat/trigger.sock")
+    }
+
+    /// Sends a signal.
+    ///
+    /// # Panics
+    ///
+    /// If the agent is gone.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).expect("signal the agent");
+    }
+
+    /// Asks it to end with SIGTERM, and waits.
+    ///
+    /// # Panics
+    ///
+    /// If it does not end within [`SOON`].
+    pub fn end(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait(SOON)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// If it does not come within the time.
+    pub fn wait(&mut self, within: Duration) -> ExitStatus {
+        let process = pidfd_open(self.pid(), PidfdFlags::empty()).expect("pidfd of a child");
+        let mut ended = [PollFd::new(&process, PollFlags::IN)];
+        let limit = within.try_into().expect("a time-out");
+        let count = poll(&mut ended, Some(&limit)).expect("poll a pidfd");
+        assert_eq!(count, 1, "the agent does not end within {within:?}");
+        self.child.wait().expect("wait for a child")
+    }
+
+    /// Its resident memory in kB (proc(5), `VmRSS`).
+    ///
+    /// # Panics
+    ///
+    /// If the agent is gone.
+    #[must_use]
+    pub fn resident_kb(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).expect("status of a child");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|it| it.split_whitespace().next()).expect("VmRSS");
+        number.parse().expect("a number of kB")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        // Already ended: as good.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if thread::panicking() {
+            let mut out = io::stderr().lock();
+            for line in self.lines.all() {
+                writeln!(out, "agent: {line:?}").ok();
+            }
+        }
+    }
+}
+
+/// Waits for a line that contains `text`.
+///
+/// # Panics
+///
+/// If there is none within the time.
+pub fn expect_line(lines: &mut Follower<Line>, text: &str, within: Duration) -> Line {
+    lines.expect(&format!("line with {text:?}"), within, |line| line.text.contains(text))
+}
+
+/// Writes what the agent is to find.
+fn furnish(directory: &Path, world: &World, setting: &Setting) {
+    let etc = directory.join("etc");
+    fs::create_dir_all(etc.join("rpi-cam")).expect("create /etc/rpi-cam");
+    fs::create_dir_all(directory.join("run/linkbeat")).expect("create /run/linkbeat");
+    fs::copy(world.directory().join("ca.pem"), etc.join("ca.pem")).expect("copy ca.pem");
+    let write = |name: &str, text: &str| fs::write(etc.join(name), text).expect("write a file");
+    write("resolv.conf", &setting.resolv_conf);
+    write("hosts", &setting.hosts);
+    for (name, value) in [("meeting", &setting.meeting), ("linkbeat", &setting.own)] {
+        if !value.is_null() {
+            write(&format!("rpi-cam/{name}.json"), &format!("{value:#}\n"));
+        }
+    }
+}
+
+/// A command in the device that sees the directory's `etc` and `run` as its own. `ip netns exec`
+/// has made a mount namespace for it already.
+fn inside(world: &World, directory: &Path, program: &Path) -> Command {
+    const MOUNT: &str = "mount --bind \"$1/etc\" /etc && mount --bind \"$1/run\" /run && \
+                         shift && exec \"$@\"";
+    let mut command = world.device.command("sh");
+    command.args(["-c", MOUNT, "sh"]).arg(directory).arg(program);
+    command
+}
+
+fn read_lines(stream: impl io::Read + Send + 'static, lines: &Journal<Line>) {
+    let lines = lines.clone();
+    thread::spawn(move || {
+        for text in BufReader::new(stream).lines().map_while(Result::ok) {
+            lines.push(Line { at_us: clock::boot_us(), text });
+        }
+    });
+}

@@ -1,0 +1,350 @@
+//! A camera's network in three namespaces, with everything in it that can break.
+//!
+//! ```text
+//! device            router               internet
+//! eth0  10.11.1.2 - r-eth0 10.11.1.1
+//! wlan1 10.11.2.2 - r-wlan1  .2.1 - isp - wan - 203.0.113.10   the server, :443 and :80
+//! wlan0 10.11.3.2 - r-wlan0  .3.1              203.0.113.53   the nameserver
+//!                                              8.8.8.8:53     the probe's target
+//! ```
+//!
+//! IPv6 likewise: the device has `2001:db8:1::2` on eth0, the server is `2001:db8:ff::10`, the
+//! nameserver `2001:db8:ff::53`, the probe's target `2001:4860:4860::8888`. The two ends of a veth
+//! pair have unequal numbers: else the kernel holds carrier events back to one a second.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::acceptor::Acceptor;
+use crate::certificates::Certificates;
+use crate::nameserver::{Nameserver, Record};
+use crate::observer::Observer;
+use crate::receiver::{Receiver, Scheme};
+use crate::space::{Space, run, unique};
+
+mod faults;
+
+pub use faults::{Block, Packets, Verdict};
+
+/// The server's name in the nameserver's table.
+pub const SERVER_NAME: &str = "meeting.test";
+/// The server's addresses.
+pub const SERVER: [&str; 2] = ["203.0.113.10", "2001:db8:ff::10"];
+/// The nameserver's addresses.
+pub const NAMESERVER: [&str; 2] = ["203.0.113.53", "2001:db8:ff::53"];
+/// The addresses of the probe's target.
+pub const PROBED: [&str; 2] = ["8.8.8.8", "2001:4860:4860::8888"];
+/// The device's interfaces, best first; the first has the lowest metric too.
+pub const INTERFACES: [&str; 3] = ["eth0", "wlan1", "wlan0"];
+
+/// Which address families the world has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Families {
+    /// IPv4 only.
+    #[default]
+    V4,
+    /// IPv6 only.
+    V6,
+    /// Both.
+    Both,
+}
+
+/// The whole network; removed when dropped, after a panic too.
+pub struct World {
+    // In the order of their removal: who listens in a namespace goes before it.
+    /// The server.
+    pub receiver: Receiver,
+    /// The nameserver.
+    pub nameserver: Nameserver,
+    /// The probe's target.
+    pub probed: Acceptor,
+    /// The kernel's announcements in the device.
+    pub kernel: Observer,
+    /// Where the agent runs.
+    pub device: Space,
+    /// Where faults are made.
+    pub router: Space,
+    /// Where the servers are.
+    pub internet: Space,
+    directory: PathBuf,
+    certificates: Arc<Certificates>,
+    families: Families,
+}
+
+impl World {
+    /// The network with IPv4 and every interface up, addressed and routed.
+    ///
+    /// # Panics
+    ///
+    /// Without the right to make network namespaces, and without `ip` and `nft`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with(Families::V4)
+    }
+
+    /// The network with these families.
+    ///
+    /// # Panics
+    ///
+    /// As [`World::new`].
+    #[must_use]
+    pub fn with(families: Families) -> Self {
+        let name = unique();
+        let device = Space::new(&format!("{name}-device"));
+        let router = Space::new(&format!("{name}-router"));
+        let internet = Space::new(&format!("{name}-internet"));
+        settle(&device, &router, &internet);
+        connect_internet(&router, &internet);
+        faults::prepare(&router);
+        let kernel = device.within(|| Observer::start(HashMap::new()));
+        let directory = std::env::temp_dir().join(&name);
+        fs::create_dir(&directory).expect("create a directory of our own");
+        let certificates = Arc::new(Certificates::new(&[SERVER_NAME, SERVER[0], SERVER[1]]));
+        fs::write(directory.join("ca.pem"), certificates.authority_pem()).expect("write ca.pem");
+        let receiver = internet.within(|| {
+            // One listener for both families: bindv6only is off.
+            let listen = |port| TcpListener::bind(("::", port)).expect("bind the server");
+            let listeners = vec![(listen(443), Scheme::Https), (listen(80), Scheme::Http)];
+            Receiver::start(listeners, &certificates)
+        });
+        let nameserver = internet.within(|| {
+            let sockets = NAMESERVER.map(|it| UdpSocket::bind((it, 53)).expect("bind port 53"));
+            Nameserver::start(sockets.into())
+        });
+        let probed = internet.within(|| {
+            let listeners = PROBED.map(|it| TcpListener::bind((it, 53)).expect("bind port 53"));
+            Acceptor::start(listeners.into())
+        });
+        let world = Self {
+            receiver,
+            nameserver,
+            probed,
+            kernel,
+            device,
+            router,
+            internet,
+            directory,
+            certificates,
+            families,
+        };
+        world.nameserver.set(SERVER_NAME, &world.server_records());
+        for interface in INTERFACES {
+            world.create(interface);
+        }
+        world
+    }
+
+    /// A directory of this world's own; `ca.pem` in it is the server's authority.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The certificates of the server, for another receiver that is to be trusted.
+    #[must_use]
+    pub fn certificates(&self) -> &Arc<Certificates> {
+        &self.certificates
+    }
+
+    /// The content of resolv.conf that names this world's nameserver.
+    #[must_use]
+    pub fn resolv_conf(&self) -> String {
+        let address = if self.has_v4() { NAMESERVER[0] } else { NAMESERVER[1] };
+        format!("nameserver {address}\n")
+    }
+
+    /// The records of [`SERVER_NAME`] that are true.
+    #[must_use]
+    pub fn server_records(&self) -> Vec<Record> {
+        let address = |text: &str| Record::Address(text.parse().expect("an address"));
+        let mut records = Vec::new();
+        records.extend(self.has_v4().then(|| address(SERVER[0])));
+        records.extend(self.has_v6().then(|| address(SERVER[1])));
+        records
+    }
+
+    /// Pulls the cable of `interface`: it loses its carrier and keeps its addresses and routes.
+    pub fn pull(&self, interface: &str) {
+        self.router.ip(&format!("link set r-{interface} down"));
+    }
+
+    /// Plugs the cable of `interface` back.
+    pub fn plug(&self, interface: &str) {
+        self.router.ip(&format!("link set r-{interface} up"));
+    }
+
+    /// Gives `interface` its addresses, and then its default routes, as a lease does.
+    pub fn lease(&self, interface: &str) {
+        let mut lines = String::new();
+        for line in self.addresses(interface).iter().chain(&self.routes(interface)) {
+            lines += &format!("{line}\n");
+        }
+        self.device.ip(&lines);
+    }
+
+    /// Takes the addresses of `interface`, and with them its routes, as the end of a lease does.
+    pub fn unlease(&self, interface: &str) {
+        self.device.ip(&format!("address flush dev {interface} scope global"));
+        // The IPv6 default route does not go with the address.
+        let flush = ["-6", "-n", self.device.name(), "route", "flush", "::/0", "dev", interface];
+        run(Command::new("ip").args(flush), "");
+    }
+
+    /// Makes `interface` anew, plugged in and leased.
+    ///
+    /// # Panics
+    ///
+    /// If it exists.
+    pub fn create(&self, interface: &str) {
+        let n = number(interface);
+        let (ours, theirs, router) = (10 + n, 20 + n, self.router.name());
+        self.device.ip(&format!(
+            "link add name {interface} index {ours} address 00:16:3e:00:00:0{n} type veth \
+             peer name r-{interface} index {theirs} netns {router}\n\
+             link set {interface} up"
+        ));
+        self.router.ip(&format!(
+            "address add 10.11.{n}.1/24 dev r-{interface}\n\
+             address add 2001:db8:{n}::1/64 dev r-{interface} nodad\n\
+             link set r-{interface} up"
+        ));
+        self.lease(interface);
+    }
+
+    /// Deletes `interface`, as pulling a USB adapter does.
+    pub fn delete(&self, interface: &str) {
+        self.device.ip(&format!("link delete {interface}"));
+    }
+
+    /// The device's address on `interface`: IPv4 where the world has it.
+    ///
+    /// # Panics
+    ///
+    /// If the world has no such interface.
+    #[must_use]
+    pub fn address(&self, interface: &str) -> IpAddr {
+        let n = number(interface);
+        let text = if self.has_v4() { format!("10.11.{n}.2") } else { format!("2001:db8:{n}::2") };
+        text.parse().expect("an address")
+    }
+
+    fn addresses(&self, interface: &str) -> Vec<String> {
+        let n = number(interface);
+        let mut lines = Vec::new();
+        if self.has_v4() {
+            lines.push(format!("address add 10.11.{n}.2/24 dev {interface}"));
+        }
+        if self.has_v6() {
+            lines.push(format!("address add 2001:db8:{n}::2/64 dev {interface} nodad"));
+        }
+        lines
+    }
+
+    fn routes(&self, interface: &str) -> Vec<String> {
+        let n = number(interface);
+        let mut lines = Vec::new();
+        let metric = n * 100;
+        if self.has_v4() {
+            let gateway = format!("10.11.{n}.1");
+            lines.push(format!("route add default via {gateway} dev {interface} metric {metric}"));
+        }
+        if self.has_v6() {
+            let gateway = format!("2001:db8:{n}::1");
+            lines.push(format!("route add ::/0 via {gateway} dev {interface} metric {metric}"));
+        }
+        lines
+    }
+
+    fn has_v4(&self) -> bool {
+        self.families != Families::V6
+    }
+
+    fn has_v6(&self) -> bool {
+        self.families != Families::V4
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // A panic here would hide the one that brought us here.
+        fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+/// The place of an interface in [`INTERFACES`], from 1: its subnet.
+fn number(interface: &str) -> usize {
+    let place = INTERFACES.iter().position(|it| *it == interface);
+    place.unwrap_or_else(|| panic!("no interface {interface} in this world")) + 1
+}
+
+/// The kernel settings of the three.
+fn settle(device: &Space, router: &Space, internet: &Space) {
+    for space in [device, router, internet] {
+        // Addresses are usable at once, and outlive a link that goes down and up.
+        for which in ["all", "default"] {
+            space.sysctl(&format!("ipv6/conf/{which}/accept_dad"), "0");
+            space.sysctl(&format!("ipv6/conf/{which}/accept_ra"), "0");
+            space.sysctl(&format!("ipv6/conf/{which}/keep_addr_on_down"), "1");
+            space.sysctl(&format!("ipv4/conf/{which}/rp_filter"), "0");
+        }
+    }
+    for which in ["all", "default"] {
+        // Loose: strict filtering would silence the second-best uplink.
+        device.sysctl(&format!("ipv4/conf/{which}/rp_filter"), "2");
+        router.sysctl(&format!("ipv6/conf/{which}/forwarding"), "1");
+    }
+    router.sysctl("ipv4/ip_forward", "1");
+    // Rejections are not rationed: a test knows which answer its packets get.
+    router.sysctl("ipv4/icmp_ratelimit", "0");
+    router.sysctl("ipv6/icmp/ratelimit", "0");
+}
+
+fn connect_internet(router: &Space, internet: &Space) {
+    router.ip(&format!(
+        "link add name isp index 31 type veth peer name wan index 41 netns {}\n\
+         address add 198.51.100.1/24 dev isp\n\
+         address add 2001:db8:f::1/64 dev isp nodad\n\
+         link set isp up",
+        internet.name()
+    ));
+    let mut lines = String::from(
+        "address add 198.51.100.2/24 dev wan\n\
+         address add 2001:db8:f::2/64 dev wan nodad\n\
+         link set wan up\n\
+         route add default via 198.51.100.1\n\
+         route add ::/0 via 2001:db8:f::1\n",
+    );
+    for address in [SERVER, NAMESERVER, PROBED].concat() {
+        lines += &format!("address add {address} dev lo\n");
+    }
+    internet.ip(&lines);
+    router.ip("route add default via 198.51.100.2\n\
+         route add ::/0 via 2001:db8:f::2");
+}
+
+/// Whether network namespaces can be made here at all; the complaint if not.
+///
+/// # Errors
+///
+/// What is missing, in words for a person.
+pub fn possible() -> Result<(), String> {
+    let name = unique();
+    let output = Command::new("ip").args(["netns", "add", &name]).output();
+    let output = output.map_err(|error| format!("ip (package iproute2): {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    Command::new("ip").args(["netns", "delete", &name]).output().map_err(|it| it.to_string())?;
+    let version = Command::new("nft").arg("--version").output();
+    version.map(drop).map_err(|error| format!("nft (package nftables): {error}"))
+}

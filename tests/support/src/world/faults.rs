@@ -1,0 +1,151 @@
+//! What the router does to packets: counts them, drops them, rejects them.
+
+use serde_json::Value;
+
+use super::{INTERFACES, World};
+use crate::clock;
+use crate::space::{Space, run};
+
+/// What the router does with a packet it does not forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing: the black hole.
+    Drop,
+    /// A TCP reset (for what is no TCP, port unreachable).
+    Reset,
+    /// ICMP port unreachable.
+    Port,
+    /// ICMP host unreachable.
+    Host,
+    /// ICMP administratively prohibited.
+    Prohibited,
+}
+
+impl Verdict {
+    /// Every way to reject.
+    pub const REJECTS: [Self; 4] = [Self::Reset, Self::Port, Self::Host, Self::Prohibited];
+
+    fn rules(self) -> &'static [&'static str] {
+        match self {
+            Self::Drop => &["drop"],
+            Self::Reset => &["meta l4proto tcp reject with tcp reset", "reject"],
+            Self::Port => &["reject with icmpx type port-unreachable"],
+            Self::Host => &["reject with icmpx type host-unreachable"],
+            Self::Prohibited => &["reject with icmpx type admin-prohibited"],
+        }
+    }
+}
+
+/// Which packets of the device are not forwarded; what comes back to them is dropped too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block<'a> {
+    /// Only those of this interface.
+    pub uplink: Option<&'a str>,
+    /// Only those to this address.
+    pub to: Option<&'a str>,
+    /// What happens to them.
+    pub verdict: Verdict,
+}
+
+impl Block<'_> {
+    /// All packets of all interfaces.
+    #[must_use]
+    pub const fn all(verdict: Verdict) -> Self {
+        Self { uplink: None, to: None, verdict }
+    }
+}
+
+/// Packets that the router saw from one interface of the device, blocked ones included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Packets {
+    /// SYNs to port 53.
+    pub probe_syns: u64,
+    /// SYNs to any other port.
+    pub server_syns: u64,
+    /// Datagrams to port 53.
+    pub queries: u64,
+    /// All of them.
+    pub all: u64,
+}
+
+/// The counters of one interface, and the packets they count.
+const COUNTERS: [(&str, &str); 4] = [
+    ("probe-syns", "tcp flags & (syn | ack) == syn tcp dport 53"),
+    ("server-syns", "tcp flags & (syn | ack) == syn tcp dport != 53"),
+    ("queries", "udp dport 53"),
+    ("all", ""),
+];
+
+/// Makes the counters, and the chain that faults go into.
+pub(super) fn prepare(router: &Space) {
+    let mut table = String::from("table inet linkbeat {\n");
+    let mut rules = String::new();
+    for interface in INTERFACES {
+        for (name, packets) in COUNTERS {
+            table += &format!("counter {interface}-{name} {{ }}\n");
+            let count = format!("counter name \"{interface}-{name}\"");
+            rules += &format!("iifname \"r-{interface}\" {packets} {count}\n");
+        }
+    }
+    table += &format!(
+        "chain count {{\ntype filter hook forward priority -10\n{rules}}}\n\
+         chain faults {{\ntype filter hook forward priority 0\n}}\n}}\n"
+    );
+    router.nft(&table);
+}
+
+impl World {
+    /// Has the router block packets, besides those it blocks already, from when this returns.
+    pub fn block(&self, block: Block<'_>) {
+        let mut there = String::from("meta iifname != \"isp\"");
+        let mut back = String::from("meta iifname \"isp\"");
+        if let Some(uplink) = block.uplink {
+            there = format!("iifname \"r-{uplink}\"");
+            back = format!("oifname \"r-{uplink}\"");
+        }
+        if let Some(to) = block.to {
+            let family = if to.contains(':') { "ip6" } else { "ip" };
+            there += &format!(" {family} daddr {to}");
+            back += &format!(" {family} saddr {to}");
+        }
+        let mut lines = String::new();
+        for rule in block.verdict.rules() {
+            lines += &format!("add rule inet linkbeat faults {there} {rule}\n");
+        }
+        lines += &format!("add rule inet linkbeat faults {back} drop\n");
+        self.router.nft(&lines);
+    }
+
+    /// Has the router forward everything again. Returns when it began to, on the clock of
+    /// [`clock::boot_us`]: the packets pass a few milliseconds later, when `nft` has started.
+    pub fn heal(&self) -> u64 {
+        let began_us = clock::boot_us();
+        self.router.nft("flush chain inet linkbeat faults\n");
+        began_us
+    }
+
+    /// What the router saw from `interface` since the start.
+    ///
+    /// # Panics
+    ///
+    /// If `nft` does not answer as it should.
+    #[must_use]
+    pub fn packets(&self, interface: &str) -> Packets {
+        let list = ["-j", "list", "counters", "table", "inet", "linkbeat"];
+        let listing = run(self.router.command("nft").args(list), "");
+        let listing: Value = serde_json::from_str(&listing).expect("nft speaks JSON");
+        let objects = listing.get("nftables").and_then(Value::as_array).expect("a list of objects");
+        let count = |name: &str| {
+            let name = format!("{interface}-{name}");
+            let mut counters = objects.iter().filter_map(|it| it.get("counter"));
+            let counter = counters.find(|it| it.get("name").is_some_and(|it| *it == name));
+            counter.and_then(|it| it.get("packets")?.as_u64()).expect("a counter")
+        };
+        Packets {
+            probe_syns: count("probe-syns"),
+            server_syns: count("server-syns"),
+            queries: count("queries"),
+            all: count("all"),
+        }
+    }
+}
