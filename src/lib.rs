@@ -2,6 +2,8 @@
 #![doc = include_str!("DESIGN.md")]
 
 pub mod config;
+pub mod error;
+pub mod logger;
 pub mod net;
 pub mod proto;
 pub mod sys;

@@ -1,0 +1,154 @@
+//! Why the command cannot go on: printed once by `main`, never met on the network's account.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Wrong usage of the command line (`EX_USAGE`, sysexits.h(3head)).
+pub const EXIT_USAGE: u8 = 64;
+/// The system refuses something needed (`EX_OSERR`).
+pub const EXIT_SYSTEM: u8 = 71;
+/// A configuration file is invalid (`EX_CONFIG`).
+pub const EXIT_CONFIG: u8 = 78;
+
+/// An error that ends the command.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line is wrong.
+    Usage(lexopt::Error),
+    /// A system call failed.
+    System {
+        /// What was tried, for example `open rtnetlink socket`.
+        operation: &'static str,
+        /// The file it was tried on.
+        path: Option<PathBuf>,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Another agent answers on our socket.
+    AlreadyRunning {
+        /// The socket.
+        socket: PathBuf,
+        /// The other's process, if it could be found out.
+        pid: Option<u32>,
+    },
+    /// The configuration is invalid; its problems have been printed.
+    Config,
+}
+
+impl Error {
+    /// The failure of `operation`, made for `map_err`.
+    pub fn system<E: Into<io::Error>>(operation: &'static str) -> impl FnOnce(E) -> Self {
+        move |source| Self::System { operation, path: None, source: source.into() }
+    }
+
+    /// The failure of `operation` on `path`, made for `map_err`.
+    pub fn system_on<E: Into<io::Error>>(
+        operation: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Self {
+        let path = Some(path.to_path_buf());
+        move |source| Self::System { operation, path, source: source.into() }
+    }
+
+    /// The exit code that tells the caller what kind of error it was.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) => EXIT_USAGE,
+            Self::System { .. } | Self::AlreadyRunning { .. } => EXIT_SYSTEM,
+            Self::Config => EXIT_CONFIG,
+        })
+    }
+
+    /// The error and everything it was caused by, on one line.
+    #[must_use]
+    pub const fn chain(&self) -> impl fmt::Display {
+        Chain(self)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(error) => error.fmt(f),
+            Self::System { operation, path: None, .. } => f.write_str(operation),
+            Self::System { operation, path: Some(path), .. } => {
+                write!(f, "{operation} {}", path.display())
+            }
+            Self::AlreadyRunning { socket, pid: Some(pid) } => {
+                write!(f, "another agent, process {pid}, runs on {}", socket.display())
+            }
+            Self::AlreadyRunning { socket, pid: None } => {
+                write!(f, "another agent runs on {}", socket.display())
+            }
+            Self::Config => f.write_str("the configuration is invalid"),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::System { source, .. } => Some(source),
+            // The text of a usage error repeats that of its cause.
+            Self::Usage(_) | Self::AlreadyRunning { .. } | Self::Config => None,
+        }
+    }
+}
+
+impl From<lexopt::Error> for Error {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Usage(error)
+    }
+}
+
+struct Chain<'a>(&'a Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chain_names_operation_object_and_cause() {
+        let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let socket = Path::new("/run/x.sock");
+        for (error, words, code) in [
+            (Error::from(lexopt::Error::from("no command")), "no command", 64),
+            (
+                Error::system("open rtnetlink socket")(denied()),
+                "open rtnetlink socket: permission denied",
+                71,
+            ),
+            (Error::system_on("bind", socket)(denied()), "bind /run/x.sock: permission denied", 71),
+            (
+                Error::AlreadyRunning { socket: socket.into(), pid: Some(7) },
+                "another agent, process 7, runs on /run/x.sock",
+                71,
+            ),
+            (
+                Error::AlreadyRunning { socket: socket.into(), pid: None },
+                "another agent runs on /run/x.sock",
+                71,
+            ),
+            (Error::Config, "the configuration is invalid", 78),
+        ] {
+            assert_eq!(error.chain().to_string(), words);
+            assert_eq!(error.exit_code(), ExitCode::from(code));
+        }
+    }
+}
