@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
 use linkbeat_support::agent::SOON;
+use linkbeat_support::clock;
 use linkbeat_support::observer::Change;
 use linkbeat_support::world::{Block, Families, PROBED, SERVER, Verdict, World};
 
@@ -131,4 +132,17 @@ fn nameserver_answers_in_the_device() {
     });
     assert!(answer.ends_with(&[203, 0, 113, 10]), "{answer:?}");
     assert_eq!(queries.next("query", SOON).name, "meeting.test");
+}
+
+#[test]
+fn slow_path_delays_both_ways() {
+    let world = World::with(Families::Both);
+    let slow = world.slow_down(Duration::from_millis(300));
+    for server in SERVER {
+        let began_us = clock::boot_us();
+        assert!(connect(&world, server, 443, WAIT).is_ok());
+        assert!(clock::boot_us() - began_us >= 600_000);
+    }
+    drop(slow);
+    assert!(connect(&world, SERVER[0], 443, WAIT).is_ok());
 }

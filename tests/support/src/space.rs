@@ -83,6 +83,15 @@ impl Space {
         run(Command::new("ip").args(["-n", &self.name, "-batch", "-"]), lines);
     }
 
+    /// The same for commands that cannot tell from their words that they mean IPv6.
+    ///
+    /// # Panics
+    ///
+    /// With the complaint of `ip`, if it has one.
+    pub fn ip6(&self, lines: &str) {
+        run(Command::new("ip").args(["-6", "-n", &self.name, "-batch", "-"]), lines);
+    }
+
     /// Has `nft` take these lines, in one transaction.
     ///
     /// # Panics

@@ -24,11 +24,13 @@ use crate::certificates::Certificates;
 use crate::nameserver::{Nameserver, Record};
 use crate::observer::Observer;
 use crate::receiver::{Receiver, Scheme};
-use crate::space::{Space, run, unique};
+use crate::space::{Space, unique};
 
 mod faults;
+mod slow;
 
 pub use faults::{Block, Packets, Verdict};
+pub use slow::SlowPath;
 
 /// The server's name in the nameserver's table.
 pub const SERVER_NAME: &str = "meeting.test";
@@ -190,8 +192,7 @@ impl World {
     pub fn unlease(&self, interface: &str) {
         self.device.ip(&format!("address flush dev {interface} scope global"));
         // The IPv6 default route does not go with the address.
-        let flush = ["-6", "-n", self.device.name(), "route", "flush", "::/0", "dev", interface];
-        run(Command::new("ip").args(flush), "");
+        self.device.ip6(&format!("route flush ::/0 dev {interface}"));
     }
 
     /// Makes `interface` anew, plugged in and leased.
