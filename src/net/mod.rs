@@ -2,5 +2,6 @@
 
 pub mod connection;
 mod dial;
+pub mod facts;
 pub mod probe;
 pub mod tls;
