@@ -25,9 +25,9 @@ impl Backoff {
 
     /// Returns the wait before the next attempt and doubles the one after it, up to `max`.
     ///
-    /// The wait is uniform in `[w/2, w]`, so that a fleet that lost its server together does not come
-    /// back to it together. Chance only ever shortens it: `max` is a promise to the operator, and holds
-    /// for the first wait too.
+    /// The wait is uniform in `[w/2, w]`, so that a fleet that lost its server together does not
+    /// come back to it together. Chance only ever shortens it: `max` is a promise to the operator,
+    /// and holds for the first wait too.
     pub fn advance(&mut self, max: Duration, rng: &mut Rng) -> Duration {
         let longest = self.wait.min(max);
         self.wait = longest.saturating_mul(2).max(FIRST);

@@ -1,15 +1,15 @@
 //! The table of interfaces with their addresses and routes, as the kernel last told them.
 //!
-//! It compares state and does not count events: an event changes something or nothing, and the caller is
-//! told which. It does not judge interfaces; [`uplink`](super::uplink) does.
+//! It compares state and does not count events: an event changes something or nothing, and the
+//! caller is told which. It does not judge interfaces; [`uplink`](super::uplink) does.
 //!
 //! ```text
 //!   start_dump ----- apply, apply, ... ----- finish_dump      what the dump did not name is gone,
 //!    unmarks all      marks what is named     sweeps           whichever message about it was lost
 //! ```
 //!
-//! An address or a route may arrive before its interface does: it waits in an entry without a name, which no
-//! lookup shows, until the interface is told or a dump ends without it.
+//! An address or a route may arrive before its interface does: it waits in an entry without a name,
+//! which no lookup shows, until the interface is told or a dump ends without it.
 
 use core::net::IpAddr;
 
@@ -38,8 +38,8 @@ impl Links {
         Self { links: Vec::new(), doubt: Doubt::None }
     }
 
-    /// Takes in one message, and says whether it changed a name, a running state, a hardware address, a usable
-    /// address or a route.
+    /// Takes in one message, and says whether it changed a name, a running state, a hardware
+    /// address, a usable address or a route.
     ///
     /// What was known already, refreshed lifetimes and scan messages change nothing.
     pub fn apply(&mut self, event: LinkEvent) -> bool {
@@ -89,13 +89,15 @@ impl Links {
         self.links.iter_mut().for_each(Link::unmark);
     }
 
-    /// The dump is complete: what was not named since it began is gone. Says whether that changed anything.
+    /// The dump is complete: what was not named since it began is gone. Says whether that changed
+    /// anything.
     pub fn finish_dump(&mut self) -> bool {
         let changed = self.remove(|link| !link.named || !link.is_known());
         self.links.iter_mut().fold(changed, |changed, link| link.sweep() || changed)
     }
 
-    /// Whether only a dump can tell the state, as some changes have no message, and a full table no memory.
+    /// Whether only a dump can tell the state, as some changes have no message, and a full table no
+    /// memory.
     ///
     /// [`start_dump`](Self::start_dump) answers it. What arises during a dump asks for another one.
     #[must_use]
@@ -127,7 +129,8 @@ impl Links {
         self.iter().find(|link| link.addresses().any(|address| address.ip == ip))
     }
 
-    /// Whether packets to `ip` stay on this device: loopback, unspecified, or an address of an interface.
+    /// Whether packets to `ip` stay on this device: loopback, unspecified, or an address of an
+    /// interface.
     #[must_use]
     pub fn is_own(&self, ip: IpAddr) -> bool {
         let canonical = ip.to_canonical();
@@ -158,7 +161,8 @@ impl Links {
         changed
     }
 
-    /// Takes `name` from any other interface: that one was renamed or is gone, and the message was lost.
+    /// Takes `name` from any other interface: that one was renamed or is gone, and the message was
+    /// lost.
     fn take_name(&mut self, index: LinkIndex, name: Name) -> bool {
         let other = self.links.iter_mut().find(|link| link.index != index && link.name == name);
         other.is_some_and(|other| {
@@ -178,8 +182,8 @@ impl Links {
 
     /// Removes the route that `new` took the place of, on whichever interface it was.
     ///
-    /// The kernel replaces one route (IPv4: the first of those with this network and metric). Where several
-    /// qualify, all stay until a dump has told which.
+    /// The kernel replaces one route (IPv4: the first of those with this network and metric). Where
+    /// several qualify, all stay until a dump has told which.
     fn replace_route(&mut self, new: Route) -> bool {
         let key = |route: &Route| (route.network, route.prefix, route.metric);
         let rivals =
@@ -204,7 +208,8 @@ impl Default for Links {
     }
 }
 
-/// Whether a server could be behind a route to `network`; every IPv6 interface has some that lead to none.
+/// Whether a server could be behind a route to `network`; every IPv6 interface has some that lead
+/// to none.
 fn leads_to_a_server(network: IpAddr) -> bool {
     let local = matches!(network, IpAddr::V6(v6) if v6.is_unicast_link_local());
     !(local || network.is_multicast())

@@ -8,3 +8,4 @@ pub mod moderation;
 pub mod rng;
 pub mod settings;
 pub mod time;
+pub mod uplink;

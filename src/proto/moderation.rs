@@ -1,7 +1,8 @@
 //! Token buckets: how many immediate beats triggers and network changes may cause.
 //!
-//! A bucket is one number, the instant at which it will be full again (the generic cell rate algorithm,
-//! ITU-T I.371 annex A): nothing is counted up on a tick, so nothing drifts, however long it lay idle.
+//! A bucket is one number, the instant at which it will be full again (the generic cell rate
+//! algorithm, ITU-T I.371 annex A): nothing is counted up on a tick, so nothing drifts, however
+//! long it lay idle.
 
 use super::settings::BucketSettings;
 use super::time::Instant;
@@ -29,7 +30,8 @@ impl Bucket {
 
     /// Takes one token if more than `reserve` remain, and says whether it did.
     ///
-    /// A reserve as large as the bucket would hold a beat back for ever: it counts as one less than `burst`.
+    /// A reserve as large as the bucket would hold a beat back for ever: it counts as one less than
+    /// `burst`.
     #[must_use]
     pub fn take(&mut self, reserve: u32, now: Instant) -> bool {
         let granted = self.token_at(reserve, now) == now;

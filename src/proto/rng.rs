@@ -1,6 +1,7 @@
 //! A small seeded generator for jitter, numbers of queries and simulations.
 //!
-//! It is fast and well spread, and it is no secret: nothing that must not be guessed may rest on it alone.
+//! It is fast and well spread, and it is no secret: nothing that must not be guessed may rest on it
+//! alone.
 
 use core::time::Duration;
 
