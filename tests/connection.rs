@@ -1,23 +1,32 @@
 //! Connections against servers on 127.0.0.1 that behave, and that do not.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use linkbeat::net::connection::{Connection, Progress, Security};
+use linkbeat::net::connection::{Connection, Progress, REQUEST_MAX, Security};
 use linkbeat::net::tls::{self, Roots};
-use linkbeat::proto::event::{Failure, Reply};
+use linkbeat::proto::event::{Failure, Reply, TlsFailure};
+use linkbeat::proto::link::Name;
 use linkbeat::wire::response::Response;
-use linkbeat_support::certificates::Certificates;
-use linkbeat_support::receiver::{Behaviour, Receiver, Scheme};
+use linkbeat_support::certificates::{Certificates, Shown};
+use linkbeat_support::receiver::{Answer, Behaviour, Close, Framing, Receiver, Scheme};
 use mio::{Events, Interest, Poll, Token};
-use rustls::ClientConfig;
+use rustls::server::WebPkiClientVerifier;
 use rustls::time_provider::DefaultTimeProvider;
+use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+use socket2::SockRef;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a test waits to see that nothing comes.
+const SILENCE: Duration = Duration::from_millis(100);
 const REQUEST: &[u8] = b"POST /api/devices/cam/online HTTP/1.1\r\nHost: localhost\r\n\
     Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{\"seq\":1}";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 const STEPS: [Progress; 4] =
     [Progress::Connected, Progress::Secured, Progress::Written, Progress::Replied];
 
@@ -70,6 +79,30 @@ impl Client {
         Ok(self.response.reply(0))
     }
 
+    /// How the first beat on a new connection fails, at whatever step.
+    fn first_beat_fails(&mut self) -> Failure {
+        self.establish().expect("established");
+        self.connection.write(REQUEST);
+        loop {
+            match self.next() {
+                Ok(Progress::Written) => {}
+                Ok(progress) => panic!("{progress:?}"),
+                Err(failure) => return failure,
+            }
+        }
+    }
+
+    /// Goes on until nothing happens any more.
+    fn settle(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.connection.on_ready(&mut self.response)? {
+                Progress::Drained if !self.wait(SILENCE) => return Ok(()),
+                Progress::Drained | Progress::Spent => {}
+                progress => panic!("{progress:?}"),
+            }
+        }
+    }
+
     /// One beat on a new connection.
     fn first_beat(&mut self) -> Result<Reply, Failure> {
         self.establish()?;
@@ -83,6 +116,7 @@ struct Server {
     http: SocketAddr,
     https: SocketAddr,
     config: Arc<ClientConfig>,
+    certificates: Arc<Certificates>,
 }
 
 impl Server {
@@ -93,7 +127,7 @@ impl Server {
         let listeners = vec![(http, Scheme::Http), (https, Scheme::Https)];
         let receiver = Receiver::start(listeners, &certificates);
         let config = trusting(&certificates);
-        Self { receiver, http: http_at, https: https_at, config }
+        Self { receiver, http: http_at, https: https_at, config, certificates }
     }
 
     fn behaving(behaviour: Behaviour) -> Self {
@@ -102,17 +136,59 @@ impl Server {
         server
     }
 
-    fn plain(&self) -> Client {
-        Client::open(self.http, Security::Plain)
+    fn client(&self, security: Security) -> Client {
+        let to = if matches!(security, Security::Plain) { self.http } else { self.https };
+        Client::open(to, security)
     }
 
     fn tls(&self) -> Client {
-        Client::open(self.https, secure(&self.config))
+        self.client(secure(&self.config))
     }
 
     fn both(&self) -> Vec<Client> {
-        vec![self.plain(), self.tls()]
+        vec![self.client(Security::Plain), self.tls()]
     }
+}
+
+/// A server for one connection, written by the test that needs it.
+fn serve(conversation: impl FnOnce(TcpStream) + Send + 'static) -> (SocketAddr, JoinHandle<()>) {
+    let listener = listen();
+    let at = address(&listener);
+    let serving = thread::spawn(move || {
+        let (stream, _) = listener.accept().expect("a client");
+        stream.set_nodelay(true).expect("nodelay");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a limit");
+        conversation(stream);
+    });
+    (at, serving)
+}
+
+/// The same over TLS, after the handshake.
+fn serve_tls(
+    config: Arc<ServerConfig>,
+    conversation: impl FnOnce(ServerConnection, TcpStream) + Send + 'static,
+) -> (SocketAddr, JoinHandle<()>) {
+    serve(move |mut stream| {
+        let mut tls = ServerConnection::new(config).expect("a sound configuration");
+        while tls.is_handshaking() {
+            if tls.complete_io(&mut stream).is_err() {
+                return;
+            }
+        }
+        conversation(tls, stream);
+    })
+}
+
+/// Reads until the whole request is there.
+fn read_request(stream: &mut impl Read) {
+    let mut got = Vec::new();
+    let mut chunk = [0; 4096];
+    while !got.ends_with(b"{\"seq\":1}") {
+        let read = stream.read(&mut chunk).expect("a request");
+        assert!(read > 0, "the request ends early");
+        got.extend(chunk.iter().take(read));
+    }
+    assert_eq!(got, REQUEST);
 }
 
 fn listen() -> TcpListener {
@@ -165,4 +241,477 @@ fn both_versions_of_tls_carry_a_beat() {
         let security = &server.receiver.beats().all()[0].security;
         assert_eq!(security, if tls12_only { "TLSv1_2" } else { "TLSv1_3" });
     }
+}
+
+#[test]
+fn a_hundred_beats_take_one_connection() {
+    let server = Server::start();
+    for mut client in server.both() {
+        client.establish().expect("established");
+        for _ in 0..100 {
+            let reply = client.beat().expect("a beat");
+            assert_eq!((reply.status, reply.keep_alive), (200, true));
+        }
+    }
+    let counts = server.receiver.counts();
+    assert_eq!((counts.connections, counts.requests, counts.full_handshakes), (2, 200, 1));
+}
+
+#[test]
+fn the_second_handshake_is_resumed() {
+    for tls12_only in [false, true] {
+        let server = Server::behaving(Behaviour { tls12_only, ..Behaviour::default() });
+        for _ in 0..3 {
+            server.tls().first_beat().expect("a beat");
+        }
+        let counts = server.receiver.counts();
+        assert_eq!((counts.full_handshakes, counts.resumed_handshakes), (1, 2));
+    }
+}
+
+#[test]
+fn the_request_leaves_with_the_end_of_the_handshake() {
+    let server = Server::start();
+    let config = server.certificates.server(Shown::Good, false);
+    let (at, serving) = serve(move |mut stream| {
+        let mut tls = ServerConnection::new(config).expect("a sound configuration");
+        while tls.is_handshaking() {
+            while tls.wants_write() {
+                tls.write_tls(&mut stream).expect("written");
+            }
+            tls.read_tls(&mut stream).expect("read");
+            tls.process_new_packets().expect("a sound client");
+        }
+        // No read since the one that ended the handshake.
+        read_request(&mut tls.reader());
+    });
+    let mut client = Client::open(at, secure(&server.config));
+    client.establish().expect("established");
+    client.connection.write(REQUEST);
+    assert_eq!(client.next(), Ok(Progress::Written));
+    serving.join().expect("the request was there");
+}
+
+#[test]
+fn both_ends_are_known_before_the_answer_to_the_syn() {
+    let server = Server::start();
+    for (client, to) in server.both().iter().zip([server.http, server.https]) {
+        assert_eq!(client.connection.remote(), to);
+        assert_eq!(client.connection.local().ip(), Ipv4Addr::LOCALHOST);
+        assert_ne!(client.connection.local().port(), 0);
+    }
+}
+
+#[test]
+fn a_missing_interface_is_no_connection() {
+    let via = Name::new("gone0");
+    let opened = Connection::open(address(&listen()), via, Security::Plain);
+    assert_eq!(opened.err(), Some(Failure::NoInterface));
+}
+
+#[test]
+fn a_port_without_a_listener_refuses() {
+    let server = Server::start();
+    for security in [Security::Plain, secure(&server.config)] {
+        let nobody = address(&listen());
+        assert_eq!(Client::open(nobody, security).next(), Err(Failure::Refused));
+    }
+}
+
+#[test]
+fn a_black_hole_leaves_the_connection_waiting() {
+    // Linux drops the SYNs that a full queue has no room for (listen(2)).
+    let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    let listener = listener.expect("a socket");
+    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+    listener.listen(0).expect("a queue");
+    let hole = listener.local_addr().ok().and_then(|at| at.as_socket()).expect("an address");
+    let _queued = TcpStream::connect(hole).expect("the one there is room for");
+    let mut client = Client::open(hole, Security::Plain);
+    assert_eq!(client.connection.on_ready(&mut client.response), Ok(Progress::Drained));
+    assert!(!client.wait(SILENCE));
+}
+
+#[test]
+fn an_answer_is_an_answer_however_it_is_framed() {
+    for framing in [Framing::Length, Framing::Chunked, Framing::UntilClose] {
+        for close in [Close::Keep, Close::Told] {
+            let behaviour = Behaviour { framing, close, ..Behaviour::default() };
+            let server = Server::behaving(behaviour);
+            for mut client in server.both() {
+                let reply = client.first_beat().expect("an answer");
+                let keep_alive = close == Close::Keep && framing != Framing::UntilClose;
+                assert_eq!((reply.status, reply.keep_alive), (200, keep_alive), "{framing:?}");
+                assert!(client.response.body().starts_with(b"{\"ip_address\""));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_answer_may_come_one_byte_at_a_time() {
+    let server = Server::behaving(Behaviour { drip: true, ..Behaviour::default() });
+    for mut client in server.both() {
+        assert_eq!(client.first_beat().map(|reply| reply.status), Ok(200));
+    }
+}
+
+#[test]
+fn an_answer_that_is_none_fails_as_what_it_is() {
+    let table = [
+        (Answer::Reset, Failure::Reset),
+        (Answer::HalfClose, Failure::Closed),
+        (Answer::Garbage, Failure::Malformed),
+        (Answer::LongHeaders, Failure::TooLarge),
+    ];
+    for (answer, failure) in table {
+        let server = Server::behaving(Behaviour { answer: answer.clone(), ..Behaviour::default() });
+        for mut client in server.both() {
+            assert_eq!(client.first_beat_fails(), failure, "{answer:?}");
+            assert_eq!(client.connection.detail(), None);
+        }
+    }
+}
+
+#[test]
+fn a_body_over_the_limit_costs_the_connection_and_not_the_beat() {
+    let server = Server::behaving(Behaviour { answer: Answer::LongBody, ..Behaviour::default() });
+    for mut client in server.both() {
+        let reply = client.first_beat().expect("an answer");
+        assert_eq!((reply.status, reply.keep_alive), (200, false));
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_no_failure_of_the_connection() {
+    let server = Server::behaving(Behaviour { answer: Answer::Hang, ..Behaviour::default() });
+    for mut client in server.both() {
+        client.establish().expect("established");
+        client.connection.write(REQUEST);
+        assert_eq!(client.next(), Ok(Progress::Written));
+        assert_eq!(client.settle(), Ok(()));
+    }
+}
+
+#[test]
+fn a_wrong_certificate_fails_as_what_it_is_and_in_words() {
+    let table = [
+        (Shown::WrongName, TlsFailure::WrongName, "elsewhere.test"),
+        (Shown::Expired, TlsFailure::Expired, "certificate expired Mon, 01 Jan 2001 00:00:00 GMT"),
+        (Shown::NotYetValid, TlsFailure::NotYetValid, "not valid before"),
+        (Shown::Foreign, TlsFailure::UnknownIssuer, "UnknownIssuer"),
+    ];
+    for (shown, failure, words) in table {
+        for tls12_only in [false, true] {
+            let server = Server::behaving(Behaviour { shown, tls12_only, ..Behaviour::default() });
+            let mut client = server.tls();
+            assert_eq!(client.establish(), Err(Failure::Tls(failure)));
+            let detail = client.connection.detail().expect("words");
+            assert!(detail.contains(words), "{detail}");
+        }
+    }
+}
+
+#[test]
+fn a_server_is_told_why_its_certificate_is_refused() {
+    let server = Server::start();
+    let config = server.certificates.server(Shown::Foreign, false);
+    let (at, serving) = serve(move |mut stream| {
+        let mut tls = ServerConnection::new(config).expect("a sound configuration");
+        let error = loop {
+            if let Err(error) = tls.complete_io(&mut stream) {
+                break error;
+            }
+        };
+        assert!(error.to_string().contains("UnknownCA"), "{error}");
+    });
+    let mut client = Client::open(at, secure(&server.config));
+    assert!(client.establish().is_err());
+    drop(client);
+    serving.join().expect("told");
+}
+
+#[test]
+fn the_roots_of_the_web_do_not_vouch_for_us() {
+    let server = Server::start();
+    let config = tls::client_config(&Roots::BuiltIn, Arc::new(DefaultTimeProvider));
+    let mut client = Client::open(server.https, secure(&config.expect("sound roots")));
+    assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::UnknownIssuer)));
+}
+
+#[test]
+fn what_is_not_tls_fails_the_handshake_and_says_so() {
+    let server = Server::start();
+    for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-x\r\n", &[0xff; 100]] {
+        let (at, serving) = serve(move |mut stream| {
+            stream.write_all(bytes).expect("written");
+            io::copy(&mut stream, &mut io::sink()).ok();
+        });
+        let mut client = Client::open(at, secure(&server.config));
+        assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::Handshake)));
+        assert!(client.connection.detail().expect("words").contains("not TLS"));
+        drop(client);
+        serving.join().expect("served");
+    }
+}
+
+#[test]
+fn tls_that_ends_in_the_handshake_is_closed() {
+    let server = Server::start();
+    let (at, serving) = serve(drop);
+    let mut client = Client::open(at, secure(&server.config));
+    let failure = client.establish().expect_err("no handshake");
+    assert!(matches!(failure, Failure::Closed | Failure::Reset), "{failure:?}");
+    serving.join().expect("served");
+}
+
+#[test]
+fn plain_text_to_a_tls_port_gets_no_answer() {
+    let server = Server::start();
+    let mut client = Client::open(server.https, Security::Plain);
+    // An alert is all that TLS has to say to it.
+    assert_eq!(client.first_beat_fails(), Failure::Malformed);
+}
+
+#[test]
+fn a_server_that_refuses_us_after_the_handshake_is_heard() {
+    let server = Server::start();
+    let mut roots = RootCertStore::empty();
+    let pem = server.certificates.authority_pem();
+    roots.add(rustls::pki_types::pem::PemObject::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring speaks them")
+        .with_client_cert_verifier(verifier.build().expect("a verifier"))
+        .with_cert_resolver(Arc::clone(
+            &server.certificates.server(Shown::Good, false).cert_resolver,
+        ));
+    let (at, serving) = serve_tls(Arc::new(config), |_, _| panic!("no client certificate"));
+    let mut client = Client::open(at, secure(&server.config));
+    let refused = Failure::Tls(TlsFailure::RefusedByServer);
+    assert_eq!(client.first_beat_fails(), refused);
+    assert!(client.connection.detail().expect("words").contains("CertificateRequired"));
+    serving.join().expect("served");
+}
+
+#[test]
+fn a_server_that_speaks_another_protocol_says_so_in_the_handshake() {
+    let server = Server::start();
+    let mut config = ServerConfig::clone(&server.certificates.server(Shown::Good, false));
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let (at, serving) = serve_tls(Arc::new(config), |_, _| panic!("no common protocol"));
+    let mut client = Client::open(at, secure(&server.config));
+    assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::RefusedByServer)));
+    serving.join().expect("served");
+}
+
+#[test]
+fn an_answer_without_close_notify_counts_only_if_it_says_its_own_length() {
+    let table: [(&[u8], Result<u16, Failure>); 3] = [
+        (ANSWER, Ok(200)),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Ok(200)),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", Err(Failure::Closed)),
+    ];
+    let server = Server::start();
+    for (answer, wanted) in table {
+        let config = server.certificates.server(Shown::Good, false);
+        let (at, serving) = serve_tls(config, move |mut tls, mut stream| {
+            read_request(&mut rustls::Stream::new(&mut tls, &mut stream));
+            rustls::Stream::new(&mut tls, &mut stream).write_all(answer).expect("written");
+        });
+        let mut client = Client::open(at, secure(&server.config));
+        client.establish().expect("established");
+        client.connection.write(REQUEST);
+        assert_eq!(client.next(), Ok(Progress::Written));
+        let got = client.next().map(|_| client.response.reply(0).status);
+        assert_eq!(got, wanted, "{}", answer.escape_ascii());
+        serving.join().expect("served");
+    }
+}
+
+#[test]
+fn keys_may_change_between_two_beats() {
+    let server = Server::start();
+    let (at, serving) = serve_tls(server.certificates.server(Shown::Good, false), |tls, stream| {
+        let mut tls = rustls::StreamOwned::new(tls, stream);
+        for _ in 0..3 {
+            read_request(&mut tls);
+            tls.conn.refresh_traffic_keys().expect("TLS 1.3");
+            tls.write_all(ANSWER).expect("written");
+            tls.flush().expect("flushed");
+        }
+    });
+    let mut client = Client::open(at, secure(&server.config));
+    client.establish().expect("established");
+    for _ in 0..3 {
+        assert_eq!(client.beat().map(|reply| reply.status), Ok(200));
+    }
+    serving.join().expect("served");
+}
+
+#[test]
+fn endless_records_are_ended() {
+    let server = Server::start();
+    let (at, serving) = serve_tls(server.certificates.server(Shown::Good, false), |tls, stream| {
+        let mut tls = rustls::StreamOwned::new(tls, stream);
+        read_request(&mut tls);
+        tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n").expect("written");
+        // 23 bytes on the wire for each of the body.
+        while tls.write_all(b"x").and_then(|()| tls.flush()).is_ok() {}
+    });
+    let mut client = Client::open(at, secure(&server.config));
+    assert_eq!(client.first_beat_fails(), Failure::TooLarge);
+    drop(client);
+    serving.join().expect("served");
+}
+
+#[test]
+fn endless_handshakes_are_ended() {
+    let server = Server::start();
+    let (at, serving) = serve(|mut stream| {
+        // A ServerHello of 16 MiB, in records of 4 bytes.
+        let mut record = vec![22, 3, 3, 0, 4, 2, 0xff, 0xff, 0xff];
+        while stream.write_all(&record).is_ok() {
+            record = vec![22, 3, 3, 0, 4, 0, 0, 0, 0];
+        }
+    });
+    let mut client = Client::open(at, secure(&server.config));
+    let failure = client.establish().expect_err("no handshake");
+    assert_eq!(failure, Failure::Tls(TlsFailure::Handshake));
+    drop(client);
+    serving.join().expect("served");
+}
+
+#[test]
+fn a_kept_connection_that_the_server_closes_is_over_at_once() {
+    let server = Server::start();
+    for security in [Security::Plain, secure(&server.config)] {
+        let mut client = server.client(security);
+        client.first_beat().expect("a beat");
+        assert_eq!(client.settle(), Ok(()));
+        server.receiver.close_connections();
+        assert_eq!(client.next(), Err(Failure::Closed));
+    }
+}
+
+#[test]
+fn a_connection_kept_by_one_side_only_is_over_at_once() {
+    let server = Server::behaving(Behaviour { close: Close::Untold, ..Behaviour::default() });
+    for mut client in server.both() {
+        assert!(client.first_beat().expect("a beat").keep_alive);
+        assert_eq!(client.next(), Err(Failure::Closed));
+    }
+}
+
+#[test]
+fn an_idle_connection_that_speaks_unasked_is_over() {
+    let server = Server::start();
+    let (plain, _serving) = serve(|mut stream| {
+        read_request(&mut stream);
+        stream.write_all(ANSWER).expect("written");
+        stream.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").expect("written");
+    });
+    let config = server.certificates.server(Shown::Good, false);
+    let (secured, _serving) = serve_tls(config, |tls, stream| {
+        let mut tls = rustls::StreamOwned::new(tls, stream);
+        read_request(&mut tls);
+        tls.write_all(ANSWER).expect("written");
+        tls.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").expect("written");
+    });
+    for (at, security) in [(plain, Security::Plain), (secured, secure(&server.config))] {
+        let mut client = Client::open(at, security);
+        // Whether the bytes come with the answer or after it.
+        let kept = client.first_beat().expect("a beat").keep_alive;
+        assert!(!kept || client.next() == Err(Failure::Closed));
+    }
+}
+
+#[test]
+fn a_server_that_speaks_first_is_not_spoken_to() {
+    let (at, serving) = serve(|mut stream| stream.write_all(ANSWER).expect("written"));
+    let mut client = Client::open(at, Security::Plain);
+    client.establish().expect("established");
+    assert_eq!(client.next(), Err(Failure::Closed));
+    serving.join().expect("served");
+}
+
+#[test]
+fn an_answer_that_is_long_is_read_in_turns() {
+    const BODY: usize = 1 << 16;
+    let (told, heard) = channel();
+    let (at, serving) = serve(move |mut stream| {
+        read_request(&mut stream);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n").expect("written");
+        stream.write_all(&vec![b'x'; BODY]).expect("written");
+        told.send(()).expect("somebody listens");
+    });
+    let mut client = Client::open(at, Security::Plain);
+    client.establish().expect("established");
+    client.connection.write(REQUEST);
+    assert_eq!(client.next(), Ok(Progress::Written));
+    heard.recv_timeout(PATIENCE).expect("all on its way");
+    // Sixteen reads of 4 KiB in one turn, and the head is over that.
+    assert_eq!(client.connection.on_ready(&mut client.response), Ok(Progress::Spent));
+    assert_eq!(client.connection.on_ready(&mut client.response), Ok(Progress::Replied));
+    serving.join().expect("served");
+}
+
+#[test]
+fn a_request_that_the_kernel_takes_in_pieces_arrives_whole() {
+    let listener = listen();
+    // Accepted sockets inherit it, rounded up to what the kernel allows (socket(7)).
+    SockRef::from(&listener).set_recv_buffer_size(1).expect("a small buffer");
+    let mut client = Client::open(address(&listener), Security::Plain);
+    SockRef::from(&client.connection).set_send_buffer_size(1).expect("a small buffer");
+    client.establish().expect("established");
+    let request: Vec<u8> = (0..=u8::MAX).cycle().take(REQUEST_MAX).collect();
+    client.connection.write(&request);
+    assert_eq!(client.settle(), Ok(()));
+    let (go, went) = channel();
+    let reading = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut got = vec![0; REQUEST_MAX];
+        stream.read_exact(&mut got).expect("the request");
+        go.send(got).expect("somebody listens");
+        stream
+    });
+    assert_eq!(client.next(), Ok(Progress::Written));
+    assert_eq!(went.recv_timeout(PATIENCE).expect("the request"), request);
+    drop(reading.join());
+}
+
+#[test]
+fn dropped_a_connection_is_reset_and_closed_it_is_ended() {
+    let server = Server::start();
+    for polite in [true, false] {
+        let (told, heard) = channel();
+        let config = server.certificates.server(Shown::Good, false);
+        let (at, serving) = serve_tls(config, move |tls, stream| report_end(tls, stream, &told));
+        let mut client = Client::open(at, secure(&server.config));
+        client.establish().expect("established");
+        assert_eq!(client.settle(), Ok(()));
+        let Client { connection, .. } = client;
+        if polite {
+            connection.close()
+        } else {
+            drop(connection)
+        }
+        let end = heard.recv_timeout(PATIENCE).expect("an end");
+        assert_eq!(end, if polite { Ok(0) } else { Err(io::ErrorKind::ConnectionReset) });
+        serving.join().expect("served");
+    }
+}
+
+/// Tells how the client's side ends: `Ok(0)` only after `close_notify`.
+fn report_end(
+    tls: ServerConnection,
+    stream: TcpStream,
+    told: &Sender<Result<usize, io::ErrorKind>>,
+) {
+    let mut tls = rustls::StreamOwned::new(tls, stream);
+    let end = tls.read(&mut [0; 1]).map_err(|error| error.kind());
+    told.send(end).expect("somebody listens");
 }
