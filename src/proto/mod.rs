@@ -5,6 +5,7 @@ pub mod event;
 pub mod link;
 pub mod links;
 pub mod moderation;
+pub mod resolve;
 pub mod rng;
 pub mod settings;
 pub mod time;
