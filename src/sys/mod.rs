@@ -1,1 +1,19 @@
 //! Descriptors that only Linux has, owned, non-blocking and close-on-exec.
+//!
+//! Every source has a `drain` that reads until the kernel has no more, or until its budget is used
+//! up, and is made for edge-triggered polling: readiness is a hint, and reading too often is free.
+//!
+//! System errors end here and in `net`: `EINTR` is retried, `EWOULDBLOCK` ends a `drain`, a full
+//! netlink queue means "ask for everything again", and what the network did to a socket becomes a
+//! [`Failure`](crate::proto::event::Failure) through [`failure_of`].
+
+pub mod acked;
+pub mod bind;
+pub mod clock;
+pub mod eventfd;
+mod failure;
+pub mod netlink;
+pub mod signals;
+pub mod timerfd;
+
+pub use self::failure::failure_of;

@@ -1,0 +1,44 @@
+//! Sockets that use one interface, whatever the routing table says.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use socket2::SockRef;
+
+use crate::proto::link::Name;
+
+/// Binds a socket to an interface (`SO_BINDTODEVICE`, socket(7)); call it before connect(2).
+///
+/// A bound socket reaches neither loopback nor the device's own addresses.
+///
+/// # Errors
+///
+/// `ENODEV` if the interface is gone. `EPERM` before Linux 5.7 without `CAP_NET_RAW`, and in any
+/// kernel if the socket is bound already. Nothing falls back to an unbound socket: it would use the
+/// routes of a dead interface.
+pub fn to_interface(socket: impl AsFd, name: Name) -> io::Result<()> {
+    SockRef::from(&socket).bind_device(Some(name.as_str().as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn socket_is_bound_to_the_named_interface() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        to_interface(&socket, Name::new("lo").unwrap()).unwrap();
+        assert_eq!(SockRef::from(&socket).device().unwrap().as_deref(), Some(&b"lo"[..]));
+    }
+
+    #[test]
+    fn unknown_interface_is_no_device() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let refused = to_interface(&socket, Name::new("lb-none0").unwrap()).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(Errno::NODEV.raw_os_error()));
+    }
+}

@@ -1,0 +1,296 @@
+//! The rtnetlink(7) socket: every change of links, addresses and routes, and dumps on demand.
+//!
+//! One socket does both, so that what a dump lists and what changes meanwhile arrive in the order
+//! in which they happened. The kernel runs one dump per socket at a time:
+//!
+//! ```text
+//! Idle --start_dump--> Running(Links) --done--> Running(Addresses) --done--> Running(Routes)
+//!  ^ ^                   |        ^                                               |
+//!  | |                 EBUSY      | the older dump ends                           |
+//!  | |                   v        |                                               |
+//!  | |                  Waiting --+                                               |
+//!  | +-- something was lost -------- any state                                    |
+//!  +-----------------------------------------------------------  done: Dumped ----+
+//! ```
+//!
+//! After an overflow the kernel drops notifications, silently, until the queue was read empty. A
+//! dump that began before that could miss a change made after it: it is `Deferred` until then.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_size_force};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
+use rustix::net::{bind, recvfrom, send, socket_with};
+
+use crate::proto::link::LinkEvent;
+use crate::wire::rtnetlink::{DUMP_REQUEST_MAX, Kind, Malformed, Message, Subject};
+use crate::wire::rtnetlink::{emit_dump, messages};
+
+/// Largest datagram, in bytes: the kernel makes none larger for a dump (netlink(7) advises as
+/// much).
+const DATAGRAM_MAX: usize = 32 * 1024;
+
+/// Wanted queue, in bytes. Used only when changes come faster than they are read.
+const QUEUE: usize = 1024 * 1024;
+
+/// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE.
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+
+/// What the kernel told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// A link, an address or a route, listed or changed.
+    Event(LinkEvent),
+    /// Something was missed: call [`RouteSocket::start_dump`]. Told once until that is called.
+    Lost,
+    /// The dump is complete.
+    Dumped,
+}
+
+/// An rtnetlink socket that belongs to the groups of links, addresses and routes.
+#[derive(Debug)]
+pub struct RouteSocket {
+    fd: OwnedFd,
+    buffer: Box<[u8]>,
+    progress: Progress,
+}
+
+impl RouteSocket {
+    /// Opens the socket; changes are queued from now on. Nothing is dumped yet.
+    ///
+    /// # Errors
+    ///
+    /// What socket(2) and bind(2) say, such as `EAFNOSUPPORT` where a sandbox forbids netlink.
+    pub fn new() -> io::Result<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        // Protocol 0 is NETLINK_ROUTE.
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        // Only CAP_NET_ADMIN may exceed net.core.rmem_max; the other call is cut to it.
+        set_socket_recv_buffer_size_force(&fd, QUEUE)
+            .or_else(|_| set_socket_recv_buffer_size(&fd, QUEUE))?;
+        bind(&fd, &SocketAddrNetlink::new(0, GROUPS))?;
+        let buffer = vec![0; DATAGRAM_MAX].into_boxed_slice();
+        Ok(Self { fd, buffer, progress: Progress::new() })
+    }
+
+    /// Orders a dump of links, then addresses, then routes. One that is unfinished starts anew.
+    ///
+    /// [`drain`](Self::drain) tells its end as [`Heard::Dumped`], unless [`Heard::Lost`] comes
+    /// first.
+    ///
+    /// # Errors
+    ///
+    /// What send(2) says: no memory, or a sandbox forbids it. No dump runs then.
+    pub fn start_dump(&mut self) -> io::Result<()> {
+        match self.progress.start() {
+            Step::Send(request) => Ok(request.send(&self.fd)?),
+            Step::Nothing | Step::Tell(_) => Ok(()),
+        }
+    }
+
+    /// Reads at most `budget` datagrams and tells `hear` what they say. True if nothing is left;
+    /// false: call it again soon, no new readiness will come.
+    pub fn drain(&mut self, budget: usize, mut hear: impl FnMut(Heard)) -> bool {
+        let Self { fd, buffer, progress } = self;
+        let mut perform = |progress: &mut Progress, step| {
+            let told = match step {
+                Step::Send(request) if request.send(fd).is_ok() => Step::Nothing,
+                Step::Send(_) => progress.lose(),
+                Step::Nothing | Step::Tell(_) => step,
+            };
+            if let Step::Tell(heard) = told {
+                hear(heard);
+            }
+        };
+        for _ in 0..budget {
+            match receive(fd, buffer) {
+                Ok(datagram) => {
+                    for message in messages(datagram) {
+                        let step = progress.take(message);
+                        perform(progress, step);
+                    }
+                }
+                Err(Errno::WOULDBLOCK) => match progress.emptied() {
+                    Step::Nothing => return true,
+                    step => perform(progress, step),
+                },
+                Err(errno) => {
+                    let step = progress.missed(errno);
+                    perform(progress, step);
+                }
+            }
+        }
+        false
+    }
+}
+
+impl AsFd for RouteSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Reads one datagram; an empty one in place of one that the kernel did not send.
+///
+/// # Errors
+///
+/// recv(2)'s, and `EMSGSIZE` for a datagram larger than the buffer, whose end is lost.
+fn receive<'a>(fd: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+    // MSG_TRUNC makes the kernel say how long the datagram was, not how much of it fitted.
+    let (taken, length, from) = retry_on_intr(|| recvfrom(fd, &mut *buffer, RecvFlags::TRUNC))?;
+    // netlink(7): port 0 is the kernel's. Others may send too, if they are privileged.
+    let from = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
+    if from.is_none_or(|from| from.pid() != 0) {
+        return Ok(&[]);
+    }
+    if length > taken {
+        return Err(Errno::MSGSIZE);
+    }
+    Ok(buffer.get(..taken).unwrap_or_default())
+}
+
+/// A request for a dump.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Request {
+    subject: Subject,
+    seq: u32,
+}
+
+impl Request {
+    fn send(self, fd: &OwnedFd) -> Result<(), Errno> {
+        let mut buffer = [0; DUMP_REQUEST_MAX];
+        let bytes = emit_dump(&mut buffer, self.subject, self.seq);
+        retry_on_intr(|| send(fd, bytes, SendFlags::empty())).map(drop)
+    }
+}
+
+/// What follows from something that happened to the socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Nothing,
+    Send(Request),
+    Tell(Heard),
+}
+
+/// How far the dump is.
+#[derive(Debug)]
+struct Progress {
+    dump: Dump,
+    /// Number of the latest request.
+    seq: u32,
+    /// [`Heard::Lost`] was told, and no dump ordered since.
+    lost: bool,
+    /// The queue overflowed and was not read empty since.
+    congested: bool,
+}
+
+/// The states of the module's picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dump {
+    Idle,
+    Deferred,
+    Waiting,
+    Running(Subject),
+}
+
+impl Progress {
+    const fn new() -> Self {
+        Self { dump: Dump::Idle, seq: 0, lost: false, congested: false }
+    }
+
+    /// A dump is ordered.
+    fn start(&mut self) -> Step {
+        self.lost = false;
+        if self.congested {
+            self.dump = Dump::Deferred;
+            return Step::Nothing;
+        }
+        self.request(Subject::Links)
+    }
+
+    /// The queue was read empty.
+    fn emptied(&mut self) -> Step {
+        self.congested = false;
+        match self.dump {
+            Dump::Deferred => self.request(Subject::Links),
+            Dump::Idle | Dump::Waiting | Dump::Running(_) => Step::Nothing,
+        }
+    }
+
+    /// Reading failed: at least one datagram is missing.
+    fn missed(&mut self, errno: Errno) -> Step {
+        // netlink(7): ENOBUFS, and nothing else, is an overflow.
+        self.congested |= errno == Errno::NOBUFS;
+        self.lose()
+    }
+
+    /// A message arrived, or bytes that are none.
+    fn take(&mut self, message: Result<Message, Malformed>) -> Step {
+        let Ok(Message { seq, interrupted, kind }) = message else { return self.lose() };
+        let ours = seq == self.seq;
+        if interrupted && ours {
+            return self.lose();
+        }
+        match kind {
+            // A notification has the number of whoever caused it.
+            Kind::Event(event) => Step::Tell(Heard::Event(event)),
+            Kind::Ignored => Step::Nothing,
+            Kind::Overrun => self.lose(),
+            Kind::Done if ours => self.done(),
+            Kind::Error(errno) if ours => self.refused(errno),
+            // An older dump has ended; the one that was ordered since can begin.
+            Kind::Done | Kind::Error(_) if self.dump == Dump::Waiting => {
+                self.request(Subject::Links)
+            }
+            Kind::Done | Kind::Error(_) => Step::Nothing,
+        }
+    }
+
+    fn request(&mut self, subject: Subject) -> Step {
+        self.dump = Dump::Running(subject);
+        self.seq = self.seq.wrapping_add(1);
+        Step::Send(Request { subject, seq: self.seq })
+    }
+
+    fn done(&mut self) -> Step {
+        match self.dump {
+            Dump::Running(Subject::Links) => self.request(Subject::Addresses),
+            Dump::Running(Subject::Addresses) => self.request(Subject::Routes),
+            Dump::Running(Subject::Routes) => {
+                self.dump = Dump::Idle;
+                Step::Tell(Heard::Dumped)
+            }
+            Dump::Idle | Dump::Deferred | Dump::Waiting => Step::Nothing,
+        }
+    }
+
+    fn refused(&mut self, errno: i32) -> Step {
+        let Dump::Running(subject) = self.dump else { return Step::Nothing };
+        let is = |named: Errno| errno == named.raw_os_error();
+        if is(Errno::BUSY) {
+            self.dump = Dump::Waiting;
+            Step::Nothing
+        } else if is(Errno::NOBUFS) || is(Errno::NOMEM) || is(Errno::AGAIN) || is(Errno::INTR) {
+            self.lose()
+        } else {
+            // It would be refused again, and for ever: go on without.
+            log::warn!("rtnetlink refuses the dump of {subject:?}: errno {errno}");
+            self.done()
+        }
+    }
+
+    fn lose(&mut self) -> Step {
+        self.dump = Dump::Idle;
+        if self.lost {
+            return Step::Nothing;
+        }
+        self.lost = true;
+        Step::Tell(Heard::Lost)
+    }
+}
+
+#[cfg(test)]
+mod tests;

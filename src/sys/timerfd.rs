@@ -1,0 +1,146 @@
+//! One timer on the clock of [`clock::now`](super::clock::now).
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::{Errno, read, retry_on_intr};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::proto::time::Instant;
+
+const MICROS_PER_SECOND: u64 = 1_000_000;
+const DISARMED: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// A timerfd_create(2) timer on `CLOCK_BOOTTIME`: time spent in suspend counts.
+#[derive(Debug)]
+pub struct Timer {
+    fd: OwnedFd,
+    armed: Option<Instant>,
+}
+
+impl Timer {
+    /// Makes a timer, disarmed.
+    ///
+    /// # Errors
+    ///
+    /// What timerfd_create(2) says: no descriptor or no memory left.
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        Ok(Self { fd: timerfd_create(TimerfdClockId::Boottime, flags)?, armed: None })
+    }
+
+    /// Has the timer expire at `at`, at once if that has passed; `None` disarms it.
+    ///
+    /// Asks the kernel only if `at` is another time than in the last call, or the timer has
+    /// expired since. An expiry that nobody has drained yet is forgotten when the time changes.
+    ///
+    /// # Panics
+    ///
+    /// Never: timerfd_settime(2) refuses only bad descriptors and bad times.
+    pub fn arm(&mut self, at: Option<Instant>) {
+        if at == self.armed {
+            return;
+        }
+        let it_value = at.map_or(DISARMED, timespec_of);
+        let once = Itimerspec { it_interval: DISARMED, it_value };
+        timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once)
+            .expect("a timerfd accepts every time since boot");
+        self.armed = at;
+    }
+
+    /// Whether the timer has expired since the last call; it is disarmed then.
+    pub fn drain(&mut self) -> bool {
+        let mut expirations = [0; 8];
+        let expired = retry_on_intr(|| read(&self.fd, &mut expirations)) != Err(Errno::WOULDBLOCK);
+        if expired {
+            self.armed = None;
+        }
+        expired
+    }
+}
+
+impl AsFd for Timer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// The same time for the kernel. The boot itself is a nanosecond late: zero would disarm.
+fn timespec_of(at: Instant) -> Timespec {
+    let micros = at.as_micros();
+    let tv_sec = i64::try_from(micros / MICROS_PER_SECOND).unwrap_or(i64::MAX);
+    let tv_nsec =
+        u32::try_from(micros % MICROS_PER_SECOND * 1000).unwrap_or(0).max(u32::from(micros == 0));
+    Timespec { tv_sec, tv_nsec: tv_nsec.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, poll};
+
+    use super::*;
+    use crate::sys::clock;
+
+    /// Waits at most two seconds; true if the timer is ready.
+    fn wait(timer: &Timer) -> bool {
+        let limit = Timespec { tv_sec: 2, tv_nsec: 0 };
+        poll(&mut [PollFd::new(timer, PollFlags::IN)], Some(&limit)).unwrap() == 1
+    }
+
+    fn is_ready(timer: &Timer) -> bool {
+        poll(&mut [PollFd::new(timer, PollFlags::IN)], Some(&DISARMED)).unwrap() == 1
+    }
+
+    #[test]
+    fn expires_at_its_time_and_not_before() {
+        let mut timer = Timer::new().unwrap();
+        let at = clock::now() + Duration::from_millis(20);
+        timer.arm(Some(at));
+        assert!(wait(&timer));
+        assert!(clock::now() >= at);
+        assert!(timer.drain());
+        assert!(!timer.drain());
+    }
+
+    #[test]
+    fn past_time_expires_at_once() {
+        let mut timer = Timer::new().unwrap();
+        timer.arm(Some(Instant::from_micros(0)));
+        assert!(wait(&timer));
+        timer.arm(Some(Instant::from_micros(1)));
+        assert!(wait(&timer));
+    }
+
+    #[test]
+    fn same_time_can_be_armed_again_after_it_expired() {
+        let mut timer = Timer::new().unwrap();
+        let at = clock::now();
+        timer.arm(Some(at));
+        assert!(wait(&timer) && timer.drain());
+        timer.arm(Some(at));
+        assert!(wait(&timer) && timer.drain());
+    }
+
+    #[test]
+    fn disarmed_timer_forgets_its_expiry() {
+        let mut timer = Timer::new().unwrap();
+        timer.arm(Some(Instant::from_micros(1)));
+        assert!(wait(&timer));
+        timer.arm(None);
+        assert!(!is_ready(&timer));
+        assert!(!timer.drain());
+    }
+
+    #[test]
+    fn later_time_replaces_an_earlier_one() {
+        let mut timer = Timer::new().unwrap();
+        timer.arm(Some(Instant::from_micros(1)));
+        timer.arm(Some(Instant::from_micros(u64::MAX)));
+        assert!(!is_ready(&timer));
+    }
+}
