@@ -89,16 +89,15 @@ impl Links {
         self.links.iter_mut().for_each(Link::unmark);
     }
 
-    /// The dump is complete: what was not named since it began is gone. Says whether that changed
-    /// anything.
+    /// The dump is complete: what was not named since it began is gone. True if that changed any.
     pub fn finish_dump(&mut self) -> bool {
-        let changed = self.remove(|link| !link.named || !link.is_known());
+        let changed = self.remove(|link| !link.named);
         self.links.iter_mut().fold(changed, |changed, link| link.sweep() || changed)
     }
 
-    /// Whether only a dump can tell the state, as some changes have no message, and a full table no
-    /// memory.
+    /// Whether only a dump can tell the state.
     ///
+    /// Some changes have no message, and what found no room is known to the kernel alone.
     /// [`start_dump`](Self::start_dump) answers it. What arises during a dump asks for another one.
     #[must_use]
     pub fn wants_dump(&self) -> bool {
@@ -129,8 +128,7 @@ impl Links {
         self.iter().find(|link| link.addresses().any(|address| address.ip == ip))
     }
 
-    /// Whether packets to `ip` stay on this device: loopback, unspecified, or an address of an
-    /// interface.
+    /// Whether packets to `ip` stay here: loopback, unspecified, or an interface's address.
     #[must_use]
     pub fn is_own(&self, ip: IpAddr) -> bool {
         let canonical = ip.to_canonical();
@@ -161,8 +159,7 @@ impl Links {
         changed
     }
 
-    /// Takes `name` from any other interface: that one was renamed or is gone, and the message was
-    /// lost.
+    /// Takes `name` from any other interface, which is gone or renamed by a message that was lost.
     fn take_name(&mut self, index: LinkIndex, name: Name) -> bool {
         let other = self.links.iter_mut().find(|link| link.index != index && link.name == name);
         other.is_some_and(|other| {
@@ -208,8 +205,7 @@ impl Default for Links {
     }
 }
 
-/// Whether a server could be behind a route to `network`; every IPv6 interface has some that lead
-/// to none.
+/// Whether a server could be behind a route to `network`; IPv6 brings some that lead to none.
 fn leads_to_a_server(network: IpAddr) -> bool {
     let local = matches!(network, IpAddr::V6(v6) if v6.is_unicast_link_local());
     !(local || network.is_multicast())

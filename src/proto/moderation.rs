@@ -30,8 +30,7 @@ impl Bucket {
 
     /// Takes one token if more than `reserve` remain, and says whether it did.
     ///
-    /// A reserve as large as the bucket would hold a beat back for ever: it counts as one less than
-    /// `burst`.
+    /// A reserve as large as the bucket would hold a beat back for ever: it counts as `burst` - 1.
     #[must_use]
     pub fn take(&mut self, reserve: u32, now: Instant) -> bool {
         let granted = self.token_at(reserve, now) == now;

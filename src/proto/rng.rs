@@ -1,7 +1,6 @@
 //! A small seeded generator for jitter, numbers of queries and simulations.
 //!
-//! It is fast and well spread, and it is no secret: nothing that must not be guessed may rest on it
-//! alone.
+//! It is fast and well spread, but no secret: what must not be guessed may not rest on it alone.
 
 use core::time::Duration;
 

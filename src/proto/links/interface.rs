@@ -8,11 +8,9 @@ use crate::proto::link::{LinkIndex, Mac, Name, Route};
 
 /// Most addresses known of an interface.
 ///
-/// Of more, the first usable one of each family stays before other routable, link-local and
-/// unusable ones.
+/// Of more, the first usable one of each family stays before other routable, local and unusable.
 pub const ADDRESSES_MAX: usize = 8;
-/// Most routes known of an interface; of more, the shortest prefixes stay, and of these the lowest
-/// metrics.
+/// Most routes known of an interface; of more, the shortest prefixes and lowest metrics stay.
 pub const ROUTES_MAX: usize = 16;
 
 /// An address family.
@@ -104,8 +102,7 @@ impl Link {
     /// The address of `family` to go out with: the first usable one that routers forward.
     ///
     /// An IPv4 link-local address (169.254/16, RFC 3927) is given if there is no better one: it
-    /// serves a neighbour. IPv6 link-local ones never are, as they mean nothing without an
-    /// interface.
+    /// serves a neighbour. IPv6 link-local ones never are: without an interface they mean nothing.
     #[must_use]
     pub fn source(&self, family: Family) -> Option<IpAddr> {
         let usable = || self.addresses().filter(|address| address.usable).map(|address| address.ip);
@@ -165,12 +162,10 @@ impl Link {
         }
         let routes = self.routes.len();
         if !self.addresses().any(|address| address.ip.is_ipv4()) {
-            // With the last IPv4 address the kernel drops the IPv4 routes, most of them without a
-            // word.
+            // With the last IPv4 address the kernel drops the IPv4 routes, most without a word.
             self.routes.retain(|told| told.it.network.is_ipv6());
         } else if self.routes().any(|route| route.network.is_ipv4()) {
-            // Routes with the address as preferred source go silently too, and events do not name
-            // it.
+            // Older kernels drop those with the address as preferred source without a word too.
             self.doubt = Doubt::Stale;
         }
         usable || self.routes.len() != routes
