@@ -7,6 +7,7 @@ pub mod links;
 pub mod moderation;
 pub mod resolve;
 pub mod rng;
+pub mod schedule;
 pub mod settings;
 pub mod time;
 pub mod uplink;
