@@ -350,7 +350,11 @@ pub enum Note {
         from: Option<Name>,
         /// The present one.
         to: Option<Name>,
+        /// Whether the former one is no longer usable.
+        lost: bool,
     },
+    /// The network changed in a way the server is told at once.
+    NetworkChanged(Reason),
     /// Online to offline.
     ConnectivityLost,
     /// Offline to online.

@@ -1,10 +1,13 @@
 //! The core: every decision, no socket, no clock, no allocation.
 
+pub mod agent;
 pub mod backoff;
 pub mod event;
 pub mod link;
 pub mod links;
 pub mod moderation;
+pub mod race;
+pub mod reach;
 pub mod resolve;
 pub mod rng;
 pub mod schedule;

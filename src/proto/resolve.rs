@@ -242,6 +242,12 @@ impl Resolver {
         self.good = Some(address);
     }
 
+    /// The address of the last acknowledged beat.
+    #[must_use]
+    pub const fn last_good(&self) -> Option<IpAddr> {
+        self.good
+    }
+
     /// The addresses to connect to, in the order to try them (RFC 8305 §4); empty while unknown.
     ///
     /// A literal host is its own address, and the hosts file comes before DNS.

@@ -1,0 +1,649 @@
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::*;
+use crate::proto::event::{Attempt, Probe, Reply};
+use crate::proto::link::{LinkEvent, LinkIndex, Name, Route};
+use crate::proto::settings::{BucketSettings, Host, Server};
+
+const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
+const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)), 53);
+const ETH0: u8 = 2;
+const WLAN1: u8 = 3;
+
+fn name(text: &str) -> Name {
+    Name::new(text).expect("a name")
+}
+
+fn link_name(index: u8) -> Name {
+    name(if index == ETH0 { "eth0" } else { "wlan1" })
+}
+
+fn settings() -> Settings {
+    let bucket = BucketSettings { burst: 5, every: Duration::from_secs(2) };
+    Settings {
+        enabled: true,
+        auto_connect: true,
+        server: Some(Server { host: Host::Address(SERVER), port: 443 }),
+        interval: Duration::from_secs(30),
+        interfaces: ["eth0", "wlan1", "wlan0"].map(name).into_iter().collect(),
+        ignore_interfaces: ["lo"].map(name).into_iter().collect(),
+        bind_to_uplink: true,
+        probe_addresses: [PROBE].into_iter().collect(),
+        probe_timeout: Duration::from_secs(2),
+        request_timeout: Duration::from_secs(10),
+        trigger_bucket: bucket,
+        network_bucket: bucket,
+    }
+}
+
+/// The agent with a clock that a test moves.
+struct Bench {
+    agent: Agent,
+    now: Instant,
+    actions: Vec<Action>,
+}
+
+impl Bench {
+    /// Configured, with eth0 up: the start-up beat is being connected.
+    fn new() -> Self {
+        Self::with(&settings())
+    }
+
+    fn with(settings: &Settings) -> Self {
+        let now = Instant::from_micros(1_000_000);
+        let mut bench = Self { agent: Agent::new(7, now), now, actions: vec![] };
+        bench.input(Input::Configured(settings));
+        bench.input(Input::LinksLost);
+        bench.up(ETH0);
+        bench.input(Input::LinksDumped);
+        bench
+    }
+
+    /// The same, with the start-up beat acknowledged and its connection closed.
+    fn idle() -> Self {
+        let mut bench = Self::new();
+        bench.deliver(false);
+        bench
+    }
+
+    fn input(&mut self, input: Input<'_>) -> &[Action] {
+        self.actions = self.agent.handle(input, self.now).into_iter().collect();
+        &self.actions
+    }
+
+    fn up(&mut self, index: u8) {
+        self.link(index, true);
+        self.address(index, 10);
+        self.input(Input::Link(LinkEvent::Route(route(index))));
+    }
+
+    fn link(&mut self, index: u8, running: bool) {
+        let event = LinkEvent::Link {
+            index: LinkIndex(index.into()),
+            name: link_name(index),
+            running,
+            mac: None,
+            permanent_mac: None,
+        };
+        self.input(Input::Link(event));
+    }
+
+    fn address(&mut self, index: u8, host: u8) {
+        let index = LinkIndex(index.into());
+        let address = local(index, host);
+        self.input(Input::Link(LinkEvent::Address { index, address, usable: true }));
+    }
+
+    /// Lets time pass, deadline by deadline; returns every action on the way.
+    fn pass(&mut self, wait: Duration) -> Vec<Action> {
+        let end = self.now + wait;
+        let mut all = vec![];
+        let mut steps = 0;
+        while let Some(at) = self.agent.next_deadline(self.now).filter(|at| *at <= end) {
+            assert!(at >= self.now || steps == 0, "a deadline in the past");
+            steps += 1;
+            assert!(steps < 100_000, "the agent spins");
+            self.now = self.now.max(at);
+            all.extend(self.input(Input::Deadline).iter().cloned());
+        }
+        self.now = end;
+        self.actions.clone_from(&all);
+        all
+    }
+
+    fn connect(&self) -> Option<(Attempt, Option<Name>)> {
+        self.actions.iter().find_map(|action| match action {
+            Action::Connect { attempt, via, .. } => Some((*attempt, *via)),
+            _ => None,
+        })
+    }
+
+    fn report(&self) -> Option<(Attempt, u64, Reason)> {
+        self.actions.iter().find_map(|action| match action {
+            Action::SendReport { attempt, seq, reason } => Some((*attempt, *seq, reason.clone())),
+            _ => None,
+        })
+    }
+
+    fn probe(&self) -> Option<Probe> {
+        self.actions.iter().find_map(|action| match action {
+            Action::OpenProbe { probe, .. } => Some(*probe),
+            _ => None,
+        })
+    }
+
+    fn answer(&self) -> Option<TriggerAnswer> {
+        self.actions.iter().find_map(|action| match action {
+            Action::AnswerTrigger(_, answer) => Some(*answer),
+            _ => None,
+        })
+    }
+
+    fn notes(&self) -> Vec<Note> {
+        self.actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Note(note) => Some(note.clone()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Takes the connection under way up to the written report.
+    fn write(&mut self) -> (Attempt, u64, Reason) {
+        let (attempt, _) = self.connect().expect("a connection under way");
+        self.establish(attempt)
+    }
+
+    fn establish(&mut self, attempt: Attempt) -> (Attempt, u64, Reason) {
+        let via = self.agent.race.find(attempt).and_then(|open| open.via);
+        let index = if via == Some(link_name(WLAN1)) { WLAN1 } else { ETH0 };
+        self.input(Input::Opened(attempt, local(LinkIndex(index.into()), 10)));
+        self.input(Input::Connected(attempt));
+        self.input(Input::Secured(attempt));
+        let report = self.report().expect("a report");
+        self.input(Input::Written(attempt));
+        report
+    }
+
+    /// Has the connection under way deliver its beat; returns number and reason.
+    fn deliver(&mut self, keep_alive: bool) -> (u64, Reason) {
+        let (attempt, seq, reason) = self.write();
+        self.reply(attempt, 200, keep_alive);
+        (seq, reason)
+    }
+
+    fn reply(&mut self, attempt: Attempt, status: u16, keep_alive: bool) {
+        let reply = Reply { status, retry_after: None, keep_alive };
+        self.input(Input::Replied(attempt, reply));
+    }
+
+    fn trigger(&mut self) {
+        self.input(Input::Triggered { word: None, ticket: Ticket(1) });
+    }
+}
+
+fn local(index: LinkIndex, host: u8) -> IpAddr {
+    let net = u8::try_from(index.0).expect("a small index");
+    IpAddr::V4(Ipv4Addr::new(192, 168, net, host))
+}
+
+fn route(index: u8) -> Route {
+    let index = LinkIndex(index.into());
+    Route {
+        index,
+        network: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        prefix: 0,
+        metric: 100 * index.0,
+        gateway: Some(local(index, 1)),
+    }
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+#[test]
+fn the_first_beat_starts_with_the_first_uplink() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
+    assert_eq!(bench.deliver(true), (1, Reason::Startup));
+    assert!(matches!(
+        bench.notes().as_slice(),
+        [Note::BeatAcknowledged { seq: 1, recovered: true, status: 200, .. }]
+    ));
+}
+
+#[test]
+fn the_first_answer_is_no_restoration() {
+    let mut bench = Bench::new();
+    bench.write();
+    assert!(!bench.notes().contains(&Note::ConnectivityRestored));
+}
+
+#[test]
+fn the_cycle_beats_every_interval_on_the_kept_connection() {
+    let mut bench = Bench::new();
+    bench.deliver(true);
+    for seq in 2..10 {
+        bench.pass(ms(29_999));
+        assert_eq!(bench.report(), None);
+        bench.pass(ms(1));
+        let (attempt, sent, reason) = bench.report().expect("a beat of the cycle");
+        assert_eq!((sent, reason), (seq, Reason::Interval));
+        bench.input(Input::Written(attempt));
+        bench.reply(attempt, 200, true);
+    }
+}
+
+#[test]
+fn a_slow_answer_does_not_shift_the_cycle() {
+    let mut bench = Bench::idle();
+    let start = bench.now;
+    for beat in 1..5 {
+        let due = start + Duration::from_secs(30 * beat);
+        bench.pass(due - bench.now);
+        let (attempt, ..) = bench.write();
+        bench.now = bench.now + ms(700);
+        bench.reply(attempt, 200, false);
+    }
+}
+
+#[test]
+fn a_pulled_cable_moves_the_beat_in_the_same_input() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    assert_eq!(bench.connect(), None, "a second uplink is no reason for a beat");
+    bench.link(ETH0, false);
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("wlan1"))));
+    assert!(bench.notes().contains(&Note::UplinkChanged {
+        from: Some(name("eth0")),
+        to: Some(name("wlan1")),
+        lost: true,
+    }));
+    assert_eq!(bench.deliver(false), (2, Reason::FailoverTo(name("wlan1"))));
+    bench.link(ETH0, true);
+    assert_eq!(bench.deliver(false), (3, Reason::Priority(name("eth0"))));
+}
+
+#[test]
+fn a_cable_pulled_in_mid_beat_closes_it_and_starts_on_the_other_uplink() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (stuck, ..) = bench.write();
+    bench.link(ETH0, false);
+    assert!(bench.actions.contains(&Action::CloseAttempt(stuck)));
+    assert_eq!(bench.deliver(false), (2, Reason::FailoverTo(name("wlan1"))));
+}
+
+#[test]
+fn a_repeated_link_message_is_no_change() {
+    let mut bench = Bench::idle();
+    bench.link(ETH0, true);
+    bench.address(ETH0, 10);
+    assert!(bench.actions.is_empty());
+}
+
+#[test]
+fn a_new_address_on_the_same_uplink_is_told() {
+    let mut bench = Bench::idle();
+    let (index, address) = (LinkIndex(ETH0.into()), local(LinkIndex(ETH0.into()), 10));
+    bench.address(ETH0, 77);
+    bench.input(Input::Link(LinkEvent::AddressGone { index, address }));
+    let (attempt, _) = bench.connect().expect("a beat");
+    bench.input(Input::Opened(attempt, local(index, 77)));
+    bench.input(Input::Connected(attempt));
+    bench.input(Input::Secured(attempt));
+    assert_eq!(bench.report().map(|(.., reason)| reason), Some(Reason::AddressChanged));
+}
+
+#[test]
+fn nothing_is_decided_before_the_first_dump_is_complete() {
+    let now = Instant::from_micros(0);
+    let mut bench = Bench { agent: Agent::new(1, now), now, actions: vec![] };
+    bench.input(Input::Configured(&settings()));
+    bench.input(Input::LinksLost);
+    bench.up(WLAN1);
+    assert_eq!(bench.connect(), None);
+    bench.up(ETH0);
+    bench.input(Input::LinksDumped);
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
+}
+
+#[test]
+fn a_trigger_beats_at_once_and_restarts_the_interval() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(20_000));
+    bench.trigger();
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Set { seq: 2 }));
+    assert_eq!(bench.deliver(false), (2, Reason::Triggered(None)));
+    bench.pass(ms(29_999));
+    assert_eq!(bench.connect(), None);
+    bench.pass(ms(1));
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn a_trigger_before_the_report_is_written_is_in_it() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, _) = bench.connect().expect("a connection");
+    bench.trigger();
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Pending { seq: 2 }));
+    bench.establish(attempt);
+    bench.reply(attempt, 200, false);
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_trigger_after_the_report_is_written_causes_another_beat() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.trigger();
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Set { seq: 3 }));
+    bench.reply(attempt, 200, true);
+    assert_eq!(bench.report().map(|(_, seq, _)| seq), Some(3));
+}
+
+#[test]
+fn a_trigger_of_a_beat_that_failed_is_in_the_retry() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.trigger();
+    bench.input(Input::AttemptFailed(attempt, Failure::Reset));
+    bench.pass(ms(1));
+    let (attempt, seq, _) = bench.write();
+    assert_eq!(seq, 2);
+    bench.reply(attempt, 200, false);
+    assert!(matches!(bench.notes().as_slice(), [Note::BeatAcknowledged { seq: 2, covers: 3, .. }]));
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_trigger_while_backing_off_beats_at_once() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.reply(attempt, 500, false);
+    assert_eq!(bench.connect(), None);
+    bench.trigger();
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn triggers_beyond_the_burst_are_merged_and_sent_at_the_pace_of_the_bucket() {
+    let mut bench = Bench::idle();
+    for _ in 0..5 {
+        bench.trigger();
+        bench.deliver(false);
+    }
+    bench.trigger();
+    let until = bench.now + ms(2000);
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Held { seq: 7, until }));
+    bench.trigger();
+    bench.pass(ms(1999));
+    assert_eq!(bench.connect(), None);
+    bench.pass(ms(1));
+    bench.deliver(false);
+    assert_eq!(bench.connect(), None, "merged");
+}
+
+#[test]
+fn a_change_of_uplink_passes_a_storm_of_triggers() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    for _ in 0..5 {
+        bench.trigger();
+        bench.deliver(false);
+    }
+    bench.trigger();
+    assert_eq!(bench.connect(), None);
+    bench.link(ETH0, false);
+    assert_eq!(bench.deliver(false).1, Reason::FailoverTo(name("wlan1")));
+}
+
+#[test]
+fn a_disabled_agent_sends_nothing_whatever_asks() {
+    let mut bench = Bench::idle();
+    bench.input(Input::Configured(&Settings { enabled: false, ..settings() }));
+    bench.trigger();
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Disabled));
+    bench.up(WLAN1);
+    bench.link(ETH0, false);
+    assert_eq!(bench.connect(), None);
+    bench.pass(ms(100_000));
+    assert_eq!(bench.connect(), None);
+    bench.input(Input::Configured(&settings()));
+    assert_eq!(bench.deliver(false).1, Reason::ConfigChanged);
+}
+
+#[test]
+fn an_unconfigured_agent_says_so() {
+    let mut bench = Bench::with(&Settings { server: None, ..settings() });
+    bench.trigger();
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Unconfigured));
+    bench.input(Input::Configured(&settings()));
+    assert_eq!(bench.deliver(false).1, Reason::Startup);
+}
+
+#[test]
+fn without_auto_connect_the_first_trigger_starts_the_cycle() {
+    let mut bench = Bench::with(&Settings { auto_connect: false, ..settings() });
+    bench.pass(ms(100_000));
+    assert_eq!(bench.connect(), None);
+    bench.trigger();
+    bench.deliver(false);
+    bench.pass(ms(30_000));
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn a_silent_path_is_doubted_and_another_uplink_raced() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (black_hole, via) = bench.connect().expect("a connection");
+    assert_eq!(via, Some(name("eth0")));
+    bench.pass(ms(300));
+    let (detour, via) = bench.connect().expect("a second connection");
+    assert_eq!(via, Some(name("wlan1")));
+    assert!(bench.probe().is_some(), "doubt starts the probing");
+    assert_eq!(bench.establish(detour).1, 2);
+    bench.reply(detour, 200, false);
+    assert!(bench.actions.contains(&Action::CloseAttempt(black_hole)));
+}
+
+#[test]
+fn a_server_that_acknowledges_and_is_slow_is_waited_for() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    assert!(bench.pass(ms(300)).contains(&Action::CheckAcked(attempt)));
+    bench.input(Input::AckChecked(attempt, true));
+    bench.pass(ms(9_000));
+    assert_eq!((bench.connect(), bench.probe()), (None, None));
+    bench.reply(attempt, 200, false);
+    assert!(matches!(bench.notes().as_slice(), [Note::BeatAcknowledged { .. }]));
+}
+
+#[test]
+fn a_healed_network_replaces_the_stuck_connection_at_once() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let (stuck, _) = bench.connect().expect("the beat of the cycle");
+    bench.pass(ms(300));
+    let first = bench.probe().expect("a probe");
+    bench.pass(ms(5_000));
+    assert!(bench.notes().contains(&Note::ConnectivityLost));
+    let probe = bench.probe().expect("probes go on");
+    assert_ne!(first, probe);
+    let last = bench.actions.iter().rev().find_map(|action| match action {
+        Action::OpenProbe { probe, .. } => Some(*probe),
+        _ => None,
+    });
+    bench.input(Input::ProbeAnswered(last.expect("a probe")));
+    assert!(bench.actions.contains(&Action::CloseAttempt(stuck)));
+    assert!(bench.notes().contains(&Note::ConnectivityRestored));
+    assert_eq!(bench.deliver(false), (2, Reason::Restored));
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_silent_server_behind_a_working_network_is_not_hammered() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let mut connects = 0;
+    for _ in 0..600 {
+        let open: Vec<_> = bench
+            .pass(ms(100))
+            .iter()
+            .filter_map(|action| match action {
+                Action::OpenProbe { probe, to, .. } if *to == PROBE => Some(*probe),
+                _ => None,
+            })
+            .collect();
+        connects += usize::from(bench.connect().is_some());
+        for probe in open {
+            bench.input(Input::ProbeAnswered(probe));
+            connects += usize::from(bench.connect().is_some());
+        }
+    }
+    assert!(connects < 12, "{connects} connections in a minute");
+    assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Online);
+    assert!(bench.agent.view(bench.now).server_silent);
+}
+
+#[test]
+fn a_refused_beat_and_a_refused_probe_are_offline() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let (attempt, _) = bench.connect().expect("the beat of the cycle");
+    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
+    let probe = bench.probe().expect("a probe");
+    assert!(!bench.notes().contains(&Note::ConnectivityLost), "a refusal alone is undecided");
+    bench.input(Input::ProbeFailed(probe, Failure::Refused));
+    assert!(bench.notes().contains(&Note::ConnectivityLost));
+}
+
+#[test]
+fn a_refusing_server_behind_an_answering_network_is_not_offline() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let (attempt, _) = bench.connect().expect("the beat of the cycle");
+    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
+    let probe = bench.probe().expect("a probe");
+    bench.input(Input::ProbeAnswered(probe));
+    bench.pass(ms(400));
+    assert!(!bench.notes().contains(&Note::ConnectivityLost));
+}
+
+#[test]
+fn failures_back_off_up_to_the_interval() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let mut waits = vec![];
+    for _ in 0..9 {
+        let (attempt, ..) = bench.write();
+        bench.reply(attempt, 500, false);
+        let failed_at = bench.now;
+        let Some(at) = bench.agent.next_deadline(bench.now) else { panic!("no retry") };
+        bench.pass(at - bench.now);
+        while bench.connect().is_none() {
+            let at = bench.agent.next_deadline(bench.now).expect("a retry");
+            bench.pass(at - bench.now);
+        }
+        waits.push((bench.now - failed_at).as_millis());
+    }
+    for (round, wait) in waits.iter().enumerate() {
+        let most = 30_000.min(1000 << round);
+        assert!((most / 2..=most).contains(wait), "round {round}: {wait} ms");
+    }
+}
+
+#[test]
+fn retry_after_is_obeyed_and_triggers_are_told_until_when() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    let retry_after = Some(Duration::from_secs(60));
+    let reply = Reply { status: 503, retry_after, keep_alive: false };
+    let asked_at = bench.now;
+    bench.input(Input::Replied(attempt, reply));
+    bench.trigger();
+    let Some(TriggerAnswer::Held { until, .. }) = bench.answer() else { panic!("not held") };
+    assert!((60..=66).contains(&(until - asked_at).as_secs()));
+    bench.pass(ms(59_000));
+    assert_eq!(bench.connect(), None);
+    bench.link(ETH0, false);
+    let (attempt, ..) = bench.write();
+    bench.reply(attempt, 503, false);
+    bench.link(ETH0, true);
+    assert_eq!(bench.connect(), None, "one exception only");
+}
+
+#[test]
+fn a_final_answer_is_reported_and_the_cycle_goes_on() {
+    for status in [301, 400, 401, 403, 404] {
+        let mut bench = Bench::idle();
+        bench.trigger();
+        let (attempt, ..) = bench.write();
+        bench.reply(attempt, status, false);
+        assert!(matches!(bench.notes().as_slice(), [Note::BeatFailed { retry_at: None, .. }]));
+        bench.pass(ms(29_999));
+        assert_eq!(bench.connect(), None, "{status}");
+        bench.pass(ms(1));
+        assert!(bench.connect().is_some(), "{status}");
+    }
+}
+
+#[test]
+fn a_round_ends_in_time_and_closes_everything() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(attempt, true));
+    bench.pass(ms(9_700));
+    assert!(bench.actions.contains(&Action::CloseAttempt(attempt)));
+    assert!(matches!(
+        bench.notes().as_slice(),
+        [Note::BeatFailed { failure: Failure::TimedOut, .. }]
+    ));
+}
+
+#[test]
+fn losing_every_uplink_is_offline_and_the_first_one_back_fails_over() {
+    let mut bench = Bench::idle();
+    bench.link(ETH0, false);
+    assert!(bench.notes().contains(&Note::ConnectivityLost));
+    bench.pass(ms(40_000));
+    assert_eq!((bench.connect(), bench.probe()), (None, None));
+    bench.link(ETH0, true);
+    assert_eq!(bench.deliver(false).1, Reason::FailoverTo(name("eth0")));
+    bench.pass(ms(29_000));
+    assert_eq!(bench.connect(), None, "one beat for one return");
+}
+
+#[test]
+fn a_flapping_link_sends_no_more_than_its_tokens() {
+    let mut bench = Bench::idle();
+    let mut connects = 0;
+    for _ in 0..600 {
+        bench.link(ETH0, false);
+        bench.pass(ms(50));
+        connects += bench.actions.iter().filter(|a| matches!(a, Action::Connect { .. })).count();
+        bench.link(ETH0, true);
+        connects += usize::from(bench.connect().is_some());
+        bench.pass(ms(50));
+        connects += bench.actions.iter().filter(|a| matches!(a, Action::Connect { .. })).count();
+    }
+    assert!(
+        (20..=5 + 30 + 4).contains(&connects),
+        "{connects} connections in a minute of flapping"
+    );
+}

@@ -1,0 +1,247 @@
+//! The connections that race to deliver one beat, and the one kept alive for the next.
+//!
+//! ```text
+//! Connecting --> Securing --> Writing --> AwaitingReply --2xx--> kept
+//!      |             |            |             |
+//!      +-------------+------------+-------------+--- silent too long --> doubted: the next path starts beside it
+//!                                                \-- failed ----------> the next path starts in its place
+//! ```
+//!
+//! Addresses race as in RFC 8305, a new one every [`STAGGER`]; uplinks race as addresses do, but only
+//! on *doubt*: when the peer's kernel does not even acknowledge. A server that has acknowledged and
+//! is slow is waited for. This module keeps the books; the order of the paths is the agent's.
+
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use heapless::Vec;
+
+use super::event::{Attempt, Stamps};
+use super::link::Name;
+use super::time::Instant;
+
+/// Most connections of one beat at once.
+pub const TRIES_MAX: usize = 4;
+/// Most (uplink, address) pairs tried in one round.
+const TRIED_MAX: usize = 24;
+/// Wait before the next address is tried beside one that has not connected (RFC 8305 §5).
+pub const STAGGER: Duration = Duration::from_millis(250);
+/// Silence of a peer's kernel that makes a connection doubtful, at least.
+pub const DOUBT_MIN: Duration = Duration::from_millis(300);
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// SYN sent.
+    Connecting,
+    /// TCP established, TLS under way.
+    Securing,
+    /// Ready, the report is being written.
+    Writing,
+    /// The report is with the kernel.
+    AwaitingReply,
+}
+
+/// What is thought of a connection's silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// Silent for a while, which is usual until then.
+    Until(Instant),
+    /// The kernel was asked whether the peer has acknowledged.
+    Asked,
+    /// The peer does not acknowledge: the path may be dead.
+    Doubted,
+    /// The peer has acknowledged everything: it may think as long as it likes.
+    Acked,
+}
+
+/// One connection of the race.
+#[derive(Debug, Clone, Copy)]
+pub struct Try {
+    /// Its number.
+    pub attempt: Attempt,
+    /// The interface it is bound to.
+    pub via: Option<Name>,
+    /// The server address.
+    pub to: SocketAddr,
+    /// The local address, once the kernel has chosen it.
+    pub local: Option<IpAddr>,
+    /// The gateway of its route when it was opened.
+    pub gateway: Option<IpAddr>,
+    /// How far it has come.
+    pub stage: Stage,
+    /// What its silence means.
+    pub trust: Trust,
+    /// When it was opened, or taken up again.
+    pub opened_at: Instant,
+    /// When each step happened; a step still to come has the time of the one before it.
+    pub stamps: Stamps,
+}
+
+/// An idle connection that can carry the next beat.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    /// Its number.
+    pub attempt: Attempt,
+    /// The interface it is bound to.
+    pub via: Option<Name>,
+    /// The server address.
+    pub to: SocketAddr,
+    /// The local address.
+    pub local: Option<IpAddr>,
+}
+
+/// The books of one race.
+#[derive(Debug)]
+pub struct Race {
+    tries: Vec<Try, TRIES_MAX>,
+    tried: Vec<(Option<Name>, IpAddr), TRIED_MAX>,
+    kept: Option<Kept>,
+    round_trip: Option<Duration>,
+    next: u32,
+}
+
+impl Race {
+    /// Nothing open, nothing known.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { tries: Vec::new(), tried: Vec::new(), kept: None, round_trip: None, next: 1 }
+    }
+
+    /// The connections under way.
+    #[must_use]
+    pub fn tries(&self) -> &[Try] {
+        &self.tries
+    }
+
+    /// The connections under way, to change.
+    pub fn tries_mut(&mut self) -> &mut [Try] {
+        &mut self.tries
+    }
+
+    /// The idle connection.
+    #[must_use]
+    pub const fn kept(&self) -> Option<&Kept> {
+        self.kept.as_ref()
+    }
+
+    /// Takes the idle connection out.
+    pub fn take_kept(&mut self) -> Option<Kept> {
+        self.kept.take()
+    }
+
+    /// Keeps a connection for the next beat; returns the one it replaces, to be closed.
+    #[must_use]
+    pub fn keep(&mut self, winner: &Try) -> Option<Attempt> {
+        let Try { attempt, via, to, local, .. } = *winner;
+        self.kept.replace(Kept { attempt, via, to, local }).map(|kept| kept.attempt)
+    }
+
+    /// The connection of that number.
+    #[must_use]
+    pub fn find(&mut self, attempt: Attempt) -> Option<&mut Try> {
+        self.tries.iter_mut().find(|open| open.attempt == attempt)
+    }
+
+    /// Takes the connection of that number out of the race.
+    pub fn remove(&mut self, attempt: Attempt) -> Option<Try> {
+        let position = self.tries.iter().position(|open| open.attempt == attempt)?;
+        Some(self.tries.remove(position))
+    }
+
+    /// A number for a new connection.
+    pub const fn number(&mut self) -> Attempt {
+        let attempt = Attempt(self.next);
+        self.next = self.next.wrapping_add(1);
+        attempt
+    }
+
+    /// Connections opened since start.
+    #[must_use]
+    pub fn opened(&self) -> u64 {
+        u64::from(self.next - 1)
+    }
+
+    /// Enters a connection; false if the race is full.
+    pub fn enter(&mut self, entry: Try) -> bool {
+        self.tries.push(entry).is_ok()
+    }
+
+    /// Whether no further connection may start.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.tries.is_full()
+    }
+
+    /// Whether every connection is doubted (true if there is none).
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.tries.iter().all(|open| open.trust == Trust::Doubted)
+    }
+
+    /// Whether every connection waits for its SYN-ACK (true if there is none).
+    #[must_use]
+    pub fn is_connecting(&self) -> bool {
+        self.tries.iter().all(|open| open.stage == Stage::Connecting)
+    }
+
+    /// Whether a report is on its way: what is asked for from now on is not in it.
+    #[must_use]
+    pub fn is_written(&self) -> bool {
+        self.tries.iter().any(|open| open.stage >= Stage::Writing)
+    }
+
+    /// Whether this pair was used up in this round; every pair is after the first [`TRIED_MAX`].
+    #[must_use]
+    pub fn was_tried(&self, via: Option<Name>, to: IpAddr) -> bool {
+        self.tried.is_full() || self.tried.contains(&(via, to))
+    }
+
+    /// Marks a pair as used up in this round.
+    pub fn mark_tried(&mut self, via: Option<Name>, to: IpAddr) {
+        self.tried.extend((!self.tried.is_full()).then_some((via, to)));
+    }
+
+    /// Forgets which pairs were used up.
+    pub fn forget_tried(&mut self) {
+        self.tried.clear();
+    }
+
+    /// The silence that makes a connection doubtful: twice the last round trip, or [`DOUBT_MIN`].
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.round_trip.map_or(DOUBT_MIN, |round_trip| DOUBT_MIN.max(round_trip * 2))
+    }
+
+    /// The last time a SYN took to be answered.
+    #[must_use]
+    pub const fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
+    /// Notes the time a SYN took to be answered.
+    pub fn measure(&mut self, round_trip: Duration) {
+        self.round_trip = Some(round_trip);
+    }
+
+    /// Forgets the measured time: the way out is another one.
+    pub fn forget_round_trip(&mut self) {
+        self.round_trip = None;
+    }
+
+    /// When the first silence becomes doubtful.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let due = |open: &Try| match open.trust {
+            Trust::Until(at) => Some(at),
+            Trust::Asked | Trust::Doubted | Trust::Acked => None,
+        };
+        self.tries.iter().filter_map(due).min()
+    }
+}
+
+impl Default for Race {
+    fn default() -> Self {
+        Self::new()
+    }
+}
