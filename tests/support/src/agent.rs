@@ -47,6 +47,8 @@ pub struct Setting {
     pub hosts: String,
     /// Arguments after the program's name.
     pub arguments: Vec<String>,
+    /// Whether it keeps root's capabilities; a device need not give it any.
+    pub capable: bool,
 }
 
 impl Setting {
@@ -70,6 +72,7 @@ impl Setting {
             resolv_conf: world.resolv_conf(),
             hosts: "127.0.0.1 localhost\n::1 localhost\n".to_owned(),
             arguments: vec!["run".to_owned()],
+            capable: true,
         }
     }
 
@@ -116,9 +119,31 @@ impl Agent {
     pub fn start(world: &World, binary: impl AsRef<Path>, setting: &Setting) -> Self {
         let directory = world.directory().join(unique());
         furnish(&directory, world, setting);
-        let mut command = inside(world, &directory, binary.as_ref());
-        command.args(&setting.arguments);
+        Self::start_in(directory, world, binary, setting)
+    }
+
+    /// Kills it, and starts it anew with the `/etc` and `/run` it leaves behind.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn restart(self, world: &World, binary: impl AsRef<Path>, setting: &Setting) -> Self {
+        let directory = self.directory.clone();
+        drop(self);
+        Self::start_in(directory, world, binary, setting)
+    }
+
+    fn start_in(
+        directory: PathBuf,
+        world: &World,
+        binary: impl AsRef<Path>,
+        setting: &Setting,
+    ) -> Self {
+        let mut command = inside(world, &directory, setting.capable);
         let mut child = command
+            .arg(binary.as_ref())
+            .args(&setting.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -142,8 +167,8 @@ impl Agent {
         binary: impl AsRef<Path>,
         arguments: &[&str],
     ) -> std::process::Output {
-        let mut command = inside(world, &self.directory, binary.as_ref());
-        command.args(arguments).output().expect("run beside the agent")
+        let mut command = inside(world, &self.directory, true);
+        command.arg(binary.as_ref()).args(arguments).output().expect("run beside the agent")
     }
 
     /// What it printed, as it prints it.
@@ -157,7 +182,6 @@ impl Agent {
     /// # Panics
     ///
     /// If there is none within [`SOON`].
-    #[must_use]
     pub fn said(&self, text: &str) -> Line {
         expect_line(&mut self.lines.follow_all(), text, SOON)
     }
@@ -273,11 +297,14 @@ fn furnish(directory: &Path, world: &World, setting: &Setting) {
 
 /// A command in the device that sees the directory's `etc` and `run` as its own. `ip netns exec`
 /// has made a mount namespace for it already.
-fn inside(world: &World, directory: &Path, program: &Path) -> Command {
+fn inside(world: &World, directory: &Path, capable: bool) -> Command {
     const MOUNT: &str = "mount --bind \"$1/etc\" /etc && mount --bind \"$1/run\" /run && \
                          shift && exec \"$@\"";
     let mut command = world.device.command("sh");
-    command.args(["-c", MOUNT, "sh"]).arg(directory).arg(program);
+    command.args(["-c", MOUNT, "sh"]).arg(directory);
+    if !capable {
+        command.args(["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]);
+    }
     command
 }
 

@@ -53,6 +53,25 @@ impl Block<'_> {
     pub const fn all(verdict: Verdict) -> Self {
         Self { uplink: None, to: None, verdict }
     }
+
+    fn rules(&self) -> String {
+        let mut there = String::from("iifname != \"isp\"");
+        let mut back = String::from("iifname \"isp\"");
+        if let Some(uplink) = self.uplink {
+            there = format!("iifname \"r-{uplink}\"");
+            back = format!("oifname \"r-{uplink}\"");
+        }
+        if let Some(to) = self.to {
+            let family = if to.contains(':') { "ip6" } else { "ip" };
+            there += &format!(" {family} daddr {to}");
+            back += &format!(" {family} saddr {to}");
+        }
+        let add = |rule: String| format!("add rule inet linkbeat faults {rule}\n");
+        let mut rules: String =
+            self.verdict.rules().iter().map(|verdict| add(format!("{there} {verdict}"))).collect();
+        rules += &add(format!("{back} drop"));
+        rules
+    }
 }
 
 /// Packets that the router saw from one interface of the device, blocked ones included.
@@ -95,33 +114,20 @@ pub(super) fn prepare(router: &Space) {
 }
 
 impl World {
-    /// Has the router block packets, besides those it blocks already, from when this returns.
-    pub fn block(&self, block: Block<'_>) {
-        let mut there = String::from("meta iifname != \"isp\"");
-        let mut back = String::from("meta iifname \"isp\"");
-        if let Some(uplink) = block.uplink {
-            there = format!("iifname \"r-{uplink}\"");
-            back = format!("oifname \"r-{uplink}\"");
-        }
-        if let Some(to) = block.to {
-            let family = if to.contains(':') { "ip6" } else { "ip" };
-            there += &format!(" {family} daddr {to}");
-            back += &format!(" {family} saddr {to}");
-        }
-        let mut lines = String::new();
-        for rule in block.verdict.rules() {
-            lines += &format!("add rule inet linkbeat faults {there} {rule}\n");
-        }
-        lines += &format!("add rule inet linkbeat faults {back} drop\n");
-        self.router.nft(&lines);
+    /// Has the router block these packets and forward all others, from one packet to the next.
+    ///
+    /// Returns when it began, on the clock of [`clock::boot_us`]: the change holds a few
+    /// milliseconds later, when `nft` has started, and at the latest when this returns.
+    pub fn block(&self, blocks: &[Block<'_>]) -> u64 {
+        let began_us = clock::boot_us();
+        let rules: String = blocks.iter().map(Block::rules).collect();
+        self.router.nft(&format!("flush chain inet linkbeat faults\n{rules}"));
+        began_us
     }
 
-    /// Has the router forward everything again. Returns when it began to, on the clock of
-    /// [`clock::boot_us`]: the packets pass a few milliseconds later, when `nft` has started.
+    /// Has the router forward everything. Returns as [`World::block`] does.
     pub fn heal(&self) -> u64 {
-        let began_us = clock::boot_us();
-        self.router.nft("flush chain inet linkbeat faults\n");
-        began_us
+        self.block(&[])
     }
 
     /// What the router saw from `interface` since the start.

@@ -1,0 +1,204 @@
+//! Cables, leases and interfaces that come and go.
+
+use std::time::Duration;
+
+use linkbeat_support::agent::{SOON, Setting};
+use linkbeat_support::world::{Families, World};
+use rustix::process::Signal;
+
+use crate::camera::{Camera, RARELY};
+
+#[test]
+fn pulled_cable_beats_over_wifi_and_its_stale_lease_changes_nothing() {
+    for lingering in [Duration::ZERO, Duration::from_millis(200), Duration::from_secs(5)] {
+        let world = World::new();
+        let mut camera = Camera::calm(&world);
+        world.pull("eth0");
+        let beat = camera.beat();
+        assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
+        assert_eq!(beat.peer.ip(), world.address("wlan1"));
+        camera.beats.expect_none("beat while the lease lingers", lingering, |_| true);
+        world.unlease("eth0");
+        camera.stays_silent();
+    }
+}
+
+#[test]
+fn next_pulled_cable_beats_over_the_last_interface() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.pull("eth0");
+    assert_eq!(camera.beat().reason(), "failover_to_wlan1");
+    world.pull("wlan1");
+    let beat = camera.beat();
+    assert_eq!((beat.reason(), beat.peer.ip()), ("failover_to_wlan0", world.address("wlan0")));
+}
+
+#[test]
+fn plugged_back_beats_over_ethernet_once() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.pull("eth0");
+    assert_eq!(camera.beat().reason(), "failover_to_wlan1");
+    world.plug("eth0");
+    let beat = camera.beat();
+    assert_eq!((beat.reason(), beat.peer.ip()), ("eth0_priority", world.address("eth0")));
+    camera.stays_silent();
+}
+
+#[test]
+fn lower_interface_that_comes_and_goes_is_no_news() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.pull("wlan0");
+    world.unlease("wlan1");
+    world.plug("wlan0");
+    world.lease("wlan1");
+    camera.stays_silent();
+}
+
+#[test]
+fn lost_link_beats_when_its_lease_is_back() {
+    let world = World::new();
+    world.pull("wlan1");
+    world.pull("wlan0");
+    let mut camera = Camera::calm(&world);
+    world.pull("eth0");
+    world.unlease("eth0");
+    world.plug("eth0");
+    camera.stays_silent();
+    world.lease("eth0");
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "failover_to_eth0");
+}
+
+#[test]
+fn static_address_beats_after_a_change_of_the_link_alone() {
+    let world = World::new();
+    for interface in ["wlan1", "wlan0"] {
+        world.delete(interface);
+    }
+    let mut camera = Camera::calm(&world);
+    world.pull("eth0");
+    camera.stays_silent();
+    world.plug("eth0");
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "failover_to_eth0");
+}
+
+#[test]
+fn other_address_on_the_same_uplink_is_told() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.device.ip("address add 10.11.1.77/24 dev eth0\n\
+         address delete 10.11.1.2/24 dev eth0\n\
+         route replace default via 10.11.1.1 dev eth0 metric 100");
+    let beat = camera.beat_for("address_changed");
+    assert_eq!(beat.peer.ip().to_string(), "10.11.1.77");
+}
+
+#[test]
+fn refreshed_lease_is_no_news() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    for lifetime in [600, 1200, 1800] {
+        world.device.ip(&format!(
+            "address change 10.11.1.2/24 dev eth0 valid_lft {lifetime} preferred_lft {lifetime}"
+        ));
+    }
+    camera.stays_silent();
+}
+
+#[test]
+fn flapping_cable_ends_where_it_ends_and_floods_nobody() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    for _ in 0..20 {
+        world.pull("eth0");
+        world.plug("eth0");
+    }
+    world.pull("eth0");
+    camera.beat_over(&world, "wlan1");
+    world.plug("eth0");
+    camera.beats.expect("the last state", SOON, |beat| {
+        beat.reason() == "eth0_priority" && beat.peer.ip() == world.address("eth0")
+    });
+    // What moderation holds back is merged and sent later: still the truth.
+    let held = Duration::from_secs(3);
+    let over_wifi =
+        |beat: &linkbeat_support::receiver::Beat| beat.peer.ip() != world.address("eth0");
+    camera.beats.expect_none("beat over another interface", held, over_wifi);
+    assert!(world.receiver.counts().requests < 20, "{:?}", world.receiver.counts());
+}
+
+#[test]
+fn deleted_interface_fails_over_and_a_new_one_takes_back() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.delete("eth0");
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "failover_to_wlan1");
+    world.create("eth0");
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "eth0_priority");
+}
+
+#[test]
+fn renamed_interface_is_known_by_its_new_name() {
+    let world = World::new();
+    let setting = Setting::new(&world)
+        .every(RARELY)
+        .own("interfaces", serde_json::json!(["lan*", "eth0", "wlan1", "wlan0"]));
+    let mut camera = Camera::start(&world, &setting);
+    world.device.ip("link set wlan1 down\nlink set wlan1 name lan7\nlink set lan7 up");
+    world.device.ip("route add default via 10.11.2.1 dev lan7 metric 200");
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "lan7_priority");
+}
+
+#[test]
+fn netlink_overflow_loses_no_change() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    camera.agent.signal(Signal::STOP);
+    // Far more messages than the socket's buffer holds while nobody reads.
+    let mut lines = String::new();
+    for n in 0..4000 {
+        let address = format!("10.99.{}.{}/32 dev wlan0", n / 250, n % 250 + 1);
+        lines += &format!("address add {address}\naddress delete {address}\n");
+    }
+    world.device.ip(&lines);
+    world.pull("eth0");
+    camera.agent.signal(Signal::CONT);
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "failover_to_wlan1");
+}
+
+#[test]
+fn ipv6_only_network_is_a_network() {
+    let world = World::with(Families::V6);
+    let mut camera = Camera::calm(&world);
+    world.pull("eth0");
+    let beat = camera.beat();
+    assert_eq!((beat.reason(), beat.peer.ip()), ("failover_to_wlan1", world.address("wlan1")));
+    world.plug("eth0");
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "eth0_priority");
+}
+
+#[test]
+fn dual_stack_network_beats_once_per_change() {
+    let world = World::with(Families::Both);
+    let mut camera = Camera::calm(&world);
+    world.pull("eth0");
+    assert_eq!(camera.beat().reason(), "failover_to_wlan1");
+    camera.stays_silent();
+    world.plug("eth0");
+    assert_eq!(camera.beat().reason(), "eth0_priority");
+    camera.stays_silent();
+}
+
+#[test]
+fn camera_without_a_network_beats_when_it_gets_one() {
+    let world = World::new();
+    for interface in ["eth0", "wlan1", "wlan0"] {
+        world.pull(interface);
+    }
+    let mut camera = Camera::silent(&world, &Setting::new(&world).every(RARELY));
+    camera.stays_silent();
+    world.plug("wlan0");
+    camera.beat_over(&world, "wlan0");
+}

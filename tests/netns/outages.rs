@@ -1,0 +1,166 @@
+//! Outages behind links that stay up.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use linkbeat_support::agent::{SOON, Setting, expect_line};
+use linkbeat_support::receiver::Beat;
+use linkbeat_support::world::{Block, Families, NAMESERVER, PROBED, SERVER, Verdict, World};
+
+use crate::camera::Camera;
+
+/// How long an outage may take to be noticed: a beat falls due, its attempt and the probes fail.
+const NOTICED: Duration = Duration::from_secs(20);
+
+/// A camera that beats each second in a world that is then `blocked`, until it says so.
+fn noticed(world: &World, blocks: &[Block<'_>]) -> Camera {
+    let mut camera = Camera::start(world, &Setting::new(world).every(1));
+    camera.beat_for("interval");
+    let mut lines = camera.agent.lines().follow();
+    world.block(blocks);
+    expect_line(&mut lines, "[Meeting] Connectivity lost", NOTICED);
+    camera.beats.skip();
+    camera
+}
+
+fn heals(verdict: Verdict) {
+    let world = World::new();
+    let mut camera = noticed(&world, &[Block::all(verdict)]);
+    assert!(world.packets("eth0").probe_syns > 0, "{verdict:?}: no probe");
+    world.heal();
+    assert_eq!(camera.beat().reason(), "connectivity_restored", "{verdict:?}");
+    let healed = world.packets("eth0").probe_syns;
+    camera.beat_for("interval");
+    camera.beat_for("interval");
+    assert!(world.packets("eth0").probe_syns <= healed + 8, "{verdict:?}: online, still probing");
+}
+
+#[test]
+fn silent_outage_heals_with_a_beat() {
+    heals(Verdict::Drop);
+}
+
+#[test]
+fn outage_of_tcp_resets_heals_with_a_beat() {
+    heals(Verdict::Reset);
+}
+
+#[test]
+fn outage_of_port_unreachable_heals_with_a_beat() {
+    heals(Verdict::Port);
+}
+
+#[test]
+fn outage_of_host_unreachable_heals_with_a_beat() {
+    heals(Verdict::Host);
+}
+
+#[test]
+fn outage_of_prohibited_heals_with_a_beat() {
+    heals(Verdict::Prohibited);
+}
+
+#[test]
+fn ipv6_outage_heals_with_a_beat() {
+    let world = World::with(Families::V6);
+    let mut camera = noticed(&world, &[Block::all(Verdict::Drop)]);
+    world.heal();
+    assert_eq!(camera.beat().reason(), "connectivity_restored");
+}
+
+#[test]
+fn filtered_probe_does_not_hide_the_healing() {
+    let world = World::new();
+    let filter = Block { uplink: None, to: Some(PROBED[0]), verdict: Verdict::Drop };
+    let mut camera = noticed(&world, &[Block::all(Verdict::Drop)]);
+    world.block(&[filter]);
+    assert_eq!(camera.beat().reason(), "connectivity_restored");
+    assert!(world.probed.accepted().all().is_empty());
+}
+
+#[test]
+fn filtered_probe_is_no_outage() {
+    let world = World::new();
+    world.block(&[Block { uplink: None, to: Some(PROBED[0]), verdict: Verdict::Drop }]);
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    for _ in 0..3 {
+        camera.beat_for("interval");
+    }
+    let lines = camera.agent.lines().all();
+    assert!(!lines.iter().any(|line| line.text.contains("Connectivity lost")), "{lines:?}");
+}
+
+#[test]
+fn unreachable_server_is_no_outage_while_the_probe_answers() {
+    let world = World::new();
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    let mut failures = camera.agent.lines().follow();
+    world.block(&[Block { uplink: None, to: Some(SERVER[0]), verdict: Verdict::Drop }]);
+    expect_line(&mut failures, "[Meeting] Heartbeat failed", NOTICED);
+    world.heal();
+    camera.beats.expect("beat", NOTICED, |_| true);
+    let lines = camera.agent.lines().all();
+    assert!(!lines.iter().any(|line| line.text.contains("Connectivity lost")), "{lines:?}");
+}
+
+#[test]
+fn online_and_acknowledged_sends_no_probe() {
+    let world = World::new();
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    let before = world.packets("eth0").probe_syns;
+    for _ in 0..3 {
+        camera.beat_for("interval");
+    }
+    assert_eq!(world.packets("eth0").probe_syns, before);
+}
+
+#[test]
+fn black_hole_behind_ethernet_loses_no_beat_while_wifi_is_fine() {
+    let world = World::new();
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    let last = camera.beat_for("interval").seq();
+    world.block(&[Block { uplink: Some("eth0"), to: None, verdict: Verdict::Drop }]);
+    let wlan1: IpAddr = world.address("wlan1");
+    let mut expected = last;
+    for _ in 0..3 {
+        let over_wifi = |beat: &Beat| beat.peer.ip() == wlan1;
+        let seq = camera.beats.expect("beat over wlan1", SOON, over_wifi).seq();
+        // A raced beat may arrive twice; none may be missing. One may have been under way.
+        assert!(seq <= expected + 2, "{seq} after {expected}");
+        expected = seq;
+    }
+}
+
+#[test]
+fn path_of_600_ms_is_a_path() {
+    let world = World::new();
+    let slow = world.slow_down(Duration::from_millis(300));
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    for _ in 0..3 {
+        camera.beat_for("interval");
+    }
+    let lines = camera.agent.lines().all();
+    assert!(!lines.iter().any(|line| line.text.contains("Connectivity lost")), "{lines:?}");
+    drop(slow);
+}
+
+#[test]
+fn outage_on_a_path_of_600_ms_heals_with_a_beat() {
+    let world = World::new();
+    let slow = world.slow_down(Duration::from_millis(300));
+    let mut camera = noticed(&world, &[Block::all(Verdict::Drop)]);
+    world.heal();
+    assert_eq!(camera.beat().reason(), "connectivity_restored");
+    drop(slow);
+}
+
+#[test]
+fn outage_of_names_alone_loses_no_beat() {
+    let world = World::new();
+    world.nameserver.set_ttl(1);
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    world.block(&[Block { uplink: None, to: Some(NAMESERVER[0]), verdict: Verdict::Drop }]);
+    for _ in 0..4 {
+        camera.beat_for("interval");
+    }
+}

@@ -1,0 +1,223 @@
+//! The process: signals, a second one, its files rewritten under it.
+
+use std::fs;
+use std::time::Duration;
+
+use linkbeat_support::agent::{SOON, Setting};
+use linkbeat_support::world::World;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::camera::{Camera, LINKBEAT, RARELY};
+
+const MEETING: &str = "/etc/rpi-cam/meeting.json";
+const OWN: &str = "/etc/rpi-cam/linkbeat.json";
+
+/// The content of meeting.json with another device key.
+fn renamed(world: &World, key: &str) -> String {
+    Setting::new(world).every(RARELY).meeting("device_key", key).meeting.to_string()
+}
+
+#[test]
+fn sigterm_ends_at_once_and_cleanly() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    assert!(camera.agent.end().success());
+    assert!(!camera.agent.socket().exists());
+}
+
+#[test]
+fn sigterm_ends_in_mid_beat() {
+    let world = World::new();
+    world.receiver.follow("hang").unwrap();
+    let mut camera = Camera::silent(&world, &Setting::new(&world));
+    camera.beat();
+    assert!(camera.agent.end().success());
+}
+
+#[test]
+fn stopped_and_continued_agent_catches_up_with_the_links() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    camera.agent.signal(Signal::STOP);
+    world.pull("eth0");
+    camera.stays_silent();
+    camera.agent.signal(Signal::CONT);
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "failover_to_wlan1");
+}
+
+#[test]
+fn stopped_past_its_interval_beats_once_when_continued() {
+    let world = World::new();
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    let last = camera.beat_for("interval").seq();
+    camera.agent.signal(Signal::STOP);
+    camera.beats.expect_none("beat of a stopped agent", Duration::from_secs(4), |beat| {
+        beat.seq() > last + 1
+    });
+    camera.beats.skip();
+    camera.agent.signal(Signal::CONT);
+    let first = camera.beat();
+    let second = camera.beat();
+    // Missed turns are not made up for.
+    assert!(second.received_us - first.received_us > 500_000, "{first:?} {second:?}");
+}
+
+#[test]
+fn second_agent_on_the_same_socket_names_the_first() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let output = camera.agent.beside(&world, LINKBEAT, &["run"]);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(71), "{complaint}");
+    let pid = camera.agent.pid().as_raw_nonzero().to_string();
+    assert!(complaint.contains(&pid), "{complaint}");
+    camera.stays_silent();
+}
+
+#[test]
+fn socket_of_a_dead_agent_is_replaced() {
+    let world = World::new();
+    let setting = Setting::new(&world).every(RARELY);
+    let mut camera = Camera::start(&world, &setting);
+    camera.agent.signal(Signal::KILL);
+    camera.agent.wait(SOON);
+    assert!(camera.agent.socket().exists());
+    camera.agent = camera.agent.restart(&world, LINKBEAT, &setting);
+    assert_eq!(camera.beat().reason(), "startup");
+    assert!(camera.ask("trigger").starts_with("set"));
+}
+
+#[test]
+fn rewritten_configuration_takes_effect_however_it_is_written() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let file = camera.agent.file(MEETING);
+    let expect = |camera: &mut Camera, key: &str| {
+        let beat = camera.beat_for("config_changed");
+        assert_eq!(beat.path, format!("/api/devices/{key}/online"));
+    };
+
+    // As the reference's web manager does: truncated and written.
+    fs::write(&file, renamed(&world, "in-place")).unwrap();
+    expect(&mut camera, "in-place");
+
+    let new = camera.agent.file("/etc/rpi-cam/meeting.json.new");
+    fs::write(&new, renamed(&world, "renamed-over")).unwrap();
+    fs::rename(&new, &file).unwrap();
+    expect(&mut camera, "renamed-over");
+
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, renamed(&world, "removed-and-made")).unwrap();
+    expect(&mut camera, "removed-and-made");
+
+    // The file beside it wins.
+    let mut own = Setting::new(&world).own;
+    own["device_key"] = json!("beside");
+    fs::write(camera.agent.file(OWN), own.to_string()).unwrap();
+    expect(&mut camera, "beside");
+}
+
+#[test]
+fn sighup_reads_the_configuration_again() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    fs::write(camera.agent.file(MEETING), renamed(&world, "other")).unwrap();
+    camera.agent.signal(Signal::HUP);
+    assert_eq!(camera.beat_for("config_changed").path, "/api/devices/other/online");
+    camera.stays_silent();
+}
+
+#[test]
+fn configuration_rewritten_alike_is_no_news() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let file = camera.agent.file(MEETING);
+    let same = fs::read(&file).unwrap();
+    fs::write(&file, same).unwrap();
+    camera.stays_silent();
+}
+
+#[test]
+fn invalid_configuration_is_reported_and_changes_nothing() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let file = camera.agent.file(MEETING);
+    for rubbish in ["", "{", "{\"api_url\": 7}", "\0\0\0", "[[[[[[[[[[[[[[[[[[[["] {
+        let mut lines = camera.agent.lines().follow();
+        fs::write(&file, rubbish).unwrap();
+        lines.expect("complaint", SOON, |line| line.text.contains("meeting.json"));
+        assert!(camera.ask("trigger rubbish").starts_with("set"), "{rubbish:?}");
+        assert_eq!(camera.beat().path, "/api/devices/camera-1/online");
+    }
+    fs::write(&file, renamed(&world, "mended")).unwrap();
+    assert_eq!(camera.beat_for("config_changed").path, "/api/devices/mended/online");
+}
+
+#[test]
+fn disabled_agent_is_silent_until_it_is_enabled() {
+    let world = World::new();
+    let setting = Setting::new(&world).every(1).meeting("enabled", false);
+    let mut camera = Camera::silent(&world, &setting);
+    camera.stays_silent();
+    assert_eq!(camera.ask("trigger"), "disabled");
+    world.pull("eth0");
+    camera.stays_silent();
+    let enabled = Setting::new(&world).every(1).meeting.to_string();
+    fs::write(camera.agent.file(MEETING), enabled).unwrap();
+    camera.beat();
+}
+
+#[test]
+fn agent_that_does_not_connect_by_itself_waits_for_a_trigger() {
+    let world = World::new();
+    let setting = Setting::new(&world).every(1).meeting("auto_connect", false);
+    let mut camera = Camera::silent(&world, &setting);
+    camera.stays_silent();
+    camera.ask("trigger");
+    camera.beat_for("trigger");
+    camera.beat_for("interval");
+}
+
+#[test]
+fn first_boot_without_any_configuration_waits_for_one() {
+    let world = World::new();
+    let whole = Setting::new(&world);
+    let mut setting = whole.clone();
+    (setting.meeting, setting.own) = (Value::Null, Value::Null);
+    let mut camera = Camera::silent(&world, &setting);
+    camera.stays_silent();
+    assert_eq!(camera.ask("trigger"), "unconfigured");
+    fs::write(camera.agent.file(OWN), whole.own.to_string()).unwrap();
+    fs::write(camera.agent.file(MEETING), whole.meeting.to_string()).unwrap();
+    camera.beat();
+}
+
+#[test]
+fn memory_does_not_grow_over_many_beats() {
+    let world = World::new();
+    let setting = Setting::new(&world)
+        .every(RARELY)
+        .own("moderation", json!({ "trigger": { "burst": 1000, "every_ms": 0 } }))
+        .own("log_level", "warn");
+    let mut camera = Camera::start(&world, &setting);
+    let beat = |camera: &mut Camera| {
+        camera.ask("trigger --wait");
+        camera.beat();
+    };
+    (0..200).for_each(|_| beat(&mut camera));
+    let before_kb = camera.agent.resident_kb();
+    (0..2000).for_each(|_| beat(&mut camera));
+    let after_kb = camera.agent.resident_kb();
+    assert!(after_kb <= before_kb + 64, "{before_kb} kB, then {after_kb} kB");
+}
+
+#[test]
+fn agent_needs_no_capability() {
+    let world = World::new();
+    let mut setting = Setting::new(&world).every(RARELY);
+    setting.capable = false;
+    let mut camera = Camera::start(&world, &setting);
+    world.pull("eth0");
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "failover_to_wlan1");
+}

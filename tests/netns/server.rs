@@ -1,0 +1,272 @@
+//! Servers that answer badly, late, wrongly or not at all.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use linkbeat_support::agent::{SOON, Setting, expect_line};
+use linkbeat_support::receiver::{Receiver, Scheme};
+use linkbeat_support::world::World;
+
+use crate::camera::{Camera, QUIET, RARELY};
+
+/// The server does `what`; the camera reports a failure, and beats well again soon after.
+fn survives(what: &str) {
+    let world = World::new();
+    let setting = Setting::new(&world).every(2).own("request_timeout_ms", 1000);
+    let mut camera = Camera::start(&world, &setting);
+    let mut lines = camera.agent.lines().follow();
+    world.receiver.follow(what).unwrap();
+    // A kept connection has seen the good certificate already.
+    world.receiver.close_connections();
+    expect_line(&mut lines, "[Meeting] Heartbeat failed", SOON);
+    world.receiver.follow("ok").unwrap();
+    camera.beats.skip();
+    camera.beat();
+    expect_line(&mut lines, "[Meeting] Heartbeat sent", SOON);
+}
+
+/// The server does `what`, which is unusual and right.
+fn accepts(what: &str) {
+    let world = World::new();
+    world.receiver.follow(what).unwrap();
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    camera.beat_for("interval");
+    camera.beat_for("interval");
+    let lines = camera.agent.lines().all();
+    assert!(!lines.iter().any(|line| line.text.contains("Heartbeat failed")), "{lines:?}");
+}
+
+#[test]
+fn internal_error_is_survived() {
+    survives("status 500");
+}
+
+#[test]
+fn hanging_server_is_survived() {
+    survives("hang");
+}
+
+#[test]
+fn reset_in_mid_answer_is_survived() {
+    survives("reset");
+}
+
+#[test]
+fn close_in_mid_answer_is_survived() {
+    survives("half-close");
+}
+
+#[test]
+fn garbage_is_survived() {
+    survives("garbage");
+}
+
+#[test]
+fn headers_without_end_are_survived() {
+    survives("long-headers");
+}
+
+#[test]
+fn redirect_is_not_followed_and_survived() {
+    survives("redirect https://elsewhere.test/new");
+}
+
+#[test]
+fn redirect_names_the_new_location() {
+    let world = World::new();
+    world.receiver.follow("redirect https://elsewhere.test/new").unwrap();
+    let camera = Camera::silent(&world, &Setting::new(&world).every(RARELY));
+    camera.agent.said("https://elsewhere.test/new");
+}
+
+#[test]
+fn certificate_for_another_name_is_refused() {
+    survives("certificate wrong-name");
+}
+
+#[test]
+fn expired_certificate_is_refused() {
+    survives("certificate expired");
+}
+
+#[test]
+fn certificate_of_the_future_is_refused() {
+    survives("certificate not-yet-valid");
+}
+
+#[test]
+fn certificate_of_a_foreign_authority_is_refused() {
+    survives("certificate foreign");
+}
+
+#[test]
+fn bad_certificate_never_sees_a_request() {
+    let world = World::new();
+    world.receiver.follow("certificate foreign").unwrap();
+    let mut camera = Camera::silent(&world, &Setting::new(&world).every(1));
+    camera.agent.said("[Meeting] Heartbeat failed");
+    camera.stays_silent();
+}
+
+#[test]
+fn dripping_answer_is_read() {
+    accepts("drip on");
+}
+
+#[test]
+fn chunked_answer_is_read() {
+    accepts("framing chunked");
+}
+
+#[test]
+fn answer_until_close_is_read() {
+    accepts("framing close");
+}
+
+#[test]
+fn closed_connection_is_replaced() {
+    accepts("close told");
+}
+
+#[test]
+fn connection_closed_without_a_word_loses_no_beat() {
+    accepts("close untold");
+}
+
+#[test]
+fn tls_1_2_is_enough() {
+    accepts("tls12-only on");
+}
+
+#[test]
+fn kept_alive_connection_is_used_again() {
+    let world = World::new();
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    assert_eq!(camera.beat_for("interval").nth, 2);
+    assert_eq!(camera.beat_for("interval").nth, 3);
+    assert_eq!(world.receiver.counts().connections, 1);
+}
+
+#[test]
+fn new_connection_resumes_the_session() {
+    let world = World::new();
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    world.receiver.close_connections();
+    let beat = camera.beats.expect("beat", SOON, |beat| beat.connection > 1);
+    assert!(beat.security.ends_with("resumed"), "{beat:?}");
+}
+
+#[test]
+fn slow_server_that_acknowledges_is_waited_for() {
+    let world = World::new();
+    world.receiver.follow("delay 2000").unwrap();
+    let mut camera = Camera::silent(&world, &Setting::new(&world).every(RARELY));
+    camera.beat();
+    camera.agent.said("[Meeting] Heartbeat sent");
+    let counts = world.receiver.counts();
+    assert_eq!((counts.connections, counts.requests), (1, 1), "{counts:?}");
+}
+
+#[test]
+fn retry_after_is_kept_and_a_trigger_is_told_so() {
+    for status in ["429", "503"] {
+        let world = World::new();
+        let mut camera = Camera::calm(&world);
+        world.receiver.follow(&format!("status {status} retry-after 3")).unwrap();
+        assert!(camera.ask("trigger door").starts_with("set"));
+        let refused = camera.beat();
+        world.receiver.follow("ok").unwrap();
+        camera.agent.said("[Meeting] Heartbeat failed");
+        let answer = camera.ask("trigger door");
+        assert!(answer.starts_with("held until"), "{status}: {answer}");
+        let next = camera.beat();
+        let wait_us = next.received_us - refused.received_us;
+        assert!((3_000_000..4_500_000).contains(&wait_us), "{status}: {wait_us} us");
+    }
+}
+
+#[test]
+fn change_of_uplink_goes_through_retry_after() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.receiver.follow("status 503 retry-after 600").unwrap();
+    camera.ask("trigger");
+    camera.beat();
+    camera.agent.said("[Meeting] Heartbeat failed");
+    world.receiver.follow("ok").unwrap();
+    world.pull("eth0");
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "failover_to_wlan1");
+}
+
+#[test]
+fn unknown_key_and_refused_token_are_not_hammered() {
+    for status in ["404", "401", "403"] {
+        let world = World::new();
+        world.receiver.follow(&format!("status {status}")).unwrap();
+        let mut camera = Camera::silent(&world, &Setting::new(&world).every(RARELY));
+        camera.beat();
+        camera.agent.said("[Meeting] Heartbeat failed");
+        camera.beats.expect_none("another beat", QUIET * 3, |_| true);
+        assert!(camera.ask("trigger").starts_with("set"));
+        camera.beat();
+        camera.stays_silent();
+    }
+}
+
+#[test]
+fn server_on_loopback_is_reached_past_the_uplink() {
+    let world = World::new();
+    let local = world.device.within(|| {
+        let listeners = vec![(TcpListener::bind("127.0.0.1:8080").unwrap(), Scheme::Http)];
+        Receiver::start(listeners, world.certificates())
+    });
+    let setting = Setting::new(&world).every(RARELY).meeting("api_url", "http://127.0.0.1:8080/");
+    let _camera = Camera::silent(&world, &setting);
+    let beat = local.beats().follow_all().next("beat", SOON);
+    assert_eq!(beat.path, "/api/devices/camera-1/online");
+}
+
+#[test]
+fn request_is_what_the_contract_says() {
+    let world = World::new();
+    let mut camera = Camera::silent(&world, &Setting::new(&world));
+    let beat = camera.beat();
+    assert_eq!(
+        (beat.method.as_str(), beat.path.as_str()),
+        ("POST", "/api/devices/camera-1/online")
+    );
+    assert_eq!(beat.header("content-type"), Some("application/json"));
+    assert_eq!(beat.header("accept"), Some("application/json"));
+    assert_eq!(beat.header("x-token-code"), Some("s3cret-token"));
+    let text = |key: &str| beat.body[key].as_str().unwrap_or_default();
+    assert_eq!(text("ip_address"), "10.11.1.2");
+    assert_eq!(text("ip_lan"), "10.11.1.2");
+    assert_eq!(text("mac"), "00:16:3E:00:00:01");
+    assert_eq!(text("reason"), "startup");
+    assert!(!beat.body.as_object().unwrap().values().any(serde_json::Value::is_null));
+}
+
+#[test]
+fn secret_is_never_logged() {
+    let world = World::new();
+    let setting = Setting::new(&world).every(1).own("log_level", "trace");
+    let mut camera = Camera::start(&world, &setting);
+    world.receiver.follow("status 403").unwrap();
+    camera.beat_for("interval");
+    camera.agent.said("[Meeting] Heartbeat failed");
+    camera.agent.end();
+    let lines = camera.agent.lines().all();
+    assert!(!lines.iter().any(|line| line.text.contains("s3cret-token")), "{lines:?}");
+}
+
+#[test]
+fn connection_closed_by_an_idle_server_is_not_a_failure() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.receiver.close_connections();
+    camera.beats.expect_none("beat", Duration::from_millis(200), |_| true);
+    assert!(camera.ask("trigger").starts_with("set"));
+    camera.beat();
+    let lines = camera.agent.lines().all();
+    assert!(!lines.iter().any(|line| line.text.contains("Heartbeat failed")), "{lines:?}");
+}

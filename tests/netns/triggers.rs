@@ -1,0 +1,180 @@
+//! Every way to ask for a beat, and those who ask too much.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use linkbeat_support::agent::{SOON, Setting};
+use linkbeat_support::world::World;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::process::Signal;
+
+use crate::camera::{Camera, LINKBEAT, RARELY};
+
+/// Asks the status server of the camera; returns the whole answer.
+fn http(world: &World, request: &str) -> String {
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
+    let mut stream = world.device.within(|| TcpStream::connect_timeout(&to, SOON)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let head = "Host: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    write!(stream, "{request} HTTP/1.1\r\n{head}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn line_on_the_socket_beats_with_its_word() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    assert!(camera.ask("trigger door-bell").starts_with("set"));
+    assert_eq!(camera.beat().reason(), "trigger:door-bell");
+    assert!(camera.ask("trigger").starts_with("set"));
+    assert_eq!(camera.beat().reason(), "trigger");
+    camera.stays_silent();
+}
+
+#[test]
+fn waiting_line_tells_the_result() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let answer = camera.ask("trigger --wait door");
+    assert!(answer.contains("200") && answer.contains("eth0"), "{answer}");
+    assert_eq!(camera.beat().reason(), "trigger:door");
+}
+
+#[test]
+fn command_beats_and_its_exit_code_tells() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let output = camera.agent.beside(&world, LINKBEAT, &["trigger", "--reason", "cron"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(camera.beat().reason(), "trigger:cron");
+    let output = camera.agent.beside(&world, LINKBEAT, &["trigger", "--wait"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(camera.beat().reason(), "trigger");
+}
+
+#[test]
+fn command_without_an_agent_fails() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    camera.agent.end();
+    let output = camera.agent.beside(&world, LINKBEAT, &["trigger"]);
+    assert!(!output.status.success() && !output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn sigusr1_beats() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    camera.agent.signal(Signal::USR1);
+    assert_eq!(camera.beat().reason(), "trigger");
+}
+
+#[test]
+fn post_beats_and_answers_with_what_the_server_said() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let answer = http(&world, "POST /api/meeting/heartbeat");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(answer.contains("\"status_code\":200") || answer.contains("\"status_code\": 200"));
+    assert!(answer.contains("last_seen"), "{answer}");
+    assert_eq!(camera.beat().reason(), "trigger");
+}
+
+#[test]
+fn post_that_does_not_wait_is_answered_at_once() {
+    let world = World::new();
+    world.receiver.follow("delay 2000").unwrap();
+    let camera = Camera::calm(&world);
+    let answer = http(&world, "POST /api/meeting/heartbeat?wait=0");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("\"set\""), "{answer}");
+    drop(camera);
+}
+
+#[test]
+fn status_shows_the_last_answer_and_no_token() {
+    let world = World::new();
+    let camera = Camera::calm(&world);
+    camera.agent.said("[Meeting] Heartbeat sent");
+    let answer = http(&world, "GET /api/meeting/status");
+    let body = answer.split_once("\r\n\r\n").unwrap().1;
+    let status: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(status["connected"], true);
+    assert_eq!(status["status"]["connected"], true);
+    assert_eq!(status["device_info"]["ok"], true);
+    assert_eq!(status["device_key"], "came****");
+    assert!(!answer.contains("s3cret-token"), "{answer}");
+}
+
+#[test]
+fn inherited_eventfd_beats() {
+    let world = World::new();
+    // Without CLOEXEC: the child has it under the same number.
+    let trigger = eventfd(0, EventfdFlags::empty()).unwrap();
+    let mut setting = Setting::new(&world).every(RARELY);
+    setting.arguments.extend(["--trigger-fd".to_owned(), trigger.as_raw_fd().to_string()]);
+    let mut camera = Camera::start(&world, &setting);
+    rustix::io::write(&trigger, &1_u64.to_ne_bytes()).unwrap();
+    assert_eq!(camera.beat().reason(), "trigger");
+}
+
+#[test]
+fn trigger_during_a_beat_causes_another() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    world.receiver.follow("delay 500").unwrap();
+    assert!(camera.ask("trigger first").starts_with("set"));
+    assert_eq!(camera.beat().reason(), "trigger:first");
+    assert!(camera.ask("trigger second").starts_with("set"));
+    assert!(camera.ask("trigger third").starts_with("pending"));
+    camera.beat();
+    camera.stays_silent();
+}
+
+#[test]
+fn rubbish_on_the_socket_harms_nobody() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let long = "x".repeat(100_000);
+    for rubbish in ["", "\n", "\0\0\0\n", "trigger \u{1f4a3}\n", "trigger a b c\n", &long] {
+        let mut stream = UnixStream::connect(camera.agent.socket()).unwrap();
+        // The agent may hang up in the middle.
+        stream.write_all(rubbish.as_bytes()).ok();
+    }
+    camera.beats.skip();
+    assert!(camera.ask("trigger well").starts_with("set"));
+    camera.beat_for("trigger:well");
+}
+
+#[test]
+fn idle_helpers_do_not_keep_others_out() {
+    let world = World::new();
+    let camera = Camera::calm(&world);
+    let connect = |_| UnixStream::connect(camera.agent.socket()).unwrap();
+    let mut idle: Vec<UnixStream> = (0..40).map(connect).collect();
+    idle.truncate(8);
+    assert!(camera.ask("trigger").starts_with("set"));
+}
+
+#[test]
+fn storm_of_triggers_does_not_delay_a_failover() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let mut stream = UnixStream::connect(camera.agent.socket()).unwrap();
+    // Unread answers must not hold the agent up either.
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    let storm = "trigger storm\n".repeat(500);
+    stream.write_all(storm.as_bytes()).unwrap();
+    world.pull("eth0");
+    // The agent may have had enough of this helper.
+    stream.write_all(storm.as_bytes()).ok();
+    let beat = camera.beat_for("failover_to_wlan1");
+    assert_eq!(beat.peer.ip(), world.address("wlan1"));
+    // Five at once, then one every two seconds, and those of the network.
+    camera.beats.expect_none("storm of beats", Duration::from_secs(1), |beat| beat.nth > 12);
+    assert!(world.receiver.counts().requests < 12, "{:?}", world.receiver.counts());
+}
