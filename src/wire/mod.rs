@@ -5,5 +5,6 @@ pub mod dns;
 pub mod json;
 pub mod report;
 pub mod request;
+pub mod resolv_conf;
 pub mod response;
 pub mod rtnetlink;
