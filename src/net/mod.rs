@@ -5,3 +5,4 @@ mod dial;
 pub mod facts;
 pub mod probe;
 pub mod tls;
+pub mod watch;

@@ -12,6 +12,7 @@ pub mod bind;
 pub mod clock;
 pub mod eventfd;
 mod failure;
+pub mod inotify;
 pub mod netlink;
 pub mod signals;
 pub mod timerfd;

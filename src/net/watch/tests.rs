@@ -1,0 +1,283 @@
+//! Files changed in every way that editors, managers and DHCP clients have.
+
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+const NOTHING: Changed = Changed { config: false, resolver: false, more: false };
+const CONFIG: Changed = Changed { config: true, ..NOTHING };
+const RESOLVER: Changed = Changed { resolver: true, ..NOTHING };
+
+/// A directory of one test, removed with it.
+struct Root(PathBuf);
+
+impl Root {
+    fn new(test: &str) -> Self {
+        let name = format!("linkbeat-config-watch-{}-{test}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        for directory in ["etc/rpi-cam", "run/resolve"] {
+            fs::create_dir_all(path.join(directory)).expect("a directory for the test");
+        }
+        let root = Self(path);
+        root.write("etc/rpi-cam/meeting.json", "{}");
+        root.write("run/resolve/stub.conf", "nameserver 127.0.0.53");
+        root.write("etc/hosts", "127.0.0.1 localhost");
+        symlink("../run/resolve/stub.conf", root.at("etc/resolv.conf")).expect("own directory");
+        root
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.at(path), text).expect("own file");
+    }
+
+    fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.at(from), self.at(to)).expect("own file");
+    }
+
+    fn remove(&self, path: &str) {
+        fs::remove_dir_all(self.at(path)).expect("own directory");
+    }
+
+    fn create(&self, path: &str) {
+        fs::create_dir_all(self.at(path)).expect("own directory");
+    }
+
+    fn watch(&self) -> Watch {
+        let files = Files::of(&self.at("etc/rpi-cam/meeting.json"));
+        let resolver = [self.at("etc/resolv.conf"), self.at("etc/hosts")];
+        Watch::new(&files, &resolver).expect("inotify is there")
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).expect("the test's own directory");
+    }
+}
+
+#[test]
+fn quiet_files_tell_nothing() {
+    let root = Root::new("quiet");
+    let mut watch = root.watch();
+    root.write("etc/rpi-cam/other.json", "{}");
+    root.write("etc/passwd", "");
+    File::open(root.at("etc/rpi-cam/meeting.json")).expect("own file");
+    assert_eq!(watch.drain(), NOTHING);
+    assert_eq!(watch.stat_changed(), NOTHING);
+}
+
+#[test]
+fn a_file_is_told_when_its_writer_closes_it_and_not_before() {
+    let root = Root::new("close");
+    let mut watch = root.watch();
+    for name in ["meeting.json", "linkbeat.json", "config.env"] {
+        let mut file = File::create(root.at("etc/rpi-cam").join(name)).expect("own file");
+        file.write_all(b"{").expect("own file");
+        assert_eq!(watch.drain(), NOTHING, "{name} is half written");
+        file.write_all(b"}").expect("own file");
+        drop(file);
+        assert_eq!(watch.drain(), CONFIG, "{name}");
+        assert_eq!(watch.drain(), NOTHING, "{name} is told once");
+    }
+    assert_eq!(watch.stat_changed(), NOTHING, "what an event told is not told again");
+}
+
+#[test]
+fn a_file_renamed_over_is_told_again_and_again() {
+    let root = Root::new("rename");
+    let mut watch = root.watch();
+    for _ in 0..3 {
+        root.write("etc/rpi-cam/.new", "{ }");
+        assert_eq!(watch.drain(), NOTHING);
+        root.rename("etc/rpi-cam/.new", "etc/rpi-cam/meeting.json");
+        assert_eq!(watch.drain(), CONFIG);
+        root.write("etc/rpi-cam/meeting.json", "{  }");
+        assert_eq!(watch.drain(), CONFIG, "written in place after a rename");
+    }
+}
+
+#[test]
+fn two_writes_of_the_same_size_at_the_same_moment_are_both_told() {
+    let root = Root::new("same");
+    let mut watch = root.watch();
+    let file = File::open(root.at("etc/rpi-cam/meeting.json")).expect("own file");
+    let modified = file.metadata().and_then(|file| file.modified()).expect("own file");
+    for text in ["[]", "{}"] {
+        root.write("etc/rpi-cam/meeting.json", text);
+        file.set_modified(modified).expect("own file");
+        assert_eq!(watch.drain(), CONFIG);
+    }
+}
+
+#[test]
+fn a_removed_file_is_left_to_the_stat_and_its_return_is_told_at_once() {
+    let root = Root::new("removed");
+    let mut watch = root.watch();
+    fs::remove_file(root.at("etc/rpi-cam/meeting.json")).expect("own file");
+    assert_eq!(watch.drain(), NOTHING);
+    root.write("etc/rpi-cam/meeting.json", "{}");
+    assert_eq!(watch.drain(), CONFIG);
+    fs::remove_file(root.at("etc/rpi-cam/meeting.json")).expect("own file");
+    assert_eq!(watch.drain(), NOTHING);
+    assert_eq!(watch.stat_changed(), CONFIG);
+    assert_eq!(watch.stat_changed(), NOTHING);
+}
+
+#[test]
+fn a_directory_may_appear_after_the_start_level_by_level_or_all_at_once() {
+    let root = Root::new("appear");
+    root.remove("etc");
+    let mut watch = root.watch();
+    root.create("etc");
+    assert_eq!(watch.drain(), NOTHING);
+    root.create("etc/rpi-cam");
+    assert_eq!(watch.drain(), NOTHING);
+    root.write("etc/rpi-cam/meeting.json", "{}");
+    assert_eq!(watch.drain(), CONFIG);
+
+    root.remove("etc");
+    root.create("etc/rpi-cam");
+    root.write("etc/rpi-cam/linkbeat.json", "{}");
+    root.write("etc/hosts", "");
+    assert_eq!(watch.drain(), Changed { config: true, resolver: true, more: false });
+    root.write("etc/rpi-cam/linkbeat.json", "{ }");
+    assert_eq!(watch.drain(), CONFIG, "the new directory is watched");
+}
+
+#[test]
+fn a_directory_that_takes_the_place_of_another_is_read() {
+    let root = Root::new("swap");
+    let mut watch = root.watch();
+    root.create("etc/new");
+    root.write("etc/new/meeting.json", "{ }");
+    root.rename("etc/rpi-cam", "etc/old");
+    root.rename("etc/new", "etc/rpi-cam");
+    assert_eq!(watch.drain(), CONFIG);
+    root.write("etc/old/meeting.json", "{  }");
+    assert_eq!(watch.drain(), NOTHING, "the old directory is no longer watched");
+    root.write("etc/rpi-cam/meeting.json", "{  }");
+    assert_eq!(watch.drain(), CONFIG);
+}
+
+#[test]
+fn resolv_conf_is_watched_at_its_link_and_at_its_target() {
+    let root = Root::new("link");
+    let mut watch = root.watch();
+    root.write("run/resolve/stub.conf", "nameserver 10.0.0.1");
+    assert_eq!(watch.drain(), RESOLVER);
+
+    root.write("run/.new", "nameserver 10.0.0.2");
+    root.rename("run/.new", "run/resolve/stub.conf");
+    assert_eq!(watch.drain(), RESOLVER);
+
+    // The link is replaced, as `ln -sf` does; the former target matters no longer.
+    root.write("run/other.conf", "nameserver 10.0.0.3");
+    symlink("../run/other.conf", root.at("etc/.new")).expect("own directory");
+    root.rename("etc/.new", "etc/resolv.conf");
+    assert_eq!(watch.drain(), RESOLVER);
+    root.write("run/resolve/stub.conf", "nameserver 10.0.0.4");
+    assert_eq!(watch.drain(), NOTHING);
+    root.write("run/other.conf", "nameserver 10.0.0.5");
+    assert_eq!(watch.drain(), RESOLVER);
+
+    // A link made anew is complete at once; a file in its place is when it is closed.
+    fs::remove_file(root.at("etc/resolv.conf")).expect("own file");
+    assert_eq!(watch.drain(), NOTHING);
+    symlink(root.at("run/resolve/stub.conf"), root.at("etc/resolv.conf")).expect("own directory");
+    assert_eq!(watch.drain(), RESOLVER);
+    fs::remove_file(root.at("etc/resolv.conf")).expect("own file");
+    root.write("etc/resolv.conf", "nameserver 10.0.0.6");
+    assert_eq!(watch.drain(), RESOLVER);
+
+    root.write("etc/hosts", "10.0.0.7 api");
+    assert_eq!(watch.drain(), RESOLVER);
+}
+
+#[test]
+fn the_target_of_a_link_may_appear_later() {
+    let root = Root::new("dangling");
+    root.remove("run");
+    let mut watch = root.watch();
+    root.create("run/resolve");
+    assert_eq!(watch.drain(), NOTHING);
+    root.write("run/resolve/stub.conf", "nameserver 10.0.0.1");
+    assert_eq!(watch.drain(), RESOLVER);
+}
+
+#[test]
+fn links_in_a_circle_end() {
+    let root = Root::new("circle");
+    fs::remove_file(root.at("etc/hosts")).expect("own file");
+    symlink("hosts2", root.at("etc/hosts")).expect("own directory");
+    symlink("hosts", root.at("etc/hosts2")).expect("own directory");
+    let mut watch = root.watch();
+    assert_eq!(watch.drain(), NOTHING);
+    fs::remove_file(root.at("etc/hosts2")).expect("own file");
+    root.write("etc/hosts2", "");
+    assert_eq!(watch.drain(), RESOLVER);
+}
+
+#[test]
+fn a_linked_directory_that_leads_elsewhere_is_found_by_the_stat_and_watched_from_then_on() {
+    let root = Root::new("elsewhere");
+    root.create("data");
+    root.write("data/meeting.json", "{ }");
+    let mut watch = root.watch();
+    root.rename("etc/rpi-cam", "etc/old");
+    symlink("../data", root.at("etc/rpi-cam")).expect("own directory");
+    assert_eq!(watch.drain(), CONFIG, "the watched directory was moved");
+    root.write("data/meeting.json", "{}");
+    assert_eq!(watch.drain(), CONFIG);
+    root.create("data2");
+    root.write("data2/meeting.json", "{  }");
+    symlink("../data2", root.at("etc/.new")).expect("own directory");
+    root.rename("etc/.new", "etc/rpi-cam");
+    assert_eq!(watch.drain(), NOTHING);
+    assert_eq!(watch.stat_changed(), CONFIG);
+    root.write("data2/meeting.json", "{ }");
+    assert_eq!(watch.drain(), CONFIG);
+}
+
+#[test]
+fn a_file_on_the_way_is_no_directory_and_a_relative_path_begins_here() {
+    let root = Root::new("odd");
+    root.write("file", "");
+    let files = Files::of(&root.at("file/meeting.json"));
+    let mut watch = Watch::new(&files, &["no-such-file-here"]).expect("inotify is there");
+    fs::remove_file(root.at("file")).expect("own file");
+    root.create("file");
+    root.write("file/meeting.json", "{}");
+    assert_eq!(watch.drain(), CONFIG);
+}
+
+#[test]
+fn an_overflow_of_the_kernels_queue_is_a_change_of_everything_and_drains_in_bounded_steps() {
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
+    let limit: usize = limit.expect("proc is mounted").trim().parse().expect("a number");
+    let root = Root::new("overflow");
+    let mut watch = root.watch();
+    let files = ["etc/a", "etc/b"].map(|path| root.at(path));
+    // Events equal to the one before them are merged by the kernel.
+    for _ in 0..limit / 2 + 8 {
+        for path in &files {
+            File::create(path).expect("own file");
+        }
+    }
+    root.write("run/resolve/stub.conf", "lost");
+    let mut steps = 0;
+    let mut told = Changed { more: true, ..NOTHING };
+    while told.more {
+        told = watch.drain();
+        steps += 1;
+    }
+    assert!(steps > 1, "{limit} events are more than one step");
+    assert_eq!(told, Changed { config: true, resolver: true, more: false });
+    root.write("run/resolve/stub.conf", "heard");
+    assert_eq!(watch.drain(), RESOLVER);
+}
