@@ -104,6 +104,7 @@ fn disk_is_the_used_share_of_what_may_be_used() {
 fn text_is_one_printable_line() {
     let text = |bytes| parse_text::<8>(bytes).to_string();
     assert_eq!(text(b"Pi 3\0"), "Pi 3");
+    assert_eq!(text(b"Pi 3\0junk"), "Pi 3");
     assert_eq!(text(b"Pi 3\nmore"), "Pi 3");
     assert_eq!(text(b"  Pi\x1b\t3 "), "Pi3");
     assert_eq!(text(b"123456789"), "12345678");

@@ -32,6 +32,13 @@ fn the_three_http_forms_name_the_same_second() {
 }
 
 #[test]
+fn leap_second_is_the_second_after_it() {
+    let leap = Utc::parse_http("Sat, 31 Dec 2016 23:59:60 GMT");
+    assert_eq!(leap, Utc::parse_http("Sun, 01 Jan 2017 00:00:00 GMT"));
+    assert!(leap.is_some());
+}
+
+#[test]
 fn every_day_of_four_centuries_is_read_as_it_is_written() {
     for day in 0..146_097 {
         let utc = Utc(day * 86_400 + day % 86_400);

@@ -92,6 +92,7 @@ fn each_bad_url_has_its_own_reason() {
         ("https://10.0.0.256", UrlError::Host),
         ("https://10.0.0", UrlError::Host),
         ("https://2001:db8::1", UrlError::Host),
+        ("https://fe80::1", UrlError::Host),
         ("https://[2001:db8::1", UrlError::Host),
         ("https://[10.0.0.1]", UrlError::Host),
         ("https://[fe80::1%eth0]", UrlError::Host),

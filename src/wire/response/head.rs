@@ -49,9 +49,9 @@ impl Head {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut parsed = httparse::Response::new(&mut fields);
         match parsed.parse(bytes) {
-            Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+            Ok(httparse::Status::Complete(_)) => {}
             Err(httparse::Error::TooManyHeaders) => return Err(Failure::TooLarge),
-            Ok(_) | Err(_) => return Err(Failure::Malformed),
+            Ok(httparse::Status::Partial) | Err(_) => return Err(Failure::Malformed),
         }
         let mut head = Self::new();
         head.status = match parsed.code {

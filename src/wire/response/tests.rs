@@ -276,6 +276,7 @@ fn broken_chunk_is_malformed() {
         "-1\r\n",
         "0x2\r\n",
         "2\n{}",
+        "2\n\n{}",
         "2\r{}",
         "2;x\n{}",
         "2\r\n{}0",
@@ -290,6 +291,19 @@ fn broken_chunk_is_malformed() {
         let outcome = answer("Transfer-Encoding: chunked\r\n", body);
         assert_eq!(outcome.fed, Err(Failure::Malformed), "{body:?}");
     }
+}
+
+#[test]
+fn chunk_size_never_wraps_around() {
+    let outcome = answer("Transfer-Encoding: chunked\r\n", "10000000000000002\r\n{}\r\n0\r\n\r\n");
+    assert_eq!(outcome.fed, Ok(Progress::Partial));
+    assert_eq!(outcome.body, b"{}\r\n0\r\n\r\n");
+}
+
+#[test]
+fn field_nobody_asks_for_may_be_any_text() {
+    let outcome = whole(b"HTTP/1.1 200 \xfc\r\nX: \xff\r\nY:\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(outcome.fed, Ok(Progress::Complete));
 }
 
 #[test]
@@ -355,7 +369,7 @@ fn body_over_the_limit_ends_the_reading_and_keeps_the_status() {
         ("Content-Length: 99999999999999999999999999\r\n", ""),
         ("", &over),
         ("Transfer-Encoding: chunked\r\n", &format!("ffffffffffffffffffff\r\n{over}")),
-        ("Transfer-Encoding: chunked\r\n", &format!("1;{over}")),
+        ("Transfer-Encoding: chunked\r\n", &format!("2\r\n{{}}\r\n1;{over}")),
         ("Transfer-Encoding: chunked\r\n", &format!("0\r\n{over}")),
         ("Transfer-Encoding: chunked\r\n", &"1\r\nx\r\n".repeat(BODY_MAX / 6 + 1)),
     ];
