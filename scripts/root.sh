@@ -1,0 +1,38 @@
+# How scripts get packages and network namespaces. Sourced from the root of the repository.
+
+# need COMMAND PACKAGE: makes sure that COMMAND is there.
+need() {
+    PATH=$PATH:/usr/sbin:/sbin
+    if command -v "$1" >/dev/null; then return; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        echo "$0: $1 is missing: as root, apt-get install $2" >&2
+        return 1
+    fi
+    export DEBIAN_FRONTEND=noninteractive
+    if [ -z "${apt_updated-}" ]; then apt-get -qq update && apt_updated=yes; fi
+    apt-get -qq install --no-install-recommends "$2" >/dev/null
+}
+
+# need_cargo: the toolchain is the developer's to choose.
+need_cargo() {
+    command -v cargo >/dev/null || { echo "$0: cargo is missing: see https://rustup.rs" >&2 && exit 1; }
+}
+
+# can_namespaces: whether as_root will work.
+can_namespaces() {
+    [ "$(id -u)" = 0 ] || unshare --user --map-root-user --net --mount true 2>/dev/null
+}
+
+# as_root COMMAND...: as root, or else as root of a user namespace with a network and a /run of its own.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif can_namespaces; then
+        # shellcheck disable=SC2016 # for the inner shell to expand
+        unshare --user --map-root-user --net --mount \
+            sh -c 'mount -t tmpfs tmpfs /run && exec "$@"' sh "$@"
+    else
+        echo "$0: user namespaces are forbidden here: run this as root" >&2
+        return 1
+    fi
+}
