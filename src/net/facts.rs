@@ -22,7 +22,8 @@ pub const HOSTNAME_MAX: usize = 64;
 const BOOT_ID_LENGTH: usize = 36;
 /// Enough of any source for what is read of it: of `/proc/meminfo` the first three lines.
 const READ_MAX: usize = 256;
-/// Thousandths of a degree Celsius that no sensor means: the kernel's mark of "no reading" is lower.
+/// The least a sensor can mean, in thousandths of a degree Celsius: the kernel's mark of "no
+/// reading" is lower.
 const ABSOLUTE_ZERO: i32 = -273_150;
 
 /// What stays the same as long as the device runs; empty where it is not known.

@@ -97,8 +97,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// `Malformed` where RFC 9112 is broken beyond framing, `TooLarge` over a limit of the head. Every
-    /// later call repeats it.
+    /// `Malformed` where RFC 9112 is broken so that the answer has no certain end, `TooLarge` over a
+    /// limit of the head. Every later call repeats it.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, Failure> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -120,7 +120,8 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// `Closed` if the answer is not complete with it, or the failure of an earlier [`feed`](Self::feed).
+    /// `Closed` if the answer is not complete with it, or the failure of an earlier
+    /// [`feed`](Self::feed).
     pub fn eof(&mut self) -> Result<(), Failure> {
         self.in_step = false;
         self.state = match self.state {

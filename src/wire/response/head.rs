@@ -130,7 +130,8 @@ fn parse_retry_after(text: &str) -> Option<RetryAfter> {
 struct Fields<'a>(&'a [httparse::Header<'a>]);
 
 impl<'a> Fields<'a> {
-    /// The values of all fields called `name`; one that is not UTF-8 reads as one replacement character.
+    /// The values of all fields called `name`; one that is not UTF-8 reads as one character that
+    /// no field may have.
     fn all(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
         let named = move |field: &&httparse::Header<'_>| field.name.eq_ignore_ascii_case(name);
         let text =
