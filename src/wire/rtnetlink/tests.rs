@@ -1,9 +1,266 @@
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
 use super::*;
+use crate::proto::link::Name;
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/rtnetlink")
+}
+
+fn vector(name: &str) -> Vec<u8> {
+    fs::read(directory().join(name).with_extension("bin")).unwrap()
+}
+
+/// Every vector, by name.
+fn vectors() -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path());
+    let mut names: Vec<String> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "bin"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names.into_iter().map(|name| (name.clone(), vector(&name))).collect()
+}
+
+type Item = Result<Message, Malformed>;
+
+fn said(datagram: &[u8]) -> Vec<Item> {
+    messages(datagram).collect()
+}
+
+fn kinds(datagram: &[u8]) -> Vec<Kind> {
+    messages(datagram).map(|message| message.unwrap().kind).collect()
+}
+
+/// Where a message of the datagram ends, and so may a shorter datagram.
+fn is_boundary(datagram: &[u8], cut: usize) -> bool {
+    let mut end = 0;
+    while end < cut {
+        end += u32::from_ne_bytes(datagram[end..end + 4].try_into().unwrap()) as usize;
+    }
+    end == cut
+}
+
+/// `struct nlmsghdr` and `body`.
+fn message(kind: u16, flags: u16, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(NLMSG_HDRLEN + body.len()).unwrap();
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend(kind.to_ne_bytes().into_iter().chain(flags.to_ne_bytes()));
+    bytes.extend([0; 8].iter().chain(body));
+    bytes
+}
+
+/// `struct nlattr`, `value` and padding.
+fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(4 + value.len()).unwrap();
+    let mut bytes: Vec<u8> = length.to_ne_bytes().into_iter().chain(kind.to_ne_bytes()).collect();
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// RTM_NEWLINK of interface 3.
+fn link(flags: u32, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = vec![0; 4];
+    body.extend(3_u32.to_ne_bytes().into_iter().chain(flags.to_ne_bytes()).chain([0; 4]));
+    body.extend(attributes.concat());
+    message(RTM_NEWLINK, 0, &body)
+}
+
+const UP_AND_RUNNING: u32 = 0x1_1043;
+/// IFF_DORMANT and IFF_LOWER_UP, without IFF_RUNNING.
+const UP_AND_DORMANT: u32 = 0x3_1003;
 
 #[test]
-fn requests_differ_in_kind_and_length() {
+fn every_vector_says_what_is_expected() {
+    let mut text = String::new();
+    for (name, datagram) in vectors() {
+        writeln!(text, "{name}").unwrap();
+        for message in messages(&datagram) {
+            let Message { interrupted, kind, .. } = message.unwrap();
+            let note = if interrupted { " (interrupted)" } else { "" };
+            writeln!(text, "    {kind:?}{note}").unwrap();
+        }
+    }
+    let expected = fs::read_to_string(directory().join("expected.txt")).unwrap();
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn vector_cut_anywhere_says_less_and_nothing_else() {
+    for (name, datagram) in vectors() {
+        let whole = said(&datagram);
+        for cut in 0..datagram.len() {
+            let mut part = said(&datagram[..cut]);
+            if !is_boundary(&datagram, cut) {
+                assert_eq!(part.pop(), Some(Err(Malformed)), "{name} cut at {cut}");
+            }
+            assert!(whole.starts_with(&part), "{name} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn vector_with_any_byte_changed_ends() {
+    for (name, mut datagram) in vectors() {
+        for at in 0..datagram.len() {
+            let byte = datagram[at];
+            for changed in [0, byte ^ 1, !byte] {
+                datagram[at] = changed;
+                assert!(said(&datagram).len() <= datagram.len(), "{name} changed at {at}");
+            }
+            datagram[at] = byte;
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn rubbish_ends_and_nothing_follows_an_error(datagram in prop::collection::vec(any::<u8>(), 0..200)) {
+        let said = said(&datagram);
+        prop_assert!(said.len() <= datagram.len());
+        prop_assert!(said.iter().rev().skip(1).all(Result::is_ok));
+    }
+
+    #[test]
+    fn attributes_of_rubbish_end(
+        kind in prop::sample::select(vec![RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE, RTM_DELROUTE]),
+        family in prop::sample::select(vec![0, 2, 10]),
+        attributes in prop::collection::vec((0..70_u16, prop::collection::vec(any::<u8>(), 0..40)), 0..8),
+    ) {
+        let mut body = vec![0; if kind == RTM_NEWLINK { 16 } else { 8 }];
+        body[0] = family;
+        if matches!(kind, RTM_NEWROUTE | RTM_DELROUTE) {
+            body = vec![family, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0];
+        }
+        for (kind, value) in attributes {
+            body.extend(attribute(kind, &value));
+        }
+        prop_assert!(said(&message(kind, 0, &body)).len() <= 8 * 40);
+    }
+}
+
+#[test]
+fn requests_are_the_vectors() {
     let mut buffer = [0xff; DUMP_REQUEST_MAX];
-    let lengths = [Subject::Links, Subject::Addresses, Subject::Routes]
-        .map(|subject| emit_dump(&mut buffer, subject, 7).len());
-    assert_eq!(lengths, [32, 24, 28]);
+    assert_eq!(emit_dump(&mut buffer, Subject::Links, 7), vector("request_links"));
+    assert_eq!(emit_dump(&mut buffer, Subject::Addresses, 7), vector("request_addresses"));
+    assert_eq!(emit_dump(&mut buffer, Subject::Routes, 7), vector("request_routes"));
+}
+
+#[test]
+fn wifi_scan_says_nothing() {
+    // net/wireless/wext-core.c: the name and IFLA_WIRELESS, and flags that are those of the link.
+    let scan = link(UP_AND_RUNNING, &[attribute(3, b"wlan0\0"), attribute(11, &[0; 16])]);
+    assert_eq!(kinds(&scan), [Kind::Ignored]);
+}
+
+#[test]
+fn lower_layer_up_is_not_yet_running() {
+    let attributes = [attribute(3, b"wlan0\0"), attribute(16, &[5])];
+    for (flags, expected) in [(UP_AND_RUNNING, true), (UP_AND_DORMANT, false), (0x1_0040, false)] {
+        let said = kinds(&link(flags, &attributes));
+        let Some(Kind::Event(LinkEvent::Link { running, .. })) = said.first() else { panic!() };
+        assert_eq!(*running, expected, "{flags:x}");
+    }
+}
+
+#[test]
+fn hardware_addresses_of_six_bytes_are_told() {
+    let mac = |byte| Some(Mac([byte; 6]));
+    for (address, expected) in [(&[2; 6][..], mac(2)), (&[2; 20], None), (&[], None)] {
+        let attributes = [
+            attribute(3, b"eth0\0"),
+            attribute(16, &[6]),
+            attribute(1, address),
+            attribute(54, &[4; 6]),
+        ];
+        let name = Name::new("eth0").unwrap();
+        let index = LinkIndex(3);
+        let event =
+            LinkEvent::Link { index, name, running: true, mac: expected, permanent_mac: mac(4) };
+        assert_eq!(kinds(&link(UP_AND_RUNNING, &attributes)), [Kind::Event(event)]);
+    }
+}
+
+#[test]
+fn link_renamed_to_what_cannot_be_a_name_is_gone() {
+    for name in ["wlän0\0", "a-name-too-long0\0", "\0", "no end"] {
+        let renamed = link(UP_AND_RUNNING, &[attribute(3, name.as_bytes()), attribute(16, &[6])]);
+        let gone = Kind::Event(LinkEvent::LinkGone { index: LinkIndex(3) });
+        assert_eq!(kinds(&renamed), [gone], "{name:?}");
+    }
+}
+
+#[test]
+fn link_message_of_a_protocol_is_not_the_link() {
+    let mut datagram = vector("link_gone");
+    assert_ne!(kinds(&datagram), [Kind::Ignored]);
+    for family in [10, 7] {
+        datagram[NLMSG_HDRLEN] = family;
+        assert_eq!(kinds(&datagram), [Kind::Ignored]);
+    }
+}
+
+#[test]
+fn flag_bits_of_an_attribute_do_not_hide_it() {
+    // NLA_F_NESTED, NLA_F_NET_BYTEORDER.
+    for bits in [0x8000, 0x4000] {
+        let attributes = [attribute(3 | bits, b"eth0\0"), attribute(16, &[6])];
+        let said = kinds(&link(UP_AND_RUNNING, &attributes));
+        assert!(matches!(said[..], [Kind::Event(LinkEvent::Link { .. })]));
+    }
+}
+
+#[test]
+fn unknown_messages_and_attributes_are_skipped() {
+    let unknown = message(0x7777, 0, &[1, 2, 3]);
+    let known = link(UP_AND_RUNNING, &[attribute(0x3000, b"new"), attribute(16, &[6])]);
+    let padded = [unknown, vec![0], known].concat();
+    assert_eq!(kinds(&padded).len(), 2);
+}
+
+#[test]
+fn ends_of_dumps_are_told_apart() {
+    let end = |kind, errno: i32| kinds(&message(kind, 2, &errno.to_ne_bytes()));
+    assert_eq!(kinds(&message(NLMSG_DONE, 2, &[])), [Kind::Done]);
+    assert_eq!(end(NLMSG_DONE, 0), [Kind::Done]);
+    assert_eq!(end(NLMSG_DONE, -12), [Kind::Error(12)]);
+    assert_eq!(end(NLMSG_ERROR, -16), [Kind::Error(16)]);
+    assert_eq!(end(NLMSG_ERROR, 0), [Kind::Error(0)]);
+    assert_eq!(end(NLMSG_ERROR, i32::MIN), [Kind::Error(i32::MAX)]);
+    assert_eq!(kinds(&message(NLMSG_OVERRUN, 0, &[])), [Kind::Overrun]);
+}
+
+#[test]
+fn extended_address_flags_win_over_the_short_ones() {
+    let mut datagram = vector("address6_new");
+    datagram[NLMSG_HDRLEN + 2] = 0x40;
+    let said = kinds(&datagram);
+    assert!(matches!(said[..], [Kind::Event(LinkEvent::Address { usable: true, .. })]));
+}
+
+#[test]
+fn next_hops_all_dead_say_nothing() {
+    let mut datagram = vector("route4_dead_hop_dumped");
+    assert_eq!(kinds(&datagram).len(), 1);
+    // `struct rtmsg`, table, destination, then RTA_MULTIPATH: its header, and the first hop's length.
+    let first_hop_flags = NLMSG_HDRLEN + 12 + 8 + 8 + 4 + 2;
+    datagram[first_hop_flags] |= 1;
+    assert_eq!(kinds(&datagram), [Kind::Ignored]);
+}
+
+#[test]
+fn prefix_longer_than_the_address_is_malformed() {
+    for (name, bits) in [("route4_default", 32), ("route6_default", 128)] {
+        let mut datagram = vector(name);
+        datagram[NLMSG_HDRLEN + 1] = bits;
+        assert!(said(&datagram)[0].is_ok());
+        datagram[NLMSG_HDRLEN + 1] = bits + 1;
+        assert_eq!(said(&datagram), [Err(Malformed)]);
+    }
 }
