@@ -4,5 +4,6 @@ pub mod connection;
 mod dial;
 pub mod facts;
 pub mod probe;
+pub mod resolver;
 pub mod tls;
 pub mod watch;

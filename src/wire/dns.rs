@@ -22,8 +22,9 @@ use crate::proto::settings::HostName;
 const WIRE_NAME_MAX: usize = 255;
 /// Longest question message: header, name, type and class, in bytes.
 const QUESTION_MAX: usize = 12 + WIRE_NAME_MAX + 4;
-/// Longest answer a nameserver may send without EDNS, in bytes (RFC 1035 §4.2.1).
-pub const ANSWER_MAX: usize = 512;
+/// Longest answer worth reading, in bytes. Without EDNS it may have 512 (RFC 1035 §4.2.1), but some
+/// forwarders pass on whatever fits into one packet.
+pub const ANSWER_MAX: usize = 1232;
 /// Most CNAME records followed; BIND and Unbound stop at 16 and 11.
 const CNAMES_MAX: usize = 16;
 
