@@ -63,12 +63,6 @@ impl Camera {
 
     /// Says one line on the agent's socket; returns the answer.
     pub(crate) fn ask(&self, line: &str) -> String {
-        use std::io::{BufRead, BufReader, Write};
-        let mut stream = std::os::unix::net::UnixStream::connect(self.agent.socket()).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        writeln!(stream, "{line}").unwrap();
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer).unwrap();
-        answer.trim_end().to_owned()
+        self.agent.ask(line).unwrap()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -18,6 +19,9 @@ use crate::world::{SERVER_NAME, World};
 
 /// How long a thing may take that should happen at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(5);
+
+/// How long an answer on the Unix socket may take: the agent itself gives up after 15 s.
+const ANSWERED: Duration = Duration::from_secs(20);
 
 /// One line the agent printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -141,14 +145,19 @@ impl Agent {
         setting: &Setting,
     ) -> Self {
         let mut command = inside(world, &directory, setting.capable);
-        let mut child = command
-            .arg(binary.as_ref())
-            .args(&setting.arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("start the agent");
+        command.arg(binary.as_ref()).args(&setting.arguments);
+        Self::spawn(command, directory)
+    }
+
+    /// Runs this command as an agent that finds its files below `directory`.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn spawn(mut command: Command, directory: PathBuf) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("start the agent");
         let lines = Journal::default();
         read_lines(child.stdout.take().expect("standard output is a pipe"), &lines);
         read_lines(child.stderr.take().expect("standard error is a pipe"), &lines);
@@ -206,6 +215,20 @@ impl Agent {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.file("/run/linkbeat/trigger.sock")
+    }
+
+    /// Says one line on its Unix socket; returns the answer.
+    ///
+    /// # Errors
+    ///
+    /// If nobody answers there in a line.
+    pub fn ask(&self, line: &str) -> io::Result<String> {
+        let mut stream = UnixStream::connect(self.socket())?;
+        stream.set_read_timeout(Some(ANSWERED))?;
+        stream.write_all(format!("{line}\n").as_bytes())?;
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer)?;
+        Ok(answer.trim_end().to_owned())
     }
 
     /// Sends a signal.

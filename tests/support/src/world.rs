@@ -29,7 +29,7 @@ use crate::space::{Space, unique};
 mod faults;
 mod slow;
 
-pub use faults::{Block, Packets, Verdict};
+pub use faults::{Block, Packets, Prepared, Verdict};
 pub use slow::SlowPath;
 
 /// The server's name in the nameserver's table.

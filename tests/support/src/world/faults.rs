@@ -1,5 +1,8 @@
 //! What the router does to packets: counts them, drops them, rejects them.
 
+use std::io::Write;
+use std::process::{Child, Stdio};
+
 use serde_json::Value;
 
 use super::{INTERFACES, World};
@@ -74,6 +77,30 @@ impl Block<'_> {
     }
 }
 
+/// A change of what the router blocks that waits for its moment.
+#[derive(Debug)]
+pub struct Prepared {
+    nft: Child,
+    rules: String,
+}
+
+impl Prepared {
+    /// Makes the change. Returns when it began, on the clock of [`clock::boot_us`]; it holds a
+    /// millisecond or two later, and at the latest when this returns.
+    ///
+    /// # Panics
+    ///
+    /// With the complaint of `nft` on standard error, if it has one.
+    pub fn apply(mut self) -> u64 {
+        let mut stdin = self.nft.stdin.take().expect("standard input is a pipe");
+        let began_us = clock::boot_us();
+        stdin.write_all(self.rules.as_bytes()).expect("tell nft");
+        drop(stdin);
+        assert!(self.nft.wait().expect("wait for nft").success(), "nft: {}", self.rules);
+        began_us
+    }
+}
+
 /// Packets that the router saw from one interface of the device, blocked ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Packets {
@@ -115,19 +142,27 @@ pub(super) fn prepare(router: &Space) {
 
 impl World {
     /// Has the router block these packets and forward all others, from one packet to the next.
-    ///
-    /// Returns when it began, on the clock of [`clock::boot_us`]: the change holds a few
-    /// milliseconds later, when `nft` has started, and at the latest when this returns.
-    pub fn block(&self, blocks: &[Block<'_>]) -> u64 {
-        let began_us = clock::boot_us();
-        let rules: String = blocks.iter().map(Block::rules).collect();
-        self.router.nft(&format!("flush chain inet linkbeat faults\n{rules}"));
-        began_us
+    pub fn block(&self, blocks: &[Block<'_>]) {
+        self.prepare(blocks).apply();
     }
 
-    /// Has the router forward everything. Returns as [`World::block`] does.
-    pub fn heal(&self) -> u64 {
-        self.block(&[])
+    /// Has the router forward everything.
+    pub fn heal(&self) {
+        self.block(&[]);
+    }
+
+    /// Prepares a [`World::block`] that is to be timed: all but the change itself is done.
+    ///
+    /// # Panics
+    ///
+    /// If `nft` cannot be started.
+    #[must_use]
+    pub fn prepare(&self, blocks: &[Block<'_>]) -> Prepared {
+        let rules: String = blocks.iter().map(Block::rules).collect();
+        let mut command = self.router.command("nft");
+        let command = command.args(["-f", "-"]).stdin(Stdio::piped());
+        let nft = command.spawn().expect("start nft");
+        Prepared { nft, rules: format!("flush chain inet linkbeat faults\n{rules}") }
     }
 
     /// What the router saw from `interface` since the start.

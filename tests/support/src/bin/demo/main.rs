@@ -1,0 +1,248 @@
+//! A camera's bad day in a minute, with the times measured.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use linkbeat_support::agent::{Agent, Line, Setting};
+use linkbeat_support::clock;
+use linkbeat_support::journal::Follower;
+use linkbeat_support::observer::{Announcement, Change};
+use linkbeat_support::receiver::Beat;
+use linkbeat_support::world::{Block, INTERFACES, Verdict, World};
+
+mod loopback;
+
+/// How long anything is waited for before the demo gives up.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How long an outage lasts after it was noticed.
+const OUTAGE: Duration = Duration::from_secs(5);
+/// What happens so soon after a step is shown with it.
+const AFTERMATH: Duration = Duration::from_millis(300);
+/// Seconds between two beats: short, so that one falls due in an outage.
+const INTERVAL: u32 = 5;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let shown = match arguments.as_slice() {
+        [option, binary] if option == "--loopback" => loopback::show(Path::new(binary)),
+        [binary] => Demo::start(&PathBuf::from(binary)).show(),
+        _ => Err(io::Error::other("usage: demo [--loopback] LINKBEAT")),
+    };
+    match shown {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error gone: nobody to tell.
+            writeln!(io::stderr(), "demo: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The times measured so far, each beside what the reference promised.
+#[derive(Default)]
+struct Summary(Vec<(&'static str, u64, &'static str)>);
+
+impl Summary {
+    fn add(&mut self, what: &'static str, event_us: u64, beat: &Beat, promised: &'static str) {
+        self.0.push((what, beat.received_us.saturating_sub(event_us), promised));
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nfrom the event to the request fully received over TLS:\n")?;
+        let (event, measured, promised) = ("event", "measured", "the reference promised");
+        writeln!(f, "{event:<34} {measured:>12}   {promised}")?;
+        for (what, took_us, promised) in &self.0 {
+            let measured = format!("{}.{:03} ms", took_us / 1000, took_us % 1000);
+            writeln!(f, "{what:<34} {measured:>12}   {promised}")?;
+        }
+        Ok(())
+    }
+}
+
+struct Demo {
+    world: World,
+    agent: Agent,
+    began_us: u64,
+    beats: Follower<Beat>,
+    changes: Follower<Announcement>,
+    told: Told,
+    summary: Summary,
+}
+
+/// What the timeline has shown already.
+struct Told {
+    beats: Follower<Beat>,
+    lines: Follower<Line>,
+    changes: Follower<Announcement>,
+}
+
+impl Demo {
+    fn start(binary: &Path) -> Self {
+        let world = World::new();
+        let setting = Setting::new(&world).every(INTERVAL).own("log_level", "info");
+        let began_us = clock::boot_us();
+        let agent = Agent::start(&world, binary, &setting);
+        let beats = || world.receiver.beats().follow_all();
+        let changes = || world.kernel.announcements().follow();
+        let lines = agent.lines().follow_all();
+        Self {
+            beats: beats(),
+            changes: changes(),
+            told: Told { beats: beats(), lines, changes: changes() },
+            summary: Summary::default(),
+            world,
+            agent,
+            began_us,
+        }
+    }
+
+    fn show(mut self) -> io::Result<()> {
+        self.say("a camera with eth0 (cable), wlan1 and wlan0; the server answers over TLS")?;
+        self.beat("first beat", |_| true)?;
+        self.tell()?;
+        self.pull_and_plug()?;
+        self.reboot_wifi()?;
+        self.outage("packets are lost", Verdict::Drop, "outage over (packets were lost)")?;
+        self.outage("the router rejects", Verdict::Host, "outage over (router rejected)")?;
+        self.trigger("trigger, connection kept", false)?;
+        self.trigger("trigger, new connection", true)?;
+        self.say("SIGTERM")?;
+        let status = self.agent.end();
+        self.tell()?;
+        self.say(&format!("the agent has ended: {status}"))?;
+        write!(io::stdout(), "{}", self.summary)
+    }
+
+    fn pull_and_plug(&mut self) -> io::Result<()> {
+        self.say("the cable of eth0 is pulled; its address and route stay, as they do")?;
+        self.changes.skip();
+        self.world.pull("eth0");
+        let event_us = self.change("eth0", Change::NotRunning)?;
+        let beat = self.beat("beat over WiFi", |beat| beat.reason() == "failover_to_wlan1")?;
+        self.summary.add("cable pulled, beat over WiFi", event_us, &beat, "1 to 3 s");
+        self.tell()?;
+
+        self.say("the cable is plugged back")?;
+        self.world.plug("eth0");
+        let event_us = self.change("eth0", Change::Running)?;
+        let beat = self.beat("beat over eth0", |beat| beat.reason() == "eth0_priority")?;
+        self.summary.add("cable plugged back", event_us, &beat, "1 to 3 s");
+        self.tell()
+    }
+
+    fn reboot_wifi(&mut self) -> io::Result<()> {
+        self.say("the cable is pulled again, and the WiFi box reboots: nothing is left")?;
+        self.changes.skip();
+        for interface in INTERFACES {
+            self.world.pull(interface);
+        }
+        self.pass(OUTAGE);
+        self.tell()?;
+        self.say("the WiFi box is back")?;
+        self.beats.skip();
+        self.world.plug("wlan1");
+        let event_us = self.change("wlan1", Change::Running)?;
+        let beat = self.beat("beat over WiFi", |_| true)?;
+        self.summary.add("WiFi box back", event_us, &beat, "1 to 2 s");
+        self.tell()?;
+        self.say("and so is the cable")?;
+        self.world.plug("eth0");
+        self.beat("beat over eth0", |beat| beat.reason() == "eth0_priority")?;
+        self.tell()
+    }
+
+    fn outage(&mut self, how: &str, verdict: Verdict, what: &'static str) -> io::Result<()> {
+        self.say(&format!("an outage behind the router, all links stay up: {how}"))?;
+        let mut lines = self.agent.lines().follow();
+        self.world.block(&[Block::all(verdict)]);
+        let lost = |line: &Line| line.text.contains("Connectivity lost");
+        lines.find(PATIENCE, lost).ok_or_else(|| missing("notice of the outage"))?;
+        self.pass(OUTAGE);
+        self.tell()?;
+        self.say("the outage is over; no link changed, so the kernel announces nothing")?;
+        self.beats.skip();
+        let event_us = self.world.prepare(&[]).apply();
+        let beat = self.beat("beat", |_| true)?;
+        self.summary.add(what, event_us, &beat, "1 s");
+        self.tell()
+    }
+
+    fn trigger(&mut self, what: &'static str, new_connection: bool) -> io::Result<()> {
+        self.say(&format!("somebody rings: {what}"))?;
+        if new_connection {
+            self.world.receiver.close_connections();
+            self.pass(AFTERMATH);
+        }
+        let event_us = clock::boot_us();
+        self.agent.ask("trigger door-bell")?;
+        let beat = self.beat("beat", |beat| {
+            beat.received_us > event_us && beat.reason().contains("door-bell")
+        })?;
+        self.summary.add(what, event_us, &beat, "500 ms");
+        self.tell()
+    }
+
+    /// Waits for a change of a link; returns when the kernel announced it.
+    fn change(&mut self, interface: &str, change: Change) -> io::Result<u64> {
+        let wanted = |it: &Announcement| it.interface == interface && it.change == change;
+        let found = self.changes.find(PATIENCE, wanted);
+        Ok(found.ok_or_else(|| missing("word of the kernel"))?.at_us)
+    }
+
+    fn beat(&mut self, what: &str, wanted: impl Fn(&Beat) -> bool) -> io::Result<Beat> {
+        self.beats.find(PATIENCE, wanted).ok_or_else(|| missing(what))
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self, time: Duration) {
+        self.told.lines.find(time, |_| false);
+    }
+
+    /// Says what is being done.
+    fn say(&self, what: &str) -> io::Result<()> {
+        writeln!(io::stdout(), "\n{} -- {what}", self.time(clock::boot_us()))
+    }
+
+    /// Shows what happened since the last time.
+    fn tell(&mut self) -> io::Result<()> {
+        self.pass(AFTERMATH);
+        let mut events: Vec<(u64, String)> = Vec::new();
+        for beat in self.told.beats.drain() {
+            let (seq, reason, peer) = (beat.seq(), beat.reason(), beat.peer.ip());
+            let over = INTERFACES.into_iter().find(|it| self.world.address(it) == peer);
+            let over = over.unwrap_or("?");
+            let connection = if beat.nth == 1 { "new connection" } else { "kept connection" };
+            let security = &beat.security;
+            let text = format!(
+                "SERVER  beat {seq} {reason}, over {over} ({peer}), {connection}, {security}"
+            );
+            events.push((beat.received_us, text));
+        }
+        for line in self.told.lines.drain() {
+            events.push((line.at_us, format!("agent   {}", line.text)));
+        }
+        for Announcement { at_us, interface, change } in self.told.changes.drain() {
+            events.push((at_us, format!("kernel  {interface} {change:?}")));
+        }
+        events.sort();
+        let mut out = io::stdout().lock();
+        for (at_us, text) in events {
+            writeln!(out, "{} {text}", self.time(at_us))?;
+        }
+        out.flush()
+    }
+
+    fn time(&self, at_us: u64) -> String {
+        let us = at_us.saturating_sub(self.began_us);
+        format!("{:>4}.{:06}", us / 1_000_000, us % 1_000_000)
+    }
+}
+
+fn missing(what: &str) -> io::Error {
+    io::Error::other(format!("no {what} within {PATIENCE:?}"))
+}
