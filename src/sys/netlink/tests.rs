@@ -1,7 +1,167 @@
+use std::net::{IpAddr, Ipv4Addr};
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
-use crate::proto::link::Name;
+use crate::proto::link::{LinkIndex, Name};
+
+const LINKS: Dump = Dump::Running(Subject::Links);
+const ADDRESSES: Dump = Dump::Running(Subject::Addresses);
+const ROUTES: Dump = Dump::Running(Subject::Routes);
+
+/// The number of the request that is under way in the tests of [`Progress`], and that of an older one.
+const OURS: u32 = 5;
+const OLDER: u32 = 4;
+
+/// What can happen, as a function of the progress.
+type Happening = fn(&mut Progress) -> Step;
+
+fn message(seq: u32, interrupted: bool, kind: Kind) -> Result<Message, Malformed> {
+    Ok(Message { seq, interrupted, kind })
+}
+
+fn event() -> LinkEvent {
+    LinkEvent::LinkGone { index: LinkIndex(3) }
+}
+
+fn refusal(errno: Errno) -> Kind {
+    Kind::Error(errno.raw_os_error())
+}
+
+/// Lets something happen in every state, and compares what follows and the next state.
+#[track_caller]
+fn check(happening: Happening, expected: [(Step, Dump); 6]) {
+    let states = [Dump::Idle, Dump::Deferred, Dump::Waiting, LINKS, ADDRESSES, ROUTES];
+    for (dump, expected) in states.into_iter().zip(expected) {
+        let mut progress = Progress { dump, seq: OURS, lost: false, congested: false };
+        let step = happening(&mut progress);
+        assert_eq!((step, progress.dump), expected, "in {dump:?}");
+    }
+}
+
+/// What follows is the same in every state.
+fn always(step: Step, next: Dump) -> [(Step, Dump); 6] {
+    [(step, next); 6]
+}
+
+/// The same step follows, and the state stays.
+fn stay(step: Step) -> [(Step, Dump); 6] {
+    [Dump::Idle, Dump::Deferred, Dump::Waiting, LINKS, ADDRESSES, ROUTES].map(|dump| (step, dump))
+}
+
+const fn send(subject: Subject) -> Step {
+    Step::Send(Request { subject, seq: OURS + 1 })
+}
+
+const LOST: Step = Step::Tell(Heard::Lost);
+
+#[test]
+fn order_begins_with_the_links_in_every_state() {
+    check(Progress::start, always(send(Subject::Links), LINKS));
+}
+
+#[test]
+fn order_waits_while_the_kernel_drops_messages() {
+    let congested: Happening = |progress| {
+        assert_eq!(progress.missed(Errno::NOBUFS), LOST);
+        progress.start()
+    };
+    check(congested, always(Step::Nothing, Dump::Deferred));
+    let emptied: Happening = |progress| {
+        assert_eq!(progress.missed(Errno::NOBUFS), LOST);
+        assert_eq!(progress.start(), Step::Nothing);
+        progress.emptied()
+    };
+    check(emptied, always(send(Subject::Links), LINKS));
+}
+
+#[test]
+fn empty_queue_begins_only_what_was_deferred() {
+    let mut expected = stay(Step::Nothing);
+    expected[1] = (send(Subject::Links), LINKS);
+    check(Progress::emptied, expected);
+}
+
+#[test]
+fn whatever_is_missing_ends_the_dump() {
+    let missing: [Happening; 5] = [
+        |progress| progress.missed(Errno::NOBUFS),
+        |progress| progress.missed(Errno::MSGSIZE),
+        |progress| progress.take(Err(Malformed)),
+        |progress| progress.take(message(0, false, Kind::Overrun)),
+        |progress| progress.take(message(OURS, true, Kind::Event(event()))),
+    ];
+    for happening in missing {
+        check(happening, always(LOST, Dump::Idle));
+    }
+}
+
+#[test]
+fn loss_is_told_once_until_a_dump_is_ordered() {
+    let again: Happening = |progress| {
+        assert_eq!(progress.take(Err(Malformed)), LOST);
+        progress.missed(Errno::NOBUFS)
+    };
+    check(again, always(Step::Nothing, Dump::Idle));
+    let after_order: Happening = |progress| {
+        assert_eq!(progress.take(Err(Malformed)), LOST);
+        assert_eq!(progress.start(), send(Subject::Links));
+        progress.take(Err(Malformed))
+    };
+    check(after_order, always(LOST, Dump::Idle));
+}
+
+#[test]
+fn events_are_told_in_every_state_whoever_caused_them() {
+    let told = stay(Step::Tell(Heard::Event(event())));
+    check(|progress| progress.take(message(0, false, Kind::Event(event()))), told);
+    check(|progress| progress.take(message(OURS, false, Kind::Event(event()))), told);
+    check(|progress| progress.take(message(OLDER, true, Kind::Event(event()))), told);
+    check(|progress| progress.take(message(OURS, false, Kind::Ignored)), stay(Step::Nothing));
+}
+
+#[test]
+fn end_of_one_dump_begins_the_next() {
+    let expected = [
+        (Step::Nothing, Dump::Idle),
+        (Step::Nothing, Dump::Deferred),
+        (Step::Nothing, Dump::Waiting),
+        (send(Subject::Addresses), ADDRESSES),
+        (send(Subject::Routes), ROUTES),
+        (Step::Tell(Heard::Dumped), Dump::Idle),
+    ];
+    check(|progress| progress.take(message(OURS, false, Kind::Done)), expected);
+    // A kernel without the subject refuses for good.
+    let refused: Happening =
+        |progress| progress.take(message(OURS, false, refusal(Errno::OPNOTSUPP)));
+    check(refused, expected);
+}
+
+#[test]
+fn passing_refusal_is_a_loss() {
+    let mut expected = stay(Step::Nothing);
+    expected[3..].fill((LOST, Dump::Idle));
+    let refused: [Happening; 4] = [
+        |progress| progress.take(message(OURS, false, refusal(Errno::NOBUFS))),
+        |progress| progress.take(message(OURS, false, refusal(Errno::NOMEM))),
+        |progress| progress.take(message(OURS, false, refusal(Errno::AGAIN))),
+        |progress| progress.take(message(OURS, false, refusal(Errno::INTR))),
+    ];
+    for happening in refused {
+        check(happening, expected);
+    }
+}
+
+#[test]
+fn dump_refused_for_an_older_one_begins_at_its_end() {
+    let mut expected = stay(Step::Nothing);
+    expected[3..].fill((Step::Nothing, Dump::Waiting));
+    check(|progress| progress.take(message(OURS, false, refusal(Errno::BUSY))), expected);
+    let mut expected = stay(Step::Nothing);
+    expected[2] = (send(Subject::Links), LINKS);
+    check(|progress| progress.take(message(OLDER, false, Kind::Done)), expected);
+    check(|progress| progress.take(message(OLDER, false, refusal(Errno::NOMEM))), expected);
+}
 
 /// Waits up to two seconds for something to read.
 fn wait(socket: &RouteSocket) {
@@ -10,29 +170,42 @@ fn wait(socket: &RouteSocket) {
     assert_eq!(ready, 1, "the kernel says nothing");
 }
 
-/// Reads until the kernel has answered.
-fn hear_until(socket: &mut RouteSocket, budget: usize, end: Heard) -> Vec<Heard> {
+/// Reads until a dump is complete; what was heard since the latest loss. Others on this machine may
+/// change links meanwhile, and then the dump is ordered again, as the core does.
+fn hear_dump(socket: &mut RouteSocket, budget: usize) -> Vec<Heard> {
     let mut all = Vec::new();
-    while !all.contains(&end) {
+    while !all.contains(&Heard::Dumped) {
         wait(socket);
         while !socket.drain(budget, |heard| all.push(heard)) {}
+        if all.contains(&Heard::Lost) {
+            all.clear();
+            socket.start_dump().unwrap();
+        }
     }
     all
 }
 
-fn has_loopback(all: &[Heard]) -> bool {
+fn count(all: &[Heard], wanted: Heard) -> usize {
+    all.iter().filter(|&&heard| heard == wanted).count()
+}
+
+fn assert_lists_loopback(all: &[Heard]) {
     let loopback = Name::new("lo").unwrap();
-    all.iter().any(
-        |heard| matches!(heard, Heard::Event(LinkEvent::Link { name, .. }) if *name == loopback),
-    )
+    let index = all.iter().find_map(|heard| match heard {
+        Heard::Event(LinkEvent::Link { index, name, .. }) if *name == loopback => Some(*index),
+        _ => None,
+    });
+    let index = index.expect("every namespace has a loopback");
+    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    assert!(all.contains(&Heard::Event(LinkEvent::Address { index, address, usable: true })));
 }
 
 #[test]
 fn dump_lists_the_loopback_and_ends() {
     let mut socket = RouteSocket::new().unwrap();
     socket.start_dump().unwrap();
-    let all = hear_until(&mut socket, 16, Heard::Dumped);
-    assert!(has_loopback(&all));
+    let all = hear_dump(&mut socket, 16);
+    assert_lists_loopback(&all);
     assert_eq!(all.last(), Some(&Heard::Dumped));
 }
 
@@ -41,17 +214,53 @@ fn budget_of_one_datagram_misses_nothing() {
     let mut socket = RouteSocket::new().unwrap();
     socket.start_dump().unwrap();
     assert!(!socket.drain(1, |_| {}));
-    let all = hear_until(&mut socket, 1, Heard::Dumped);
-    assert_eq!(all.iter().filter(|&&heard| heard == Heard::Dumped).count(), 1);
+    let all = hear_dump(&mut socket, 1);
+    assert_eq!(count(&all, Heard::Dumped), 1);
 }
 
 #[test]
-fn dump_ordered_twice_starts_anew_and_ends_once() {
+fn dump_ordered_again_starts_anew_and_ends_once() {
     let mut socket = RouteSocket::new().unwrap();
     for _ in 0..3 {
         socket.start_dump().unwrap();
     }
-    let all = hear_until(&mut socket, 16, Heard::Dumped);
-    assert!(!all.contains(&Heard::Lost));
-    assert_eq!(all.iter().filter(|&&heard| heard == Heard::Dumped).count(), 1);
+    let all = hear_dump(&mut socket, 16);
+    assert_eq!(count(&all, Heard::Dumped), 1);
+    assert_lists_loopback(&all);
+}
+
+#[test]
+fn overflow_is_told_once_and_the_next_dump_is_whole() {
+    let mut socket = RouteSocket::new().unwrap();
+    set_socket_recv_buffer_size(&socket.fd, 1).unwrap();
+    // Each is answered with an error, until there is no room for another answer.
+    let unknown = Request { subject: Subject::Links, seq: OLDER };
+    let mut buffer = [0; DUMP_REQUEST_MAX];
+    let mut bytes = emit_dump(&mut buffer, unknown.subject, unknown.seq).to_vec();
+    bytes[4..6].copy_from_slice(&0xffff_u16.to_ne_bytes());
+    for _ in 0..1000 {
+        super::send(&socket.fd, &bytes, SendFlags::empty()).unwrap();
+    }
+    let mut all = Vec::new();
+    assert!(!socket.drain(2, |heard| all.push(heard)));
+    assert_eq!(all, [Heard::Lost]);
+    socket.start_dump().unwrap();
+    assert_eq!(socket.progress.dump, Dump::Deferred);
+    let all = hear_dump(&mut socket, 16);
+    assert_eq!(count(&all, Heard::Dumped), 1);
+    assert_lists_loopback(&all);
+}
+
+#[test]
+fn datagram_of_another_process_is_ignored() {
+    let mut socket = RouteSocket::new().unwrap();
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let other = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).unwrap();
+    let to = SocketAddrNetlink::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
+    let malformed = [0xff; 7];
+    // Only with CAP_NET_ADMIN; the kernel refuses it otherwise.
+    if rustix::net::sendto(&other, &malformed, SendFlags::empty(), &to).is_ok() {
+        wait(&socket);
+        assert!(socket.drain(16, |heard| assert!(matches!(heard, Heard::Event(_)), "{heard:?}")));
+    }
 }
