@@ -258,6 +258,24 @@ fn a_hundred_beats_take_one_connection() {
 }
 
 #[test]
+fn what_a_connection_may_receive_is_counted_per_answer() {
+    const BODY: usize = 60_000;
+    let (at, serving) = serve(|mut stream| {
+        for _ in 0..10 {
+            read_request(&mut stream);
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n").expect("written");
+            stream.write_all(&[b'x'; BODY]).expect("written");
+        }
+    });
+    let mut client = Client::open(at, Security::Plain);
+    client.establish().expect("established");
+    for _ in 0..10 {
+        assert_eq!(client.beat().map(|reply| reply.keep_alive), Ok(true));
+    }
+    serving.join().expect("served");
+}
+
+#[test]
 fn the_second_handshake_is_resumed() {
     for tls12_only in [false, true] {
         let server = Server::behaving(Behaviour { tls12_only, ..Behaviour::default() });
@@ -608,25 +626,39 @@ fn a_connection_kept_by_one_side_only_is_over_at_once() {
 
 #[test]
 fn an_idle_connection_that_speaks_unasked_is_over() {
+    const UNASKED: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\r\n";
     let server = Server::start();
-    let (plain, _serving) = serve(|mut stream| {
-        read_request(&mut stream);
-        stream.write_all(ANSWER).expect("written");
-        stream.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").expect("written");
-    });
+    let (go, went) = channel();
     let config = server.certificates.server(Shown::Good, false);
-    let (secured, _serving) = serve_tls(config, |tls, stream| {
+    let (at, serving) = serve_tls(config, move |tls, stream| {
         let mut tls = rustls::StreamOwned::new(tls, stream);
         read_request(&mut tls);
-        tls.write_all(ANSWER).expect("written");
-        tls.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").expect("written");
+        tls.write_all(ANSWER).and_then(|()| tls.flush()).expect("written");
+        went.recv().expect("a word");
+        tls.write_all(UNASKED).and_then(|()| tls.flush()).expect("written");
+        // Until the client has had enough, which is a reset.
+        tls.read(&mut [0; 1]).expect_err("no more");
     });
-    for (at, security) in [(plain, Security::Plain), (secured, secure(&server.config))] {
-        let mut client = Client::open(at, security);
-        // Whether the bytes come with the answer or after it.
-        let kept = client.first_beat().expect("a beat").keep_alive;
-        assert!(!kept || client.next() == Err(Failure::Closed));
-    }
+    let mut client = Client::open(at, secure(&server.config));
+    assert!(client.first_beat().expect("a beat").keep_alive);
+    assert_eq!(client.settle(), Ok(()));
+    go.send(()).expect("a server");
+    assert_eq!(client.next(), Err(Failure::Closed));
+    drop(client);
+    serving.join().expect("served");
+}
+
+#[test]
+fn bytes_after_an_answer_cost_the_connection() {
+    let (at, serving) = serve(|mut stream| {
+        read_request(&mut stream);
+        stream.write_all(&[ANSWER, ANSWER].concat()).expect("written");
+        stream.read(&mut [0; 1]).expect_err("no more");
+    });
+    let mut client = Client::open(at, Security::Plain);
+    assert!(!client.first_beat().expect("a beat").keep_alive);
+    drop(client);
+    serving.join().expect("served");
 }
 
 #[test]
