@@ -264,7 +264,7 @@ fn what_a_connection_may_receive_is_counted_per_answer() {
         for _ in 0..10 {
             read_request(&mut stream);
             write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n").expect("written");
-            stream.write_all(&[b'x'; BODY]).expect("written");
+            stream.write_all(&vec![b'x'; BODY]).expect("written");
         }
     });
     let mut client = Client::open(at, Security::Plain);
@@ -318,6 +318,30 @@ fn both_ends_are_known_before_the_answer_to_the_syn() {
         assert_eq!(client.connection.local().ip(), Ipv4Addr::LOCALHOST);
         assert_ne!(client.connection.local().port(), 0);
     }
+}
+
+#[test]
+fn what_is_sent_must_be_acknowledged_and_what_is_idle_costs_no_packet() {
+    let listener = listen();
+    let mut client = Client::open(address(&listener), Security::Plain);
+    let patience = |client: &Client| SockRef::from(&client.connection).tcp_user_timeout();
+    // The SYN has its own, longer patience.
+    assert_eq!(patience(&client).ok().flatten(), None);
+    client.establish().expect("established");
+    assert_eq!(patience(&client).ok().flatten(), Some(Duration::from_secs(1)));
+    assert!(!SockRef::from(&client.connection).keepalive().expect("an option"));
+}
+
+#[test]
+fn a_certificate_may_be_for_an_address() {
+    let certificates = Certificates::new(&["127.0.0.1"]);
+    let config = certificates.server(Shown::Good, false);
+    let (at, serving) = serve_tls(config, |_, _| {});
+    let name = Ipv4Addr::LOCALHOST.into();
+    let mut client = Client::open(at, Security::Tls(trusting(&certificates), name));
+    assert_eq!(client.establish(), Ok(()));
+    drop(client);
+    serving.join().expect("served");
 }
 
 #[test]
@@ -417,7 +441,7 @@ fn a_wrong_certificate_fails_as_what_it_is_and_in_words() {
         (Shown::WrongName, TlsFailure::WrongName, "elsewhere.test"),
         (Shown::Expired, TlsFailure::Expired, "certificate expired Mon, 01 Jan 2001 00:00:00 GMT"),
         (Shown::NotYetValid, TlsFailure::NotYetValid, "not valid before"),
-        (Shown::Foreign, TlsFailure::UnknownIssuer, "UnknownIssuer"),
+        (Shown::Foreign, TlsFailure::UnknownIssuer, "trusted root"),
     ];
     for (shown, failure, words) in table {
         for tls12_only in [false, true] {

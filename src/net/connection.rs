@@ -29,13 +29,14 @@ use super::dial::{self, unless_blocked};
 use super::tls::{Detail, Pulled, Session};
 use crate::proto::event::Failure;
 use crate::proto::link::Name;
+use crate::sys::failure_of;
 use crate::wire::response::{self, Response};
 
 /// Longest request, in bytes.
 pub const REQUEST_MAX: usize = 8192;
 /// Most bytes received from the last request (or the connect) to the next, TLS records included.
 ///
-/// Twice the largest certificate chain that rustls takes, and the largest answer.
+/// Room for the largest certificate chain that rustls takes and the largest answer, twice over.
 pub const RECEIVED_MAX: usize = 256 << 10;
 /// Most reads in one call, so that one peer cannot keep the loop to itself.
 const READS_MAX: usize = 16;
@@ -44,8 +45,8 @@ const READ_MAX: usize = 4096;
 /// How long sent bytes may go without an ACK before the kernel gives the connection up.
 ///
 /// A server that is slow to answer still ACKs, and an idle connection has nothing to be ACKed. The
-/// kernel looks only after it has retransmitted once, so a path slower than this loses nothing
-/// unless it also loses packets (tcp(7) `TCP_USER_TIMEOUT`).
+/// kernel counts from its first retransmission, so a path slower than this loses nothing unless
+/// it also loses packets (tcp(7) `TCP_USER_TIMEOUT`).
 const ACK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether bytes travel in the open.
@@ -115,7 +116,7 @@ impl Connection {
             Security::Tls(config, name) => Channel::Tls(Session::new(config, name)?),
         };
         let stream = dial::dial(to, via)?;
-        let local = stream.local_addr().map_err(|error| dial::failure(&error))?;
+        let local = stream.local_addr().map_err(|error| failure_of(&error))?;
         Ok(Self { stream, channel, phase: Phase::Connecting, local, remote: to, received: 0 })
     }
 
@@ -210,7 +211,7 @@ impl Connection {
         // Not earlier: a SYN has its own, longer patience.
         SockRef::from(&self.stream)
             .set_tcp_user_timeout(Some(ACK_TIMEOUT))
-            .map_err(|error| dial::failure(&error))?;
+            .map_err(|error| failure_of(&error))?;
         self.phase = Phase::Securing;
         Ok(Progress::Connected)
     }

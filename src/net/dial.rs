@@ -1,6 +1,4 @@
 //! A TCP connect that does not wait: what connections and probes have in common.
-//!
-//! Here is also the one place where an errno of the network becomes a [`Failure`].
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::proto::event::Failure;
 use crate::proto::link::Name;
+use crate::sys::{bind, failure_of};
 
 #[cfg(test)]
 mod tests;
@@ -30,7 +29,7 @@ pub(super) fn dial(to: SocketAddr, via: Option<Name>) -> Result<TcpStream, Failu
     let start = || {
         let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
         if let Some(name) = via {
-            socket.bind_device(Some(name.as_str().as_bytes()))?;
+            bind::to_interface(&socket, name)?;
         }
         socket.set_tcp_nodelay(true)?;
         socket.set_linger(Some(Duration::ZERO))?;
@@ -40,7 +39,7 @@ pub(super) fn dial(to: SocketAddr, via: Option<Name>) -> Result<TcpStream, Failu
             connected => connected.map(|()| socket),
         }
     };
-    start().map(|socket| TcpStream::from_std(socket.into())).map_err(|error| failure(&error))
+    start().map(|socket| TcpStream::from_std(socket.into())).map_err(|error| failure_of(&error))
 }
 
 fn is_under_way(error: &io::Error) -> bool {
@@ -54,35 +53,12 @@ fn is_under_way(error: &io::Error) -> bool {
 pub(super) fn outcome(stream: &TcpStream) -> Option<Result<(), Failure>> {
     match stream.take_error() {
         Ok(None) => {}
-        Ok(Some(error)) | Err(error) => return Some(Err(failure(&error))),
+        Ok(Some(error)) | Err(error) => return Some(Err(failure_of(&error))),
     }
     match stream.peer_addr() {
         Ok(_) => Some(Ok(())),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => None,
-        Err(error) => Some(Err(failure(&error))),
-    }
-}
-
-/// The failure that an errno of a TCP socket stands for (tcp(7), ip(7), ipv6(7), socket(7)).
-pub(super) fn failure(error: &io::Error) -> Failure {
-    let Some(errno) = Errno::from_io_error(error) else { return Failure::Malformed };
-    match errno {
-        Errno::CONNREFUSED => Failure::Refused,
-        Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => {
-            Failure::Unreachable
-        }
-        // Rarer ICMP codes, a blackhole route, and a kernel without this address family.
-        Errno::NONET | Errno::NOPROTOOPT | Errno::PROTO | Errno::INVAL | Errno::AFNOSUPPORT => {
-            Failure::Unreachable
-        }
-        Errno::TIMEDOUT => Failure::TimedOut,
-        Errno::CONNRESET | Errno::CONNABORTED | Errno::PIPE => Failure::Reset,
-        Errno::ADDRNOTAVAIL | Errno::NODEV | Errno::NXIO => Failure::NoInterface,
-        Errno::PERM | Errno::ACCESS => Failure::Denied,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Failure::Exhausted,
-        Errno::ADDRINUSE | Errno::AGAIN => Failure::Exhausted,
-        // No manual page lists another one; whatever it is, the server was not reached.
-        _ => Failure::Unreachable,
+        Err(error) => Some(Err(failure_of(&error))),
     }
 }
 
@@ -95,7 +71,7 @@ pub(super) fn unless_blocked(
             Ok(bytes) => return Ok(Some(bytes)),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(failure(&error)),
+            Err(error) => return Err(failure_of(&error)),
         }
     }
 }

@@ -9,8 +9,9 @@
 //! minute; the target has seen no byte, so there is nothing to be polite about. A probe dropped
 //! unanswered sends nothing.
 //!
-//! The kernel repeats an unanswered SYN after 1 s; `TCP_SYNCNT` could not prevent that (its least
-//! value is one repetition), so what bounds the packets is when the core drops the probe.
+//! The kernel repeats an unanswered SYN every second (RFC 6298 §5.5 doubles the wait; since Linux
+//! 6.5 it does so only after four repetitions). `TCP_SYNCNT` cannot go below one, so what bounds
+//! the packets is when the core drops the probe: one that lives 2 s costs two SYNs.
 
 use std::net::SocketAddr;
 

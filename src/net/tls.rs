@@ -31,7 +31,7 @@ const TICKETS_MAX: usize = 8;
 const QUEUED_MAX: usize = 1 << 14;
 /// The one protocol offered (RFC 7301 §6).
 ///
-/// Without an offer most servers would guess the same. Saying it costs 18 bytes of the
+/// Without an offer most servers would guess the same. Saying it costs 15 bytes of the
 /// `ClientHello`, and a port that speaks something else ends in the handshake, where the reason is
 /// plain, instead of reading our request as a message of its own protocol.
 const PROTOCOL: &[u8] = b"http/1.1";
@@ -158,9 +158,10 @@ impl Session {
             Err(error) => {
                 let failure = Failure::Tls(failure::classify(&error));
                 self.error = Some(error);
-                // The alert tells the server's people why. If it cannot be sent, we fail all the
-                // same and for the reason above.
-                self.flush(stream).map_or(Err(failure), |_| Err(failure))
+                // The alert tells the server's people why. Sent or not, we fail for that reason.
+                match self.flush(stream) {
+                    Ok(_) | Err(_) => Err(failure),
+                }
             }
         }
     }

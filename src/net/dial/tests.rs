@@ -68,29 +68,6 @@ fn an_address_that_needs_a_scope_and_has_none_is_unreachable() {
 }
 
 #[test]
-fn every_errno_of_the_network_has_its_failure() {
-    let table = [
-        (Errno::CONNREFUSED, Failure::Refused),
-        (Errno::HOSTUNREACH, Failure::Unreachable),
-        (Errno::NETUNREACH, Failure::Unreachable),
-        (Errno::NETDOWN, Failure::Unreachable),
-        (Errno::TIMEDOUT, Failure::TimedOut),
-        (Errno::CONNRESET, Failure::Reset),
-        (Errno::PIPE, Failure::Reset),
-        (Errno::ADDRNOTAVAIL, Failure::NoInterface),
-        (Errno::NODEV, Failure::NoInterface),
-        (Errno::PERM, Failure::Denied),
-        (Errno::ACCESS, Failure::Denied),
-        (Errno::MFILE, Failure::Exhausted),
-        (Errno::ADDRINUSE, Failure::Exhausted),
-        (Errno::NOBUFS, Failure::Exhausted),
-    ];
-    for (errno, wanted) in table {
-        assert_eq!(failure(&errno.into()), wanted, "{errno}");
-    }
-}
-
-#[test]
 fn an_interrupted_read_is_repeated_and_a_blocked_one_is_not() {
     let mut answers = [Err(Errno::INTR.into()), Ok(7), Err(Errno::AGAIN.into())].into_iter();
     let mut next = || answers.next().unwrap();

@@ -69,6 +69,8 @@ fn write_description(line: &mut impl Write, error: &Error) -> fmt::Result {
                 date(*time)
             )
         }
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => line
+            .write_str("certificate does not lead to a trusted root (tls.ca_file names your own)"),
         Error::InvalidMessage(_) => write!(line, "the server's bytes are not TLS: {error}"),
         _ => write!(line, "{error}"),
     }
