@@ -20,11 +20,13 @@ use crate::proto::link::{Mac, Name};
 use crate::proto::settings::{BucketSettings, Settings};
 use crate::wire::request::ApiUrl;
 
+pub mod check;
 mod document;
 mod env;
 mod files;
 mod keys;
 mod problem;
+pub mod rp_filter;
 #[cfg(test)]
 mod tests;
 

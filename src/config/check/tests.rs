@@ -1,0 +1,121 @@
+//! What `linkbeat check` prints and how it ends.
+
+use std::fs;
+use std::path::Path;
+
+use super::super::tests::Directory;
+use super::*;
+
+/// What is printed, without the directory, and whether the configuration is good.
+fn checked(directory: &Directory, file: &str) -> (String, bool) {
+    let mut out = Vec::new();
+    let path = directory.0.join(file);
+    let result = run(Some(&path), &directory.0, &mut out);
+    let text = String::from_utf8(out).expect("text");
+    (text.replace(&format!("{}/", directory.0.display()), ""), result.is_ok())
+}
+
+#[test]
+fn a_good_configuration_is_shown_as_it_is_in_force() {
+    let directory = Directory::new("check-good")
+        .with("meeting.json", r#"{"api_url": "https://h/api", "token_code": "s3cret"}"#)
+        .with(
+            "linkbeat.json",
+            r#"{"colour": 1, "ignore_interfaces": [], "state_file": "/run/x",
+                "watch": [{"name": "rtsp", "address": "127.0.0.1:554"}]}"#,
+        );
+    let expected = "\
+linkbeat.json:1:2: warning: unknown key \"colour\"
+read: meeting.json
+read: linkbeat.json
+enabled: true
+api_url: https://h
+device_key: host name and MAC, known to the agent
+token_code: ********
+heartbeat_interval: 30
+auto_connect: true
+provisioned: false
+description: RTSP Recorder
+interfaces: eth0, wlan1, wlan0
+ignore_interfaces: none
+bind_to_uplink: true
+probe.address: 8.8.8.8:53, [2001:4860:4860::8888]:53
+probe.timeout_ms: 2000
+request_timeout_ms: 10000
+moderation.trigger: 5 at once, then one every 2000 ms
+moderation.network: 5 at once, then one every 2000 ms
+tls.ca_file: none, the roots of the web are built in
+tls.early_data: false
+status_listen: 127.0.0.1:5000
+status_token: not set
+trigger_socket: /run/linkbeat/trigger.sock
+state_file: /run/x
+log_level: info
+log_target: auto
+watch: rtsp at 127.0.0.1:554 every 10 s
+";
+    assert_eq!(checked(&directory, "meeting.json"), (String::from(expected), true));
+}
+
+#[test]
+fn a_configuration_without_beats_says_why() {
+    for (text, words) in [
+        ("{}", "no beat is sent: api_url is not set\n"),
+        (r#"{"api_url": "http://h", "enabled": false}"#, "no beat is sent: enabled is false\n"),
+    ] {
+        let directory = Directory::new("check-silent").with("meeting.json", text);
+        let (shown, good) = checked(&directory, "");
+        assert!(good && shown.ends_with(words), "{shown}");
+    }
+}
+
+#[test]
+fn a_bad_file_is_refused_with_its_problems_alone() {
+    let directory = Directory::new("check-bad").with("meeting.json", r#"{"enabled": 1}"#);
+    let expected = "meeting.json:1:13: error: enabled: expected true or false, found 1\n\
+                    read: meeting.json\n";
+    assert_eq!(checked(&directory, ""), (String::from(expected), false));
+    let error = run(Some(&directory.0), Path::new("/"), &mut Vec::new()).expect_err("is bad");
+    assert!(matches!(error, Error::Config));
+}
+
+#[test]
+fn a_named_file_must_be_there() {
+    let directory = Directory::new("check-missing");
+    let expected = "none.json: error: no configuration here\n";
+    assert_eq!(checked(&directory, "none.json"), (String::from(expected), false));
+}
+
+#[test]
+fn roots_that_cannot_be_used_are_an_error() {
+    let directory = Directory::new("check-roots").with("own.pem", "no certificate");
+    for (file, words) in [("own.pem", "no certificate"), ("none.pem", "No such file")] {
+        let pem = directory.0.join(file);
+        let text = format!("{{\"tls\": {{\"ca_file\": \"{}\"}}}}", pem.display());
+        fs::write(directory.0.join("meeting.json"), text).expect("own file");
+        let (shown, good) = checked(&directory, "meeting.json");
+        assert!(!good && shown.contains("meeting.json: error: tls.ca_file: "), "{shown}");
+        assert!(shown.contains(words) && shown.contains(file), "{shown}");
+    }
+}
+
+#[test]
+fn strict_filtering_is_a_warning_with_the_command_that_mends_it() {
+    let directory = Directory::new("check-strict").with("meeting.json", "{}");
+    for (name, value) in [("all", "0"), ("eth0", "1"), ("wlan0", "2")] {
+        let conf = directory.0.join("proc/sys/net/ipv4/conf").join(name);
+        fs::create_dir_all(&conf).expect("own directory");
+        fs::write(conf.join("rp_filter"), value).expect("own file");
+    }
+    let (shown, good) = checked(&directory, "meeting.json");
+    let words = "warning: eth0: rp_filter is 1, answers are lost while another uplink is better: \
+                 sysctl -w net.ipv4.conf.eth0.rp_filter=2\n";
+    assert!(good && shown.ends_with(words), "{shown}");
+}
+
+#[test]
+fn a_closed_output_is_an_error_of_the_system() {
+    let directory = Directory::new("check-closed").with("meeting.json", "{}");
+    let error = run(Some(&directory.0), Path::new("/"), &mut &mut [0_u8; 8][..]);
+    assert!(matches!(error, Err(Error::System { .. })));
+}
