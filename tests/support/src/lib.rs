@@ -8,6 +8,7 @@ pub mod acceptor;
 pub mod agent;
 pub mod certificates;
 pub mod clock;
+pub mod helper;
 pub mod journal;
 pub mod nameserver;
 pub mod observer;

@@ -1,0 +1,76 @@
+//! A local helper of the agent: connects to its Unix socket and is given an eventfd.
+
+use std::io::{self, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+
+/// A helper that can ask for beats for as long as it lives.
+#[derive(Debug)]
+pub struct Helper {
+    stream: UnixStream,
+    trigger: OwnedFd,
+}
+
+impl Helper {
+    /// Connects, and waits for the eventfd.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens, or the agent hangs up first.
+    pub fn connect(socket: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(socket)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut bytes = [0; 64];
+        loop {
+            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+            let mut slices = [IoSliceMut::new(&mut bytes)];
+            let flags = RecvFlags::CMSG_CLOEXEC;
+            let message = recvmsg(&stream, &mut slices, &mut ancillary, flags)?;
+            for message in ancillary.drain() {
+                if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
+                    && let Some(trigger) = descriptors.next()
+                {
+                    return Ok(Self { stream, trigger });
+                }
+            }
+            if message.bytes == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    /// Asks for a beat: one write of 8 bytes.
+    ///
+    /// # Errors
+    ///
+    /// What write(2) says.
+    pub fn trigger(&self) -> io::Result<()> {
+        self.add(1)
+    }
+
+    /// Adds a number to the eventfd, any number.
+    ///
+    /// # Errors
+    ///
+    /// What write(2) says.
+    pub fn add(&self, number: u64) -> io::Result<()> {
+        rustix::io::write(&self.trigger, &number.to_ne_bytes())?;
+        Ok(())
+    }
+
+    /// The eventfd.
+    #[must_use]
+    pub const fn eventfd(&self) -> &OwnedFd {
+        &self.trigger
+    }
+
+    /// The connection: it ends when the agent does.
+    #[must_use]
+    pub const fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+}
