@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""Rings for a heartbeat at each line of standard input.
+
+linkbeat hands every helper an eventfd over its Unix socket. From then on one write of 8 bytes is a
+trigger: no answer to wait for, nothing to keep up but the connection. When the agent goes, the
+connection ends; connect again for a new eventfd.
+"""
+import os
+import socket
+import sys
+
+PATH = sys.argv[1] if len(sys.argv) > 1 else "/run/linkbeat/trigger.sock"
+
+
+def connect():
+    agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    agent.connect(PATH)
+    _greeting, descriptors, _flags, _peer = socket.recv_fds(agent, 64, 1)
+    return agent, descriptors[0]
+
+
+agent, eventfd = connect()
+for _line in sys.stdin:
+    os.write(eventfd, (1).to_bytes(8, sys.byteorder))

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Rings for a heartbeat once, with a word of its own, and prints the answer:
+# set, pending, held until T, disabled or unconfigured.
+#
+# Where the linkbeat command is at hand, `linkbeat trigger --reason WORD` does the same.
+word=${1:-}
+socket=${2:-/run/linkbeat/trigger.sock}
+printf 'trigger %s\n' "$word" | socat -t 5 - "UNIX-CONNECT:$socket"
