@@ -92,15 +92,16 @@ impl Resolver {
         }
     }
 
-    /// Takes the server to resolve. Another host than before: everything about the former one is
-    /// forgotten, the addresses from its hosts file included, so [`configure`](Self::configure)
-    /// must follow, not precede.
+    /// Takes the server to resolve. Another host than before: everything asked about the former one
+    /// is forgotten.
+    ///
+    /// What the hosts file says of the new host must be known before, by
+    /// [`configure`](Self::configure): the first beat to it may start in the same wake-up.
     pub fn server(&mut self, server: &Server, actions: &mut Actions) {
         if self.host.as_ref() == Some(&server.host) {
             return;
         }
         self.host = Some(server.host.clone());
-        self.settings.hosts.clear();
         self.good = None;
         self.forget(actions);
     }

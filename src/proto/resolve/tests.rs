@@ -654,7 +654,7 @@ fn changed_settings_drop_queries_and_answers_but_not_the_good_address() {
 }
 
 #[test]
-fn another_host_forgets_everything() {
+fn another_host_forgets_everything_but_the_hosts_file_read_for_it() {
     let mut with_hosts = settings(&["10.0.0.1"], &[]);
     with_hosts.hosts = ips(["192.0.2.7"]).into_iter().collect();
     let mut bench = Bench::with("meeting.example.com", &with_hosts);
@@ -664,7 +664,10 @@ fn another_host_forgets_everything() {
         resolver.server(&other_port, actions);
     });
     assert_eq!(bench.state(), State::Known, "another port is the same host");
-    bench.call(|resolver, _, actions| resolver.server(&server("other.example.com"), actions));
+    bench.call(|resolver, _, actions| {
+        let _news = resolver.configure(&settings(&["10.0.0.1"], &[]), actions);
+        resolver.server(&server("other.example.com"), actions);
+    });
     assert!(bench.addresses().is_empty());
     bench.resolve();
     bench.wait(s(1));
