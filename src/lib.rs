@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod error;
+pub mod event_loop;
 pub mod logger;
 pub mod net;
 pub mod proto;

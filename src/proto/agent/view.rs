@@ -4,7 +4,8 @@ use core::net::IpAddr;
 
 use super::{Agent, Gate};
 use crate::proto::event::{Failure, Reason};
-use crate::proto::link::{Mac, Name};
+use crate::proto::link::Mac;
+use crate::proto::links::Family;
 use crate::proto::reach::Connectivity;
 use crate::proto::time::Instant;
 use crate::proto::uplink::Uplink;
@@ -71,12 +72,16 @@ impl Agent {
         }
     }
 
-    /// Hardware and LAN address of the interface that a beat from `local` goes out of, else of the uplink in use.
+    /// Hardware address of the interface that a beat from `local` goes out of, else of the uplink in
+    /// use; and the uplink's own address.
     #[must_use]
-    pub fn identity(&self, local: Option<IpAddr>) -> (Option<Mac>, Option<Name>) {
-        let holder = local.and_then(|local| self.links.holder(local));
-        let link = holder.or_else(|| self.links.by_name(self.first()?.name));
-        (link.and_then(|link| link.mac), link.map(|link| link.name))
+    pub fn identity(&self, local: Option<IpAddr>) -> (Option<Mac>, Option<IpAddr>) {
+        let uplink = self.first();
+        let holder = local.filter(|local| !local.is_loopback());
+        let holder = holder.and_then(|local| self.links.holder(local));
+        let link = holder.or_else(|| self.links.by_index(uplink?.index));
+        let source = |family| uplink.and_then(|uplink| uplink.source(family));
+        (link.and_then(|link| link.mac), source(Family::V4).or_else(|| source(Family::V6)))
     }
 
     /// The permanent, universally administered hardware address of the interface with the lowest index that has one.

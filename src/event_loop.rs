@@ -1,0 +1,355 @@
+//! The one loop: waits, sees what is ready, feeds the core, performs what it orders.
+//!
+//! ```text
+//! poll --> by token: timer, rtnetlink, triggers, beat, DNS, probe, local --> Input
+//!   ^                                                                          |
+//!   |                                              Agent::handle(input, now) <-+
+//!   +---- timer armed with next_deadline <---- perform each Action <-----------+
+//! ```
+//!
+//! It decides nothing. Readiness comes by edges: a source that used up its budget is visited again
+//! before the next wait. The numbers of the tokens are the order of the visits.
+
+mod journal;
+mod perform;
+mod report;
+mod sessions;
+mod setup;
+mod slots;
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use self::journal::Journal;
+use self::sessions::{SESSIONS_MAX, Sessions};
+use self::setup::{Setup, Verdict};
+use self::slots::Slots;
+use crate::config::Files;
+use crate::error::Error;
+use crate::net::connection::Progress;
+use crate::net::facts::Vitals;
+use crate::net::probe::ProbeSocket;
+use crate::net::resolver::{self, QuerySocket};
+use crate::net::watch::{Changed, RESOLVER_FILES, Watch};
+use crate::proto::agent::Agent;
+use crate::proto::event::{Attempt, Failure, Input, Probe, Query, Ticket};
+use crate::proto::reach::OUTSTANDING_MAX;
+use crate::proto::resolve::QUERIES_MAX;
+use crate::proto::settings::ResolverSettings;
+use crate::proto::time::Instant;
+use crate::sys::clock;
+use crate::sys::eventfd::EventFd;
+use crate::sys::netlink::{Heard, RouteSocket};
+use crate::sys::signals::Signals;
+use crate::sys::timerfd::Timer;
+
+const TIMER: usize = 0;
+const RTNETLINK: usize = 1;
+const SIGNALS: usize = 2;
+const TRIGGER: usize = 3;
+const CONNECTION_FIRST: usize = 8;
+const CONNECTION_LAST: usize = CONNECTION_FIRST + SESSIONS_MAX - 1;
+const QUERY_FIRST: usize = 16;
+const QUERY_LAST: usize = QUERY_FIRST + QUERIES_MAX - 1;
+const PROBE_FIRST: usize = 32;
+const PROBE_LAST: usize = PROBE_FIRST + OUTSTANDING_MAX - 1;
+const WATCH: usize = 48;
+
+/// Most readinesses taken from one wait; the rest waits in the kernel.
+const EVENTS_MAX: usize = 64;
+/// Most datagrams read from rtnetlink in one visit.
+const DATAGRAMS_MAX: usize = 16;
+/// Wait between two looks at the files that the watch may have missed.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Most steps of one connection in one visit.
+const STEPS_MAX: usize = 32;
+
+/// The sources, and the core they feed.
+pub struct EventLoop {
+    poll: Poll,
+    now: Instant,
+    stopping: bool,
+    /// Tokens to visit again without a new readiness.
+    again: Vec<usize>,
+    /// What an order led to at once; fed to the core before anything else.
+    outcomes: VecDeque<Input<'static>>,
+
+    timer: Timer,
+    routes: RouteSocket,
+    signals: Signals,
+    trigger: Option<EventFd>,
+    sessions: Sessions,
+    queries: Slots<Query, QuerySocket, QUERIES_MAX>,
+    probes: Slots<Probe, ProbeSocket, OUTSTANDING_MAX>,
+    watch: Watch,
+    look_at: Instant,
+
+    agent: Agent,
+    resolver: ResolverSettings,
+    setup: Setup,
+    vitals: Vitals,
+    journal: Journal,
+}
+
+impl EventLoop {
+    /// Opens what the loop listens to. `trigger` is an inherited eventfd of a helper.
+    ///
+    /// # Errors
+    ///
+    /// A descriptor that the agent cannot do without is not to be had.
+    pub fn new(config: PathBuf, trigger: Option<EventFd>) -> Result<Self, Error> {
+        let now = clock::now();
+        let event_loop = Self {
+            poll: Poll::new().map_err(Error::system("open epoll"))?,
+            now,
+            stopping: false,
+            again: Vec::with_capacity(EVENTS_MAX),
+            outcomes: VecDeque::with_capacity(EVENTS_MAX),
+            timer: Timer::new().map_err(Error::system("open timerfd"))?,
+            routes: RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?,
+            signals: Signals::new().map_err(Error::system("install signal handlers"))?,
+            trigger,
+            sessions: Sessions::default(),
+            queries: Slots::default(),
+            probes: Slots::default(),
+            watch: Watch::new(&Files::of(&config), &RESOLVER_FILES)
+                .map_err(Error::system("open inotify"))?,
+            look_at: now + LOOK_EVERY,
+            resolver: ResolverSettings::default(),
+            agent: Agent::new(clock::seed(), now),
+            setup: Setup::new(config),
+            vitals: Vitals::new(),
+            journal: Journal::default(),
+        };
+        event_loop.listen(&event_loop.timer, TIMER)?;
+        event_loop.listen(&event_loop.routes, RTNETLINK)?;
+        event_loop.listen(&event_loop.signals, SIGNALS)?;
+        event_loop.listen(&event_loop.watch, WATCH)?;
+        if let Some(trigger) = &event_loop.trigger {
+            event_loop.listen(trigger, TRIGGER)?;
+        }
+        Ok(event_loop)
+    }
+
+    fn listen(&self, source: &impl AsFd, token: usize) -> Result<(), Error> {
+        let fd = source.as_fd().as_raw_fd();
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
+            .map_err(Error::system("watch a descriptor"))
+    }
+
+    /// Runs until a signal ends it.
+    ///
+    /// # Errors
+    ///
+    /// Waiting itself failed; nothing else ends the loop.
+    pub fn run(mut self) -> Result<(), Error> {
+        log::info!("[Meeting] Heartbeat thread started");
+        self.setup.load();
+        self.feed(Input::LinksLost);
+        self.configure();
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        while !self.stopping {
+            self.timer.arm(Some(self.next_deadline()));
+            self.wait(&mut events)?;
+            self.now = clock::now();
+            self.again.extend(events.iter().map(|event| event.token().0));
+            self.again.sort_unstable();
+            self.again.dedup();
+            for token in core::mem::take(&mut self.again) {
+                self.visit(token);
+            }
+        }
+        log::info!("[Meeting] Heartbeat thread stopped");
+        Ok(())
+    }
+
+    fn wait(&mut self, events: &mut Events) -> Result<(), Error> {
+        let timeout = (!self.again.is_empty()).then_some(Duration::ZERO);
+        match self.poll.poll(events, timeout) {
+            // A signal that interrupts the wait is read as a readiness like any other.
+            Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
+                Err(Error::system("wait for events")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn visit(&mut self, token: usize) {
+        match token {
+            TIMER => {
+                self.timer.drain();
+                self.feed(Input::Deadline);
+                self.look();
+            }
+            RTNETLINK => self.hear_links(),
+            SIGNALS => self.obey_signals(),
+            TRIGGER => {
+                if self.trigger.as_ref().is_some_and(EventFd::drain) {
+                    self.feed(Input::Triggered { word: None, ticket: Ticket(0) });
+                }
+            }
+            CONNECTION_FIRST..=CONNECTION_LAST => self.pump(token - CONNECTION_FIRST),
+            QUERY_FIRST..=QUERY_LAST => self.hear_nameserver(token - QUERY_FIRST),
+            PROBE_FIRST..=PROBE_LAST => self.hear_probe(token - PROBE_FIRST),
+            WATCH => {
+                let changed = self.watch.drain();
+                if changed.more {
+                    self.again.push(WATCH);
+                }
+                self.take_changes(changed);
+            }
+            _ => debug_assert!(false, "token {token} belongs to nobody"),
+        }
+    }
+
+    fn hear_links(&mut self) {
+        let mut heard = Vec::new();
+        if !self.routes.drain(DATAGRAMS_MAX, |news| heard.push(news)) {
+            self.again.push(RTNETLINK);
+        }
+        for news in heard {
+            self.feed(match news {
+                Heard::Event(event) => Input::Link(event),
+                Heard::Lost => Input::LinksLost,
+                Heard::Dumped => Input::LinksDumped,
+            });
+        }
+        self.find_mac();
+    }
+
+    fn obey_signals(&mut self) {
+        let received = self.signals.drain();
+        self.stopping |= received.terminate;
+        if received.reload {
+            self.setup.load();
+            self.configure();
+        }
+        if received.trigger {
+            self.feed(Input::Triggered { word: None, ticket: Ticket(0) });
+        }
+    }
+
+    fn hear_nameserver(&mut self, slot: usize) {
+        let Some((query, socket)) = self.queries.at(slot) else { return };
+        let Some(result) = socket.on_ready() else { return };
+        drop(self.queries.take(query));
+        match result {
+            Ok(answer) => self.feed(Input::QueryAnswered(query, &answer)),
+            Err(failure) => self.feed(Input::QueryFailed(query, failure)),
+        }
+    }
+
+    fn hear_probe(&mut self, slot: usize) {
+        let Some((probe, socket)) = self.probes.at(slot) else { return };
+        let Some(result) = socket.on_ready() else { return };
+        drop(self.probes.take(probe));
+        self.feed(match result {
+            Ok(()) => Input::ProbeAnswered(probe),
+            Err(failure) => Input::ProbeFailed(probe, failure),
+        });
+    }
+
+    fn next_deadline(&self) -> Instant {
+        // With a cycle running, the look rides on its wake-ups.
+        self.agent.next_deadline(self.now).unwrap_or(self.look_at)
+    }
+
+    /// Looks once per cycle for changes of files that the watch has not told of.
+    fn look(&mut self) {
+        if self.look_at <= self.now {
+            self.look_at = self.now + LOOK_EVERY;
+            let mut changed = self.watch.stat_changed();
+            // What makes a configuration unusable may lie in another file: that of the roots.
+            changed.config |= self.setup.complaint.is_some();
+            self.take_changes(changed);
+        }
+    }
+
+    fn take_changes(&mut self, changed: Changed) {
+        if changed.config && self.setup.load() == Verdict::Changed {
+            self.configure();
+        }
+        if changed.resolver {
+            self.read_resolver();
+        }
+    }
+
+    /// Hands the configuration to the core, as soon as the device knows what it is called.
+    fn configure(&mut self) {
+        if !self.setup.wants_mac() {
+            self.read_resolver();
+            let settings = self.setup.config.settings.clone();
+            self.feed(Input::Configured(&settings));
+        }
+    }
+
+    /// Reads how names are resolved; what the hosts file says depends on the server's name.
+    fn read_resolver(&mut self) {
+        let [resolv_conf, hosts] = RESOLVER_FILES;
+        let host = self.setup.config.settings.server.as_ref().map(|server| &server.host);
+        self.resolver = resolver::read_settings(resolv_conf.as_ref(), hosts.as_ref(), host);
+        let settings = self.resolver.clone();
+        self.feed(Input::ResolverChanged(&settings));
+    }
+
+    /// Decides by which hardware address the device is called, if no file names it.
+    fn find_mac(&mut self) {
+        if self.setup.wants_mac()
+            && let Some(mac) = self.agent.device_mac()
+        {
+            self.setup.decide_mac(mac);
+            self.configure();
+        }
+    }
+
+    /// Moves a connection as far as it goes, telling the core each step.
+    fn pump(&mut self, slot: usize) {
+        for _ in 0..STEPS_MAX {
+            let Some((attempt, step)) = self.sessions.step(slot) else { return };
+            match step {
+                Ok(Progress::Drained) => return,
+                Ok(Progress::Spent) => break,
+                Ok(Progress::Connected) => self.feed(Input::Connected(attempt)),
+                Ok(Progress::Secured) => self.feed(Input::Secured(attempt)),
+                Ok(Progress::Written) => self.feed(Input::Written(attempt)),
+                Ok(Progress::Replied) => self.take_reply(attempt),
+                Err(failure) => self.take_failure(attempt, failure),
+            }
+        }
+        self.again.push(CONNECTION_FIRST + slot);
+    }
+
+    fn take_reply(&mut self, attempt: Attempt) {
+        let Some((_, response)) = self.sessions.find(attempt) else { return };
+        let reply = response.reply(clock::unix_seconds());
+        if let Some(location) = response.location() {
+            self.journal.remark(location);
+        }
+        if matches!(reply.status, 200..=299) {
+            self.journal.keep_answer(response.body());
+        }
+        if !reply.keep_alive {
+            self.sessions.close(attempt);
+        }
+        self.feed(Input::Replied(attempt, reply));
+    }
+
+    fn take_failure(&mut self, attempt: Attempt, failure: Failure) {
+        if let Some((connection, _)) = self.sessions.find(attempt) {
+            let place = connection.remote();
+            match connection.detail() {
+                Some(detail) => self.journal.remark(format_args!("{place}: {detail}")),
+                None => self.journal.remark(place),
+            }
+        }
+        self.sessions.drop_failed(attempt);
+        self.feed(Input::AttemptFailed(attempt, failure));
+    }
+}

@@ -1,0 +1,81 @@
+//! The connections to the server, each with the answer it is receiving.
+
+use std::net::{IpAddr, SocketAddr};
+
+use mio::{Interest, Registry, Token};
+
+use super::CONNECTION_FIRST;
+use super::slots::Slots;
+use crate::net::connection::{Connection, Progress, Security};
+use crate::proto::event::{Attempt, Failure};
+use crate::proto::link::Name;
+use crate::proto::race::TRIES_MAX;
+use crate::sys;
+use crate::wire::response::Response;
+
+/// Most connections at once: those of a race, and the one kept.
+pub(super) const SESSIONS_MAX: usize = TRIES_MAX + 1;
+
+type Session = Box<(Connection, Response)>;
+
+/// The connections to the server.
+#[derive(Default)]
+pub(super) struct Sessions(Slots<Attempt, Session, SESSIONS_MAX>);
+
+impl Sessions {
+    /// Opens a connection and returns its local address.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the kernel knows at once.
+    pub(super) fn open(
+        &mut self,
+        registry: &Registry,
+        attempt: Attempt,
+        to: SocketAddr,
+        via: Option<Name>,
+        security: Security,
+    ) -> Result<IpAddr, Failure> {
+        let slot = self.0.free();
+        let mut connection = Connection::open(to, via, security)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry
+            .register(connection.source(), Token(CONNECTION_FIRST + slot), interest)
+            .map_err(|error| sys::failure_of(&error))?;
+        let local = connection.local().ip();
+        self.0.put(slot, attempt, Box::new((connection, Response::new())));
+        Ok(local)
+    }
+
+    /// Queues a request on a connection that is secured and idle; its slot is to be pumped next.
+    pub(super) fn write(&mut self, attempt: Attempt, request: &[u8]) -> Option<usize> {
+        let (slot, session) = self.0.find(attempt)?;
+        session.0.write(request);
+        Some(slot)
+    }
+
+    /// Moves a connection one step; `None` when there is nothing at this slot.
+    pub(super) fn step(&mut self, slot: usize) -> Option<(Attempt, Result<Progress, Failure>)> {
+        let (attempt, session) = self.0.at(slot)?;
+        let (connection, response) = &mut **session;
+        Some((attempt, connection.on_ready(response)))
+    }
+
+    /// The connection of an attempt, and its answer.
+    pub(super) fn find(&mut self, attempt: Attempt) -> Option<(&Connection, &Response)> {
+        let (_, session) = self.0.find(attempt)?;
+        Some((&session.0, &session.1))
+    }
+
+    /// Ends a connection, with a goodbye if it was idle or in use.
+    pub(super) fn close(&mut self, attempt: Attempt) {
+        if let Some(session) = self.0.take(attempt) {
+            session.0.close();
+        }
+    }
+
+    /// Drops a connection that is over.
+    pub(super) fn drop_failed(&mut self, attempt: Attempt) {
+        drop(self.0.take(attempt));
+    }
+}

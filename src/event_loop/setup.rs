@@ -1,0 +1,155 @@
+//! The configuration in force, and what is made from it once instead of per beat.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use log::Level;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use rustls::time_provider::DefaultTimeProvider;
+
+use crate::config::{self, Config, Loaded, Problem, Severity};
+use crate::logger;
+use crate::net::connection::Security;
+use crate::net::facts::Identity;
+use crate::net::tls::{self, Roots};
+use crate::proto::link::Mac;
+use crate::proto::settings::Host;
+
+/// What [`Setup::load`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Another configuration is in force now.
+    Changed,
+    /// The files say what they said before.
+    Same,
+    /// The files are unusable: the last good configuration stays in force.
+    Invalid,
+}
+
+/// The configuration in force.
+#[derive(Debug)]
+pub(super) struct Setup {
+    path: PathBuf,
+    /// As the files have it, without what is derived.
+    loaded: Option<Config>,
+    /// In force; the defaults until a file is good.
+    pub config: Config,
+    /// What stays the same as long as the device runs.
+    pub identity: Identity,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    mac: Option<Mac>,
+    /// What is wrong with the files, in one line; `None` if nothing is.
+    pub complaint: Option<String>,
+}
+
+impl Setup {
+    /// Nothing is loaded yet.
+    #[must_use]
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            loaded: None,
+            config: Config::default(),
+            identity: Identity::read(),
+            tls: None,
+            mac: None,
+            complaint: None,
+        }
+    }
+
+    /// Reads the files and puts them in force if they are good.
+    ///
+    /// Problems are logged when they are new. Reads from disk: call it at start and on a change only.
+    pub(super) fn load(&mut self) -> Verdict {
+        let Loaded { config, problems, found } = config::load(&self.path);
+        let Some(config) = config else {
+            return self.complain(&problems);
+        };
+        let tls = match tls_of(&config) {
+            Ok(tls) => tls,
+            Err(error) => return self.refuse(format!("tls.ca_file: {error}")),
+        };
+        self.complaint = None;
+        if self.loaded.as_ref() == Some(&config) {
+            return Verdict::Same;
+        }
+        report(&problems);
+        if found.is_empty() {
+            log::warn!(
+                "no configuration yet: waiting for {} (api_url is needed)",
+                self.path.display()
+            );
+        }
+        logger::configure(config.log_target, config.log_level);
+        self.tls = tls;
+        self.loaded = Some(config.clone());
+        self.config = config;
+        if let Some(mac) = self.mac {
+            self.config.derive_device_key(&self.identity.hostname, mac);
+        }
+        Verdict::Changed
+    }
+
+    fn complain(&mut self, problems: &[Problem]) -> Verdict {
+        let first = problems.iter().find(|problem| problem.severity == Severity::Error);
+        let text = first.map_or_else(String::new, ToString::to_string);
+        if self.complaint.as_ref() != Some(&text) {
+            report(problems);
+        }
+        self.refuse(text)
+    }
+
+    fn refuse(&mut self, text: String) -> Verdict {
+        if self.complaint.as_ref() != Some(&text) {
+            let stays = if self.loaded.is_some() { "the last good one stays" } else { "none is" };
+            log::error!("the configuration is unusable, {stays} in force: {text}");
+            self.complaint = Some(text);
+        }
+        Verdict::Invalid
+    }
+
+    /// Whether the device still waits for the hardware address that its key is derived from.
+    #[must_use]
+    pub(super) const fn wants_mac(&self) -> bool {
+        self.mac.is_none() && self.config.device_key.is_none()
+    }
+
+    /// Decides the hardware address of the device, once.
+    pub(super) fn decide_mac(&mut self, mac: Mac) {
+        self.mac.get_or_insert(mac);
+        self.config.derive_device_key(&self.identity.hostname, mac);
+    }
+
+    /// How connections to the server are secured.
+    #[must_use]
+    pub(super) fn security(&self) -> Security {
+        match &self.tls {
+            None => Security::Plain,
+            Some((config, name)) => Security::Tls(Arc::clone(config), name.clone()),
+        }
+    }
+}
+
+/// What `https://` needs; `None` for `http://` and while there is no URL.
+fn tls_of(config: &Config) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, tls::Error> {
+    let Some(url) = config.api_url.as_ref().filter(|url| url.is_tls()) else { return Ok(None) };
+    let roots = config.ca_file.clone().map_or(Roots::BuiltIn, Roots::File);
+    let client = tls::client_config(&roots, Arc::new(DefaultTimeProvider))?;
+    let name = match &url.server().host {
+        Host::Address(address) => ServerName::IpAddress((*address).into()),
+        Host::Name(name) => ServerName::try_from(name.as_str().to_owned())
+            .expect("a parsed URL has a name that DNS could have"),
+    };
+    Ok(Some((client, name)))
+}
+
+fn report(problems: &[Problem]) {
+    for problem in problems {
+        let level = match problem.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warn,
+        };
+        log::log!(level, "{problem}");
+    }
+}

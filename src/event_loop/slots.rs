@@ -1,0 +1,52 @@
+//! Sockets of one kind, each at the slot that its token names.
+
+/// At most `N` sockets, known to the core by an `Id`.
+pub(super) struct Slots<Id, Socket, const N: usize> {
+    slots: [Option<(Id, Socket)>; N],
+}
+
+impl<Id, Socket, const N: usize> Default for Slots<Id, Socket, N> {
+    fn default() -> Self {
+        Self { slots: [const { None }; N] }
+    }
+}
+
+impl<Id: Copy + PartialEq, Socket, const N: usize> Slots<Id, Socket, N> {
+    /// A free slot.
+    ///
+    /// # Panics
+    ///
+    /// If there is none: the core keeps to the limit that `N` is.
+    pub(super) fn free(&self) -> usize {
+        self.slots.iter().position(Option::is_none).expect("the core keeps to its limits")
+    }
+
+    /// Puts a socket into a free slot.
+    pub(super) fn put(&mut self, slot: usize, id: Id, socket: Socket) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = Some((id, socket));
+        }
+    }
+
+    /// What is at a slot.
+    pub(super) fn at(&mut self, slot: usize) -> Option<(Id, &mut Socket)> {
+        let (id, socket) = self.slots.get_mut(slot)?.as_mut()?;
+        Some((*id, socket))
+    }
+
+    /// The socket of that number, and its slot.
+    pub(super) fn find(&mut self, id: Id) -> Option<(usize, &mut Socket)> {
+        let slot = self.slot_of(id)?;
+        self.at(slot).map(|(_, socket)| (slot, socket))
+    }
+
+    /// Takes the socket of that number out.
+    pub(super) fn take(&mut self, id: Id) -> Option<Socket> {
+        let slot = self.slot_of(id)?;
+        self.slots.get_mut(slot)?.take().map(|(_, socket)| socket)
+    }
+
+    fn slot_of(&self, id: Id) -> Option<usize> {
+        self.slots.iter().position(|place| place.as_ref().is_some_and(|(known, _)| *known == id))
+    }
+}
