@@ -177,8 +177,8 @@ impl Resolver {
         let useful = !answer.addresses.is_empty();
         if useful {
             self.resolved_at = Some(now);
-            // RFC 8305 §3: an AAAA answer is used at once, an A answer may wait for it.
-            let wait = open.kind == RecordKind::A && self.lookup.pending.v6 && !knew;
+            // RFC 8305 §3: an AAAA answer is used at once, an A answer waits for one under way.
+            let wait = open.kind == RecordKind::A && self.lookup.is_open() && !knew;
             self.held_until = wait.then_some(now + RESOLUTION_DELAY);
         }
         self.settle(now, actions);

@@ -1,3 +1,5 @@
+mod table;
+
 use super::*;
 use crate::proto::event::Action;
 use crate::proto::settings::HostName;
@@ -741,4 +743,14 @@ fn queries_are_never_more_than_twelve() {
         bench.wait(ms(10)); // the bench asserts the bound
     }
     assert_eq!(bench.open.len(), QUERIES_MAX);
+}
+
+#[test]
+fn late_a_waits_for_no_aaaa_that_cannot_come() {
+    let mut bench = Bench::with("meeting.example.com", &settings(&["10.0.0.1"], &[]));
+    bench.resolve();
+    bench.wait(ms(310));
+    bench.fail("10.0.0.1", Aaaa, Failure::NameServerFailed);
+    bench.answer("10.0.0.1", A, &["192.0.2.1"], 60);
+    assert_eq!(bench.addresses(), ips(["192.0.2.1"]));
 }
