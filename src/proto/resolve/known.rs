@@ -49,10 +49,12 @@ impl Known {
         }
     }
 
-    /// Whether there is an answer of each of these kinds that counts at `at`.
+    /// Whether there is an answer of each of these kinds that counts at `at`, and an address in any.
     pub(super) fn covers(&self, families: Families, at: Instant) -> bool {
         let counts = |record: &Option<Record>| record.as_ref().is_some_and(|r| at < r.expires_at);
-        (!families.v4 || counts(&self.a)) && (!families.v6 || counts(&self.aaaa))
+        let each = (!families.v4 || counts(&self.a)) && (!families.v6 || counts(&self.aaaa));
+        // One empty answer of two says nothing yet, even where a former lookup left the other.
+        each && self.addresses(at).next().is_some()
     }
 
     /// The addresses that count at `at`, in the order of the answers, A before AAAA.

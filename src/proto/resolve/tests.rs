@@ -1,3 +1,4 @@
+mod random;
 mod table;
 
 use super::*;
@@ -753,4 +754,17 @@ fn late_a_waits_for_no_aaaa_that_cannot_come() {
     bench.fail("10.0.0.1", Aaaa, Failure::NameServerFailed);
     bench.answer("10.0.0.1", A, &["192.0.2.1"], 60);
     assert_eq!(bench.addresses(), ips(["192.0.2.1"]));
+}
+
+#[test]
+fn empty_answer_of_an_abandoned_lookup_does_not_stop_the_next() {
+    let mut bench = Bench::new();
+    bench.resolve();
+    bench.answer("10.0.0.1", A, &["192.0.2.1"], 5);
+    bench.wait(s(5)); // AAAA counts as empty for a minute
+    bench.resolve();
+    bench.answer("10.0.0.1", A, &[], 60);
+    bench.call(|resolver, _, actions| resolver.close_all(actions));
+    bench.resolve();
+    assert_eq!(bench.open.len(), 2);
 }
