@@ -498,6 +498,54 @@ fn what_is_not_tls_fails_the_handshake_and_says_so() {
 }
 
 #[test]
+fn a_handshake_cut_or_changed_anywhere_never_carries_a_beat() {
+    let server = Server::start();
+    let config = server.certificates.server(Shown::Good, false);
+    let listener = listen();
+    let at = address(&listener);
+    let flight = |spoil: &dyn Fn(&mut Vec<u8>)| {
+        let mut client = Client::open(at, secure(&server.config));
+        assert_eq!(client.next(), Ok(Progress::Connected));
+        assert_eq!(client.connection.on_ready(&mut client.response), Ok(Progress::Drained));
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut tls = ServerConnection::new(Arc::clone(&config)).expect("a sound configuration");
+        tls.read_tls(&mut stream).expect("a ClientHello");
+        tls.process_new_packets().expect("a sound client");
+        let mut bytes = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut bytes).expect("memory");
+        }
+        let sound = bytes.clone();
+        spoil(&mut bytes);
+        stream.write_all(&bytes).expect("written");
+        drop((stream, tls));
+        (client.next(), sound)
+    };
+    let (whole, sound) = flight(&|_| {});
+    assert_eq!(whole, Ok(Progress::Secured));
+    // The signature's length varies by some bytes from one handshake to the next.
+    for at in 0..sound.len() - 8 {
+        let (cut, _) = flight(&|bytes| bytes.truncate(at));
+        assert!(matches!(cut, Err(Failure::Closed | Failure::Reset)), "cut at {at}: {cut:?}");
+        let (changed, sound) = flight(&|bytes| bytes[at] ^= 0x55);
+        let harmless = is_ignored(&sound, at);
+        assert!(changed.is_err() || harmless, "changed at {at}: {changed:?}");
+    }
+}
+
+/// Whether this byte is in a record's version, which nobody looks at any more (RFC 8446 §5.1).
+fn is_ignored(records: &[u8], at: usize) -> bool {
+    let mut start = 0;
+    while let Some(&[_, _, _, high, low]) = records.get(start..start + 5) {
+        if (start + 1..start + 3).contains(&at) {
+            return true;
+        }
+        start += 5 + usize::from(u16::from_be_bytes([high, low]));
+    }
+    false
+}
+
+#[test]
 fn tls_that_ends_in_the_handshake_is_closed() {
     let server = Server::start();
     let (at, serving) = serve(drop);

@@ -111,11 +111,12 @@ impl Connection {
     ///
     /// Whatever the kernel knows at once: no route, no such interface, no descriptor.
     pub fn open(to: SocketAddr, via: Option<Name>, security: Security) -> Result<Self, Failure> {
+        let stream = dial::dial(to, via)?;
+        // After the SYN: the key share is made while it travels.
         let channel = match security {
             Security::Plain => Channel::Plain(Vec::new()),
             Security::Tls(config, name) => Channel::Tls(Session::new(config, name)?),
         };
-        let stream = dial::dial(to, via)?;
         let local = stream.local_addr().map_err(|error| failure_of(&error))?;
         Ok(Self { stream, channel, phase: Phase::Connecting, local, remote: to, received: 0 })
     }
