@@ -2,7 +2,9 @@
 
 pub mod date;
 pub mod dns;
+pub mod http_server;
 pub mod json;
+pub mod outcome;
 pub mod report;
 pub mod request;
 pub mod resolv_conf;
