@@ -3,7 +3,9 @@
 pub mod connection;
 mod dial;
 pub mod facts;
+pub mod local;
 pub mod probe;
 pub mod resolver;
+pub mod status;
 pub mod tls;
 pub mod watch;

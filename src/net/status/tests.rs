@@ -1,0 +1,356 @@
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
+
+use mio::{Events, Poll};
+
+use super::*;
+use crate::net::local::{Ask, WAIT_MAX};
+use crate::wire::json;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const FIRST: Token = Token(100);
+const STATUS: &str = "GET /api/meeting/status HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const TRIGGER: &str = "POST /api/meeting/heartbeat HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const TRIGGER_ONLY: &str = "POST /api/meeting/heartbeat?wait=0 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// A loop with nothing but the server, whose clock stands still.
+struct Loop {
+    poll: Poll,
+    server: StatusServer,
+    now: Instant,
+}
+
+impl Loop {
+    fn new() -> Self {
+        let poll = Poll::new().unwrap();
+        let server = StatusServer::new(poll.registry(), FIRST).unwrap();
+        let mut this = Self { poll, server, now: Instant::from_micros(1_000_000) };
+        this.server.listen(Some((Ipv4Addr::LOCALHOST, 0).into()), this.now);
+        this
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.server.local_address().unwrap()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        stream
+    }
+
+    fn ask(&self, request: &str) -> TcpStream {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    }
+
+    /// One wake-up; waits for it at most `limit`.
+    fn turn(&mut self, limit: Duration) -> Vec<Request> {
+        let pending = self.server.pending();
+        let limit = if pending.is_some() { Duration::ZERO } else { limit };
+        let mut events = Events::with_capacity(4);
+        self.poll.poll(&mut events, Some(limit)).unwrap();
+        let ready = events.iter().map(|event| event.token()).chain(pending);
+        ready.filter_map(|token| self.server.on_ready(token, self.now)).collect()
+    }
+
+    fn request(&mut self) -> Request {
+        for _ in 0..100 {
+            if let Some(request) = self.turn(PATIENCE).pop() {
+                return request;
+            }
+        }
+        panic!("no request came");
+    }
+
+    /// Everything the server sends to `client` until it closes; requests are dropped.
+    fn answer(&mut self, client: &mut TcpStream) -> String {
+        let mut answer = Vec::new();
+        for _ in 0..2_000 {
+            match client.read_to_end(&mut answer) {
+                Ok(_) => return String::from_utf8(answer).unwrap(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.turn(Duration::from_millis(10));
+                }
+                Err(error) => panic!("{error} after {answer:?}"),
+            }
+        }
+        panic!("no end after {answer:?}");
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now + time;
+        self.server.on_deadline(self.now);
+        assert!(self.server.next_deadline().is_none_or(|at| at > self.now));
+    }
+
+    fn open_connections(&self) -> usize {
+        self.server.connections.iter().flatten().count()
+    }
+}
+
+fn body(answer: &str) -> &str {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let length = head.split("Content-Length: ").nth(1).unwrap().lines().next().unwrap();
+    assert_eq!(length, body.len().to_string());
+    json::check(body.as_bytes()).unwrap();
+    body
+}
+
+fn acknowledged(seq: u64) -> Outcome<'static> {
+    let took = Duration::from_millis(5);
+    Outcome::Acknowledged { seq, status: 200, took, via: None, answer: None }
+}
+
+#[test]
+fn status_is_asked_for_and_replied() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(STATUS);
+    let request = tested.request();
+    assert_eq!(request.ask, Ask::Status);
+    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    let answer = tested.answer(&mut client);
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(body(&answer), "{}");
+}
+
+#[test]
+fn head_gets_the_length_and_no_body() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(&STATUS.replace("GET", "HEAD"));
+    let request = tested.request();
+    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    let answer = tested.answer(&mut client);
+    assert!(answer.contains("Content-Length: 2\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn an_answer_of_eight_kilobytes_leaves_at_once() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(STATUS);
+    let request = tested.request();
+    let reply = format!("\"{}\"", "x".repeat(16 << 10));
+    tested.server.reply(request.ticket, 200, reply.as_bytes(), tested.now);
+    assert_eq!(body(&tested.answer(&mut client)), reply);
+}
+
+#[test]
+fn trigger_without_wait_is_answered_by_the_cores_word() {
+    for (answer, expected) in [
+        (TriggerAnswer::Set { seq: 1 }, r#"{"success":true,"set":true}"#),
+        (TriggerAnswer::Pending { seq: 1 }, r#"{"success":true,"set":false}"#),
+    ] {
+        let mut tested = Loop::new();
+        let mut client = tested.ask(TRIGGER_ONLY);
+        let request = tested.request();
+        assert_eq!(request.ask, Ask::Trigger(None));
+        tested.server.answer(request.ticket, answer, tested.now, |_| Utc(0));
+        assert_eq!(body(&tested.answer(&mut client)), expected);
+    }
+}
+
+#[test]
+fn trigger_waits_for_the_beat_that_covers_it() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(TRIGGER);
+    let request = tested.request();
+    tested.server.settle(9, &acknowledged(9), tested.now);
+    tested.server.answer(request.ticket, TriggerAnswer::Set { seq: 10 }, tested.now, |_| Utc(0));
+    tested.server.settle(9, &acknowledged(9), tested.now);
+    tested.server.settle(10, &acknowledged(10), tested.now);
+    let answer = tested.answer(&mut client);
+    assert_eq!(body(&answer), r#"{"success":true,"data":null,"status_code":200}"#);
+}
+
+#[test]
+fn trigger_gives_up_after_its_time() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(TRIGGER);
+    let request = tested.request();
+    tested.server.answer(request.ticket, TriggerAnswer::Set { seq: 3 }, tested.now, |_| Utc(0));
+    tested.pass(WAIT_MAX);
+    let answer = tested.answer(&mut client);
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(body(&answer).contains("gave up after 15 s: seq 3"), "{answer}");
+}
+
+#[test]
+fn trigger_held_for_longer_than_anyone_waits_is_told_so_at_once() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(TRIGGER);
+    let request = tested.request();
+    let held = TriggerAnswer::Held { seq: 3, until: tested.now + Duration::from_secs(60) };
+    tested.server.answer(request.ticket, held, tested.now, |_| Utc(60));
+    let answer = tested.answer(&mut client);
+    assert!(body(&answer).contains(r#""held_until":"1970-01-01T00:01:00Z""#), "{answer}");
+}
+
+#[test]
+fn client_that_ended_its_own_side_gets_its_answer() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(STATUS);
+    client.shutdown(Shutdown::Write).unwrap();
+    let request = tested.request();
+    tested.turn(Duration::from_millis(10));
+    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    assert_eq!(body(&tested.answer(&mut client)), "{}");
+    assert_eq!(tested.open_connections(), 0);
+}
+
+#[test]
+fn bad_requests_get_their_status() {
+    let head = "HTTP/1.1\r\nHost: localhost\r\n";
+    for (request, status) in [
+        ("rubbish\r\n\r\n".to_owned(), 400),
+        ("\u{0}".to_owned(), 400),
+        ("GET /api/meeting/status HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_owned(), 403),
+        (format!("POST /api/meeting/heartbeat {head}Origin: http://evil.example\r\n\r\n"), 403),
+        (format!("GET /nothing {head}\r\n"), 404),
+        (format!("GET /api/meeting/status/ {head}\r\n"), 404),
+        (format!("GET /api/meeting/heartbeat {head}\r\n"), 405),
+        (format!("POST /api/meeting/status {head}\r\n"), 405),
+        (format!("OPTIONS /api/meeting/heartbeat {head}\r\n"), 405),
+        (format!("POST /api/meeting/heartbeat {head}Transfer-Encoding: chunked\r\n\r\n"), 411),
+        (format!("POST /api/meeting/heartbeat {head}Content-Length: 2000\r\n\r\n"), 413),
+        (format!("GET /{} {head}\r\n", "x".repeat(5000)), 431),
+        (format!("GET / {head}{}\r\n", "A: b\r\n".repeat(40)), 431),
+    ] {
+        let mut tested = Loop::new();
+        let mut client = tested.ask(&request);
+        let answer = tested.answer(&mut client);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{request}: {answer}");
+        assert!(body(&answer).starts_with(r#"{"success":false,"error":""#), "{answer}");
+    }
+}
+
+#[test]
+fn request_in_single_bytes_is_heard_once_and_its_body_ignored() {
+    let mut tested = Loop::new();
+    let mut client = tested.connect();
+    let request = TRIGGER_ONLY.replace("\r\n\r\n", "\r\nContent-Length: 5\r\n\r\nhello");
+    let mut heard = Vec::new();
+    for byte in request.bytes() {
+        client.write_all(&[byte]).unwrap();
+        heard.extend(tested.turn(PATIENCE));
+    }
+    while heard.is_empty() {
+        heard.extend(tested.turn(PATIENCE));
+    }
+    let [request] = heard.as_slice() else { panic!("{heard:?}") };
+    tested.server.answer(request.ticket, TriggerAnswer::Set { seq: 1 }, tested.now, |_| Utc(0));
+    assert_eq!(body(&tested.answer(&mut client)), r#"{"success":true,"set":true}"#);
+}
+
+#[test]
+fn slow_head_is_cut_off_and_a_silent_connection_closed() {
+    let mut tested = Loop::new();
+    let mut slow = tested.ask("GET /");
+    let mut silent = tested.connect();
+    while tested.open_connections() < 2 {
+        tested.turn(PATIENCE);
+    }
+    // The bytes are there by the second turn at the latest.
+    tested.turn(PATIENCE);
+    tested.pass(Duration::from_secs(2));
+    assert!(tested.answer(&mut slow).starts_with("HTTP/1.1 408 "));
+    assert_eq!(tested.answer(&mut silent), "");
+}
+
+#[test]
+fn client_that_takes_nothing_is_cut_off() {
+    let mut tested = Loop::new();
+    let client = tested.ask(STATUS);
+    let request = tested.request();
+    tested.server.reply(request.ticket, 200, &vec![b' '; 4 << 20], tested.now);
+    assert_eq!(tested.open_connections(), 0);
+    drop(client);
+    let client = tested.ask(STATUS);
+    let request = tested.request();
+    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    assert_eq!(tested.open_connections(), 1);
+    tested.pass(Duration::from_secs(2));
+    assert_eq!(tested.open_connections(), 0);
+    drop(client);
+}
+
+#[test]
+fn more_connections_than_slots_wait_for_their_turn() {
+    let mut tested = Loop::new();
+    let mut clients: Vec<_> = (0..12).map(|_| tested.ask(STATUS)).collect();
+    let mut served = 0;
+    while served < clients.len() {
+        for request in tested.turn(PATIENCE) {
+            tested.server.reply(request.ticket, 200, b"{}", tested.now);
+            served += 1;
+        }
+        for client in &mut clients {
+            match client.read_to_end(&mut Vec::new()) {
+                Ok(_) => client.shutdown(Shutdown::Both).unwrap_or_default(),
+                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
+            }
+        }
+    }
+}
+
+#[test]
+fn flood_of_connections_is_paused() {
+    let mut tested = Loop::new();
+    let mut accepted = 0;
+    for _ in 0..100 {
+        let client = tested.connect();
+        tested.turn(Duration::from_millis(1));
+        accepted += tested.open_connections();
+        drop(client);
+        while tested.open_connections() > 0 {
+            tested.turn(PATIENCE);
+        }
+        if tested.server.next_deadline().is_some() {
+            break;
+        }
+    }
+    assert!((8..=16).contains(&accepted), "{accepted}");
+    assert_eq!(tested.server.pending(), None);
+    tested.pass(Duration::from_millis(250));
+    assert_eq!(tested.server.pending(), Some(FIRST));
+}
+
+#[test]
+fn port_in_use_is_told_and_tried_again() {
+    let other = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = other.local_addr().unwrap();
+    let mut tested = Loop::new();
+    tested.server.listen(Some(address), tested.now);
+    assert_eq!(tested.server.trouble(), Some(Trouble { address, kind: TroubleKind::InUse }));
+    for wait in [5, 10, 20, 40, 60, 60] {
+        let due = tested.server.next_deadline().unwrap();
+        assert_eq!(due - tested.now, Duration::from_secs(wait));
+        tested.pass(due - tested.now);
+        assert!(tested.server.trouble().is_some());
+    }
+    drop(other);
+    tested.pass(Duration::from_secs(60));
+    assert_eq!(tested.server.trouble(), None);
+    assert_eq!(tested.server.local_address(), Some(address));
+    let _client = tested.ask(STATUS);
+    assert_eq!(tested.request().ask, Ask::Status);
+}
+
+#[test]
+fn other_machines_are_not_listened_to() {
+    let mut tested = Loop::new();
+    let address = "0.0.0.0:5000".parse().unwrap();
+    tested.server.listen(Some(address), tested.now);
+    let trouble = tested.server.trouble().unwrap();
+    assert_eq!(trouble, Trouble { address, kind: TroubleKind::NotLoopback });
+    assert!(trouble.to_string().contains("set status_listen to 127.0.0.1:5000"));
+    assert_eq!(tested.server.local_address(), None);
+    assert_eq!(tested.server.next_deadline(), None);
+}
+
+#[test]
+fn same_address_keeps_the_socket_and_none_closes_it() {
+    let mut tested = Loop::new();
+    let before = tested.server.local_address();
+    tested.server.listen(Some((Ipv4Addr::LOCALHOST, 0).into()), tested.now);
+    assert_eq!(tested.server.local_address(), before);
+    tested.server.listen(None, tested.now);
+    assert_eq!(tested.server.local_address(), None);
+    assert!(TcpStream::connect(before.unwrap()).is_err());
+}
