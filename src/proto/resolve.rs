@@ -360,13 +360,12 @@ impl Resolver {
     }
 
     fn forget(&mut self, actions: &mut Actions) {
-        self.lookup.stop(actions);
+        self.close_all(actions);
         self.lookup.rested();
         self.failure = None;
         self.answered_last = None;
         self.known = Known::default();
         self.resolved_at = None;
-        self.held_until = None;
     }
 
     /// The number of search domains to try: none for a name that has a dot.

@@ -287,6 +287,7 @@ fn a_waits_for_no_aaaa_that_was_not_asked_or_is_already_there() {
     let mut bench = Bench::new();
     bench.resolve();
     bench.answer("10.0.0.1", A, &["192.0.2.1"], 60);
+    bench.wait(ms(20));
     bench.answer("10.0.0.1", Aaaa, &[], 0);
     assert_eq!(bench.addresses(), ips(["192.0.2.1"]));
     assert_eq!(bench.resolver.resolved_at(), Some(bench.now));
@@ -554,9 +555,25 @@ fn refresh_in_vain_leaves_what_is_known() {
     bench.answer("10.0.0.1", A, &["192.0.2.1"], 60);
     bench.wait(s(40));
     bench.resolve_ahead(s(30));
-    bench.wait(s(5));
+    bench.wait(ms(300));
     assert_eq!(bench.state(), State::Known);
     assert_eq!(bench.addresses().len(), 2);
+    bench.resolve_ahead(s(30));
+    assert_eq!(bench.sent, 4, "and rests as any other");
+}
+
+#[test]
+fn refresh_of_one_family_leaves_the_other_as_it_is() {
+    let mut bench = Bench::with("meeting.example.com", &settings(&["10.0.0.1"], &[]));
+    bench.resolve();
+    bench.answer("10.0.0.1", Aaaa, &["2001:db8::1"], 300);
+    bench.answer("10.0.0.1", A, &["192.0.2.1"], 60);
+    bench.wait(s(60));
+    bench.resolve();
+    bench.answer("10.0.0.1", A, &["192.0.2.2"], 60);
+    bench.wait(ms(300));
+    assert_eq!(bench.asked(), []);
+    assert_eq!(bench.addresses(), ips(["2001:db8::1", "192.0.2.2"]));
 }
 
 #[test]
@@ -573,6 +590,10 @@ fn nameserver_that_answered_last_is_asked_first() {
     assert_eq!(bench.asked(), [(ip("10.0.0.2"), A), (ip("10.0.0.2"), Aaaa)]);
     bench.wait(ms(300));
     assert!(bench.asked().contains(&(ip("10.0.0.1"), A)), "then in the order of the file");
+    let elsewhere = settings(&["10.0.0.1", "10.0.0.2"], &[]);
+    bench.call(|resolver, _, actions| resolver.configure(&elsewhere, actions));
+    bench.resolve();
+    assert_eq!(bench.asked(), [(ip("10.0.0.1"), A), (ip("10.0.0.1"), Aaaa)], "another network");
 }
 
 #[test]
@@ -648,6 +669,7 @@ fn changed_settings_drop_queries_and_answers_but_not_the_good_address() {
     assert_eq!(bench.open.len(), 1, "no news drops nothing");
     let other = settings(&["10.0.0.9"], &[]);
     assert!(bench.call(|resolver, _, actions| resolver.configure(&other, actions)));
+    assert_eq!(bench.resolver.resolved_at(), None);
     assert_eq!(bench.asked(), []);
     assert!(bench.addresses().is_empty());
     bench.resolve();
@@ -715,6 +737,21 @@ fn new_path_is_used_at_once_in_the_middle_of_a_rest() {
     bench.via.push((ip("10.0.0.2"), Name::new("wlan0")));
     bench.resolve();
     assert_eq!(bench.sent, sent + 2);
+    bench.wait(ms(600 + 1000));
+    bench.resolve();
+    assert_eq!(bench.sent, sent + 6, "the rest after a local change is a short one");
+}
+
+#[test]
+fn nothing_more_is_sent_over_a_lost_link() {
+    let (eth0, wlan0) = (Name::new("eth0"), Name::new("wlan0"));
+    let mut bench = Bench::with("api", &settings(&["10.0.0.1", "10.0.0.2"], &["lan"]));
+    bench.via = vec![(ip("10.0.0.1"), eth0), (ip("10.0.0.2"), wlan0)];
+    bench.resolve();
+    bench.wait(ms(300));
+    bench.call(|resolver, _, actions| resolver.link_lost(eth0.unwrap(), actions));
+    bench.fail("10.0.0.2", A, Failure::NameNotFound); // the next search domain would be asked
+    assert_eq!(bench.asked(), []);
 }
 
 #[test]
@@ -744,6 +781,8 @@ fn queries_are_never_more_than_twelve() {
         bench.wait(ms(10)); // the bench asserts the bound
     }
     assert_eq!(bench.open.len(), QUERIES_MAX);
+    let oldest = bench.open.iter().map(|asked| asked.query.0).min().unwrap();
+    assert_eq!(usize::try_from(oldest).unwrap(), bench.sent - QUERIES_MAX, "the newest are kept");
 }
 
 #[test]

@@ -213,6 +213,9 @@ fn answer_to_another_question_is_ignored() {
     let other = question("meeting.example.com", RecordKind::Aaaa);
     assert_eq!(other.parse_answer(ID, bytes), None, "other type");
     assert_eq!(asked.parse_answer(ID, asked.emit(ID).as_ref()), None, "our own question");
+    let mut notified = *bytes;
+    notified[2] |= 4 << 3;
+    assert_eq!(asked.parse_answer(ID, &notified), None, "other operation");
     let chaos = bytes.len() - 17;
     let mut bytes = *bytes;
     bytes[chaos] = 3;
@@ -295,6 +298,8 @@ fn nameserver_that_does_not_recurse_has_failed() {
     assert_eq!(message.parse(), Some(Err(Failure::NameServerFailed)));
     let message = message.authority("example.com", SOA, 300, &soa(300));
     assert_eq!(message.parse(), answer(&[], 300), "a SOA record makes it a word");
+    const AA: u16 = 0x8500;
+    assert_eq!(Message::new(AA).parse(), answer(&[], 0), "and so does authority");
 }
 
 #[test]
@@ -386,6 +391,16 @@ fn changed_bytes_never_panic_nor_give_an_unusable_address() {
             bytes[at] = was;
         }
     }
+}
+
+#[test]
+fn other_class_in_the_answer_is_no_address() {
+    let mut message = Message::new(ANSWERED)
+        .answer("api.example.com", A, 60, &[192, 0, 2, 66])
+        .answer("api.example.com", A, 60, &[192, 0, 2, 1]);
+    let class = 33 + labels("api.example.com").len() + 3;
+    message.bytes[class] = 3;
+    assert_eq!(message.parse(), answer(&["192.0.2.1"], 60));
 }
 
 #[test]
