@@ -7,8 +7,10 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use linkbeat_support::agent::{SOON, Setting};
+use linkbeat_support::helper::Helper;
 use linkbeat_support::world::World;
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Signal;
 
 use crate::camera::{Camera, LINKBEAT, RARELY};
@@ -108,6 +110,73 @@ fn status_shows_the_last_answer_and_no_token() {
     assert_eq!(status["device_info"]["ok"], true);
     assert_eq!(status["device_key"], "came****");
     assert!(!answer.contains("s3cret-token"), "{answer}");
+}
+
+#[test]
+fn eventfd_of_a_helper_beats_each_time() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let helper = Helper::connect(&camera.agent.socket()).unwrap();
+    for _ in 0..3 {
+        helper.trigger().unwrap();
+        assert_eq!(camera.beat().reason(), "trigger");
+    }
+    camera.stays_silent();
+}
+
+#[test]
+fn eventfd_is_the_agents_however_it_is_abused() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let helper = Helper::connect(&camera.agent.socket()).unwrap();
+    // Shared with the agent, which must not block on it now.
+    fcntl_setfl(helper.eventfd(), OFlags::empty()).unwrap();
+    helper.trigger().unwrap();
+    camera.beat_for("trigger");
+    fcntl_setfl(helper.eventfd(), OFlags::NONBLOCK).unwrap();
+    // The largest number there is, and then one more: full.
+    helper.add(u64::MAX - 1).unwrap();
+    helper.trigger().ok();
+    camera.beat_for("trigger");
+    let flood = |_| helper.trigger().unwrap();
+    (0..10_000).for_each(flood);
+    camera.beat_for("trigger");
+    let other = Helper::connect(&camera.agent.socket()).unwrap();
+    drop(helper);
+    other.trigger().unwrap();
+    camera.beat_for("trigger");
+}
+
+#[test]
+fn helper_sees_the_agent_go_and_connects_again() {
+    let world = World::new();
+    let setting = Setting::new(&world).every(RARELY);
+    let mut camera = Camera::start(&world, &setting);
+    let helper = Helper::connect(&camera.agent.socket()).unwrap();
+    camera.agent = camera.agent.restart(&world, LINKBEAT, &setting);
+    helper.stream().set_read_timeout(Some(SOON)).unwrap();
+    let mut rest = Vec::new();
+    helper.stream().read_to_end(&mut rest).unwrap();
+    camera.beat_for("startup");
+    let helper = Helper::connect(&camera.agent.socket()).unwrap();
+    helper.trigger().unwrap();
+    camera.beat_for("trigger");
+}
+
+#[test]
+fn helpers_beyond_the_limit_are_turned_away_and_the_others_kept() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let socket = camera.agent.socket();
+    let helpers: Vec<_> = (0..16).filter_map(|_| Helper::connect(&socket).ok()).collect();
+    assert_eq!(helpers.len(), 16);
+    assert!(Helper::connect(&socket).is_err());
+    for helper in &helpers {
+        helper.trigger().unwrap();
+    }
+    camera.beat_for("trigger");
+    drop(helpers);
+    Helper::connect(&socket).unwrap();
 }
 
 #[test]

@@ -164,7 +164,8 @@ impl Agent {
         Self { child, lines, directory }
     }
 
-    /// Runs `binary` once more beside this agent, with its `/etc` and `/run`, to its end.
+    /// Runs `binary` once more beside this agent, with its `/etc` and `/run`, to its end; after 30 s
+    /// it is ended, with exit code 124.
     ///
     /// # Panics
     ///
@@ -177,7 +178,8 @@ impl Agent {
         arguments: &[&str],
     ) -> std::process::Output {
         let mut command = inside(world, &self.directory, true);
-        command.arg(binary.as_ref()).args(arguments).output().expect("run beside the agent")
+        command.args(["timeout", "30"]).arg(binary.as_ref()).args(arguments);
+        command.output().expect("run beside the agent")
     }
 
     /// What it printed, as it prints it.

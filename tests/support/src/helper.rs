@@ -8,6 +8,8 @@ use std::path::Path;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
+use crate::agent::SOON;
+
 /// A helper that can ask for beats for as long as it lives.
 #[derive(Debug)]
 pub struct Helper {
@@ -20,9 +22,10 @@ impl Helper {
     ///
     /// # Errors
     ///
-    /// If nobody listens, or the agent hangs up first.
+    /// If nobody listens, the agent hangs up first, or there is none within [`SOON`].
     pub fn connect(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
+        stream.set_read_timeout(Some(SOON))?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut bytes = [0; 64];
         loop {

@@ -138,7 +138,7 @@ impl Demo {
     fn reboot_wifi(&mut self) -> io::Result<()> {
         self.say("the cable is pulled again, and the WiFi box reboots: nothing is left")?;
         self.changes.skip();
-        for interface in INTERFACES {
+        for interface in INTERFACES.into_iter().rev() {
             self.world.pull(interface);
         }
         self.pass(OUTAGE);
