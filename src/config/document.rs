@@ -78,16 +78,14 @@ impl<'a> Document<'a> {
             Ok(parsed) => {
                 *into = parsed;
                 if into.is_some() && self.public {
-                    let place = json::position(self.text, value.offset());
                     let mend = files::mend_file(self.file);
                     let message = format_args!("{key} can be read by every user: {mend}");
-                    self.problems.warning(self.file, Some(place), message);
+                    self.problems.warning(self.file, self.place(value.offset()), message);
                 }
             }
             Err(Wrong { allowed, .. }) => {
-                let place = json::position(self.text, value.offset());
                 let message = format_args!("{key}: expected {allowed}, found {}", value.kind());
-                self.problems.error(self.file, Some(place), message);
+                self.problems.error(self.file, self.place(value.offset()), message);
             }
         }
     }
@@ -104,15 +102,19 @@ impl<'a> Document<'a> {
         self.known.extend_from_slice(keys);
     }
 
+    fn place(&self, offset: usize) -> Option<(usize, usize)> {
+        Some(json::position(self.text, offset))
+    }
+
     fn wrong(&mut self, key: &str, wrong: &Wrong<'_>) {
-        let place = json::position(self.text, wrong.value.offset());
-        match wrong.allowed {
+        let place = self.place(wrong.value.offset());
+        match &wrong.allowed {
             // An address may hold a password, and the error says what is wrong with it.
-            Allowed::Url(error) => self.problems.error(self.file, Some(place), error),
-            ref allowed => {
-                let message =
-                    format_args!("{key}: expected {allowed}, found {}", Found(wrong.value));
-                self.problems.error(self.file, Some(place), message);
+            Allowed::Url(error) => self.problems.error(self.file, place, error),
+            allowed => {
+                let found = Found(wrong.value);
+                let message = format_args!("{key}: expected {allowed}, found {found}");
+                self.problems.error(self.file, place, message);
             }
         }
     }
@@ -122,43 +124,69 @@ impl<'a> Document<'a> {
         self.finish_object(self.root, "");
     }
 
+    /// Does so for the members of `object`, whose names begin with `prefix`.
+    ///
+    /// As deep as there are known names, and as long as there is room for problems: looking for
+    /// repeated keys takes a pass over the object for every known one.
     fn finish_object(&mut self, object: Value<'a>, prefix: &str) {
         for (key, value) in object.members() {
             if self.problems.is_full() {
                 return;
             }
-            let name = format!("{prefix}{key}");
-            let plain = key.chars().all(|char| char != '.');
-            let place = json::position(self.text, key.offset());
-            let within =
-                |known: &&str| known.strip_prefix(&*name).is_some_and(|k| k.starts_with('.'));
-            let known = plain && self.known.contains(&&*name);
-            let section = plain && self.known.iter().any(within);
-            if !known && !section {
+            let key_text = key.to_string();
+            let name = format!("{prefix}{key_text}");
+            let holds = self.holds(&key_text, &name);
+            if holds == Holds::Unknown {
                 let message = Unknown { name: &name, known: &self.known };
-                self.problems.warning(self.file, Some(place), message);
+                self.problems.warning(self.file, self.place(key.offset()), message);
                 continue;
             }
-            let plain_key = key.to_string();
-            if object.members().filter(|(other, _)| *other == *plain_key).count() > 1 {
+            if object.members().filter(|(other, _)| *other == *key_text).count() > 1 {
                 let message = format_args!("{name:?} is there more than once, the last one counts");
-                self.problems.warning(self.file, Some(place), message);
+                self.problems.warning(self.file, self.place(key.offset()), message);
             }
-            match value.kind() {
-                Kind::Object if section => self.finish_object(value, &format!("{name}.")),
-                Kind::Array if section && known => {
-                    for element in value.elements() {
-                        self.finish_object(element, &format!("{name}."));
-                    }
-                }
-                Kind::Null => {}
-                _ if section && !known => {
+            let prefix = format!("{name}.");
+            match (holds, value.kind()) {
+                (Holds::Object, Kind::Object) => self.finish_object(value, &prefix),
+                (Holds::Object, Kind::Null) | (Holds::Value | Holds::Unknown, _) => {}
+                (Holds::Object, _) => {
                     self.wrong(&name, &Wrong { value, allowed: Allowed::Text("an object") });
                 }
-                _ => {}
+                (Holds::Objects, _) => {
+                    for element in value.elements() {
+                        self.finish_object(element, &prefix);
+                    }
+                }
             }
         }
     }
+
+    /// What the questions asked so far say about `name`, whose last part is `key`.
+    fn holds(&self, key: &str, name: &str) -> Holds {
+        let asked = self.known.contains(&name);
+        let below = |known: &&str| known.strip_prefix(name).is_some_and(|k| k.starts_with('.'));
+        match (asked, self.known.iter().any(below)) {
+            // A key with a dot in it is not the object in an object that its name looks like.
+            _ if key.contains('.') => Holds::Unknown,
+            (false, false) => Holds::Unknown,
+            (true, false) => Holds::Value,
+            (false, true) => Holds::Object,
+            (true, true) => Holds::Objects,
+        }
+    }
+}
+
+/// What a key holds, by what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// It means nothing here.
+    Unknown,
+    /// A value that is taken as a whole.
+    Value,
+    /// An object with known keys.
+    Object,
+    /// An array of objects with known keys.
+    Objects,
 }
 
 /// A value that is not what its key allows.

@@ -58,11 +58,12 @@ pub(super) fn read(
 fn split(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+    let value = value.trim();
     let value = match value.chars().next() {
         Some(quote @ ('"' | '\'')) => value.get(1..)?.split(quote).next()?,
         _ => value.split(" #").next()?.trim_end(),
     };
-    Some((key.trim_start(), value))
+    Some((key.trim(), value))
 }
 
 fn set(key: &str, value: &str, config: &mut Config) -> Result<(), Allowed> {
