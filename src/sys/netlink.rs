@@ -14,7 +14,8 @@
 //! ```
 //!
 //! After an overflow the kernel drops notifications, silently, until the queue was read empty. A
-//! dump that began before that could miss a change made after it: it is `Deferred` until then.
+//! dump that began before that could miss a change made after it: it is `Deferred` until then, and
+//! what is still in the queue is not told.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -44,7 +45,8 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 pub enum Heard {
     /// A link, an address or a route, listed or changed.
     Event(LinkEvent),
-    /// Something was missed: call [`RouteSocket::start_dump`]. Told once until that is called.
+    /// Something was missed, or has no message: call [`RouteSocket::start_dump`]. Told once until
+    /// that is called.
     Lost,
     /// The dump is complete.
     Dumped,
@@ -91,6 +93,13 @@ impl RouteSocket {
         }
     }
 
+    /// Whether a dump was ordered and has not ended: a [`Heard::Dumped`] told earlier is of
+    /// another.
+    #[must_use]
+    pub fn is_dumping(&self) -> bool {
+        self.progress.dump != Dump::Idle
+    }
+
     /// Reads at most `budget` datagrams and tells `hear` what they say. True if nothing is left;
     /// false: call it again soon, no new readiness will come.
     pub fn drain(&mut self, budget: usize, mut hear: impl FnMut(Heard)) -> bool {
@@ -111,6 +120,11 @@ impl RouteSocket {
                     for message in messages(datagram) {
                         let step = progress.take(message);
                         perform(progress, step);
+                        // After the news itself, which must not wait for the dump.
+                        if message.is_ok_and(|message| message.silent) {
+                            let step = progress.lose();
+                            perform(progress, step);
+                        }
                     }
                 }
                 Err(Errno::WOULDBLOCK) => match progress.emptied() {
@@ -229,12 +243,15 @@ impl Progress {
 
     /// A message arrived, or bytes that are none.
     fn take(&mut self, message: Result<Message, Malformed>) -> Step {
-        let Ok(Message { seq, interrupted, kind }) = message else { return self.lose() };
+        let Ok(Message { seq, interrupted, kind, .. }) = message else { return self.lose() };
         let ours = seq == self.seq;
         if interrupted && ours {
             return self.lose();
         }
         match kind {
+            // Left in the queue before the overflow. What ended it may have been dropped, and the
+            // dump to come would not show it: better not told at all.
+            Kind::Event(_) if self.congested => Step::Nothing,
             // A notification has the number of whoever caused it.
             Kind::Event(event) => Step::Tell(Heard::Event(event)),
             Kind::Ignored => Step::Nothing,

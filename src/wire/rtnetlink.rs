@@ -13,6 +13,11 @@
 //!   Routes for one TOS only are ignored, and so are those that name their next hop by number alone
 //!   (`RTA_NH_ID`, which the kernel does only where `net.ipv4.nexthop_compat_mode` is 0).
 //!
+//! The kernel does not announce all it does to routes (measured on Linux 6.18). Where a message
+//! implies such a change, it yields an event of its own or is marked `silent`. Two limits remain:
+//! routes that differ only in what a [`Route`](crate::proto::link::Route) does not show are one,
+//! and a dead next hop that a new address brings back to life is seen in the next dump only.
+//!
 //! Numbers are in the byte order of the machine, as netlink(7) has them. Unknown messages and
 //! attributes are skipped.
 
@@ -109,6 +114,8 @@ pub struct Message {
     pub seq: u32,
     /// The tables changed while they were dumped (`NLM_F_DUMP_INTR`): the dump must be repeated.
     pub interrupted: bool,
+    /// The kernel has changed more than it says here: only a dump tells.
+    pub silent: bool,
     /// The fact.
     pub kind: Kind,
 }
@@ -135,7 +142,8 @@ pub struct Malformed;
 /// Iterates over what a datagram says, in order; nothing follows an error.
 #[must_use]
 pub fn messages(datagram: &[u8]) -> Messages<'_> {
-    Messages { rest: datagram, seq: 0, interrupted: false, more: More::Nothing }
+    let more = More::Nothing;
+    Messages { rest: datagram, seq: 0, interrupted: false, silent: false, more }
 }
 
 /// Iterator made by [`messages`].
@@ -144,6 +152,7 @@ pub struct Messages<'a> {
     rest: &'a [u8],
     seq: u32,
     interrupted: bool,
+    silent: bool,
     more: More<'a>,
 }
 
@@ -168,7 +177,8 @@ impl Iterator for Messages<'_> {
         if kind.is_err() {
             *self = messages(&[]);
         }
-        Some(kind.map(|kind| Message { seq: self.seq, interrupted: self.interrupted, kind }))
+        let Self { seq, interrupted, silent, .. } = *self;
+        Some(kind.map(|kind| Message { seq, interrupted, silent, kind }))
     }
 }
 
@@ -194,6 +204,7 @@ impl<'a> Messages<'a> {
         let flags = take_u16(&mut header)?;
         self.seq = take_u32(&mut header)?;
         self.interrupted = flags & NLM_F_DUMP_INTR != 0;
+        self.silent = false;
         let body = self.rest.get(NLMSG_HDRLEN..length).ok_or(Malformed)?;
         self.rest = self.rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
         self.more = More::Nothing;
@@ -201,7 +212,7 @@ impl<'a> Messages<'a> {
             NLMSG_DONE | NLMSG_ERROR => return parse_end(kind, body),
             NLMSG_OVERRUN => return Ok(Kind::Overrun),
             RTM_NEWLINK => self.link(body)?,
-            RTM_DELLINK => parse_link_gone(body)?,
+            RTM_DELLINK => self.link_gone(body)?,
             RTM_NEWADDR | RTM_DELADDR => parse_address(kind == RTM_DELADDR, body)?,
             RTM_NEWROUTE if flags & NLM_F_REPLACE != 0 => self.route(Change::Replaced, body)?,
             RTM_NEWROUTE => self.route(Change::New, body)?,
@@ -209,6 +220,14 @@ impl<'a> Messages<'a> {
             _ => None,
         };
         Ok(event.map_or(Kind::Ignored, Kind::Event))
+    }
+
+    /// Reads RTM_DELLINK.
+    fn link_gone(&mut self, mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
+        let Some((index, ..)) = take_interface(&mut body)? else { return Ok(None) };
+        // IPv4 routes with several next hops go with any of them, those through others too.
+        self.silent = true;
+        Ok(Some(LinkEvent::LinkGone { index }))
     }
 
     /// Reads RTM_NEWROUTE or RTM_DELROUTE.
@@ -221,7 +240,7 @@ impl<'a> Messages<'a> {
 
     /// Reads RTM_NEWLINK.
     fn link(&mut self, mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
-        let Some((index, flags)) = take_interface(&mut body)? else { return Ok(None) };
+        let Some((index, flags, changed)) = take_interface(&mut body)? else { return Ok(None) };
         let (mut name, mut mac, mut permanent_mac, mut has_state) = (None, None, None, false);
         for attribute in Attributes(body) {
             match attribute? {
@@ -240,6 +259,9 @@ impl<'a> Messages<'a> {
         if flags & IFF_UP == 0 {
             self.more = More::RoutesGone(index);
         }
+        // Set up again: routes that had other next hops besides have kept this one, dead, and it
+        // lives again. (Of a new interface, every flag is said to have changed.)
+        self.silent = flags & changed & IFF_UP != 0 && changed != u32::MAX;
         // IFF_RUNNING is the operational state, not the carrier: a link that is dormant during the
         // WPA handshake has IFF_LOWER_UP only. It needs no look at IFLA_OPERSTATE, which drivers
         // without such states leave at "unknown".
@@ -260,22 +282,17 @@ fn parse_end(kind: u16, mut body: &[u8]) -> Result<Kind, Malformed> {
     }
 }
 
-/// Takes `struct ifinfomsg`: index and flags, or `None` if it does not speak of the interface
-/// itself.
+/// Takes `struct ifinfomsg`: index, flags, and which flags changed; or `None` if it does not speak
+/// of the interface itself.
 ///
 /// `AF_BRIDGE` speaks of a bridge port: one that leaves its bridge says RTM_DELLINK, and the
 /// interface lives on.
-fn take_interface(body: &mut &[u8]) -> Result<Option<(LinkIndex, u32)>, Malformed> {
+fn take_interface(body: &mut &[u8]) -> Result<Option<(LinkIndex, u32, u32)>, Malformed> {
     let [family, _, _, _] = take(body)?;
     let index = LinkIndex(take_u32(body)?);
     let flags = take_u32(body)?;
-    let _changed = take_u32(body)?;
-    Ok((family == AF_UNSPEC).then_some((index, flags)))
-}
-
-/// Reads RTM_DELLINK.
-fn parse_link_gone(mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
-    Ok(take_interface(&mut body)?.map(|(index, _flags)| LinkEvent::LinkGone { index }))
+    let changed = take_u32(body)?;
+    Ok((family == AF_UNSPEC).then_some((index, flags, changed)))
 }
 
 /// Reads RTM_NEWADDR or RTM_DELADDR: `struct ifaddrmsg` and attributes.

@@ -3,4 +3,6 @@
 //! They need root, or a user namespace: `scripts/test netns` sees to it.
 
 #[cfg(test)]
+mod rtnetlink;
+#[cfg(test)]
 mod world;

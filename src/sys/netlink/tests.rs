@@ -17,7 +17,7 @@ const OLDER: u32 = 4;
 type Happening = fn(&mut Progress) -> Step;
 
 fn message(seq: u32, interrupted: bool, kind: Kind) -> Result<Message, Malformed> {
-    Ok(Message { seq, interrupted, kind })
+    Ok(Message { seq, interrupted, silent: false, kind })
 }
 
 fn event() -> LinkEvent {
@@ -121,6 +121,16 @@ fn events_are_told_in_every_state_whoever_caused_them() {
 }
 
 #[test]
+fn events_from_before_an_overflow_are_not_told() {
+    let mut progress = Progress::new();
+    assert_eq!(progress.missed(Errno::NOBUFS), LOST);
+    assert_eq!(progress.take(message(0, false, Kind::Event(event()))), Step::Nothing);
+    assert_eq!(progress.emptied(), Step::Nothing);
+    let told = Step::Tell(Heard::Event(event()));
+    assert_eq!(progress.take(message(0, false, Kind::Event(event()))), told);
+}
+
+#[test]
 fn end_of_one_dump_begins_the_next() {
     let expected = [
         (Step::Nothing, Dump::Idle),
@@ -204,7 +214,9 @@ fn assert_lists_loopback(all: &[Heard]) {
 fn dump_lists_the_loopback_and_ends() {
     let mut socket = RouteSocket::new().unwrap();
     socket.start_dump().unwrap();
+    assert!(socket.is_dumping());
     let all = hear_dump(&mut socket, 16);
+    assert!(!socket.is_dumping());
     assert_lists_loopback(&all);
     assert_eq!(all.last(), Some(&Heard::Dumped));
 }
@@ -246,6 +258,7 @@ fn overflow_is_told_once_and_the_next_dump_is_whole() {
     assert_eq!(all, [Heard::Lost]);
     socket.start_dump().unwrap();
     assert_eq!(socket.progress.dump, Dump::Deferred);
+    assert!(socket.is_dumping());
     let all = hear_dump(&mut socket, 16);
     assert_eq!(count(&all, Heard::Dumped), 1);
     assert_lists_loopback(&all);

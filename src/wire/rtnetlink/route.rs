@@ -34,10 +34,9 @@ impl Change {
     /// The event for one next hop; `None` for one that cannot be used. `flags` are the next hop's
     /// (`RTNH_F_*`).
     ///
-    /// A dead one (`RTNH_F_DEAD`) belongs to an interface that is set down. It comes back to life
-    /// without a message; only the next dump lists it, which is a limit for routes with several
-    /// next hops. One whose link has no carrier (`RTNH_F_LINKDOWN`) is kept: the kernel does not
-    /// tell when that flag goes, and the link's own state says the same.
+    /// A dead one (`RTNH_F_DEAD`) belongs to an interface that is set down. One whose link has no
+    /// carrier (`RTNH_F_LINKDOWN`) is kept: the kernel does not tell when that flag goes, and the
+    /// link's own state says the same.
     fn event(self, route: Route, flags: u32) -> Option<LinkEvent> {
         if route.index == LinkIndex(0) {
             return None;
