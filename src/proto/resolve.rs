@@ -16,8 +16,11 @@
 //! ```
 //!
 //! A and AAAA are asked side by side; the first answer of each wins. A name of one label is tried
-//! with each search domain, then bare; the first that has an address ends the search. What is left
-//! of an unanswered family after a whole pass counts as empty if the other one has an address.
+//! with each search domain, then bare; the first that has an address ends the search. A family
+//! without a word after a whole pass counts as empty if the other one has an address.
+//!
+//! An agent that needs no address sends no question. One that needs one all the time and has three
+//! silent nameservers sends six every 5.9 s, at most 3,700 an hour.
 
 mod known;
 mod lookup;

@@ -389,6 +389,16 @@ fn passes_in_vain_are_repeated_with_growing_rests_while_asked_for() {
 }
 
 #[test]
+fn an_hour_of_silence_costs_3700_questions_at_most() {
+    let mut bench = Bench::new();
+    for _ in 0..36_000 {
+        bench.resolve();
+        bench.wait(ms(100));
+    }
+    assert!((3_600..=3_700).contains(&bench.sent), "{}", bench.sent);
+}
+
+#[test]
 fn lookup_nobody_asks_for_again_ends() {
     let mut bench = Bench::new();
     bench.resolve();
