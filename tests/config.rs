@@ -1,0 +1,129 @@
+//! The configuration as a user without rights meets it: what may not be read, and what may not be
+//! watched.
+//!
+//! The tests run themselves again as another user, because nothing is forbidden to root.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use linkbeat::config::{self, Files};
+use linkbeat::net::watch::Watch;
+
+/// The user and group that own nothing (`nobody`, by its number everywhere).
+const NOBODY: u32 = 65_534;
+/// Names the directory to the copy of this program that runs as another user.
+const DIRECTORY: &str = "LINKBEAT_TEST_DIRECTORY";
+/// Begins a line that the copy has to tell.
+const TOLD: &str = "told: ";
+
+/// A directory of one test, removed with it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(test: &str) -> Self {
+        let name = format!("linkbeat-config-user-{}-{test}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(path.join("etc")).expect("a directory for the test");
+        let directory = Self(path);
+        directory.write("meeting.json", r#"{"token_code": "s3cret"}"#);
+        directory.write("config.env", "MEETING_ENABLED=no");
+        directory.set_mode("", 0o755);
+        directory.set_mode("etc", 0o755);
+        directory
+    }
+
+    fn write(&self, file: &str, text: &str) {
+        fs::write(self.0.join("etc").join(file), text).expect("own file");
+    }
+
+    fn set_mode(&self, path: &str, mode: u32) {
+        let permissions = Permissions::from_mode(mode);
+        fs::set_permissions(self.0.join(path), permissions).expect("own file");
+    }
+
+    /// What the test `part`, run as another user, tells of this directory.
+    fn told_by(&self, part: &str) -> String {
+        let program = self.0.join("test");
+        fs::copy(std::env::current_exe().expect("a program"), &program).expect("own directory");
+        let mut command = Command::new(program);
+        command.args(["--exact", part, "--nocapture"]).env(DIRECTORY, self.0.join("etc"));
+        if rustix::process::geteuid().is_root() {
+            command.uid(NOBODY).gid(NOBODY);
+        }
+        let output = command.output().expect("the copy runs");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+        let told = text.lines().filter_map(|line| line.split_once(TOLD).map(|(_, told)| told));
+        told.map(|line| line.replace(&format!("{}/", self.0.display()), "") + "\n").collect()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        self.set_mode("etc", 0o755);
+        fs::remove_dir_all(&self.0).expect("the test's own directory");
+    }
+}
+
+#[test]
+fn a_file_that_may_not_be_read_is_told_with_the_command_that_mends_it() {
+    let directory = Directory::new("file");
+    directory.set_mode("etc/meeting.json", 0);
+    let expected = "\
+etc/meeting.json: error: linkbeat may not read the file: \
+chgrp linkbeat etc/meeting.json && chmod 0640 etc/meeting.json
+usable: false
+";
+    assert_eq!(directory.told_by("load_as_another_user"), expected);
+}
+
+#[test]
+fn a_directory_that_may_not_be_entered_is_told_with_the_command_that_mends_it() {
+    let directory = Directory::new("directory");
+    directory.set_mode("etc", 0);
+    let told = directory.told_by("load_as_another_user");
+    let mend = "linkbeat may not enter the directory: chgrp linkbeat etc && chmod 2750 etc";
+    let first = told.lines().next().expect("a problem");
+    let expected = format!("etc/meeting.json: error: {mend}");
+    assert_eq!(first.replace(&directory.0.display().to_string(), ""), expected);
+    assert!(told.ends_with("usable: false\n"), "{told}");
+}
+
+#[test]
+fn a_directory_that_may_not_be_watched_is_looked_at_instead() {
+    let directory = Directory::new("watch");
+    directory.set_mode("etc", 0o311);
+    directory.set_mode("etc/meeting.json", 0o666);
+    assert_eq!(directory.told_by("watch_as_another_user"), "event: false\nstat: true\n");
+    directory.set_mode("etc", 0o755);
+    assert_eq!(directory.told_by("watch_as_another_user"), "event: true\nstat: false\n");
+}
+
+/// The directory to tell of; `None` in the first run, where the parts below have nothing to do.
+fn directory_of_the_copy() -> Option<PathBuf> {
+    std::env::var_os(DIRECTORY).map(PathBuf::from)
+}
+
+#[test]
+fn load_as_another_user() {
+    let Some(directory) = directory_of_the_copy() else { return };
+    let loaded = config::load(&directory.join("meeting.json"));
+    for problem in &loaded.problems {
+        println!("\n{TOLD}{problem}");
+    }
+    println!("\n{TOLD}usable: {}", loaded.config.is_some());
+}
+
+#[test]
+fn watch_as_another_user() {
+    let Some(directory) = directory_of_the_copy() else { return };
+    let file = directory.join("meeting.json");
+    let mut watch = Watch::new(&Files::of(&file), &[] as &[&Path]).expect("inotify is there");
+    fs::write(&file, r#"{"enabled": true}"#).expect("everybody may write it");
+    println!("\n{TOLD}event: {}", watch.drain().config);
+    println!("\n{TOLD}stat: {}", watch.stat_changed().config);
+    fs::write(&file, r#"{"token_code": "s3cret"}"#).expect("everybody may write it");
+}
