@@ -11,7 +11,7 @@ use rustix::io::Errno;
 /// Bytes read at once: some fifteen events with the longest names, hundreds with common ones.
 const BUFFER_SIZE: usize = 4096;
 /// Most reads of one [`Inotify::drain`].
-const READS_MAX: usize = 16;
+pub const READS_MAX: usize = 16;
 
 /// Watched directories. The descriptor becomes readable when one of them has something to tell.
 #[derive(Debug)]
