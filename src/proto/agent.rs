@@ -223,9 +223,10 @@ impl Agent {
         self.triggers.configure(settings.trigger_bucket, now);
         self.changes.configure(settings.network_bucket, now);
         self.close_kept(actions);
+        // The ways to the nameservers may be others now.
+        self.resolver.close_all(actions);
         if former.as_ref().is_none_or(|former| former.server != settings.server) {
             self.hold = None;
-            self.resolver.close_all(actions);
             if let Some(server) = &settings.server {
                 self.resolver.server(server, actions);
             }
@@ -297,7 +298,8 @@ impl Agent {
         }
         let set = !self.fresh.has_trigger() && !self.retrying.has_trigger();
         self.begin(reason, now);
-        let seq = if self.beat.is_idle() { self.seq } else { self.seq + 1 };
+        // What is in no report of the beat under way is not among those that it covers.
+        let seq = self.beat.covers().map_or(self.seq, |covers| covers + 1);
         self.told = self.told.max(seq);
         match self.gate(now) {
             Gate::From(until) if until > now => {

@@ -80,6 +80,13 @@ impl Beat {
         }
     }
 
+    pub(super) const fn covers(&self) -> Option<u64> {
+        match self {
+            Self::Idle => None,
+            Self::InFlight(flight) => Some(flight.covers),
+        }
+    }
+
     pub(super) const fn failure(&self) -> Option<Failure> {
         match self {
             Self::Idle => None,
@@ -187,15 +194,14 @@ impl Agent {
     /// Whether another connection is called for now, and of which kind.
     fn next_kind(&mut self, now: Instant) -> Option<Next> {
         let Beat::InFlight(flight) = &mut self.beat else { return None };
+        // Taken even if nothing comes of it: a deadline that stays in the past would wake us for ever.
+        let staggered = flight.stagger_at.take_if(|at| *at <= now).is_some();
         if self.race.is_full() {
             return None;
         }
         let Some(last) = self.race.tries().last() else { return Some(Next::Best) };
-        if flight.stagger_at.is_some_and(|at| at <= now) {
-            flight.stagger_at = None;
-            if self.race.is_connecting() {
-                return Some(Next::Beside(last.via));
-            }
+        if staggered && self.race.is_connecting() {
+            return Some(Next::Beside(last.via));
         }
         self.race.is_doubted().then_some(Next::Detour)
     }

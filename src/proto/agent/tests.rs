@@ -1,9 +1,9 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::*;
-use crate::proto::event::{Attempt, Probe, Reply};
+use crate::proto::event::{Answer, Attempt, Probe, Query, Reply};
 use crate::proto::link::{LinkEvent, LinkIndex, Name, Route};
-use crate::proto::settings::{BucketSettings, Host, Server};
+use crate::proto::settings::{BucketSettings, Host, Nameserver, ResolverSettings, Server};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
 const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)), 53);
@@ -128,6 +128,13 @@ impl Bench {
     fn probe(&self) -> Option<Probe> {
         self.actions.iter().find_map(|action| match action {
             Action::OpenProbe { probe, .. } => Some(*probe),
+            _ => None,
+        })
+    }
+
+    fn query(&self) -> Option<Query> {
+        self.actions.iter().find_map(|action| match action {
+            Action::SendQuery { query, .. } => Some(*query),
             _ => None,
         })
     }
@@ -363,6 +370,22 @@ fn a_trigger_of_a_beat_that_failed_is_in_the_retry() {
 }
 
 #[test]
+fn a_trigger_after_the_retry_is_written_is_promised_another_beat() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.trigger();
+    bench.input(Input::AttemptFailed(attempt, Failure::Reset));
+    bench.pass(ms(1));
+    let (attempt, ..) = bench.write();
+    bench.trigger();
+    let Some(TriggerAnswer::Set { seq }) = bench.answer() else { panic!("not set") };
+    bench.reply(attempt, 200, true);
+    let [Note::BeatAcknowledged { covers, .. }] = bench.notes()[..] else { panic!("no beat") };
+    assert!(covers < seq, "told to be covered by a report that was written before");
+}
+
+#[test]
 fn a_trigger_while_backing_off_beats_at_once() {
     let mut bench = Bench::idle();
     bench.trigger();
@@ -454,6 +477,25 @@ fn a_silent_path_is_doubted_and_another_uplink_raced() {
     assert_eq!(bench.establish(detour).1, 2);
     bench.reply(detour, 200, false);
     assert!(bench.actions.contains(&Action::CloseAttempt(black_hole)));
+}
+
+#[test]
+fn a_beat_without_a_connection_sleeps_until_a_name_is_known() {
+    let host = Host::Name("api.example.org".try_into().expect("a name"));
+    let mut bench =
+        Bench::with(&Settings { server: Some(Server { host, port: 443 }), ..settings() });
+    let nameserver = Nameserver { address: local(LinkIndex(ETH0.into()), 1), scope: None };
+    let nameservers = [nameserver].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { nameservers, ..Default::default() }));
+    let query = bench.query().expect("a question");
+    let addresses = [SERVER].into_iter().collect();
+    bench.input(Input::QueryAnswered(query, &Answer { addresses, ttl_s: 10 }));
+    bench.deliver(false);
+    // The name has expired: the last good address is tried beside the lookup, and fails.
+    bench.pass(ms(30_000));
+    let (attempt, _) = bench.connect().expect("the last good address");
+    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
+    bench.pass(ms(1_000));
 }
 
 #[test]
