@@ -1,0 +1,390 @@
+//! What must hold at every step, whatever the network does.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use linkbeat::proto::agent::Agent;
+use linkbeat::proto::event::{ACTIONS_MAX, Action, Attempt, Note, Reason, Ticket, TriggerAnswer};
+use linkbeat::proto::race::TRIES_MAX;
+use linkbeat::proto::reach::OUTSTANDING_MAX;
+use linkbeat::proto::resolve::QUERIES_MAX;
+use linkbeat::proto::settings::Settings;
+use linkbeat::proto::time::Instant;
+
+use super::kernel::Kernel;
+use super::net::News;
+
+/// Longest a Retry-After is obeyed.
+const HOLD_MAX: Duration = Duration::from_secs(900);
+
+/// A connection that is open.
+#[derive(Debug, Clone, Copy, Default)]
+struct Open {
+    /// Idle between two beats.
+    kept: bool,
+    /// The beat it carries, and the number of the order to send it.
+    sent: Option<(u64, u64)>,
+}
+
+/// A trigger that was not yet covered.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    /// Number of the input that asked.
+    order: u64,
+    /// The beat that was promised.
+    seq: u64,
+}
+
+/// A server's Retry-After.
+#[derive(Debug, Clone, Copy)]
+struct Quiet {
+    until: Instant,
+    /// A change of uplink has sent its one beat.
+    passed: bool,
+    /// That beat is under way.
+    passing: bool,
+}
+
+/// A bucket that leaks: what comes faster than it leaks, beyond its size, breaks a promise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Leaky {
+    level: f64,
+    at: Instant,
+}
+
+impl Leaky {
+    const fn new(at: Instant) -> Self {
+        Self { level: 0.0, at }
+    }
+
+    fn add(&mut self, now: Instant, per_second: f64, size: f64) -> bool {
+        let leaked = (now - self.at).as_secs_f64() * per_second;
+        self.level = (self.level - leaked).max(0.0) + 1.0;
+        self.at = now;
+        self.level <= size
+    }
+}
+
+/// The books.
+#[derive(Debug)]
+pub(crate) struct Claims {
+    orders: u64,
+    attempts: BTreeMap<Attempt, Open>,
+    probes: BTreeSet<u32>,
+    queries: BTreeSet<u32>,
+    last_attempt: u32,
+    last_probe: u32,
+    last_query: Option<u32>,
+    asked: Option<(u64, Ticket)>,
+    pending: Vec<Pending>,
+    winner: Option<Open>,
+    replied: Option<Duration>,
+    quiet: Option<Quiet>,
+    silent: bool,
+    in_flight_since: Option<Instant>,
+    connects: Leaky,
+    probing: Leaky,
+    /// Highest beat acknowledged or given up for good.
+    pub(crate) seq: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) acknowledged_at: Instant,
+    pub(crate) acknowledged_order: u64,
+    pub(crate) connects_made: u64,
+    pub(crate) probes_made: u64,
+    pub(crate) actions_max: usize,
+    request_timeout: Duration,
+    /// What the core has heard.
+    settings: Settings,
+}
+
+impl Claims {
+    pub(crate) fn new(settings: &Settings, now: Instant) -> Self {
+        Self {
+            orders: 0,
+            attempts: BTreeMap::new(),
+            probes: BTreeSet::new(),
+            queries: BTreeSet::new(),
+            last_attempt: 0,
+            last_probe: 0,
+            last_query: None,
+            asked: None,
+            pending: vec![],
+            winner: None,
+            replied: None,
+            quiet: None,
+            silent: true,
+            in_flight_since: None,
+            connects: Leaky::new(now),
+            probing: Leaky::new(now),
+            seq: 0,
+            acknowledged: 0,
+            acknowledged_at: now,
+            acknowledged_order: 0,
+            connects_made: 0,
+            probes_made: 0,
+            actions_max: 0,
+            request_timeout: settings.request_timeout,
+            settings: settings.clone(),
+        }
+    }
+
+    pub(crate) fn count_actions(&mut self, count: usize) {
+        self.actions_max = self.actions_max.max(count);
+        assert!(count < ACTIONS_MAX, "{count} actions for one input");
+    }
+
+    /// Number of the last input or order.
+    pub(crate) const fn orders(&self) -> u64 {
+        self.orders
+    }
+
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Before an input.
+    pub(crate) fn hear(&mut self, news: &News) {
+        self.orders += 1;
+        self.asked = None;
+        self.winner = None;
+        self.replied = None;
+        match news {
+            News::Configured(settings) => {
+                self.settings = Settings::clone(settings);
+                self.silent = !settings.enabled || settings.server.is_none();
+                self.request_timeout = self.request_timeout.max(settings.request_timeout);
+                // The operator may have sent it elsewhere; what waits for a beat is told so.
+                self.quiet = None;
+                if self.silent {
+                    self.pending.clear();
+                }
+            }
+            News::Triggered(_, ticket) => self.asked = Some((self.orders, *ticket)),
+            News::Probed(probe, _) => {
+                self.probes.remove(&probe.0);
+            }
+            News::Queried(query, _) => {
+                self.queries.remove(&query.0);
+            }
+            News::Replied(attempt, reply) => {
+                let open = self.attempts.get_mut(attempt);
+                self.winner = open.as_deref().copied();
+                self.replied = reply.retry_after;
+                match open {
+                    Some(open) if reply.keep_alive => *open = Open { kept: true, sent: None },
+                    _ => drop(self.attempts.remove(attempt)),
+                }
+            }
+            News::Failed(attempt, _) => {
+                self.attempts.remove(attempt);
+            }
+            _ => {}
+        }
+    }
+
+    /// After each order, before it is performed. Returns its number.
+    pub(crate) fn order(&mut self, action: &Action, now: Instant, kernel: &Kernel) -> u64 {
+        self.orders += 1;
+        match action {
+            Action::DumpLinks => {}
+            Action::OpenProbe { probe, to, via } => {
+                assert!(!self.silent, "a probe while nothing may be sent");
+                assert!(probe.0 > self.last_probe, "a probe's number is used twice");
+                self.last_probe = probe.0;
+                self.probes.insert(probe.0);
+                self.probes_made += 1;
+                assert!(self.probes.len() <= OUTSTANDING_MAX, "{} probes", self.probes.len());
+                bound(&self.settings, kernel, to.ip(), via.is_some());
+                let in_rate = self.probing.add(now, PROBES_PER_SECOND, PROBES_AT_ONCE);
+                assert!(in_rate, "more probes than promised");
+            }
+            Action::CloseProbe(probe) => {
+                assert!(self.probes.remove(&probe.0), "{probe:?} ends twice");
+            }
+            Action::SendQuery { query, to, via, .. } => {
+                assert!(!self.silent, "a query while nothing may be sent");
+                assert!(self.last_query.is_none_or(|last| query.0 > last), "{query:?} again");
+                self.last_query = Some(query.0);
+                self.queries.insert(query.0);
+                assert!(self.queries.len() <= QUERIES_MAX, "{} queries", self.queries.len());
+                bound(&self.settings, kernel, to.ip(), via.is_some());
+            }
+            Action::CloseQuery(query) => {
+                assert!(self.queries.remove(&query.0), "{query:?} ends twice");
+            }
+            Action::Connect { attempt, to, via } => {
+                assert!(!self.silent, "a connection while nothing may be sent");
+                assert!(attempt.0 > self.last_attempt, "{attempt:?} is used twice");
+                self.last_attempt = attempt.0;
+                self.attempts.insert(*attempt, Open::default());
+                self.connects_made += 1;
+                let racing = self.attempts.values().filter(|open| !open.kept).count();
+                assert!(racing <= TRIES_MAX, "{racing} connections race");
+                assert!(self.attempts.len() <= TRIES_MAX + 1, "{} open", self.attempts.len());
+                bound(&self.settings, kernel, to.ip(), via.is_some());
+                let (rate, size) = connects(&self.settings);
+                assert!(self.connects.add(now, rate, size), "more connections than promised");
+                self.keep_quiet(now);
+            }
+            Action::SendReport { attempt, seq, reason } => self.report(*attempt, *seq, reason, now),
+            Action::CheckAcked(attempt) => {
+                assert!(self.attempts.contains_key(attempt), "{attempt:?} is not open");
+            }
+            Action::CloseAttempt(attempt) => {
+                assert!(self.attempts.remove(attempt).is_some(), "{attempt:?} ends twice");
+            }
+            Action::AnswerTrigger(ticket, answer) => self.answer(*ticket, *answer),
+            Action::Note(note) => self.note(note, now),
+        }
+        self.orders
+    }
+
+    fn report(&mut self, attempt: Attempt, seq: u64, reason: &Reason, now: Instant) {
+        assert!(!self.silent, "a report while nothing may be sent");
+        assert_eq!(seq, self.seq + 1, "beats are numbered in order");
+        let orders = self.orders;
+        let open = self.attempts.get_mut(&attempt).expect("a report on an open connection");
+        assert!(open.sent.is_none(), "two reports at once on {attempt:?}");
+        *open = Open { kept: false, sent: Some((seq, orders)) };
+        self.keep_quiet(now);
+        if let Some(quiet) = self.quiet.filter(|quiet| now < quiet.until) {
+            let uplink = matches!(reason, Reason::FailoverTo(_) | Reason::Priority(_));
+            assert!(uplink && quiet.passing, "{reason:?} in spite of Retry-After");
+        }
+    }
+
+    /// A connection or a report: in a time of quiet, a change of uplink may send one beat.
+    fn keep_quiet(&mut self, now: Instant) {
+        if let Some(quiet) = self.quiet.as_mut().filter(|quiet| now < quiet.until) {
+            assert!(quiet.passing || !quiet.passed, "a second beat in spite of Retry-After");
+            quiet.passing = true;
+            quiet.passed = true;
+        }
+    }
+
+    fn answer(&mut self, ticket: Ticket, answer: TriggerAnswer) {
+        let (order, asked) = self.asked.take().expect("an answer to a question");
+        assert_eq!(ticket, asked);
+        match answer {
+            TriggerAnswer::Set { seq } | TriggerAnswer::Held { seq, .. } => {
+                assert!(seq > self.seq, "a beat of the past is promised");
+                self.pending.push(Pending { order, seq });
+            }
+            TriggerAnswer::Pending { seq } => {
+                assert!(!self.pending.is_empty(), "nothing is pending");
+                self.pending.push(Pending { order, seq });
+            }
+            TriggerAnswer::Disabled | TriggerAnswer::Unconfigured => assert!(self.silent),
+        }
+    }
+
+    fn note(&mut self, note: &Note, now: Instant) {
+        match note {
+            Note::BeatAcknowledged { seq, covers, stamps, .. } => {
+                let sent = self.winner.and_then(|open| open.sent);
+                let (sent_seq, sent_order) = sent.expect("an acknowledgement of a report");
+                assert_eq!(*seq, sent_seq);
+                assert_eq!(*seq, self.seq + 1, "each beat is acknowledged once");
+                let lost =
+                    self.pending.iter().find(|it| it.seq <= *covers && it.order > sent_order);
+                assert!(lost.is_none(), "{lost:?} is in no report");
+                self.pending.retain(|it| it.seq > *covers);
+                self.seq = *seq;
+                self.acknowledged += 1;
+                self.acknowledged_at = now;
+                self.acknowledged_order = sent_order;
+                self.quiet = None;
+                self.in_flight_since = None;
+                let steps = [
+                    stamps.event_at,
+                    stamps.usable_at,
+                    stamps.resolved_at,
+                    stamps.connected_at,
+                    stamps.secured_at,
+                    stamps.written_at,
+                    stamps.replied_at,
+                ];
+                assert!(steps.is_sorted() && stamps.replied_at == now, "{stamps:?}");
+            }
+            Note::BeatFailed { seq, covers, retry_at, .. } => {
+                assert_eq!(*seq, self.seq + 1);
+                self.in_flight_since = None;
+                if let Some(quiet) = &mut self.quiet {
+                    quiet.passing = false;
+                }
+                match retry_at {
+                    None => {
+                        self.seq = *seq;
+                        self.pending.retain(|it| it.seq > *covers);
+                    }
+                    Some(at) => assert!(*at > now, "a retry without a wait"),
+                }
+                if let Some(wait) = self.replied.filter(|_| retry_at.is_some()) {
+                    let until = now + wait.min(HOLD_MAX);
+                    self.quiet = Some(Quiet { until, passed: false, passing: false });
+                }
+            }
+            Note::UplinkChanged { .. }
+            | Note::NetworkChanged(_)
+            | Note::ConnectivityLost
+            | Note::ConnectivityRestored
+            | Note::TriggerSet => {}
+        }
+    }
+
+    /// After an input and all its orders.
+    pub(crate) fn settle(&mut self, agent: &Agent, now: Instant) {
+        let view = agent.view(now);
+        assert_eq!(view.seq, self.seq + 1);
+        assert_eq!(view.connects, self.connects_made);
+        assert_eq!(view.probes_sent, self.probes_made);
+        if self.silent {
+            let open = (self.attempts.len(), self.probes.len(), self.queries.len());
+            assert_eq!(open, (0, 0, 0), "open while nothing may be sent");
+            assert!(!view.in_flight && view.pending.is_none());
+            return;
+        }
+        let racing = self.attempts.values().filter(|open| !open.kept).count();
+        if view.in_flight {
+            let since = *self.in_flight_since.get_or_insert(now);
+            let deadline = agent.next_deadline(now).expect("a beat under way has an end");
+            assert!(
+                deadline <= since.max(now) + self.request_timeout,
+                "the beat's end is forgotten"
+            );
+        } else {
+            self.in_flight_since = None;
+            assert_eq!(racing, 0, "connections without a beat");
+            assert!(view.held_until.is_some() || self.quiet.is_none_or(|it| it.until <= now));
+        }
+        // A want that has a way out knows when it starts.
+        if view.pending.is_some() && !view.in_flight && !view.uplinks.is_empty() {
+            let soon = agent.next_deadline(now).is_some_and(|at| at <= now);
+            assert!(soon || view.waits_until.is_some(), "a beat that nobody will start");
+        }
+        for pending in &self.pending {
+            let seen = view.in_flight || view.pending.is_some();
+            assert!(seen, "{pending:?} is forgotten");
+        }
+    }
+}
+
+/// Probes at once: a round of two families and the server.
+const PROBES_AT_ONCE: f64 = 1000.0;
+/// Two families every 250 ms, and the server once a second.
+const PROBES_PER_SECOND: f64 = 900.0;
+
+/// Connections a second, and at once.
+fn connects(settings: &Settings) -> (f64, f64) {
+    let _ = settings;
+    (60.0, 200.0)
+}
+
+fn bound(settings: &Settings, kernel: &Kernel, to: IpAddr, via: bool) {
+    if to.is_loopback() || !settings.bind_to_uplink {
+        assert!(!via, "{to} cannot be reached from a bound socket");
+    } else if !kernel.is_own(to) {
+        assert!(via, "{to} is not bound to the uplink");
+    }
+}

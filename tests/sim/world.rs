@@ -1,0 +1,262 @@
+//! The core, a clock that is a number, and the loop's part played to the letter: what is ordered is
+//! performed at once, and what that leads to at once is told before anything else.
+
+use std::collections::VecDeque;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use linkbeat::proto::agent::Agent;
+use linkbeat::proto::event::{Action, Input, Ticket, Word};
+use linkbeat::proto::settings::{ResolverSettings, Settings};
+use linkbeat::proto::time::Instant;
+
+use super::claims::Claims;
+use super::net::{Net, News, Request};
+
+/// Lines of the trace that a failure shows.
+const LAST_STEPS: usize = 60;
+/// Most wake-ups in a row without time passing.
+const WAKE_UPS_MAX: u32 = 3;
+
+/// One line of the trace.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    /// The network or its owner changed.
+    Weather(String),
+    /// The core was told.
+    Told(News),
+    /// The core ordered.
+    Ordered(Action),
+}
+
+/// What happened, line by line.
+#[derive(Debug, Default)]
+pub(crate) struct Trace {
+    last: VecDeque<(Instant, Step)>,
+    /// Every line there ever was, if the trace is to be kept.
+    pub(crate) whole: Option<String>,
+    pub(crate) count: u64,
+}
+
+impl Trace {
+    fn add(&mut self, now: Instant, step: Step) {
+        self.count += 1;
+        if let Some(whole) = &mut self.whole {
+            whole.push_str(&line(now, &step));
+        }
+        if self.last.len() == LAST_STEPS {
+            self.last.pop_front();
+        }
+        self.last.push_back((now, step));
+    }
+
+    /// The network or its owner has changed to this.
+    pub(crate) fn weather(&mut self, now: Instant, what: &dyn Debug) {
+        self.add(now, Step::Weather(format!("{what:?}")));
+    }
+
+    /// The last steps.
+    pub(crate) fn tail(&self) -> String {
+        self.last.iter().map(|(now, step)| line(*now, step)).collect()
+    }
+}
+
+fn line(now: Instant, step: &Step) -> String {
+    let (seconds, micros) = (now.as_micros() / 1_000_000, now.as_micros() % 1_000_000);
+    match step {
+        Step::Weather(what) => format!("{seconds:>6}.{micros:06} * {what}\n"),
+        Step::Told(news) => format!("{seconds:>6}.{micros:06} > {news:?}\n"),
+        Step::Ordered(action) => format!("{seconds:>6}.{micros:06}   < {action:?}\n"),
+    }
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) agent: Agent,
+    pub(crate) net: Net,
+    pub(crate) claims: Claims,
+    pub(crate) trace: Trace,
+    pub(crate) settings: Settings,
+    pub(crate) resolver: ResolverSettings,
+    /// Until then the process is stopped: what happens waits to be read.
+    pub(crate) stopped_until: Option<Instant>,
+    unread: VecDeque<News>,
+    outcomes: VecDeque<News>,
+    tickets: u32,
+    wake_ups: u32,
+    last_wake_up_at: Instant,
+}
+
+impl World {
+    /// A device that has just booted: the loop has started and ordered its first dump.
+    pub(crate) fn new(seed: u64, net: Net, settings: Settings, resolver: ResolverSettings) -> Self {
+        let now = Instant::from_micros(5_000_000);
+        let mut world = Self {
+            now,
+            agent: Agent::new(seed, now),
+            net,
+            claims: Claims::new(&settings, now),
+            trace: Trace::default(),
+            settings: settings.clone(),
+            resolver: resolver.clone(),
+            stopped_until: None,
+            unread: VecDeque::new(),
+            outcomes: VecDeque::new(),
+            tickets: 0,
+            wake_ups: 0,
+            last_wake_up_at: now,
+        };
+        world.hear(News::LinksLost);
+        world.configure(settings);
+        world.hear(News::ResolverChanged(Box::new(resolver)));
+        world
+    }
+
+    /// Lets the clock run to the next event, or the agent's next deadline if that is earlier, but no
+    /// further than `end`. True if the weather is to change now.
+    pub(crate) fn step(&mut self, end: Instant) -> bool {
+        let deadline = self.agent.next_deadline(self.now);
+        let wake_up = match self.stopped_until {
+            Some(until) => Some(until),
+            None => deadline,
+        };
+        let event = self.net.next_at();
+        let at = [wake_up, event].into_iter().flatten().min().unwrap_or(end);
+        if at > end {
+            self.now = end;
+            return false;
+        }
+        self.now = self.now.max(at);
+        if event.is_some_and(|event| wake_up.is_none_or(|wake_up| event < wake_up)) {
+            let (news, weather) = self.net.step();
+            news.into_iter().for_each(|news| self.hear(news));
+            return weather;
+        }
+        if self.stopped_until.take().is_some() {
+            while let Some(news) = self.unread.pop_front() {
+                self.hear(news);
+            }
+        }
+        self.wake_up();
+        false
+    }
+
+    fn wake_up(&mut self) {
+        self.wake_ups = if self.last_wake_up_at == self.now { self.wake_ups + 1 } else { 0 };
+        self.last_wake_up_at = self.now;
+        assert!(self.wake_ups <= WAKE_UPS_MAX, "the agent spins");
+        self.hear(News::Deadline);
+    }
+
+    /// Tells the core, unless the process is stopped.
+    pub(crate) fn hear(&mut self, news: News) {
+        if self.stopped_until.is_some() {
+            self.unread.push_back(news);
+            return;
+        }
+        self.feed(&news);
+        while let Some(outcome) = self.outcomes.pop_front() {
+            self.feed(&outcome);
+        }
+    }
+
+    pub(crate) fn configure(&mut self, settings: Settings) {
+        self.settings = settings.clone();
+        self.hear(News::Configured(Box::new(settings)));
+    }
+
+    pub(crate) fn trigger(&mut self, word: Option<Word>) {
+        self.tickets += 1;
+        self.hear(News::Triggered(word, Ticket(self.tickets)));
+    }
+
+    fn feed(&mut self, news: &News) {
+        self.trace.add(self.now, Step::Told(news.clone()));
+        self.claims.hear(news);
+        let actions = self.agent.handle(input(news), self.now);
+        self.claims.count_actions(actions.len());
+        for action in actions {
+            self.trace.add(self.now, Step::Ordered(action.clone()));
+            let order = self.claims.order(&action, self.now, &self.net.kernel);
+            self.perform(action, order);
+        }
+        self.claims.settle(&self.agent, self.now);
+    }
+
+    fn perform(&mut self, action: Action, order: u64) {
+        let outcome = match action {
+            Action::DumpLinks => {
+                self.net.start_dump(self.now);
+                None
+            }
+            Action::OpenProbe { probe, to, via } => {
+                let opened = self.net.open_probe(probe, to, via, self.now);
+                opened.err().map(|failure| News::Probed(probe, Err(failure)))
+            }
+            Action::CloseProbe(probe) => {
+                self.net.close_probe(probe);
+                None
+            }
+            Action::SendQuery { query, to, via, kind, search: _ } => {
+                let asked = self.net.ask(query, to, via, kind, self.now);
+                asked.err().map(|failure| News::Queried(query, Err(failure)))
+            }
+            Action::CloseQuery(query) => {
+                self.net.forget_query(query);
+                None
+            }
+            Action::Connect { attempt, to, via } => {
+                Some(match self.net.connect(attempt, to, via, self.now) {
+                    Ok(local) => News::Opened(attempt, local),
+                    Err(failure) => News::Failed(attempt, failure),
+                })
+            }
+            Action::SendReport { attempt, seq, reason: _ } => {
+                self.net.send_report(attempt, Request { seq, order }, self.now);
+                None
+            }
+            Action::CheckAcked(attempt) => {
+                Some(News::AckChecked(attempt, self.net.all_acked(attempt)))
+            }
+            Action::CloseAttempt(attempt) => {
+                self.net.close(attempt);
+                None
+            }
+            Action::AnswerTrigger(..) | Action::Note(_) => None,
+        };
+        self.outcomes.extend(outcome);
+    }
+
+    /// Lets `wait` pass without weather.
+    pub(crate) fn pass(&mut self, wait: Duration) {
+        let end = self.now + wait;
+        while self.now < end {
+            self.step(end);
+        }
+    }
+}
+
+fn input(news: &News) -> Input<'_> {
+    match news {
+        News::Deadline => Input::Deadline,
+        News::Link(event) => Input::Link(*event),
+        News::LinksLost => Input::LinksLost,
+        News::LinksDumped => Input::LinksDumped,
+        News::Configured(settings) => Input::Configured(settings),
+        News::ResolverChanged(settings) => Input::ResolverChanged(settings),
+        News::Triggered(word, ticket) => Input::Triggered { word: word.clone(), ticket: *ticket },
+        News::Probed(probe, Ok(())) => Input::ProbeAnswered(*probe),
+        News::Probed(probe, Err(failure)) => Input::ProbeFailed(*probe, *failure),
+        News::Queried(query, Ok(answer)) => Input::QueryAnswered(*query, answer),
+        News::Queried(query, Err(failure)) => Input::QueryFailed(*query, *failure),
+        News::Opened(attempt, local) => Input::Opened(*attempt, *local),
+        News::Connected(attempt) => Input::Connected(*attempt),
+        News::Secured(attempt) => Input::Secured(*attempt),
+        News::Written(attempt) => Input::Written(*attempt),
+        News::AckChecked(attempt, acked) => Input::AckChecked(*attempt, *acked),
+        News::Replied(attempt, reply) => Input::Replied(*attempt, *reply),
+        News::Failed(attempt, failure) => Input::AttemptFailed(*attempt, *failure),
+    }
+}
