@@ -56,6 +56,11 @@ impl Tickets {
     /// Distance of two tickets: the number of servers.
     const STEP: u32 = 2;
 
+    /// Odd numbers.
+    pub(super) const fn of_helpers() -> Self {
+        Self { first: 1, next: 1 }
+    }
+
     /// Even numbers.
     pub(super) const fn of_status_server() -> Self {
         Self { first: 2, next: 2 }

@@ -8,4 +8,5 @@ pub mod probe;
 pub mod resolver;
 pub mod status;
 pub mod tls;
+pub mod trigger;
 pub mod watch;

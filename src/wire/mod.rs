@@ -4,6 +4,7 @@ pub mod date;
 pub mod dns;
 pub mod http_server;
 pub mod json;
+pub mod line;
 pub mod outcome;
 pub mod report;
 pub mod request;

@@ -112,8 +112,7 @@ impl Connection {
             head.extend_from_slice(buffer.get(..read.min(room)).unwrap_or_default())
                 .expect("no more is taken than there is room for");
             ended = read == 0;
-            // epoll(7): a read that does not fill the buffer has emptied the socket.
-            if read < READ_MAX || head.is_full() {
+            if ended || head.is_full() {
                 break;
             }
         }
