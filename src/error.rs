@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// No agent runs, or it does not answer.
+pub const EXIT_NO_AGENT: u8 = 3;
 /// Wrong usage of the command line (`EX_USAGE`, sysexits.h(3head)).
 pub const EXIT_USAGE: u8 = 64;
 /// The system refuses something needed (`EX_OSERR`).
@@ -34,6 +36,13 @@ pub enum Error {
         /// The other's process, if it could be found out.
         pid: Option<u32>,
     },
+    /// No agent answers on its socket.
+    NoAgent {
+        /// The socket.
+        socket: PathBuf,
+        /// What came instead of an answer.
+        source: io::Error,
+    },
     /// The configuration is invalid; its problems have been printed.
     Config,
 }
@@ -59,6 +68,7 @@ impl Error {
         ExitCode::from(match self {
             Self::Usage(_) => EXIT_USAGE,
             Self::System { .. } | Self::AlreadyRunning { .. } => EXIT_SYSTEM,
+            Self::NoAgent { .. } => EXIT_NO_AGENT,
             Self::Config => EXIT_CONFIG,
         })
     }
@@ -84,6 +94,9 @@ impl fmt::Display for Error {
             Self::AlreadyRunning { socket, pid: None } => {
                 write!(f, "another agent runs on {}", socket.display())
             }
+            Self::NoAgent { socket, .. } => {
+                write!(f, "no agent answers on {}", socket.display())
+            }
             Self::Config => f.write_str("the configuration is invalid"),
         }
     }
@@ -92,7 +105,7 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::System { source, .. } => Some(source),
+            Self::System { source, .. } | Self::NoAgent { source, .. } => Some(source),
             // The text of a usage error repeats that of its cause.
             Self::Usage(_) | Self::AlreadyRunning { .. } | Self::Config => None,
         }
@@ -144,6 +157,11 @@ mod tests {
                 Error::AlreadyRunning { socket: socket.into(), pid: None },
                 "another agent runs on /run/x.sock",
                 71,
+            ),
+            (
+                Error::NoAgent { socket: socket.into(), source: denied() },
+                "no agent answers on /run/x.sock: permission denied",
+                3,
             ),
             (Error::Config, "the configuration is invalid", 78),
         ] {
