@@ -7,5 +7,6 @@ pub mod event_loop;
 pub mod logger;
 pub mod net;
 pub mod proto;
+pub mod status;
 pub mod sys;
 pub mod wire;

@@ -1,0 +1,257 @@
+//! The agent as it shows itself: one JSON object for pages and scripts, and its reading for people.
+//!
+//! The loop fills a [`Snapshot`] when somebody asks; [`Snapshot::emit`] writes it. The fields that
+//! devices in the field know (WIRE.md §3) stand on the top level and once more inside `status`; what
+//! linkbeat adds stands on the top level only. Nothing is allocated, and no token is ever shown.
+
+use std::fmt::Display;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::config::{Config, Secret};
+use crate::proto::agent::View;
+use crate::proto::event::{Reason, Stamps};
+use crate::proto::link::Name;
+use crate::proto::time::Instant;
+use crate::wire::date::Utc;
+use crate::wire::json::{DEPTH_MAX, Kind, Value};
+use crate::wire::request::TooLarge;
+
+mod fields;
+pub mod page;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use self::fields::harmless;
+pub use self::state::{Cause, State};
+
+use self::fields::{
+    Additions, Addresses, Contract, Cut, Delivered, Masked, OrNothing, Others, Preview, Text,
+    UplinkInUse, Verbatim, Warnings,
+};
+
+/// Room for every snapshot and every preview, in bytes.
+pub const STATUS_MAX: usize = 16 * 1024;
+/// Most warnings shown.
+pub const WARNINGS_MAX: usize = 8;
+/// Longest text shown of an error, a warning or a path, in bytes; longer ones are cut.
+pub const TEXT_MAX: usize = 256;
+/// Longest answer of the server shown, in bytes; of a longer one nothing is.
+pub const ANSWER_MAX: usize = 1024;
+
+/// Everything that status tells, at one moment.
+pub struct Snapshot<'a> {
+    /// The moment.
+    pub now: Instant,
+    /// The same by the wall clock, in seconds since 1970 UTC.
+    pub unix_s: u64,
+    /// When the agent started.
+    pub started_at: Instant,
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// Where its files are: what a person is told to correct.
+    pub config_file: &'a Path,
+    /// The core's own account.
+    pub view: View<'a>,
+    /// The last acknowledged beat.
+    pub beat: Option<Beat<'a>>,
+    /// Beats acknowledged since start.
+    pub acknowledged: u64,
+    /// When beats last began to be acknowledged or to fail, after the opposite or after start.
+    pub turned_at: Option<Instant>,
+    /// Why the last round failed, in words; empty after an acknowledgement.
+    pub error: &'a str,
+    /// The server's last answer; not shown if it is too long, or nested too deeply inside ours.
+    pub answer: Option<Value<'a>>,
+    /// What a person should mend although beats may go on: at most [`WARNINGS_MAX`] are shown.
+    pub warnings: &'a [&'a dyn Display],
+}
+
+/// An acknowledged beat.
+#[derive(Debug, Clone, Copy)]
+pub struct Beat<'a> {
+    /// Beat counter since start.
+    pub seq: u64,
+    /// Why it was sent.
+    pub reason: &'a Reason,
+    /// The uplink it went over.
+    pub via: Option<Name>,
+    /// HTTP status, 2xx.
+    pub status: u16,
+    /// Its steps.
+    pub stamps: Stamps,
+}
+
+impl Snapshot<'_> {
+    /// Writes the status into `buffer` as JSON and returns its length.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLarge`] if `buffer` is too small, which one of [`STATUS_MAX`] never is; its content is
+    /// then worthless.
+    pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, TooLarge> {
+        const HEAD: &[u8] = br#"{"success":true,"status":"#;
+        buffer.get_mut(..HEAD.len()).ok_or(TooLarge)?.copy_from_slice(HEAD);
+        let inner = put(&self.contract(), buffer, HEAD.len())?;
+        // The object {F} is there; its fields once more behind it, and ours behind them: the
+        // brackets that would open the two become commas, and the last one closes the whole.
+        let again = inner - 1;
+        if buffer.len() < inner + (again - HEAD.len()) {
+            return Err(TooLarge);
+        }
+        buffer.copy_within(HEAD.len()..again, inner);
+        let more = inner + (again - HEAD.len());
+        let length = put(&self.additions(), buffer, more)?;
+        for joint in [inner, more] {
+            *buffer.get_mut(joint).ok_or(TooLarge)? = b',';
+        }
+        Ok(length)
+    }
+
+    /// The state in one word.
+    #[must_use]
+    pub fn state(&self) -> State {
+        State::of(self)
+    }
+
+    /// Since when the state holds; `None` if that is not known.
+    fn since(&self) -> Option<Instant> {
+        let turned_at = self.turned_at.unwrap_or(self.started_at);
+        match self.state() {
+            State::Disabled | State::Unconfigured => None,
+            State::Starting | State::Waiting => Some(self.started_at),
+            State::NoUplink => Some(self.view.uplink_since),
+            State::Offline => Some(self.view.connectivity_since),
+            State::ServerSilent | State::Rejected | State::Failing => Some(turned_at),
+            State::Online => Some(turned_at.max(self.view.connectivity_since)),
+        }
+    }
+
+    fn contract(&self) -> Contract<'_> {
+        let config = self.config;
+        let beat_at = self.beat.map(|beat| beat.stamps.replied_at);
+        let device_key = config.device_key.as_deref().unwrap_or_default();
+        Contract {
+            enabled: config.settings.enabled,
+            connected: self.state() == State::Online,
+            last_heartbeat: beat_at.map(|at| Text(self.utc(at))),
+            last_heartbeat_ago: beat_at.map(|at| (self.now - at).as_secs()),
+            last_error: Some(self.error)
+                .filter(|error| !error.is_empty() && !self.tells_token(error))
+                .map(|error| Text(Cut(error))),
+            device_info: self
+                .answer
+                .filter(|answer| answer.raw().len() <= ANSWER_MAX)
+                .filter(|answer| depth(answer) <= DEPTH_MAX - 2 && !self.tells_token(answer.raw()))
+                .map(|answer| Verbatim(answer.raw().as_bytes())),
+            provisioned: config.provisioned,
+            configured: config.configured(),
+            device_key: Text(Masked(device_key)),
+            device_key_full: device_key,
+            api_url: Text(OrNothing(config.api_url.as_ref())),
+            heartbeat_interval: config.settings.interval.as_secs(),
+            heartbeat_thread_running: true,
+        }
+    }
+
+    fn additions(&self) -> Additions<'_> {
+        let view = &self.view;
+        let settings = &self.config.settings;
+        let since = self.since();
+        let (first, others) = match view.uplinks {
+            [first, others @ ..] => (Some(first), others),
+            [] => (None, view.uplinks),
+        };
+        let in_seconds = |at: Instant| (at - self.now).as_micros().div_ceil(1_000_000);
+        let next_beat_at = match (&view.pending, view.in_flight) {
+            (_, true) => Some(self.now),
+            (Some(_), false) => view.waits_until,
+            (None, false) => view.due_at,
+        };
+        Additions {
+            state: Text(self.state()),
+            since: since.map(|at| Text(self.utc(at))),
+            since_ago: since.map(|at| (self.now - at).as_secs()),
+            cause: view.failure.map(|failure| Text(Cause(failure))),
+            uplink: first.map(|uplink| UplinkInUse {
+                name: Text(uplink.name),
+                addresses: Addresses(uplink),
+                since: Text(self.utc(view.uplink_since)),
+                since_ago: (self.now - view.uplink_since).as_secs(),
+            }),
+            uplinks: Others(others),
+            beat: self.beat.map(Delivered::of),
+            in_flight: view.in_flight,
+            next_beat_in: next_beat_at.map(|at| u64::try_from(in_seconds(at)).unwrap_or(u64::MAX)),
+            pending: view.pending.as_ref().map(Text),
+            waits_until: view.waits_until.map(|at| Text(self.utc(at))),
+            held_until: view.held_until.map(|at| Text(self.utc(at))),
+            failures: view.rounds_failed,
+            probes_sent: view.probes_sent,
+            connects: view.connects,
+            beats_acknowledged: self.acknowledged,
+            stale_after: (2 * settings.interval + settings.request_timeout).as_secs(),
+            warnings: Warnings(self.warnings),
+            config_file: Text(Cut(self.config_file.display())),
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+        }
+    }
+
+    /// What the wall clock shows at `at`, by its present reading: a clock that was set right since
+    /// corrects the past as well.
+    fn utc(&self, at: Instant) -> Utc {
+        let ahead = (at - self.now).as_micros().div_ceil(1_000_000);
+        let ago = (self.now - at).as_secs();
+        Utc(self
+            .unix_s
+            .saturating_sub(ago)
+            .saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX)))
+    }
+
+    /// Whether a text that a server had a hand in repeats the token it was sent.
+    fn tells_token(&self, text: &str) -> bool {
+        self.config
+            .token_code
+            .as_ref()
+            .map(Secret::expose)
+            .is_some_and(|token| text.contains(token))
+    }
+}
+
+/// Writes the answer to a request for the report that would be sent now, and returns its length.
+///
+/// `payload` is the report as JSON. What is not configured yet is empty.
+///
+/// # Errors
+///
+/// [`TooLarge`] if `buffer` is too small; its content is then worthless.
+pub fn emit_preview(config: &Config, payload: &[u8], buffer: &mut [u8]) -> Result<usize, TooLarge> {
+    let device_key = config.device_key.as_deref().unwrap_or_default();
+    let url = config.api_url.as_ref();
+    let endpoint = url.filter(|_| config.configured()).map(|url| url.endpoint(device_key));
+    let preview = Preview {
+        success: true,
+        payload: Verbatim(payload),
+        endpoint: Text(OrNothing(endpoint.as_ref().map(|endpoint| endpoint as &dyn Display))),
+        api_url: Text(OrNothing(url)),
+        device_key,
+    };
+    put(&preview, buffer, 0)
+}
+
+/// Writes `value` into `buffer` from `start` on; returns where it ends.
+fn put(value: &impl Serialize, buffer: &mut [u8], start: usize) -> Result<usize, TooLarge> {
+    let room = buffer.get_mut(start..).ok_or(TooLarge)?;
+    let length = serde_json_core::to_slice(value, room).map_err(|_| TooLarge)?;
+    Ok(start + length)
+}
+
+/// How many objects and arrays are inside each other; a [`Value`] has at most [`DEPTH_MAX`].
+fn depth(value: &Value<'_>) -> usize {
+    let members = value.members().map(|(_, value)| value);
+    let inside = value.elements().chain(members).map(|value| depth(&value)).max();
+    usize::from(matches!(value.kind(), Kind::Object | Kind::Array)) + inside.unwrap_or(0)
+}

@@ -1,0 +1,129 @@
+//! What a person can do about it.
+
+use std::fmt::{self, Display};
+
+use super::{Member, Page};
+use crate::status::State;
+use crate::wire::json::Value;
+
+/// Advice for a state that is not as it should be. `Display` is one line.
+pub(super) struct Advice<'a> {
+    state: State,
+    /// Why beats fail, empty if they do not.
+    cause: String,
+    status: Value<'a>,
+}
+
+impl<'a> Advice<'a> {
+    /// `None` where there is nothing to do but wait.
+    pub(super) fn of(page: &Page<'a>) -> Option<Self> {
+        let state = page.state().filter(|state| !matches!(state, State::Starting | State::Online));
+        let cause = page.text("cause").map(|cause| cause.to_string()).unwrap_or_default();
+        Some(Self { state: state?, cause, status: page.status })
+    }
+
+    fn unconfigured(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = Member(self.status, "config_file");
+        if self.status.get("api_url").and_then(super::Clean::of).is_none() {
+            write!(f, "set \"api_url\" in {file}, for example to \"https://meeting.example.com\"")
+        } else {
+            write!(
+                f,
+                "set \"device_key\" in {file}: there is no interface with a permanent MAC address \
+                 to make one from"
+            )
+        }
+    }
+
+    fn silent(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (url, file) = (Member(self.status, "api_url"), Member(self.status, "config_file"));
+        match self.cause.as_str() {
+            "refused" => write!(
+                f,
+                "start the server, or correct the port of api_url in {file}: nobody listens at \
+                 {url}, or a firewall refuses"
+            ),
+            _ => write!(f, "see that the server at {url} runs and that no firewall is in the way"),
+        }
+    }
+
+    fn rejected(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (key, file) =
+            (Member(self.status, "device_key_full"), Member(self.status, "config_file"));
+        match self.cause.as_str() {
+            "http_404" => write!(
+                f,
+                "provision the device key \"{key}\" at the server, or correct device_key or \
+                 api_url in {file}"
+            ),
+            "http_401" | "http_403" => write!(
+                f,
+                "correct token_code in {file}: the server refuses it for the device key \"{key}\""
+            ),
+            "http_429" => f.write_str("nothing: the server asks for fewer beats, and gets them"),
+            cause if cause.starts_with("http_3") => {
+                write!(f, "correct api_url in {file}: a redirect is not followed")
+            }
+            cause if cause.starts_with("http_5") => {
+                f.write_str("tell whoever runs the server; beats are tried again by themselves")
+            }
+            _ => write!(f, "correct api_url in {file}, or look into the log of the server"),
+        }
+    }
+
+    fn failing(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (url, file) = (Member(self.status, "api_url"), Member(self.status, "config_file"));
+        match self.cause.as_str() {
+            "tls_not_yet_valid" | "tls_expired" => f.write_str(
+                "set the clock if it is wrong (see `date -u`); if it is right, the certificate of \
+                 the server needs to be replaced",
+            ),
+            "tls_wrong_name" => {
+                write!(f, "use the name in api_url in {file} that the server's certificate is for")
+            }
+            "tls_unknown_issuer" => write!(
+                f,
+                "name the PEM file of your own authority as tls.ca_file in linkbeat.json, beside \
+                 {file}; if there is none, somebody may be in between"
+            ),
+            "tls_bad_certificate" => f.write_str("replace the certificate of the server"),
+            "tls_refused_by_server" | "tls_handshake" => {
+                write!(f, "see that {url} speaks TLS 1.2 or 1.3 at this port")
+            }
+            "name_not_found" => write!(f, "correct the name of the server in api_url in {file}"),
+            "name_server_failed" => {
+                f.write_str("see that the nameservers in /etc/resolv.conf answer")
+            }
+            "no_nameserver" => f.write_str("have DHCP or a hand put one into /etc/resolv.conf"),
+            "denied" => f.write_str("look into the firewall of this device (`nft list ruleset`)"),
+            "exhausted" => f.write_str("look for the program that uses up this device (`top`)"),
+            "malformed" | "too_large" => {
+                write!(f, "correct api_url in {file}: what answers there is no Meeting API")
+            }
+            _ => f.write_str("wait: it is tried again by itself"),
+        }
+    }
+}
+
+impl Display for Advice<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.state {
+            State::Disabled => {
+                write!(f, "set \"enabled\" to true in {}", Member(self.status, "config_file"))
+            }
+            State::Unconfigured => self.unconfigured(f),
+            State::NoUplink => f.write_str(
+                "check cable, WiFi and DHCP: an interface needs a carrier, an address and a route \
+                 (`ip address`, `ip route`)",
+            ),
+            State::Offline => f.write_str(
+                "check the router and its line; a beat is sent as soon as anything answers",
+            ),
+            State::ServerSilent => self.silent(f),
+            State::Rejected => self.rejected(f),
+            State::Failing => self.failing(f),
+            State::Waiting => f.write_str("ask for the first beat: `linkbeat trigger`"),
+            State::Starting | State::Online => Ok(()),
+        }
+    }
+}

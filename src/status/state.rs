@@ -1,0 +1,149 @@
+//! How it goes in one word, and why in another: for scripts, and for the advice to people.
+
+use std::fmt::{self, Display};
+
+use super::Snapshot;
+use crate::proto::event::{Failure, TlsFailure};
+use crate::proto::reach::Connectivity;
+
+/// How it goes. `Display` is the word in the JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// `enabled` is false: no beat is sent.
+    Disabled,
+    /// `api_url` or the device key is missing: no beat can be sent.
+    Unconfigured,
+    /// No interface leads out.
+    NoUplink,
+    /// Nothing outside answers.
+    Offline,
+    /// Nobody answers at the server's address, or nobody finishes the answer.
+    ServerSilent,
+    /// The server's answer is an HTTP status that is not 2xx.
+    Rejected,
+    /// Beats fail before that: the name, TLS, the protocol, or this device itself.
+    Failing,
+    /// `auto_connect` is false and nobody has asked for a beat yet.
+    Waiting,
+    /// No beat has ended yet.
+    Starting,
+    /// The last beat was acknowledged.
+    Online,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Disabled,
+        Self::Unconfigured,
+        Self::NoUplink,
+        Self::Offline,
+        Self::ServerSilent,
+        Self::Rejected,
+        Self::Failing,
+        Self::Waiting,
+        Self::Starting,
+        Self::Online,
+    ];
+
+    /// The first of the states, in the order above, that the snapshot is in.
+    pub(super) fn of(snapshot: &Snapshot<'_>) -> Self {
+        let (config, view) = (snapshot.config, &snapshot.view);
+        if !config.settings.enabled {
+            return Self::Disabled;
+        }
+        if !config.configured() {
+            return Self::Unconfigured;
+        }
+        // A server on the camera itself is reached without any uplink.
+        if view.connectivity != Connectivity::Online && view.uplinks.is_empty() {
+            return Self::NoUplink;
+        }
+        if view.connectivity == Connectivity::Offline {
+            return Self::Offline;
+        }
+        match view.failure {
+            Some(failure) => Self::after(failure),
+            None if snapshot.beat.is_some() => Self::Online,
+            None if config.settings.auto_connect || view.in_flight || view.pending.is_some() => {
+                Self::Starting
+            }
+            None => Self::Waiting,
+        }
+    }
+
+    const fn after(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused
+            | Failure::Unreachable
+            | Failure::TimedOut
+            | Failure::Reset
+            | Failure::Closed => Self::ServerSilent,
+            Failure::Status(_) => Self::Rejected,
+            Failure::NoInterface
+            | Failure::Denied
+            | Failure::Exhausted
+            | Failure::Tls(_)
+            | Failure::Malformed
+            | Failure::TooLarge
+            | Failure::NameNotFound
+            | Failure::NameServerFailed
+            | Failure::NoNameserver => Self::Failing,
+        }
+    }
+
+    /// The word in the JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Unconfigured => "unconfigured",
+            Self::NoUplink => "no_uplink",
+            Self::Offline => "offline",
+            Self::ServerSilent => "server_silent",
+            Self::Rejected => "rejected",
+            Self::Failing => "failing",
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Online => "online",
+        }
+    }
+}
+
+impl Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+/// Why the last round failed. `Display` is the word in the JSON, `http_404` for a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause(pub Failure);
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Failure::Status(status) => return write!(f, "http_{status}"),
+            Failure::Refused => "refused",
+            Failure::Unreachable => "unreachable",
+            Failure::TimedOut => "timed_out",
+            Failure::Reset => "reset",
+            Failure::Closed => "closed",
+            Failure::NoInterface => "no_interface",
+            Failure::Denied => "denied",
+            Failure::Exhausted => "exhausted",
+            Failure::Tls(TlsFailure::NotYetValid) => "tls_not_yet_valid",
+            Failure::Tls(TlsFailure::Expired) => "tls_expired",
+            Failure::Tls(TlsFailure::WrongName) => "tls_wrong_name",
+            Failure::Tls(TlsFailure::UnknownIssuer) => "tls_unknown_issuer",
+            Failure::Tls(TlsFailure::BadCertificate) => "tls_bad_certificate",
+            Failure::Tls(TlsFailure::RefusedByServer) => "tls_refused_by_server",
+            Failure::Tls(TlsFailure::Handshake) => "tls_handshake",
+            Failure::Malformed => "malformed",
+            Failure::TooLarge => "too_large",
+            Failure::NameNotFound => "name_not_found",
+            Failure::NameServerFailed => "name_server_failed",
+            Failure::NoNameserver => "no_nameserver",
+        })
+    }
+}
