@@ -1,6 +1,7 @@
 //! Presence agent for cameras.
 #![doc = include_str!("DESIGN.md")]
 
+pub mod cli;
 pub mod config;
 pub mod error;
 pub mod event_loop;

@@ -1,23 +1,38 @@
 //! The `linkbeat` command.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use linkbeat::cli::{self, Command};
 use linkbeat::error::Error;
 use linkbeat::event_loop::EventLoop;
 use linkbeat::logger;
+use linkbeat::sys::eventfd::EventFd;
 
 fn main() -> ExitCode {
-    match logger::init().and_then(|()| run()) {
+    let result = match cli::parse(std::env::args_os().skip(1)) {
+        Ok(Command::Run { config, trigger_fd }) => logger::init().map(|()| run(config, trigger_fd)),
+        Ok(command) => cli::execute(command),
+        Err(error) => Err(error),
+    };
+    result.unwrap_or_else(|error| {
+        let hint = if matches!(error, Error::Usage(_)) { "; see linkbeat --help" } else { "" };
+        // There is nobody left to tell of a failure.
+        writeln!(std::io::stderr(), "linkbeat: {}{hint}", error.chain()).ok();
+        error.exit_code()
+    })
+}
+
+/// Runs the agent, whose errors go where its log goes.
+fn run(config: PathBuf, trigger_fd: Option<u32>) -> ExitCode {
+    let adopt = |fd| EventFd::adopt(fd).map_err(Error::system("adopt --trigger-fd"));
+    let trigger = trigger_fd.map(adopt).transpose();
+    match trigger.and_then(|trigger| EventLoop::new(config, trigger)?.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::error!("{error}");
+            log::error!("{}", error.chain());
             error.exit_code()
         }
     }
-}
-
-fn run() -> Result<(), Error> {
-    let path = std::env::args_os().nth(2).unwrap_or_else(|| "/etc/rpi-cam/meeting.json".into());
-    EventLoop::new(PathBuf::from(path), None)?.run()
 }
