@@ -95,7 +95,7 @@ impl fmt::Display for Reason {
 pub enum Failure {
     /// ECONNREFUSED: nobody listens, or a router rejects.
     Refused,
-    /// EHOSTUNREACH, ENETUNREACH: no route, or a router says so.
+    /// EHOSTUNREACH, ENETUNREACH, on IPv6 also EACCES: no route, or a router says so.
     Unreachable,
     /// No answer in time (ETIMEDOUT, or a limit of ours).
     TimedOut,
@@ -105,7 +105,7 @@ pub enum Failure {
     Closed,
     /// The address or interface to send from is gone (EADDRNOTAVAIL, ENODEV).
     NoInterface,
-    /// The kernel or a local firewall forbids it (EPERM, EACCES).
+    /// The kernel or a local firewall forbids it (EPERM).
     Denied,
     /// No descriptor, port or memory left (EMFILE, EADDRINUSE, ENOBUFS, ...).
     Exhausted,

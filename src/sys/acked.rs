@@ -134,16 +134,26 @@ mod tests {
 
     #[test]
     fn connection_that_is_not_listed_is_unknown() {
-        let other = row("01", "00000000").replace("01BB", "01BC");
-        assert_eq!(answer(&[HEADER, &other].concat()), None);
+        for (ours, other) in [("01BB", "01BC"), ("1F90", "1F91"), ("01000", "03000")] {
+            let row = row("01", "00000000").replace(ours, other);
+            assert_eq!(answer(&[HEADER, &row].concat()), None);
+        }
         assert_eq!(answer(""), None);
     }
 
     #[test]
-    fn row_behind_thousands_and_across_reads_is_found() {
-        let others = row("01", "00000000").replace("01BB", "01BC").repeat(5000);
-        let table = [HEADER, &others, &row("01", "00000000")].concat();
-        assert_eq!(answer(&table), Some(true));
+    fn row_across_two_reads_is_found_wherever_it_is_cut() {
+        let row = row("01", "00000000");
+        for before in BUFFER - row.len()..=BUFFER {
+            let table = ["x".repeat(before - 1), "\n".to_owned(), row.clone()].concat();
+            assert_eq!(answer(&table), Some(true), "{before}");
+        }
+    }
+
+    #[test]
+    fn row_behind_thousands_is_found() {
+        let others = row("01", "00000001").replace("01BB", "01BC").repeat(5000);
+        assert_eq!(answer(&[HEADER, &others, &row("01", "00000000")].concat()), Some(true));
     }
 
     #[test]

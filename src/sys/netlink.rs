@@ -87,10 +87,11 @@ impl RouteSocket {
     ///
     /// What send(2) says: no memory, or a sandbox forbids it. No dump runs then.
     pub fn start_dump(&mut self) -> io::Result<()> {
-        match self.progress.start() {
-            Step::Send(request) => Ok(request.send(&self.fd)?),
-            Step::Nothing | Step::Tell(_) => Ok(()),
-        }
+        let Step::Send(request) = self.progress.start() else { return Ok(()) };
+        request.send(&self.fd).map_err(|errno| {
+            self.progress.dump = Dump::Idle;
+            errno.into()
+        })
     }
 
     /// Whether a dump was ordered and has not ended: a [`Heard::Dumped`] told earlier is of

@@ -265,6 +265,17 @@ fn overflow_is_told_once_and_the_next_dump_is_whole() {
 }
 
 #[test]
+fn datagram_that_did_not_fit_is_a_loss() {
+    let mut socket = RouteSocket::new().unwrap();
+    socket.buffer = vec![0; 64].into_boxed_slice();
+    socket.start_dump().unwrap();
+    wait(&socket);
+    let mut all = Vec::new();
+    while !socket.drain(16, |heard| all.push(heard)) {}
+    assert_eq!(all, [Heard::Lost]);
+}
+
+#[test]
 fn datagram_of_another_process_is_ignored() {
     let mut socket = RouteSocket::new().unwrap();
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;

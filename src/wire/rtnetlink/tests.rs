@@ -1,11 +1,12 @@
 use std::fmt::Write;
 use std::fs;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::link::Name;
+use crate::proto::link::{Name, Route};
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/rtnetlink")
@@ -63,12 +64,33 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// RTM_NEWLINK of interface 3.
+/// RTM_NEWLINK of interface 3, in answer to a dump.
 fn link(flags: u32, attributes: &[Vec<u8>]) -> Vec<u8> {
+    changed_link(flags, 0, attributes)
+}
+
+/// RTM_NEWLINK of interface 3, with the flags that are said to have changed.
+fn changed_link(flags: u32, changed: u32, attributes: &[Vec<u8>]) -> Vec<u8> {
     let mut body = vec![0; 4];
-    body.extend(3_u32.to_ne_bytes().into_iter().chain(flags.to_ne_bytes()).chain([0; 4]));
+    for number in [3, flags, changed] {
+        body.extend(u32::to_ne_bytes(number));
+    }
     body.extend(attributes.concat());
     message(RTM_NEWLINK, 0, &body)
+}
+
+/// `struct rtnexthop` and attributes.
+fn next_hop(flags: u8, index: u32, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let attributes = attributes.concat();
+    let length = u16::try_from(8 + attributes.len()).unwrap();
+    let header = length.to_ne_bytes().into_iter().chain([flags, 0]).chain(index.to_ne_bytes());
+    header.chain(attributes).collect()
+}
+
+/// RTM_NEWROUTE of an IPv4 default route in table main.
+fn default_route(attributes: &[Vec<u8>]) -> Vec<u8> {
+    let header = [2, 0, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0];
+    message(RTM_NEWROUTE, 0, &[&header[..], &attributes.concat()].concat())
 }
 
 const UP_AND_RUNNING: u32 = 0x1_1043;
@@ -247,13 +269,58 @@ fn extended_address_flags_win_over_the_short_ones() {
 }
 
 #[test]
-fn next_hops_all_dead_say_nothing() {
-    let mut datagram = vector("route4_dead_hop_dumped");
-    assert_eq!(kinds(&datagram).len(), 1);
-    // `struct rtmsg`, table, destination, then RTA_MULTIPATH: its header, and the first hop's length.
-    let first_hop_flags = NLMSG_HDRLEN + 12 + 8 + 8 + 4 + 2;
-    datagram[first_hop_flags] |= 1;
-    assert_eq!(kinds(&datagram), [Kind::Ignored]);
+fn interface_set_up_changes_more_than_is_said_and_a_new_one_does_not() {
+    let attributes = [attribute(3, b"eth0\0"), attribute(16, &[6])];
+    for (flags, changed, expected) in [
+        (UP_AND_RUNNING, IFF_UP, true),
+        (UP_AND_RUNNING, 0, false),
+        (UP_AND_RUNNING, u32::MAX, false),
+        (0, IFF_UP, false),
+    ] {
+        let first = said(&changed_link(flags, changed, &attributes))[0].unwrap();
+        assert_eq!(first.silent, expected, "{flags:x} {changed:x}");
+    }
+}
+
+#[test]
+fn route_that_packets_do_not_take_says_nothing() {
+    let whole = vector("route6_default");
+    // Table (rtm_table, RTA_TABLE), type, RTM_F_CLONED.
+    for (at, byte) in [(4, 253), (16, 253), (7, 2), (9, 2)] {
+        let mut datagram = whole.clone();
+        datagram[NLMSG_HDRLEN + at] = byte;
+        let expected = if at == 4 { kinds(&whole) } else { vec![Kind::Ignored] };
+        assert_eq!(kinds(&datagram), expected, "byte {at}");
+    }
+}
+
+#[test]
+fn route_without_an_interface_says_nothing() {
+    let gateway = attribute(5, &[192, 0, 2, 1]);
+    assert_eq!(kinds(&default_route(&[gateway])), [Kind::Ignored]);
+    assert_eq!(kinds(&default_route(&[])), [Kind::Ignored]);
+}
+
+#[test]
+fn next_hops_that_are_dead_are_left_out() {
+    let gateway = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+    let via = attribute(18, &[&10_u16.to_ne_bytes()[..], &gateway.octets()].concat());
+    let gateway = Some(IpAddr::V6(gateway));
+    let hops = [next_hop(1, 3, &[]), next_hop(0, 4, &[via]), next_hop(1, 5, &[])];
+    let network = "0.0.0.0".parse().unwrap();
+    let route = Route { index: LinkIndex(4), network, prefix: 0, metric: 0, gateway };
+    let datagram = default_route(&[attribute(9, &hops.concat())]);
+    assert_eq!(kinds(&datagram), [Kind::Event(LinkEvent::Route(route))]);
+    let dead = [next_hop(1, 3, &[]), next_hop(1, 4, &[])];
+    assert_eq!(kinds(&default_route(&[attribute(9, &dead.concat())])), [Kind::Ignored]);
+}
+
+#[test]
+fn next_hop_of_no_ip_family_is_none() {
+    let via = attribute(18, &[28, 0, 1, 2, 3, 4]);
+    let datagram = default_route(&[attribute(4, &3_u32.to_ne_bytes()), via]);
+    let said = kinds(&datagram);
+    assert!(matches!(said[..], [Kind::Event(LinkEvent::Route(Route { gateway: None, .. }))]));
 }
 
 #[test]
