@@ -6,6 +6,7 @@ use linkbeat_support::agent::{Agent, SOON, Setting};
 use linkbeat_support::journal::Follower;
 use linkbeat_support::receiver::Beat;
 use linkbeat_support::world::World;
+use rustix::process::Signal;
 
 /// The binary under test.
 pub(crate) const LINKBEAT: &str = env!("CARGO_BIN_EXE_linkbeat");
@@ -21,11 +22,12 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// Starts an agent and waits for its first beat.
+    /// Starts an agent and waits for its first beat and the answer to it.
     pub(crate) fn start(world: &World, setting: &Setting) -> Self {
         let mut camera = Self::silent(world, setting);
         let first = camera.beat();
         assert_eq!((first.reason(), first.seq()), ("startup", 1), "{first:?}");
+        camera.agent.said("[Meeting] Heartbeat sent");
         camera
     }
 
@@ -61,8 +63,8 @@ impl Camera {
         self.beats.expect_none("beat", QUIET, |_| true);
     }
 
-    /// Says one line on the agent's socket; returns the answer.
-    pub(crate) fn ask(&self, line: &str) -> String {
-        self.agent.ask(line).unwrap()
+    /// Asks for a beat with a signal.
+    pub(crate) fn ring(&self) {
+        self.agent.signal(Signal::USR1);
     }
 }

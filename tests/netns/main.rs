@@ -1,8 +1,21 @@
 //! The real binary in network namespaces that each test makes and removes.
 //!
-//! They need root, or a user namespace: `scripts/test netns` sees to it.
+//! They need root, or a user namespace: `scripts/test netns` sees to it. A time-out here only ends
+//! a test that has failed; how fast things are is the benchmark's to say.
 
 #[cfg(test)]
+mod camera;
+#[cfg(test)]
+mod links;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod outages;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
 mod rtnetlink;
+#[cfg(test)]
+mod server;
 #[cfg(test)]
 mod world;

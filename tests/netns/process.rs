@@ -8,7 +8,7 @@ use linkbeat_support::world::World;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::camera::{Camera, LINKBEAT, RARELY};
+use crate::camera::{Camera, RARELY};
 
 const MEETING: &str = "/etc/rpi-cam/meeting.json";
 const OWN: &str = "/etc/rpi-cam/linkbeat.json";
@@ -61,31 +61,6 @@ fn stopped_past_its_interval_beats_once_when_continued() {
     let second = camera.beat();
     // Missed turns are not made up for.
     assert!(second.received_us - first.received_us > 500_000, "{first:?} {second:?}");
-}
-
-#[test]
-fn second_agent_on_the_same_socket_names_the_first() {
-    let world = World::new();
-    let mut camera = Camera::calm(&world);
-    let output = camera.agent.beside(&world, LINKBEAT, &["run"]);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(71), "{complaint}");
-    let pid = camera.agent.pid().as_raw_nonzero().to_string();
-    assert!(complaint.contains(&pid), "{complaint}");
-    camera.stays_silent();
-}
-
-#[test]
-fn socket_of_a_dead_agent_is_replaced() {
-    let world = World::new();
-    let setting = Setting::new(&world).every(RARELY);
-    let mut camera = Camera::start(&world, &setting);
-    camera.agent.signal(Signal::KILL);
-    camera.agent.wait(SOON);
-    assert!(camera.agent.socket().exists());
-    camera.agent = camera.agent.restart(&world, LINKBEAT, &setting);
-    assert_eq!(camera.beat().reason(), "startup");
-    assert!(camera.ask("trigger").starts_with("set"));
 }
 
 #[test]
@@ -147,7 +122,7 @@ fn invalid_configuration_is_reported_and_changes_nothing() {
         let mut lines = camera.agent.lines().follow();
         fs::write(&file, rubbish).unwrap();
         lines.expect("complaint", SOON, |line| line.text.contains("meeting.json"));
-        assert!(camera.ask("trigger rubbish").starts_with("set"), "{rubbish:?}");
+        camera.ring();
         assert_eq!(camera.beat().path, "/api/devices/camera-1/online");
     }
     fs::write(&file, renamed(&world, "mended")).unwrap();
@@ -160,7 +135,7 @@ fn disabled_agent_is_silent_until_it_is_enabled() {
     let setting = Setting::new(&world).every(1).meeting("enabled", false);
     let mut camera = Camera::silent(&world, &setting);
     camera.stays_silent();
-    assert_eq!(camera.ask("trigger"), "disabled");
+    camera.ring();
     world.pull("eth0");
     camera.stays_silent();
     let enabled = Setting::new(&world).every(1).meeting.to_string();
@@ -174,7 +149,7 @@ fn agent_that_does_not_connect_by_itself_waits_for_a_trigger() {
     let setting = Setting::new(&world).every(1).meeting("auto_connect", false);
     let mut camera = Camera::silent(&world, &setting);
     camera.stays_silent();
-    camera.ask("trigger");
+    camera.ring();
     camera.beat_for("trigger");
     camera.beat_for("interval");
 }
@@ -187,7 +162,8 @@ fn first_boot_without_any_configuration_waits_for_one() {
     (setting.meeting, setting.own) = (Value::Null, Value::Null);
     let mut camera = Camera::silent(&world, &setting);
     camera.stays_silent();
-    assert_eq!(camera.ask("trigger"), "unconfigured");
+    camera.ring();
+    camera.stays_silent();
     fs::write(camera.agent.file(OWN), whole.own.to_string()).unwrap();
     fs::write(camera.agent.file(MEETING), whole.meeting.to_string()).unwrap();
     camera.beat();
@@ -198,11 +174,10 @@ fn memory_does_not_grow_over_many_beats() {
     let world = World::new();
     let setting = Setting::new(&world)
         .every(RARELY)
-        .own("moderation", json!({ "trigger": { "burst": 1000, "every_ms": 0 } }))
-        .own("log_level", "warn");
+        .own("moderation", json!({ "trigger": { "burst": 1000, "every_ms": 0 } }));
     let mut camera = Camera::start(&world, &setting);
     let beat = |camera: &mut Camera| {
-        camera.ask("trigger --wait");
+        camera.ring();
         camera.beat();
     };
     (0..200).for_each(|_| beat(&mut camera));

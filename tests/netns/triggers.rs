@@ -15,6 +15,11 @@ use rustix::process::Signal;
 
 use crate::camera::{Camera, LINKBEAT, RARELY};
 
+/// Says one line on the camera's socket; returns the answer.
+fn ask(camera: &Camera, line: &str) -> String {
+    camera.agent.ask(line).unwrap()
+}
+
 /// Asks the status server of the camera; returns the whole answer.
 fn http(world: &World, request: &str) -> String {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
@@ -31,9 +36,9 @@ fn http(world: &World, request: &str) -> String {
 fn line_on_the_socket_beats_with_its_word() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
-    assert!(camera.ask("trigger door-bell").starts_with("set"));
+    assert!(ask(&camera, "trigger door-bell").starts_with("set"));
     assert_eq!(camera.beat().reason(), "trigger:door-bell");
-    assert!(camera.ask("trigger").starts_with("set"));
+    assert!(ask(&camera, "trigger").starts_with("set"));
     assert_eq!(camera.beat().reason(), "trigger");
     camera.stays_silent();
 }
@@ -42,7 +47,7 @@ fn line_on_the_socket_beats_with_its_word() {
 fn waiting_line_tells_the_result() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
-    let answer = camera.ask("trigger --wait door");
+    let answer = ask(&camera, "trigger --wait door");
     assert!(answer.contains("200") && answer.contains("eth0"), "{answer}");
     assert_eq!(camera.beat().reason(), "trigger:door");
 }
@@ -72,7 +77,7 @@ fn command_without_an_agent_fails() {
 fn sigusr1_beats() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
-    camera.agent.signal(Signal::USR1);
+    camera.ring();
     assert_eq!(camera.beat().reason(), "trigger");
 }
 
@@ -196,10 +201,10 @@ fn trigger_during_a_beat_causes_another() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     world.receiver.follow("delay 500").unwrap();
-    assert!(camera.ask("trigger first").starts_with("set"));
+    assert!(ask(&camera, "trigger first").starts_with("set"));
     assert_eq!(camera.beat().reason(), "trigger:first");
-    assert!(camera.ask("trigger second").starts_with("set"));
-    assert!(camera.ask("trigger third").starts_with("pending"));
+    assert!(ask(&camera, "trigger second").starts_with("set"));
+    assert!(ask(&camera, "trigger third").starts_with("pending"));
     camera.beat();
     camera.stays_silent();
 }
@@ -215,7 +220,7 @@ fn rubbish_on_the_socket_harms_nobody() {
         stream.write_all(rubbish.as_bytes()).ok();
     }
     camera.beats.skip();
-    assert!(camera.ask("trigger well").starts_with("set"));
+    assert!(ask(&camera, "trigger well").starts_with("set"));
     camera.beat_for("trigger:well");
 }
 
@@ -226,7 +231,7 @@ fn idle_helpers_do_not_keep_others_out() {
     let connect = |_| UnixStream::connect(camera.agent.socket()).unwrap();
     let mut idle: Vec<UnixStream> = (0..40).map(connect).collect();
     idle.truncate(8);
-    assert!(camera.ask("trigger").starts_with("set"));
+    assert!(ask(&camera, "trigger").starts_with("set"));
 }
 
 #[test]
@@ -246,4 +251,53 @@ fn storm_of_triggers_does_not_delay_a_failover() {
     // Five at once, then one every two seconds, and those of the network.
     camera.beats.expect_none("storm of beats", Duration::from_secs(1), |beat| beat.nth > 12);
     assert!(world.receiver.counts().requests < 12, "{:?}", world.receiver.counts());
+}
+
+#[test]
+fn trigger_is_told_why_no_beat_comes() {
+    let world = World::new();
+    let setting = Setting::new(&world).meeting("enabled", false);
+    assert_eq!(ask(&Camera::silent(&world, &setting), "trigger"), "disabled");
+    let setting = Setting::new(&world).meeting("api_url", "");
+    assert_eq!(ask(&Camera::silent(&world, &setting), "trigger"), "unconfigured");
+}
+
+#[test]
+fn trigger_is_told_until_when_the_server_wants_peace() {
+    for status in ["429", "503"] {
+        let world = World::new();
+        let mut camera = Camera::calm(&world);
+        world.receiver.follow(&format!("status {status} retry-after 3")).unwrap();
+        assert!(ask(&camera, "trigger door").starts_with("set"));
+        camera.beat();
+        world.receiver.follow("ok").unwrap();
+        camera.agent.said("[Meeting] Heartbeat failed");
+        let answer = ask(&camera, "trigger door");
+        assert!(answer.starts_with("held until"), "{status}: {answer}");
+    }
+}
+
+#[test]
+fn second_agent_on_the_same_socket_names_the_first() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let output = camera.agent.beside(&world, LINKBEAT, &["run"]);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(71), "{complaint}");
+    let pid = camera.agent.pid().as_raw_nonzero().to_string();
+    assert!(complaint.contains(&pid), "{complaint}");
+    camera.stays_silent();
+}
+
+#[test]
+fn socket_of_a_dead_agent_is_replaced() {
+    let world = World::new();
+    let setting = Setting::new(&world).every(RARELY);
+    let mut camera = Camera::start(&world, &setting);
+    camera.agent.signal(Signal::KILL);
+    camera.agent.wait(SOON);
+    assert!(camera.agent.socket().exists());
+    camera.agent = camera.agent.restart(&world, LINKBEAT, &setting);
+    assert_eq!(camera.beat().reason(), "startup");
+    assert!(ask(&camera, "trigger").starts_with("set"));
 }

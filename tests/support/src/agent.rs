@@ -1,7 +1,8 @@
 //! The real binary in the device of a world: started, watched, told, ended.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -316,6 +317,9 @@ fn furnish(directory: &Path, world: &World, setting: &Setting) {
     for (name, value) in [("meeting", &setting.meeting), ("linkbeat", &setting.own)] {
         if !value.is_null() {
             write(&format!("rpi-cam/{name}.json"), &format!("{value:#}\n"));
+            // The token is nobody else's to read.
+            let file = etc.join(format!("rpi-cam/{name}.json"));
+            fs::set_permissions(file, Permissions::from_mode(0o640)).expect("chmod 0640");
         }
     }
 }

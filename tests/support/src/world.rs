@@ -302,6 +302,8 @@ fn settle(device: &Space, router: &Space, internet: &Space) {
     for which in ["all", "default"] {
         // Loose: strict filtering would silence the second-best uplink.
         device.sysctl(&format!("ipv4/conf/{which}/rp_filter"), "2");
+        // As systemd sets it: a second address outlives the first.
+        device.sysctl(&format!("ipv4/conf/{which}/promote_secondaries"), "1");
         router.sysctl(&format!("ipv6/conf/{which}/forwarding"), "1");
     }
     router.sysctl("ipv4/ip_forward", "1");

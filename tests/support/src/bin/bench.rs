@@ -21,6 +21,9 @@ use serde_json::json;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// After a run, so that nothing of it is left in the next.
 const SETTLED: Duration = Duration::from_millis(200);
+/// After this the kernel asks anew for a gateway that it asked for on a dead link; before, it asks
+/// once a second and keeps packets waiting.
+const FORGOTTEN: Duration = Duration::from_secs(4);
 /// Seconds between two beats where a beat is to fall due in an outage.
 const INTERVAL: u32 = 5;
 /// The same where no beat is to fall due.
@@ -122,6 +125,7 @@ impl Bench {
         self.world.pull("eth0");
         let announced_us = self.change(Change::NotRunning)?;
         let beat = self.beat("failover", |beat| beat.reason() == "failover_to_wlan1")?;
+        self.beats.find(FORGOTTEN, |_| false);
         self.world.plug("eth0");
         self.beat("way back", |beat| beat.reason() == "eth0_priority")?;
         Ok(Run::new(made_us, Some(announced_us), &beat))
@@ -131,6 +135,7 @@ impl Bench {
         self.world.pull("eth0");
         self.world.unlease("eth0");
         self.beat("failover", |beat| beat.reason() == "failover_to_wlan1")?;
+        self.beats.find(FORGOTTEN, |_| false);
         self.world.plug("eth0");
         self.leased()
     }

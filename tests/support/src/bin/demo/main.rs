@@ -125,6 +125,7 @@ impl Demo {
         let event_us = self.change("eth0", Change::NotRunning)?;
         let beat = self.beat("beat over WiFi", |beat| beat.reason() == "failover_to_wlan1")?;
         self.summary.add("cable pulled, beat over WiFi", event_us, &beat, "1 to 3 s");
+        self.pass(OUTAGE);
         self.tell()?;
 
         self.say("the cable is plugged back")?;
