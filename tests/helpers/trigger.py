@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Rings for a heartbeat at each line of standard input.
 
-linkbeat hands every helper an eventfd over its Unix socket. From then on one write of 8 bytes is a
-trigger: no answer to wait for, nothing to keep up but the connection. When the agent goes, the
-connection ends; connect again for a new eventfd.
+linkbeat greets every helper on its Unix socket with a line that carries an eventfd. From then on
+one write of 8 bytes is a trigger: no answer to wait for, nothing to keep up but the connection.
+When the agent goes, the connection ends; connect again for a new eventfd.
 """
 import os
 import socket

@@ -5,4 +5,5 @@
 # Where the linkbeat command is at hand, `linkbeat trigger --reason WORD` does the same.
 word=${1:-}
 socket=${2:-/run/linkbeat/trigger.sock}
-printf 'trigger %s\n' "$word" | socat -t 5 - "UNIX-CONNECT:$socket"
+# The first line is the greeting.
+printf 'trigger %s\n' "$word" | socat -t 5 - "UNIX-CONNECT:$socket" | sed 1d

@@ -220,18 +220,18 @@ impl Agent {
         self.file("/run/linkbeat/trigger.sock")
     }
 
-    /// Says one line on its Unix socket; returns the answer.
+    /// Says one line on its Unix socket; returns the answer, the greeting before it left out.
     ///
     /// # Errors
     ///
-    /// If nobody answers there in a line.
+    /// If nobody greets and answers there.
     pub fn ask(&self, line: &str) -> io::Result<String> {
         let mut stream = UnixStream::connect(self.socket())?;
         stream.set_read_timeout(Some(ANSWERED))?;
         stream.write_all(format!("{line}\n").as_bytes())?;
-        let mut answer = String::new();
-        BufReader::new(stream).read_line(&mut answer)?;
-        Ok(answer.trim_end().to_owned())
+        let mut lines = BufReader::new(stream).lines();
+        lines.next().transpose()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(lines.next().transpose()?.ok_or(io::ErrorKind::UnexpectedEof)?)
     }
 
     /// Sends a signal.

@@ -18,32 +18,27 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// Connects, and waits for the eventfd.
+    /// Connects, and waits for the greeting and its eventfd.
     ///
     /// # Errors
     ///
-    /// If nobody listens, the agent hangs up first, or there is none within [`SOON`].
+    /// If nobody listens, nobody greets within [`SOON`], or the agent has helpers enough.
     pub fn connect(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(SOON))?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut bytes = [0; 64];
-        loop {
-            let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-            let mut slices = [IoSliceMut::new(&mut bytes)];
-            let flags = RecvFlags::CMSG_CLOEXEC;
-            let message = recvmsg(&stream, &mut slices, &mut ancillary, flags)?;
-            for message in ancillary.drain() {
-                if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
-                    && let Some(trigger) = descriptors.next()
-                {
-                    return Ok(Self { stream, trigger });
-                }
-            }
-            if message.bytes == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut greeting = [0; 64];
+        let mut slices = [IoSliceMut::new(&mut greeting)];
+        recvmsg(&stream, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(mut descriptors) = message
+                && let Some(trigger) = descriptors.next()
+            {
+                return Ok(Self { stream, trigger });
             }
         }
+        Err(io::Error::other("greeted without an eventfd"))
     }
 
     /// Asks for a beat: one write of 8 bytes.
