@@ -436,6 +436,8 @@ impl Agent {
             self.retry_at = now + self.backoff.advance(settings.interval, &mut self.rng);
             self.retrying.merge(flight.carried.clone());
             if let Some(asked) = reply.and_then(|reply| reply.retry_after) {
+                // A server may ask for more seconds than a sum of two waits can hold.
+                let asked = asked.min(HOLD_MAX);
                 let wait = (asked + self.rng.fraction(asked / 10)).min(HOLD_MAX);
                 self.hold = Some(Hold { until: now + wait, passed: false });
             }

@@ -629,6 +629,19 @@ fn retry_after_is_obeyed_and_triggers_are_told_until_when() {
 }
 
 #[test]
+fn the_longest_retry_after_holds_for_a_quarter_of_an_hour() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    let retry_after = Some(Duration::from_secs(u64::MAX));
+    bench.input(Input::Replied(attempt, Reply { status: 503, retry_after, keep_alive: false }));
+    let asked_at = bench.now;
+    bench.trigger();
+    let Some(TriggerAnswer::Held { until, .. }) = bench.answer() else { panic!("not held") };
+    assert_eq!(until - asked_at, Duration::from_secs(900));
+}
+
+#[test]
 fn a_final_answer_is_reported_and_the_cycle_goes_on() {
     for status in [301, 400, 401, 403, 404] {
         let mut bench = Bench::idle();
