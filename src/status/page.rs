@@ -5,11 +5,12 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::State;
-use super::harmless;
-use crate::wire::json::Value;
+use super::{State, harmless};
+use crate::wire::json::{Text, Value};
 
 mod advice;
+#[cfg(test)]
+mod tests;
 
 use self::advice::Advice;
 
@@ -70,17 +71,19 @@ impl<'a> Page<'a> {
             (true, Verdict::Stale) => ("\x1b[33m", "\x1b[0m"),
         };
         match (self.state(), self.text("state")) {
-            (Some(state), _) => write!(f, "{begin}{}{end}: {}", name(state), meaning(state))?,
+            (Some(state), _) => write!(f, "{begin}{}{end}", name(state))?,
             (None, Some(word)) => write!(f, "{begin}{word}{end}")?,
             (None, None) => write!(f, "{begin}unknown{end}")?,
         }
-        if let Some(ago) = self.number("since_ago") {
-            write!(f, ", for {}", Span(ago))?;
-        }
-        f.write_char('\n')
+        write!(f, "{}", For(self.number("since_ago")))?;
+        writeln!(f, ": {}", self.state().map_or("not a word of this version", meaning))
     }
 
     fn trouble(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if (self.state(), self.verdict()) == (Some(State::Online), Verdict::Stale) {
+            let stale_after = Span(self.number("stale_after").unwrap_or_default());
+            row(f, "stale", format_args!("the last beat should be no older than {stale_after}"))?;
+        }
         if let Some(error) = self.text("last_error") {
             row(f, "error", error)?;
         }
@@ -97,8 +100,8 @@ impl<'a> Page<'a> {
         if let Some(uplink) =
             self.status.get("uplink").filter(|uplink| uplink.get("name").is_some())
         {
-            let since = Since(uplink.get("since_ago").and_then(|ago| ago.as_whole()));
-            row(f, "uplink", format_args!("{}{since}", Interface(uplink)))?;
+            let since_ago = uplink.get("since_ago").and_then(|ago| ago.as_whole());
+            row(f, "uplink", format_args!("{}, in use{}", Interface(uplink), For(since_ago)))?;
         }
         for other in self.status.get("uplinks").iter().flat_map(Value::elements) {
             row(f, "in reserve", Interface(other))?;
@@ -190,7 +193,7 @@ const fn meaning(state: State) -> &'static str {
 
 /// A text of the JSON without anything that could steer a terminal.
 #[derive(Debug, Clone, Copy)]
-struct Clean<'a>(crate::wire::json::Text<'a>);
+struct Clean<'a>(Text<'a>);
 
 impl<'a> Clean<'a> {
     /// `None` for an empty text and for what is no text.
@@ -272,11 +275,12 @@ impl Display for Steps<'_> {
     }
 }
 
-struct Since(Option<u64>);
+/// How long, if that is known.
+struct For(Option<u64>);
 
-impl Display for Since {
+impl Display for For {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |ago| write!(f, ", for {}", Span(ago)))
+        self.0.map_or(Ok(()), |seconds| write!(f, " for {}", Span(seconds)))
     }
 }
 

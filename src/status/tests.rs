@@ -16,11 +16,11 @@ const SECOND: u64 = 1_000_000;
 /// 2026-02-02T12:34:56Z
 const UNIX_S: u64 = 1_770_035_696;
 
-fn at(seconds: u64) -> Instant {
+pub(super) fn at(seconds: u64) -> Instant {
     Instant::from_micros(seconds * SECOND)
 }
 
-fn uplink(name: &str, last: u8) -> Uplink {
+pub(super) fn uplink(name: &str, last: u8) -> Uplink {
     Uplink {
         index: LinkIndex(u32::from(last)),
         name: Name::new(name).unwrap(),
@@ -31,7 +31,7 @@ fn uplink(name: &str, last: u8) -> Uplink {
 }
 
 /// The configuration that `meeting.json` with this text gives.
-fn config(test: &str, text: &str) -> Config {
+pub(super) fn config(test: &str, text: &str) -> Config {
     let directory =
         std::env::temp_dir().join(format!("linkbeat-status-{test}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -43,7 +43,7 @@ fn config(test: &str, text: &str) -> Config {
     config
 }
 
-fn usual(test: &str) -> Config {
+pub(super) fn usual(test: &str) -> Config {
     config(
         test,
         r#"{"api_url": "https://h.example/api", "device_key": "camera-1", "token_code": "s3cret-token"}"#,
@@ -85,7 +85,7 @@ fn view(uplinks: &[Uplink]) -> View<'_> {
 }
 
 /// A snapshot in which all is well, 900 seconds after start.
-fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a> {
+pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a> {
     Snapshot {
         now: at(1000),
         unix_s: UNIX_S,
@@ -108,7 +108,7 @@ fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a> {
     }
 }
 
-fn text(snapshot: &Snapshot<'_>) -> String {
+pub(super) fn text(snapshot: &Snapshot<'_>) -> String {
     let mut buffer = vec![0; STATUS_MAX];
     let length = snapshot.emit(&mut buffer).unwrap();
     buffer.truncate(length);
@@ -162,7 +162,7 @@ fn fresh_camera_shows_nulls_and_empty_texts() {
 }
 
 /// Changes a snapshot in which all is well.
-type Change = fn(&mut Snapshot<'_>);
+pub(super) type Change = fn(&mut Snapshot<'_>);
 
 #[test]
 fn states_follow_their_definition_in_order() {

@@ -1,0 +1,280 @@
+//! What a person reads, and what a script learns from the exit code.
+
+use super::*;
+use crate::config::Config;
+use crate::proto::event::{Failure, Reason, TlsFailure};
+use crate::proto::reach::Connectivity;
+use crate::status::Snapshot;
+use crate::status::tests::{Change, at, config, text, uplink, usual, well};
+use crate::wire::json;
+
+fn page(json: &str) -> String {
+    Page { status: json::parse(json.as_bytes()).unwrap(), colour: false }.to_string()
+}
+
+fn verdict(json: &str) -> Verdict {
+    Page { status: json::parse(json.as_bytes()).unwrap(), colour: false }.verdict()
+}
+
+/// The page without its last line, which has the process in it.
+fn body(page: &str) -> &str {
+    page.trim_end().rsplit_once('\n').unwrap().0
+}
+
+#[test]
+fn all_is_well_on_one_page() {
+    let config = usual("page-well");
+    let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
+    let expected = "\
+online for 14 min 48 s: the server acknowledges the beats
+  uplink      eth0 192.168.1.20, in use for 14 min 55 s
+  in reserve  wlan0 192.168.1.7
+  last beat   12 s ago: interval, seq 812, answered 200 over eth0
+  its steps   resolved 0.1, connected 12.0, secured 40.0, written 40.1, answered 83.4 ms
+  next beat   in 18 s
+  server      https://h.example
+  device key  camera-1";
+    let page = page(&text(&well(&config, &uplinks)));
+    assert_eq!(body(&page), expected);
+    assert!(page.ends_with(&format!(", process {}\n", std::process::id())), "{page}");
+}
+
+#[test]
+fn unknown_device_key_is_told_with_the_key_and_the_file() {
+    let config = usual("page-404");
+    let uplinks = [uplink("eth0", 20)];
+    let mut snapshot = well(&config, &uplinks);
+    snapshot.view.failure = Some(Failure::Status(404));
+    snapshot.view.rounds_failed = 3;
+    snapshot.error = "the server answered 404";
+    snapshot.warnings = &[&"wlan0: rp_filter is 1"];
+    let expected = "\
+rejected for 14 min 48 s: the server answers, but does not accept the beat
+  error       the server answered 404
+  failures    3 in a row
+  what to do  provision the device key \"camera-1\" at the server, or correct device_key or \
+api_url in /etc/rpi-cam/meeting.json
+  warning     wlan0: rp_filter is 1
+";
+    let page = page(&text(&snapshot));
+    assert!(page.starts_with(expected), "{page}");
+}
+
+/// What there is to do in a snapshot.
+fn advice(snapshot: &Snapshot<'_>) -> Option<String> {
+    let page = page(&text(snapshot));
+    page.lines().find_map(|line| line.strip_prefix("  what to do  ")).map(String::from)
+}
+
+#[test]
+fn every_failure_comes_with_its_own_advice() {
+    let config = usual("page-advice");
+    let file = "/etc/rpi-cam/meeting.json";
+    let uplinks = [uplink("eth0", 20)];
+    let tls = Failure::Tls;
+    for (failure, words) in [
+        (Failure::Refused, &["https://h.example", "port", file][..]),
+        (Failure::Unreachable, &["https://h.example", "firewall"]),
+        (Failure::TimedOut, &["https://h.example", "firewall"]),
+        (Failure::Reset, &["firewall"]),
+        (Failure::Closed, &["firewall"]),
+        (Failure::Status(401), &["token_code", "\"camera-1\"", file]),
+        (Failure::Status(403), &["token_code", "\"camera-1\"", file]),
+        (Failure::Status(404), &["device_key", "\"camera-1\"", file]),
+        (Failure::Status(308), &["api_url", "redirect", file]),
+        (Failure::Status(400), &["api_url", "log", file]),
+        (Failure::Status(429), &["fewer"]),
+        (Failure::Status(503), &["whoever runs the server"]),
+        (tls(TlsFailure::Expired), &["clock", "certificate"]),
+        (tls(TlsFailure::NotYetValid), &["clock", "certificate"]),
+        (tls(TlsFailure::WrongName), &["api_url", "certificate", file]),
+        (tls(TlsFailure::UnknownIssuer), &["tls.ca_file", "linkbeat.json"]),
+        (tls(TlsFailure::BadCertificate), &["certificate"]),
+        (tls(TlsFailure::RefusedByServer), &["TLS 1.2", "https://h.example"]),
+        (tls(TlsFailure::Handshake), &["TLS 1.2", "https://h.example"]),
+        (Failure::NameNotFound, &["name", "api_url", file]),
+        (Failure::NameServerFailed, &["/etc/resolv.conf"]),
+        (Failure::NoNameserver, &["/etc/resolv.conf", "DHCP"]),
+        (Failure::Denied, &["firewall of this device"]),
+        (Failure::Exhausted, &["top"]),
+        (Failure::Malformed, &["api_url", "Meeting API"]),
+        (Failure::TooLarge, &["api_url", "Meeting API"]),
+        (Failure::NoInterface, &["by itself"]),
+    ] {
+        let mut snapshot = well(&config, &uplinks);
+        snapshot.view.failure = Some(failure);
+        let advice = advice(&snapshot).unwrap();
+        for word in words {
+            assert!(advice.contains(word), "{failure:?}: {advice}");
+        }
+    }
+}
+
+#[test]
+fn states_without_a_failure_come_with_advice_where_there_is_something_to_do() {
+    let uplinks = [uplink("eth0", 20)];
+    let file = "/etc/rpi-cam/meeting.json";
+    let fresh = Config::default();
+    let no_key = config("page-no-key", r#"{"api_url": "http://h"}"#);
+    let disabled = config("page-disabled", r#"{"enabled": false}"#);
+    let manual =
+        config("page-manual", r#"{"api_url":"http://h","device_key":"k","auto_connect":false}"#);
+    let usual = usual("page-states");
+    for (config, words) in [
+        (&fresh, &["\"api_url\"", file][..]),
+        (&no_key, &["\"device_key\"", file]),
+        (&disabled, &["\"enabled\"", file]),
+        (&manual, &["linkbeat trigger"]),
+    ] {
+        let mut snapshot = well(config, &uplinks);
+        snapshot.beat = None;
+        let advice = advice(&snapshot).unwrap();
+        for word in words {
+            assert!(advice.contains(word), "{advice}");
+        }
+    }
+    let mut snapshot = well(&usual, &uplinks);
+    assert_eq!(advice(&snapshot), None);
+    snapshot.view.connectivity = Connectivity::Offline;
+    assert!(advice(&snapshot).unwrap().contains("router"));
+    snapshot.view.uplinks = &[];
+    assert!(advice(&snapshot).unwrap().contains("cable"));
+    snapshot.view.connectivity = Connectivity::Online;
+    snapshot.beat = None;
+    assert_eq!(advice(&snapshot), None);
+    assert!(page(&text(&snapshot)).contains("none has been acknowledged since start"));
+}
+
+#[test]
+fn next_beat_says_what_it_waits_for() {
+    let config = usual("page-next");
+    let cases: [(&str, Change); 5] = [
+        ("under way", |s| s.view.in_flight = true),
+        ("as soon as there is a way: connectivity_restored", |s| {
+            s.view.pending = Some(Reason::Restored);
+        }),
+        ("in 3 s, not earlier: the server asked for it", |s| {
+            s.view.pending = Some(Reason::Restored);
+            s.view.waits_until = Some(at(1003));
+            s.view.held_until = Some(at(1003));
+        }),
+        ("in 3 s, not earlier: so many were sent", |s| {
+            s.view.pending = Some(Reason::Restored);
+            s.view.waits_until = Some(at(1003));
+        }),
+        ("in 18 s\n", |_| {}),
+    ];
+    for (words, change) in cases {
+        let mut snapshot = well(&config, &[]);
+        change(&mut snapshot);
+        let page = page(&text(&snapshot));
+        assert!(page.contains(&format!("\n  next beat   {words}")), "{page}");
+    }
+}
+
+#[test]
+fn verdict_is_offline_then_stale_then_the_state() {
+    for (state, ago, expected) in [
+        ("\"online\"", "0", Verdict::Fresh),
+        ("\"online\"", "70", Verdict::Fresh),
+        ("\"online\"", "71", Verdict::Stale),
+        ("\"online\"", "null", Verdict::Stale),
+        ("\"starting\"", "null", Verdict::Stale),
+        ("\"waiting\"", "null", Verdict::Stale),
+        ("\"unconfigured\"", "null", Verdict::Stale),
+        ("\"disabled\"", "5", Verdict::Offline),
+        ("\"rejected\"", "5", Verdict::Offline),
+        ("\"rejected\"", "71", Verdict::Stale),
+        ("\"server_silent\"", "71", Verdict::Stale),
+        ("\"offline\"", "5", Verdict::Offline),
+        ("\"offline\"", "500", Verdict::Offline),
+        ("\"no_uplink\"", "null", Verdict::Offline),
+        ("\"dreaming\"", "5", Verdict::Offline),
+        ("null", "5", Verdict::Offline),
+    ] {
+        let json =
+            format!(r#"{{"state": {state}, "last_heartbeat_ago": {ago}, "stale_after": 70}}"#);
+        assert_eq!(verdict(&json), expected, "{json}");
+    }
+    assert_eq!(verdict(r#"{"state": "online", "last_heartbeat_ago": 1}"#), Verdict::Stale);
+}
+
+#[test]
+fn online_without_a_fresh_beat_is_said_to_be_stale() {
+    let json = r#"{"state": "online", "last_heartbeat_ago": 71, "stale_after": 70}"#;
+    assert!(page(json).contains("  stale       the last beat should be no older than 1 min 10 s"));
+}
+
+#[test]
+fn colour_is_around_the_state_and_nowhere_else() {
+    for (json, begin) in [
+        (r#"{"state": "online", "last_heartbeat_ago": 1, "stale_after": 70}"#, "\x1b[32monline"),
+        (r#"{"state": "no_uplink"}"#, "\x1b[31mno uplink"),
+        (r#"{"state": "starting"}"#, "\x1b[33mstarting"),
+        (r#"{"state": "dreaming"}"#, "\x1b[33mdreaming"),
+        ("{}", "\x1b[33munknown"),
+    ] {
+        let page = Page { status: json::parse(json.as_bytes()).unwrap(), colour: true }.to_string();
+        assert!(page.starts_with(&format!("{begin}\x1b[0m")), "{page:?}");
+        assert_eq!(page.matches('\x1b').count(), 2, "{page:?}");
+    }
+}
+
+/// A status in which every text is there, to be spoilt.
+fn full() -> String {
+    let config = usual("page-full");
+    let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
+    let mut snapshot = well(&config, &uplinks);
+    snapshot.view.failure = Some(Failure::Status(404));
+    snapshot.view.pending = Some(Reason::Restored);
+    snapshot.error = "the server answered 404";
+    snapshot.warnings = &[&"one", &"two"];
+    text(&snapshot)
+}
+
+#[test]
+fn no_text_steers_the_terminal() {
+    let spoilt = full().replace("\":\"", "\":\"\\u001b[31m\\u009b\\n\u{85}\u{202e}");
+    let spoilt = spoilt.replace("[\"", "[\"\\u001b[31m\\u009b\\n\u{85}\u{202e}");
+    let page = page(&spoilt);
+    let steering = |char: char| char != '\n' && char.is_control() || char == '\u{202e}';
+    assert!(!page.contains(steering), "{page:?}");
+    for line in page.lines().skip(1) {
+        assert!(line.starts_with("  ") && line.chars().nth(12) == Some(' '), "{line:?}");
+    }
+}
+
+#[test]
+fn any_json_can_be_shown() {
+    let full = full();
+    for value in ["null", "true", "-1.5", "\"\"", "\"x\"", "[]", "{}", "[[1]]", "{\"name\":1}"] {
+        page(value);
+        verdict(value);
+        let root = json::parse(full.as_bytes()).unwrap();
+        let mut members = root.members().map(|(_, member)| member).collect::<Vec<_>>();
+        let inner: Vec<_> = members.iter().flat_map(|m| m.members().map(|(_, v)| v)).collect();
+        members.extend(inner);
+        for member in members {
+            let (begin, end) = (member.offset(), member.offset() + member.raw().len());
+            let changed = format!("{}{value}{}", &full[..begin], &full[end..]);
+            page(&changed);
+            verdict(&changed);
+        }
+    }
+}
+
+#[test]
+fn spans_show_their_two_largest_units() {
+    for (seconds, words) in [
+        (0, "0 s"),
+        (59, "59 s"),
+        (60, "1 min 0 s"),
+        (3_599, "59 min 59 s"),
+        (3_600, "1 h 0 min"),
+        (86_399, "23 h 59 min"),
+        (86_400, "1 d 0 h"),
+        (200_000, "2 d 7 h"),
+    ] {
+        assert_eq!(Span(seconds).to_string(), words);
+    }
+}
