@@ -18,7 +18,7 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_secs(3);
 pub(super) const RESULT_TIME: Duration = Duration::from_secs(18);
 /// Longest answer, greeting included: a status of the longest kind and more.
 const ANSWER_MAX: usize = json::SIZE_MAX;
-/// How the line begins that the agent greets with, before any answer.
+/// How the agent's greeting begins; the version behind it says nothing about the answers we read.
 const GREETING: &str = "linkbeat ";
 
 /// A request under way.
