@@ -53,6 +53,8 @@ pub struct Snapshot<'a> {
     pub config: &'a Config,
     /// Where its files are: what a person is told to correct.
     pub config_file: &'a Path,
+    /// What is wrong with the files, if they are not what is in force.
+    pub config_error: Option<&'a str>,
     /// The core's own account.
     pub view: View<'a>,
     /// The last acknowledged beat.
@@ -195,6 +197,7 @@ impl Snapshot<'_> {
             stale_after: (2 * settings.interval + settings.request_timeout).as_secs(),
             warnings: Warnings(self.warnings),
             config_file: Text(Cut(self.config_file.display())),
+            config_error: self.config_error.map(|error| Text(Cut(error))),
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
         }

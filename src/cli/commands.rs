@@ -165,3 +165,26 @@ impl Write for Out<'_> {
         self.attempt((), |stdout| stdout.flush())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_that_have_it_and_people_who_want_it() {
+        for (term, no_color, expected) in [
+            (Some("xterm"), None, true),
+            (Some("xterm"), Some(""), true),
+            (Some("xterm"), Some("1"), false),
+            (Some("dumb"), None, false),
+            (None, None, false),
+        ] {
+            let variable = |name: &str| match name {
+                "TERM" => term.map(OsString::from),
+                "NO_COLOR" => no_color.map(OsString::from),
+                _ => None,
+            };
+            assert_eq!(wants_colour(variable), expected, "{term:?} {no_color:?}");
+        }
+    }
+}

@@ -54,6 +54,7 @@ pub(super) struct Additions<'a> {
     pub(super) stale_after: u64,
     pub(super) warnings: Warnings<'a>,
     pub(super) config_file: Text<Cut<path::Display<'a>>>,
+    pub(super) config_error: Option<Text<Cut<&'a str>>>,
     pub(super) version: &'static str,
     pub(super) pid: u32,
 }

@@ -90,8 +90,11 @@ impl<'a> Page<'a> {
         if let Some(failures) = self.number("failures").filter(|failures| *failures > 1) {
             row(f, "failures", format_args!("{failures} in a row"))?;
         }
-        match Advice::of(self) {
-            Some(advice) => row(f, "what to do", advice),
+        if let Some(advice) = Advice::of(self) {
+            row(f, "what to do", advice)?;
+        }
+        match self.text("config_error") {
+            Some(error) => row(f, "bad config", format_args!("{error} (it is not in force)")),
             None => Ok(()),
         }
     }

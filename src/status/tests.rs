@@ -92,6 +92,7 @@ pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a
         started_at: at(100),
         config,
         config_file: Path::new("/etc/rpi-cam/meeting.json"),
+        config_error: None,
         view: view(uplinks),
         beat: Some(Beat {
             seq: 812,
@@ -125,7 +126,7 @@ fn all_fields_are_there_byte_for_byte() {
     let config = usual("vector");
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:44Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
-    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json""#;
+    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null"#;
     let expected = format!(
         r#"{{"success":true,"status":{{{fields}}},{fields},{more},"version":"{}","pid":{}}}"#,
         env!("CARGO_PKG_VERSION"),
@@ -328,6 +329,7 @@ fn largest_snapshot_fits_and_smaller_buffers_say_so() {
     snapshot.warnings = &warnings;
     let config_file = Path::new(&quotes);
     snapshot.config_file = config_file;
+    snapshot.config_error = Some(&quotes);
     let length = text(&snapshot).len();
     assert!(length > STATUS_MAX / 2, "{length}");
     for size in 0..length {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::{Member, Page};
+use super::{Clean, Member, Page};
 use crate::status::State;
 use crate::wire::json::Value;
 
@@ -24,7 +24,9 @@ impl<'a> Advice<'a> {
 
     fn unconfigured(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = Member(self.status, "config_file");
-        if self.status.get("api_url").and_then(super::Clean::of).is_none() {
+        if self.status.get("config_error").and_then(Clean::of).is_some() {
+            write!(f, "correct the configuration: `linkbeat check {file}` shows all that is wrong")
+        } else if self.status.get("api_url").and_then(Clean::of).is_none() {
             write!(f, "set \"api_url\" in {file}, for example to \"https://meeting.example.com\"")
         } else {
             write!(

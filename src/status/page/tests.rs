@@ -146,6 +146,20 @@ fn states_without_a_failure_come_with_advice_where_there_is_something_to_do() {
 }
 
 #[test]
+fn bad_configuration_is_shown_and_is_what_to_mend_where_there_is_no_other() {
+    let error = "meeting.json:1:2: error: no";
+    let (fresh, usual) = (Config::default(), usual("page-bad"));
+    let mut snapshot = well(&fresh, &[]);
+    snapshot.config_error = Some(error);
+    let row = format!("\n  bad config  {error} (it is not in force)\n");
+    assert!(page(&text(&snapshot)).contains(&row));
+    assert!(advice(&snapshot).unwrap().contains("linkbeat check /etc/rpi-cam/meeting.json"));
+    snapshot.config = &usual;
+    assert!(page(&text(&snapshot)).contains(&row));
+    assert_eq!(advice(&snapshot), None);
+}
+
+#[test]
 fn next_beat_says_what_it_waits_for() {
     let config = usual("page-next");
     let cases: [(&str, Change); 5] = [
@@ -228,6 +242,7 @@ fn full() -> String {
     snapshot.view.failure = Some(Failure::Status(404));
     snapshot.view.pending = Some(Reason::Restored);
     snapshot.error = "the server answered 404";
+    snapshot.config_error = Some("bad");
     snapshot.warnings = &[&"one", &"two"];
     text(&snapshot)
 }
