@@ -14,8 +14,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 const BUDGET: usize = 3;
 
 /// Runs, and acts of each.
-const SEEDS: u64 = 3;
-const ACTS: usize = 100;
+const SEEDS: u64 = 5;
+const ACTS: usize = 150;
 
 /// One interface: its number, whether it runs, its usable addresses and its routes.
 type View = (LinkIndex, bool, BTreeSet<IpAddr>, BTreeSet<(IpAddr, u8, u32, Option<IpAddr>)>);
@@ -109,22 +109,25 @@ impl Choices {
     fn act(&mut self) -> String {
         let link = self.of(&["eth0", "eth1", "far0", "far1"]);
         let near = self.of(&["eth0", "eth1"]);
-        let verb = self.of(&["add", "del"]);
-        let change = self.of(&["add", "del", "replace", "append", "change"]);
-        let metric = self.of(&["", "metric 100", "metric 200"]);
-        let (net, host) = (self.below(2), self.below(3) + 2);
-        let onlink = format!("dev {near} onlink");
-        match self.below(12) {
+        let verb = self.of(&["add", "add", "del"]);
+        let change = self.of(&["add", "append", "replace", "replace", "change", "del"]);
+        let metric = self.of(&["", "metric 100"]);
+        let (net, host) = (self.below(2), self.below(2) + 2);
+        match self.below(20) {
             0 => format!("link set {link} down"),
-            1 | 2 => format!("link set {link} up"),
-            3 => format!("link add {near} type veth peer name other-{near}"),
-            4 => format!("link del {near}"),
-            5 => format!("addr {verb} 192.0.{net}.{host}/24 dev {near}"),
-            6 => format!("addr {verb} 2001:db8:{net}::{host}/64 dev {near} nodad"),
+            1..=3 => format!("link set {link} up"),
+            4 | 5 => format!("link add {near} type veth peer name other-{near}"),
+            6 => format!("link del {near}"),
             7 => format!("addr flush dev {near}"),
-            8 => format!("route {change} default via 192.0.{net}.9{host} {metric}"),
-            9 => format!("route {change} default via 192.0.{net}.8{host} {onlink} {metric}"),
-            10 => format!("route {change} default via 2001:db8:{net}::9{host} {onlink}"),
+            8..=10 => format!("addr {verb} 192.0.{net}.{host}/24 dev {near}"),
+            11 | 12 => format!("addr {verb} 2001:db8:{net}::{host}/64 dev {near} nodad"),
+            13 => format!("route {change} default via 192.0.{net}.9{host} {metric}"),
+            14 | 15 => {
+                format!("route {change} default via 192.0.{net}.8{host} dev {near} onlink {metric}")
+            }
+            16 | 17 => {
+                format!("route {change} default via 2001:db8:{net}::9{host} dev {near} onlink")
+            }
             _ => format!("route {change} 203.0.113.0/24 dev {near} {metric}"),
         }
     }
