@@ -123,6 +123,13 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_read_without_blocking_counts_as_written() {
+        // An epoll descriptor stands for an eventfd of an older kernel.
+        let fd = rustix::event::epoll::create(rustix::event::epoll::CreateFlags::CLOEXEC).unwrap();
+        assert!(EventFd { fd }.drain());
+    }
+
+    #[test]
     fn adopted_eventfd_hears_the_original() {
         let original = EventFd::new().unwrap();
         let adopted = EventFd::adopt(number(&original)).unwrap();

@@ -6,12 +6,15 @@
 //! ```text
 //! Idle --start_dump--> Running(Links) --done--> Running(Addresses) --done--> Running(Routes)
 //!  ^ ^                   |        ^                                               |
-//!  | |                 EBUSY      | the older dump ends                           |
-//!  | |                   v        |                                               |
-//!  | |                  Waiting --+                                               |
+//!  | |                 EBUSY      | the older dump ends                           | done
+//!  | |                   v        |                                               v
+//!  | |                  Waiting --+                                             Ended
 //!  | +-- something was lost -------- any state                                    |
-//!  +-----------------------------------------------------------  done: Dumped ----+
+//!  +----------------------------------------- the next drain tells Dumped --------+
 //! ```
+//!
+//! The end is told by a call of its own: what was told before it may have made the caller order
+//! another dump, and then it is no end.
 //!
 //! After an overflow the kernel drops notifications, silently, until the queue was read empty. A
 //! dump that began before that could miss a change made after it: it is `Deferred` until then, and
@@ -115,7 +118,12 @@ impl RouteSocket {
                 hear(heard);
             }
         };
+        let step = progress.end();
+        perform(progress, step);
         for _ in 0..budget {
+            if progress.dump == Dump::Ended {
+                break;
+            }
             match receive(fd, buffer) {
                 Ok(datagram) => {
                     for message in messages(datagram) {
@@ -209,6 +217,7 @@ enum Dump {
     Deferred,
     Waiting,
     Running(Subject),
+    Ended,
 }
 
 impl Progress {
@@ -231,7 +240,7 @@ impl Progress {
         self.congested = false;
         match self.dump {
             Dump::Deferred => self.request(Subject::Links),
-            Dump::Idle | Dump::Waiting | Dump::Running(_) => Step::Nothing,
+            Dump::Idle | Dump::Waiting | Dump::Running(_) | Dump::Ended => Step::Nothing,
         }
     }
 
@@ -278,11 +287,20 @@ impl Progress {
             Dump::Running(Subject::Links) => self.request(Subject::Addresses),
             Dump::Running(Subject::Addresses) => self.request(Subject::Routes),
             Dump::Running(Subject::Routes) => {
-                self.dump = Dump::Idle;
-                Step::Tell(Heard::Dumped)
+                self.dump = Dump::Ended;
+                Step::Nothing
             }
-            Dump::Idle | Dump::Deferred | Dump::Waiting => Step::Nothing,
+            Dump::Idle | Dump::Deferred | Dump::Waiting | Dump::Ended => Step::Nothing,
         }
+    }
+
+    /// All that was told before the end has been heeded.
+    fn end(&mut self) -> Step {
+        if self.dump != Dump::Ended {
+            return Step::Nothing;
+        }
+        self.dump = Dump::Idle;
+        Step::Tell(Heard::Dumped)
     }
 
     fn refused(&mut self, errno: i32) -> Step {

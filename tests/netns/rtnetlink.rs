@@ -24,6 +24,7 @@ type View = (LinkIndex, bool, BTreeSet<IpAddr>, BTreeSet<(IpAddr, u8, u32, Optio
 struct Mirror {
     socket: RouteSocket,
     links: Links,
+    dumping: bool,
     losses: u32,
 }
 
@@ -31,7 +32,7 @@ impl Mirror {
     /// Opened in the present namespace, with everything in it listed.
     fn new() -> Self {
         let socket = RouteSocket::new().unwrap();
-        let mut mirror = Self { socket, links: Links::new(), losses: 0 };
+        let mut mirror = Self { socket, links: Links::new(), dumping: false, losses: 0 };
         mirror.start_dump();
         mirror.settle();
         mirror
@@ -39,15 +40,16 @@ impl Mirror {
 
     fn start_dump(&mut self) {
         self.links.start_dump();
+        self.dumping = true;
         self.socket.start_dump().unwrap();
     }
 
     /// Reads until no dump is under way and the kernel has nothing more to say.
     fn settle(&mut self) {
-        while self.wait(if self.socket.is_dumping() { 2 } else { 0 }) {
+        while self.wait(if self.dumping { 2 } else { 0 }) {
             self.drain();
         }
-        assert!(!self.socket.is_dumping(), "a dump does not end");
+        assert!(!self.dumping, "a dump does not end");
     }
 
     /// Whether there is something to read, at most this many seconds from now.
@@ -64,8 +66,10 @@ impl Mirror {
             for heard in all {
                 match heard {
                     Heard::Event(event) => _ = self.links.apply(event),
-                    Heard::Dumped if self.socket.is_dumping() => {}
-                    Heard::Dumped => _ = self.links.finish_dump(),
+                    Heard::Dumped => {
+                        self.dumping = false;
+                        self.links.finish_dump();
+                    }
                     Heard::Lost => {
                         self.losses += 1;
                         self.start_dump();
