@@ -8,13 +8,16 @@
 //! ```
 //!
 //! It decides nothing. Readiness comes by edges: a source that used up its budget is visited again
-//! before the next wait. The numbers of the tokens are the order of the visits.
+//! before the next wait.
 
+mod files;
 mod journal;
+mod local;
 mod perform;
 mod report;
 mod sessions;
 mod setup;
+mod show;
 mod slots;
 
 use std::collections::VecDeque;
@@ -34,8 +37,10 @@ use crate::error::Error;
 use crate::net::connection::Progress;
 use crate::net::facts::Vitals;
 use crate::net::probe::ProbeSocket;
-use crate::net::resolver::{self, QuerySocket};
-use crate::net::watch::{Changed, RESOLVER_FILES, Watch};
+use crate::net::resolver::QuerySocket;
+use crate::net::status::{self, StatusServer};
+use crate::net::trigger::{self, TriggerSocket};
+use crate::net::watch::{RESOLVER_FILES, Watch};
 use crate::proto::agent::Agent;
 use crate::proto::event::{Attempt, Failure, Input, Probe, Query, Ticket};
 use crate::proto::reach::OUTSTANDING_MAX;
@@ -48,17 +53,22 @@ use crate::sys::netlink::{Heard, RouteSocket};
 use crate::sys::signals::Signals;
 use crate::sys::timerfd::Timer;
 
+// The numbers of the tokens are the order of the visits.
 const TIMER: usize = 0;
 const RTNETLINK: usize = 1;
 const SIGNALS: usize = 2;
 const TRIGGER: usize = 3;
-const CONNECTION_FIRST: usize = 8;
+const HELPER_FIRST: usize = 4;
+const HELPER_LAST: usize = HELPER_FIRST + trigger::TOKENS - 1;
+const CONNECTION_FIRST: usize = HELPER_LAST + 1;
 const CONNECTION_LAST: usize = CONNECTION_FIRST + SESSIONS_MAX - 1;
-const QUERY_FIRST: usize = 16;
+const QUERY_FIRST: usize = CONNECTION_LAST + 1;
 const QUERY_LAST: usize = QUERY_FIRST + QUERIES_MAX - 1;
-const PROBE_FIRST: usize = 32;
+const PROBE_FIRST: usize = QUERY_LAST + 1;
 const PROBE_LAST: usize = PROBE_FIRST + OUTSTANDING_MAX - 1;
-const WATCH: usize = 48;
+const WATCH: usize = PROBE_LAST + 1;
+const STATUS_FIRST: usize = WATCH + 1;
+const STATUS_LAST: usize = STATUS_FIRST + status::TOKENS - 1;
 
 /// Most readinesses taken from one wait; the rest waits in the kernel.
 const EVENTS_MAX: usize = 64;
@@ -72,10 +82,13 @@ const STEPS_MAX: usize = 32;
 /// The sources, and the core they feed.
 pub struct EventLoop {
     poll: Poll,
+    started_at: Instant,
     now: Instant,
     stopping: bool,
     /// Tokens to visit again without a new readiness.
     again: Vec<usize>,
+    /// Connections given a report, to be pumped in this very wake-up.
+    stirred: Vec<usize>,
     /// What an order led to at once; fed to the core before anything else.
     outcomes: VecDeque<Input<'static>>,
 
@@ -88,6 +101,8 @@ pub struct EventLoop {
     probes: Slots<Probe, ProbeSocket, OUTSTANDING_MAX>,
     watch: Watch,
     look_at: Instant,
+    status: StatusServer,
+    helpers: Option<TriggerSocket>,
 
     agent: Agent,
     resolver: ResolverSettings,
@@ -104,11 +119,13 @@ impl EventLoop {
     /// A descriptor that the agent cannot do without is not to be had.
     pub fn new(config: PathBuf, trigger: Option<EventFd>) -> Result<Self, Error> {
         let now = clock::now();
-        let event_loop = Self {
-            poll: Poll::new().map_err(Error::system("open epoll"))?,
+        let poll = Poll::new().map_err(Error::system("open epoll"))?;
+        let mut event_loop = Self {
+            started_at: now,
             now,
             stopping: false,
             again: Vec::with_capacity(EVENTS_MAX),
+            stirred: Vec::with_capacity(SESSIONS_MAX),
             outcomes: VecDeque::with_capacity(EVENTS_MAX),
             timer: Timer::new().map_err(Error::system("open timerfd"))?,
             routes: RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?,
@@ -120,7 +137,11 @@ impl EventLoop {
             watch: Watch::new(&Files::of(&config), &RESOLVER_FILES)
                 .map_err(Error::system("open inotify"))?,
             look_at: now + LOOK_EVERY,
+            status: StatusServer::new(poll.registry(), Token(STATUS_FIRST))
+                .map_err(Error::system("duplicate epoll"))?,
+            helpers: None,
             resolver: ResolverSettings::default(),
+            poll,
             agent: Agent::new(clock::seed(), now),
             setup: Setup::new(config),
             vitals: Vitals::new(),
@@ -133,6 +154,8 @@ impl EventLoop {
         if let Some(trigger) = &event_loop.trigger {
             event_loop.listen(trigger, TRIGGER)?;
         }
+        event_loop.setup.load();
+        event_loop.open_helpers()?;
         Ok(event_loop)
     }
 
@@ -151,21 +174,27 @@ impl EventLoop {
     /// Waiting itself failed; nothing else ends the loop.
     pub fn run(mut self) -> Result<(), Error> {
         log::info!("[Meeting] Heartbeat thread started");
-        self.setup.load();
+        self.status.listen(self.setup.config.status_listen, self.now);
         self.feed(Input::LinksLost);
         self.configure();
         let mut events = Events::with_capacity(EVENTS_MAX);
+        let mut ready = Vec::with_capacity(EVENTS_MAX);
         while !self.stopping {
             self.timer.arm(Some(self.next_deadline()));
             self.wait(&mut events)?;
             self.now = clock::now();
-            self.again.extend(events.iter().map(|event| event.token().0));
-            self.again.sort_unstable();
-            self.again.dedup();
-            for token in core::mem::take(&mut self.again) {
+            core::mem::swap(&mut ready, &mut self.again);
+            ready.extend(events.iter().map(|event| event.token().0));
+            ready.sort_unstable();
+            ready.dedup();
+            for token in ready.drain(..) {
                 self.visit(token);
+                while let Some(slot) = self.stirred.pop() {
+                    self.pump(slot);
+                }
             }
         }
+        self.sessions.close_all();
         log::info!("[Meeting] Heartbeat thread stopped");
         Ok(())
     }
@@ -186,6 +215,8 @@ impl EventLoop {
             TIMER => {
                 self.timer.drain();
                 self.feed(Input::Deadline);
+                self.status.on_deadline(self.now);
+                self.helpers.iter_mut().for_each(|helpers| helpers.on_deadline(self.now));
                 self.look();
             }
             RTNETLINK => self.hear_links(),
@@ -195,6 +226,7 @@ impl EventLoop {
                     self.feed(Input::Triggered { word: None, ticket: Ticket(0) });
                 }
             }
+            HELPER_FIRST..=HELPER_LAST => self.visit_helpers(token),
             CONNECTION_FIRST..=CONNECTION_LAST => self.pump(token - CONNECTION_FIRST),
             QUERY_FIRST..=QUERY_LAST => self.hear_nameserver(token - QUERY_FIRST),
             PROBE_FIRST..=PROBE_LAST => self.hear_probe(token - PROBE_FIRST),
@@ -205,6 +237,7 @@ impl EventLoop {
                 }
                 self.take_changes(changed);
             }
+            STATUS_FIRST..=STATUS_LAST => self.visit_status_server(token),
             _ => debug_assert!(false, "token {token} belongs to nobody"),
         }
     }
@@ -227,9 +260,8 @@ impl EventLoop {
     fn obey_signals(&mut self) {
         let received = self.signals.drain();
         self.stopping |= received.terminate;
-        if received.reload {
-            self.setup.load();
-            self.configure();
+        if received.reload && self.setup.load() != Verdict::Invalid {
+            self.reconfigure();
         }
         if received.trigger {
             self.feed(Input::Triggered { word: None, ticket: Ticket(0) });
@@ -257,64 +289,24 @@ impl EventLoop {
     }
 
     fn next_deadline(&self) -> Instant {
+        let helpers = self.helpers.as_ref().and_then(TriggerSocket::next_deadline);
+        let core = self.agent.next_deadline(self.now);
+        let soonest = [core, self.status.next_deadline(), helpers].into_iter().flatten().min();
         // With a cycle running, the look rides on its wake-ups.
-        self.agent.next_deadline(self.now).unwrap_or(self.look_at)
-    }
-
-    /// Looks once per cycle for changes of files that the watch has not told of.
-    fn look(&mut self) {
-        if self.look_at <= self.now {
-            self.look_at = self.now + LOOK_EVERY;
-            let mut changed = self.watch.stat_changed();
-            // What makes a configuration unusable may lie in another file: that of the roots.
-            changed.config |= self.setup.complaint.is_some();
-            self.take_changes(changed);
-        }
-    }
-
-    fn take_changes(&mut self, changed: Changed) {
-        if changed.config && self.setup.load() == Verdict::Changed {
-            self.configure();
-        }
-        if changed.resolver {
-            self.read_resolver();
-        }
-    }
-
-    /// Hands the configuration to the core, as soon as the device knows what it is called.
-    fn configure(&mut self) {
-        if !self.setup.wants_mac() {
-            self.read_resolver();
-            let settings = self.setup.config.settings.clone();
-            self.feed(Input::Configured(&settings));
-        }
-    }
-
-    /// Reads how names are resolved; what the hosts file says depends on the server's name.
-    fn read_resolver(&mut self) {
-        let [resolv_conf, hosts] = RESOLVER_FILES;
-        let host = self.setup.config.settings.server.as_ref().map(|server| &server.host);
-        self.resolver = resolver::read_settings(resolv_conf.as_ref(), hosts.as_ref(), host);
-        let settings = self.resolver.clone();
-        self.feed(Input::ResolverChanged(&settings));
-    }
-
-    /// Decides by which hardware address the device is called, if no file names it.
-    fn find_mac(&mut self) {
-        if self.setup.wants_mac()
-            && let Some(mac) = self.agent.device_mac()
-        {
-            self.setup.decide_mac(mac);
-            self.configure();
-        }
+        soonest.unwrap_or(self.look_at)
     }
 
     /// Moves a connection as far as it goes, telling the core each step.
     fn pump(&mut self, slot: usize) {
         for _ in 0..STEPS_MAX {
             let Some((attempt, step)) = self.sessions.step(slot) else { return };
+            // TLS takes its time: the stamps of a beat tell its steps apart within one wake-up.
+            self.now = clock::now();
             match step {
-                Ok(Progress::Drained) => return,
+                Ok(Progress::Drained) => {
+                    self.stirred.retain(|stirred| *stirred != slot);
+                    return;
+                }
                 Ok(Progress::Spent) => break,
                 Ok(Progress::Connected) => self.feed(Input::Connected(attempt)),
                 Ok(Progress::Secured) => self.feed(Input::Secured(attempt)),

@@ -46,8 +46,8 @@ pub(super) struct Journal {
     pub detail: String<ERROR_MAX>,
     /// Beats acknowledged since start.
     pub acknowledged: u64,
-    /// Rounds failed since start.
-    pub failed: u64,
+    /// When beats last began to be acknowledged or to fail, after the opposite or after start.
+    pub(super) turned_at: Option<Instant>,
 }
 
 impl Journal {
@@ -64,6 +64,9 @@ impl Journal {
             }
             Note::TriggerSet => log::info!("[Meeting] Immediate heartbeat triggered by event"),
             Note::BeatAcknowledged { seq, reason, via, status, stamps, recovered, .. } => {
+                if *recovered {
+                    self.turned_at = Some(now);
+                }
                 self.acknowledged += 1;
                 self.error.clear();
                 self.detail.clear();
@@ -80,7 +83,9 @@ impl Journal {
                 self.delivered = Some(delivered);
             }
             Note::BeatFailed { seq, reason, failure, retry_at, news, .. } => {
-                self.failed += 1;
+                if self.error.is_empty() {
+                    self.turned_at = Some(now);
+                }
                 self.error.clear();
                 // A text too long for the buffer is cut where it is full: nothing to act on.
                 let cut = write!(

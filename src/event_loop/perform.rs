@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Token};
 
-use super::{CONNECTION_FIRST, EventLoop, PROBE_FIRST, QUERY_FIRST};
+use super::{EventLoop, PROBE_FIRST, QUERY_FIRST};
 use crate::net::probe::ProbeSocket;
 use crate::net::resolver::QuerySocket;
 use crate::proto::event::{Action, Attempt, Failure, Input, Probe, Query, Reason, RecordKind};
@@ -60,8 +60,11 @@ impl EventLoop {
                 self.outcomes.push_back(Input::AckChecked(attempt, acked.unwrap_or(false)));
             }
             Action::CloseAttempt(attempt) => self.sessions.close(attempt),
-            Action::AnswerTrigger(..) => {}
-            Action::Note(note) => self.journal.record(&note, self.now),
+            Action::AnswerTrigger(ticket, answer) => self.answer(ticket, answer),
+            Action::Note(note) => {
+                self.journal.record(&note, self.now);
+                self.settle(&note);
+            }
         }
     }
 
@@ -111,7 +114,7 @@ impl EventLoop {
         };
         let request = buffer.get(..length).unwrap_or_default();
         if let Some(slot) = self.sessions.write(attempt, request) {
-            self.again.push(CONNECTION_FIRST + slot);
+            self.stirred.push(slot);
         }
     }
 }

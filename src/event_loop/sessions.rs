@@ -74,6 +74,11 @@ impl Sessions {
         }
     }
 
+    /// Ends all connections with a goodbye.
+    pub(super) fn close_all(&mut self) {
+        self.0.drain().for_each(|session| session.0.close());
+    }
+
     /// Drops a connection that is over.
     pub(super) fn drop_failed(&mut self, attempt: Attempt) {
         drop(self.0.take(attempt));

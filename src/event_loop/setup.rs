@@ -1,6 +1,6 @@
 //! The configuration in force, and what is made from it once instead of per beat.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::Level;
@@ -56,6 +56,12 @@ impl Setup {
             mac: None,
             complaint: None,
         }
+    }
+
+    /// The path that the files belong to.
+    #[must_use]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Reads the files and puts them in force if they are good.

@@ -46,6 +46,11 @@ impl<Id: Copy + PartialEq, Socket, const N: usize> Slots<Id, Socket, N> {
         self.slots.get_mut(slot)?.take().map(|(_, socket)| socket)
     }
 
+    /// Takes all sockets out.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = Socket> {
+        self.slots.iter_mut().filter_map(|place| place.take().map(|(_, socket)| socket))
+    }
+
     fn slot_of(&self, id: Id) -> Option<usize> {
         self.slots.iter().position(|place| place.as_ref().is_some_and(|(known, _)| *known == id))
     }

@@ -1,0 +1,90 @@
+//! What files say, brought into force: the configuration, and how names are resolved.
+
+use mio::Token;
+
+use super::setup::Verdict;
+use super::{EventLoop, HELPER_FIRST, LOOK_EVERY};
+use crate::error::Error;
+use crate::net::resolver;
+use crate::net::trigger::TriggerSocket;
+use crate::net::watch::{Changed, RESOLVER_FILES};
+use crate::proto::event::Input;
+
+impl EventLoop {
+    /// Looks once per cycle for changes of files that the watch has not told of.
+    pub(super) fn look(&mut self) {
+        if self.look_at <= self.now {
+            self.look_at = self.now + LOOK_EVERY;
+            let mut changed = self.watch.stat_changed();
+            // What makes a configuration unusable may lie in another file: that of the roots.
+            changed.config |= self.setup.complaint.is_some();
+            self.take_changes(changed);
+        }
+    }
+
+    pub(super) fn take_changes(&mut self, changed: Changed) {
+        if changed.config && self.setup.load() == Verdict::Changed {
+            self.reconfigure();
+        }
+        if changed.resolver {
+            self.read_resolver();
+        }
+    }
+
+    /// Brings the sources in line with a new configuration, then the core.
+    pub(super) fn reconfigure(&mut self) {
+        self.status.listen(self.setup.config.status_listen, self.now);
+        if let Err(error) = self.open_helpers() {
+            log::error!("{error}");
+        }
+        self.configure();
+    }
+
+    /// Opens the socket of helpers where the configuration wants it.
+    ///
+    /// # Errors
+    ///
+    /// Another agent has it. Without a socket for other reasons the agent still beats.
+    pub(super) fn open_helpers(&mut self) -> Result<(), Error> {
+        let wanted = self.setup.config.trigger_socket.as_deref();
+        if self.helpers.as_ref().map(TriggerSocket::path) == wanted {
+            return Ok(());
+        }
+        self.helpers = None;
+        let Some(path) = wanted else { return Ok(()) };
+        match TriggerSocket::bind(path, self.poll.registry(), Token(HELPER_FIRST)) {
+            Ok(helpers) => self.helpers = Some(helpers),
+            Err(error @ Error::AlreadyRunning { .. }) => return Err(error),
+            Err(error) => log::error!("helpers cannot ask for beats: {error}"),
+        }
+        Ok(())
+    }
+
+    /// Hands the configuration to the core, as soon as the device knows what it is called.
+    pub(super) fn configure(&mut self) {
+        if !self.setup.wants_mac() {
+            self.read_resolver();
+            let settings = self.setup.config.settings.clone();
+            self.feed(Input::Configured(&settings));
+        }
+    }
+
+    /// Reads how names are resolved; what the hosts file says depends on the server's name.
+    pub(super) fn read_resolver(&mut self) {
+        let [resolv_conf, hosts] = RESOLVER_FILES;
+        let host = self.setup.config.settings.server.as_ref().map(|server| &server.host);
+        self.resolver = resolver::read_settings(resolv_conf.as_ref(), hosts.as_ref(), host);
+        let settings = self.resolver.clone();
+        self.feed(Input::ResolverChanged(&settings));
+    }
+
+    /// Decides by which hardware address the device is called, if no file names it.
+    pub(super) fn find_mac(&mut self) {
+        if self.setup.wants_mac()
+            && let Some(mac) = self.agent.device_mac()
+        {
+            self.setup.decide_mac(mac);
+            self.configure();
+        }
+    }
+}
