@@ -97,13 +97,6 @@ impl RouteSocket {
         })
     }
 
-    /// Whether a dump was ordered and has not ended: a [`Heard::Dumped`] told earlier is of
-    /// another.
-    #[must_use]
-    pub fn is_dumping(&self) -> bool {
-        self.progress.dump != Dump::Idle
-    }
-
     /// Reads at most `budget` datagrams and tells `hear` what they say. True if nothing is left;
     /// false: call it again soon, no new readiness will come.
     pub fn drain(&mut self, budget: usize, mut hear: impl FnMut(Heard)) -> bool {
