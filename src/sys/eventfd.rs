@@ -77,6 +77,7 @@ impl AsFd for EventFd {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::time::Duration;
 
     use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
     use rustix::io::{FdFlags, fcntl_getfd, write};
@@ -120,6 +121,23 @@ mod tests {
         assert!(eventfd.drain());
         add(&eventfd, 1);
         assert!(eventfd.drain());
+    }
+
+    #[test]
+    fn every_write_is_an_edge_though_nobody_reads() {
+        let eventfd = EventFd::new().unwrap();
+        let mut poll = mio::Poll::new().unwrap();
+        let number = eventfd.as_fd().as_raw_fd();
+        let source = &mut mio::unix::SourceFd(&number);
+        poll.registry().register(source, mio::Token(0), mio::Interest::READABLE).unwrap();
+        let mut events = mio::Events::with_capacity(1);
+        for _ in 0..3 {
+            add(&eventfd, 1);
+            for expected in [1, 0] {
+                poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
+                assert_eq!(events.iter().count(), expected);
+            }
+        }
     }
 
     #[test]
