@@ -96,17 +96,17 @@ impl Snapshot<'_> {
     pub fn emit(&self, buffer: &mut [u8]) -> Result<usize, TooLarge> {
         const HEAD: &[u8] = br#"{"success":true,"status":"#;
         buffer.get_mut(..HEAD.len()).ok_or(TooLarge)?.copy_from_slice(HEAD);
-        let inner = put(&self.contract(), buffer, HEAD.len())?;
-        // The object {F} is there; its fields once more behind it, and ours behind them: the
-        // brackets that would open the two become commas, and the last one closes the whole.
-        let again = inner - 1;
-        if buffer.len() < inner + (again - HEAD.len()) {
+        let end = put(&self.contract(), buffer, HEAD.len())?;
+        // The object {F} is there. Behind it come its fields once more and then ours: the brackets
+        // that would open the two become commas, and the last one closes the whole.
+        let fields = HEAD.len()..end - 1;
+        let more = end + fields.len();
+        if more > buffer.len() {
             return Err(TooLarge);
         }
-        buffer.copy_within(HEAD.len()..again, inner);
-        let more = inner + (again - HEAD.len());
+        buffer.copy_within(fields, end);
         let length = put(&self.additions(), buffer, more)?;
-        for joint in [inner, more] {
+        for joint in [end, more] {
             *buffer.get_mut(joint).ok_or(TooLarge)? = b',';
         }
         Ok(length)
@@ -166,7 +166,6 @@ impl Snapshot<'_> {
             [first, others @ ..] => (Some(first), others),
             [] => (None, view.uplinks),
         };
-        let in_seconds = |at: Instant| (at - self.now).as_micros().div_ceil(1_000_000);
         let next_beat_at = match (&view.pending, view.in_flight) {
             (_, true) => Some(self.now),
             (Some(_), false) => view.waits_until,
@@ -186,7 +185,7 @@ impl Snapshot<'_> {
             uplinks: Others(others),
             beat: self.beat.map(Delivered::of),
             in_flight: view.in_flight,
-            next_beat_in: next_beat_at.map(|at| u64::try_from(in_seconds(at)).unwrap_or(u64::MAX)),
+            next_beat_in: next_beat_at.map(|at| self.seconds_until(at)),
             pending: view.pending.as_ref().map(Text),
             waits_until: view.waits_until.map(|at| Text(self.utc(at))),
             held_until: view.held_until.map(|at| Text(self.utc(at))),
@@ -206,12 +205,13 @@ impl Snapshot<'_> {
     /// What the wall clock shows at `at`, by its present reading: a clock that was set right since
     /// corrects the past as well.
     fn utc(&self, at: Instant) -> Utc {
-        let ahead = (at - self.now).as_micros().div_ceil(1_000_000);
         let ago = (self.now - at).as_secs();
-        Utc(self
-            .unix_s
-            .saturating_sub(ago)
-            .saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX)))
+        Utc(self.unix_s.saturating_sub(ago).saturating_add(self.seconds_until(at)))
+    }
+
+    /// Whole seconds until `at`, rounded up: who comes back then does not come too early.
+    fn seconds_until(&self, at: Instant) -> u64 {
+        u64::try_from((at - self.now).as_micros().div_ceil(1_000_000)).unwrap_or(u64::MAX)
     }
 
     /// Whether a text that a server had a hand in repeats the token it was sent.

@@ -135,10 +135,12 @@ impl<'a> Page<'a> {
     fn hold(&self) -> &'static str {
         if self.text("held_until").is_some() {
             ", not earlier: the server asked for it"
-        } else if self.text("waits_until").is_some() {
-            ", not earlier: so many were sent that this one has to wait"
-        } else {
+        } else if self.text("waits_until").is_none() {
             ""
+        } else if self.number("failures").unwrap_or_default() > 0 {
+            ", the next try"
+        } else {
+            ", not earlier: so many were sent that this one has to wait"
         }
     }
 }

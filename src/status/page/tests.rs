@@ -162,7 +162,7 @@ fn bad_configuration_is_shown_and_is_what_to_mend_where_there_is_no_other() {
 #[test]
 fn next_beat_says_what_it_waits_for() {
     let config = usual("page-next");
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 6] = [
         ("under way", |s| s.view.in_flight = true),
         ("as soon as there is a way: connectivity_restored", |s| {
             s.view.pending = Some(Reason::Restored);
@@ -175,6 +175,11 @@ fn next_beat_says_what_it_waits_for() {
         ("in 3 s, not earlier: so many were sent", |s| {
             s.view.pending = Some(Reason::Restored);
             s.view.waits_until = Some(at(1003));
+        }),
+        ("in 3 s, the next try\n", |s| {
+            s.view.pending = Some(Reason::Restored);
+            s.view.waits_until = Some(at(1003));
+            s.view.rounds_failed = 1;
         }),
         ("in 18 s\n", |_| {}),
     ];
