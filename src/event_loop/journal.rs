@@ -22,30 +22,30 @@ pub(super) const ERROR_MAX: usize = 256;
 #[derive(Debug, Clone)]
 pub(super) struct Delivered {
     /// Beat counter since start.
-    pub seq: u64,
+    pub(super) seq: u64,
     /// Why it was sent.
-    pub reason: Reason,
+    pub(super) reason: Reason,
     /// The uplink it went over.
-    pub via: Option<Name>,
+    pub(super) via: Option<Name>,
     /// HTTP status.
-    pub status: u16,
+    pub(super) status: u16,
     /// Its steps.
-    pub stamps: Stamps,
+    pub(super) stamps: Stamps,
 }
 
 /// The last things that happened.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     /// The last acknowledged beat.
-    pub delivered: Option<Delivered>,
+    pub(super) delivered: Option<Delivered>,
     /// The server's last answer, JSON as received.
-    pub answer: Vec<u8, ANSWER_MAX>,
+    pub(super) answer: Vec<u8, ANSWER_MAX>,
     /// Why the last beat failed; empty after an acknowledgement.
-    pub error: String<ERROR_MAX>,
+    pub(super) error: String<ERROR_MAX>,
     /// What TLS or the server said beside the failure; taken by the next failure told.
-    pub detail: String<ERROR_MAX>,
+    pub(super) detail: String<ERROR_MAX>,
     /// Beats acknowledged since start.
-    pub acknowledged: u64,
+    pub(super) acknowledged: u64,
     /// When beats last began to be acknowledged or to fail, after the opposite or after start.
     pub(super) turned_at: Option<Instant>,
 }
@@ -253,3 +253,6 @@ impl fmt::Write for Cut<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+use super::*;
+
+const EVENT_AT: Instant = Instant::from_micros(5_000_000);
+
+fn after(micros: u64) -> Instant {
+    EVENT_AT + Duration::from_micros(micros)
+}
+
+fn stamps() -> Stamps {
+    Stamps {
+        event_at: EVENT_AT,
+        usable_at: after(40),
+        resolved_at: after(50),
+        connected_at: after(1_234),
+        secured_at: after(2_950),
+        written_at: after(3_000),
+        replied_at: after(4_060),
+    }
+}
+
+fn acknowledged(recovered: bool) -> Note {
+    Note::BeatAcknowledged {
+        seq: 812,
+        covers: 812,
+        reason: Reason::FailoverTo(Name::new("wlan1").expect("a name")),
+        via: Name::new("wlan1"),
+        status: 200,
+        stamps: stamps(),
+        recovered,
+    }
+}
+
+fn failed(failure: Failure) -> Note {
+    Note::BeatFailed {
+        seq: 813,
+        covers: 813,
+        reason: Reason::Interval,
+        failure,
+        retry_at: Some(after(700_000)),
+        news: true,
+    }
+}
+
+#[test]
+fn a_delivered_beat_tells_its_steps_in_milliseconds_since_the_event() {
+    let mut journal = Journal::default();
+    journal.record(&acknowledged(false), after(5_000));
+    assert_eq!(
+        journal.delivered.expect("a beat").to_string(),
+        "seq 812, failover_to_wlan1, 200, via wlan1, 4.1 ms (usable 0.0, resolved 0.1, \
+         connected 1.2, secured 3.0, written 3.0)"
+    );
+}
+
+#[test]
+fn an_error_lasts_until_the_next_acknowledgement_and_the_turn_is_dated() {
+    let mut journal = Journal::default();
+    journal.record(&failed(Failure::Refused), after(1));
+    journal.record(&failed(Failure::TimedOut), after(2));
+    assert_eq!(journal.error, "no answer in time");
+    assert_eq!(journal.turned_at, Some(after(1)), "it began to fail then");
+    journal.record(&acknowledged(true), after(3));
+    assert_eq!((journal.error.as_str(), journal.turned_at), ("", Some(after(3))));
+    journal.record(&acknowledged(false), after(4));
+    assert_eq!((journal.acknowledged, journal.turned_at), (2, Some(after(3))));
+}
+
+#[test]
+fn a_remark_goes_with_the_next_failure_only() {
+    let mut journal = Journal::default();
+    journal.remark("203.0.113.10:443");
+    journal.record(&failed(Failure::Refused), after(1));
+    assert_eq!(journal.error, "connection refused: 203.0.113.10:443");
+    journal.record(&failed(Failure::Refused), after(2));
+    assert_eq!(journal.error, "connection refused");
+    journal.remark("203.0.113.10:443");
+    journal.record(&acknowledged(true), after(3));
+    journal.record(&failed(Failure::Refused), after(4));
+    assert_eq!(journal.error, "connection refused");
+}
+
+#[test]
+fn a_status_comes_with_what_to_do() {
+    for (status, advice) in [
+        (401, "token_code"),
+        (403, "token_code"),
+        (404, "not provisioned"),
+        (307, "correct api_url"),
+    ] {
+        let mut journal = Journal::default();
+        journal.record(&failed(Failure::Status(status)), after(1));
+        assert!(journal.error.contains(advice), "{}", journal.error);
+        assert!(journal.error.contains(&status.to_string()), "{}", journal.error);
+    }
+}
+
+#[test]
+fn long_words_are_cut_at_a_character() {
+    let mut journal = Journal::default();
+    journal.remark("ß".repeat(ERROR_MAX));
+    assert_eq!(journal.detail.len(), ERROR_MAX);
+    journal.record(&failed(Failure::Malformed), after(1));
+    assert_eq!(journal.error.len(), ERROR_MAX);
+}
+
+#[test]
+fn an_answer_too_long_to_be_shown_is_forgotten() {
+    let mut journal = Journal::default();
+    journal.keep_answer(b"{\"ok\": true}");
+    journal.keep_answer(&[b' '; ANSWER_MAX + 1]);
+    assert_eq!(journal.answer, b"");
+}
