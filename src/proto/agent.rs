@@ -8,31 +8,39 @@
 //! ```
 //!
 //! [`handle`](Agent::handle) takes what happened and answers with orders, first to be performed
-//! first. Every input is followed by the same four steps ([`advance`](Agent::advance)): the cycle ticks, a beat
-//! starts if one is wanted and allowed, the race goes on, the probes go on. The rooms: `beat` (one
-//! `seq` from start to end), `network` (links, uplinks, what dies with them), `view` (what people are shown).
+//! first. Every input is followed by the same steps ([`advance`](Agent::advance)): the cycle ticks, a beat
+//! starts if one is wanted and allowed, the race goes on, the probes go on. The rooms: `wanted` (what
+//! is asked for, and when it may start), `beat` (one `seq` from start to end), `paths` (which
+//! connection comes next), `outside` (what is reachable), `owed` (what the server was told by the
+//! wrong uplink), `network` (links, uplinks, what dies with them), `view` (what people are shown).
 
 mod beat;
 mod network;
+mod outside;
+mod owed;
+mod paths;
 mod view;
+mod wanted;
 
 pub use view::View;
 
-use core::time::Duration;
-
-use self::beat::{Beat, Hold};
+use self::beat::Beat;
+use self::owed::Owed;
+use self::wanted::{Gate, Hold};
 use super::backoff::Backoff;
-use super::event::{Action, Actions, Failure, Input, Note, Reason, Ticket, TriggerAnswer, Word};
+use super::event::{Action, Actions, Failure, Input};
 use super::links::Links;
 use super::moderation::Bucket;
 use super::race::Race;
-use super::reach::{Connectivity, Finding, Reach};
+use super::reach::Reach;
 use super::resolve::Resolver;
 use super::rng::Rng;
 use super::schedule::{Cycle, Wants};
-use super::settings::Settings;
+use super::settings::{BucketSettings, Settings};
 use super::time::Instant;
 use super::uplink::{Active, Uplinks};
+
+use core::time::Duration;
 
 /// The whole state of the core.
 #[derive(Debug)]
@@ -41,6 +49,7 @@ pub struct Agent {
     rng: Rng,
     // The network.
     links: Links,
+    dump: Dump,
     uplinks: Uplinks,
     active: Active,
     usable_at: Instant,
@@ -59,6 +68,7 @@ pub struct Agent {
     seq: u64,
     beat: Beat,
     race: Race,
+    owed: Option<Owed>,
     backoff: Backoff,
     retry_at: Instant,
     hastened: bool,
@@ -68,13 +78,15 @@ pub struct Agent {
     delivered: bool,
 }
 
-/// Whether a beat may start.
+/// Whether the kernel is telling all it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    /// Nothing is wanted, or there is no way out: only an input can change that.
-    Closed,
-    /// Not before this instant (now, or in the future).
-    From(Instant),
+enum Dump {
+    /// No.
+    None,
+    /// Yes, because messages were lost or said too little.
+    Ordered,
+    /// Yes, for the second time: what came in between said too little again.
+    Repeated,
 }
 
 impl Agent {
@@ -83,11 +95,12 @@ impl Agent {
     /// `seed` feeds the jitter; two devices must not have the same one.
     #[must_use]
     pub fn new(seed: u64, now: Instant) -> Self {
-        let unlimited = super::settings::BucketSettings { burst: 1, every: Duration::ZERO };
+        let unlimited = BucketSettings { burst: 1, every: Duration::ZERO };
         Self {
             settings: None,
             rng: Rng::new(seed),
             links: Links::new(),
+            dump: Dump::None,
             uplinks: Uplinks::new(),
             active: Active::new(),
             usable_at: now,
@@ -104,6 +117,7 @@ impl Agent {
             seq: 1,
             beat: Beat::Idle,
             race: Race::new(),
+            owed: None,
             backoff: Backoff::new(),
             retry_at: now,
             hastened: false,
@@ -125,36 +139,23 @@ impl Agent {
             Input::Deadline => {}
             Input::Link(event) => {
                 let changed = self.links.apply(event);
-                if self.links.wants_dump() {
-                    self.dump(out);
+                if self.links.wants_dump() && self.dump == Dump::None {
+                    self.order_dump(Dump::Ordered, out);
                 }
                 if changed && self.settled {
                     self.network_changed(now, out);
                 }
             }
-            Input::LinksLost => self.dump(out),
-            Input::LinksDumped => {
-                let changed = self.links.finish_dump();
-                if changed || !self.settled {
-                    self.settled = true;
-                    self.network_changed(now, out);
-                }
-            }
+            Input::LinksLost => self.order_dump(Dump::Ordered, out),
+            Input::LinksDumped => self.dumped(now, out),
             Input::Configured(settings) => self.configured(settings, now, out),
             Input::ResolverChanged(settings) => {
                 if self.resolver.configure(settings, out) {
-                    self.hasten();
+                    self.hastened = true;
                 }
             }
             Input::Triggered { word, ticket } => self.triggered(word, ticket, now, out),
-            Input::ProbeAnswered(probe) => {
-                if let Some(finding) = self.reach.answered(probe, now, &mut self.rng, out) {
-                    self.outside_answered(false, now, out);
-                    if finding == Finding::Healed {
-                        self.heal(now, out);
-                    }
-                }
-            }
+            Input::ProbeAnswered(probe) => self.probe_answered(probe, now, out),
             Input::ProbeFailed(probe, failure) => self.reach.failed(probe, failure, now),
             // Whether it is of use shows in the addresses.
             Input::QueryAnswered(query, answer) => {
@@ -165,7 +166,7 @@ impl Agent {
             Input::Connected(attempt) => self.connected(attempt, now, out),
             Input::Secured(attempt) => self.secured(attempt, now, out),
             Input::Written(attempt) => self.written(attempt, now),
-            Input::AckChecked(attempt, acked) => self.ack_checked(attempt, acked),
+            Input::AckChecked(attempt, acked) => self.ack_checked(attempt, acked, now, out),
             Input::Replied(attempt, reply) => self.replied(attempt, reply, now, out),
             Input::AttemptFailed(attempt, failure) => self.attempt_failed(attempt, failure, now),
         }
@@ -185,6 +186,7 @@ impl Agent {
             start,
             self.beat.next_deadline(),
             self.race.next_deadline(),
+            self.owed.as_ref().map(|owed| owed.until),
             self.reach.next_deadline(),
             self.resolver.next_deadline(),
         ]
@@ -197,200 +199,31 @@ impl Agent {
         self.tick(now);
         self.resolver.tick(now, actions);
         if self.beat.is_idle() && self.gate(now) == Gate::From(now) {
-            self.start(now);
+            self.start(now, actions);
         }
         self.drive(now, actions);
+        self.forgive(now, actions);
         self.probe(now, actions);
         self.judge(now, actions);
     }
 
-    fn dump(&mut self, actions: &mut Actions) {
+    fn order_dump(&mut self, dump: Dump, actions: &mut Actions) {
+        self.dump = dump;
         self.links.start_dump();
         Action::DumpLinks.push_to(actions);
     }
 
-    fn tick(&mut self, now: Instant) {
-        let Some(settings) = &self.settings else { return };
-        let Some(due_at) = self.cycle.tick(now, settings.interval) else { return };
-        // A beat that is under way or being retried is the beat of this tick as well.
-        if self.beat.is_idle() && self.retrying.is_empty() {
-            self.fresh.add(Reason::Interval, due_at);
+    fn dumped(&mut self, now: Instant, actions: &mut Actions) {
+        let former = core::mem::replace(&mut self.dump, Dump::None);
+        let changed = self.links.finish_dump();
+        // Once more at most: a kernel that cannot make itself clear is not asked for ever.
+        if self.links.wants_dump() && former == Dump::Ordered {
+            self.order_dump(Dump::Repeated, actions);
         }
-    }
-
-    fn configured(&mut self, settings: &Settings, now: Instant, actions: &mut Actions) {
-        let former = self.settings.replace(settings.clone());
-        self.triggers.configure(settings.trigger_bucket, now);
-        self.changes.configure(settings.network_bucket, now);
-        self.close_kept(actions);
-        // The ways to the nameservers may be others now.
-        self.resolver.close_all(actions);
-        if former.as_ref().is_none_or(|former| former.server != settings.server) {
-            self.hold = None;
-            if let Some(server) = &settings.server {
-                self.resolver.server(server, actions);
-            }
-        }
-        self.abandon_unwritten(now, actions);
-        if !settings.enabled || settings.server.is_none() {
-            self.fall_silent(actions);
-        } else if !self.started {
-            // Without auto_connect the first configuration only says where beats would go.
-            if settings.auto_connect || former.is_some() {
-                let first = self.seq == 1;
-                self.begin(if first { Reason::Startup } else { Reason::ConfigChanged }, now);
-            }
-        } else {
-            self.backoff.reset();
-            self.cycle.hurry(now + settings.interval);
-            self.fresh.add(Reason::ConfigChanged, now);
-        }
-        if self.settled {
+        if changed || !self.settled {
+            self.settled = true;
             self.network_changed(now, actions);
         }
-    }
-
-    /// The first want: from here on the cycle runs.
-    fn begin(&mut self, reason: Reason, now: Instant) {
-        if let Some(settings) = self.settings.as_ref().filter(|_| !self.started) {
-            self.started = true;
-            self.cycle.restart(now, settings.interval);
-        }
-        self.fresh.add(reason, now);
-    }
-
-    /// Switched off, or nowhere to send to: nothing is wanted and nothing stays open.
-    fn fall_silent(&mut self, actions: &mut Actions) {
-        self.started = false;
-        self.cycle.stop();
-        self.close_tries(actions);
-        self.close_kept(actions);
-        self.beat = Beat::Idle;
-        self.fresh = Wants::default();
-        self.retrying = Wants::default();
-        self.reach.stop(actions);
-        self.resolver.close_all(actions);
-    }
-
-    fn triggered(
-        &mut self,
-        word: Option<Word>,
-        ticket: Ticket,
-        now: Instant,
-        actions: &mut Actions,
-    ) {
-        let answer = match &self.settings {
-            Some(settings) if !settings.enabled => TriggerAnswer::Disabled,
-            Some(Settings { server: Some(_), .. }) => self.accept(word, now, actions),
-            Some(_) | None => TriggerAnswer::Unconfigured,
-        };
-        if ticket != Ticket(0) {
-            Action::AnswerTrigger(ticket, answer).push_to(actions);
-        }
-    }
-
-    fn accept(&mut self, word: Option<Word>, now: Instant, actions: &mut Actions) -> TriggerAnswer {
-        let reason = Reason::Triggered(word);
-        if let Some(carried) = self.beat.carried().filter(|_| !self.race.is_written()) {
-            let set = !carried.has_trigger();
-            carried.add(reason, now);
-            return answer(set, self.seq, actions);
-        }
-        let set = !self.fresh.has_trigger() && !self.retrying.has_trigger();
-        self.begin(reason, now);
-        // What is in no report of the beat under way is not among those that it covers.
-        let seq = self.beat.covers().map_or(self.seq, |covers| covers + 1);
-        self.told = self.told.max(seq);
-        match self.gate(now) {
-            Gate::From(until) if until > now => {
-                if set {
-                    Action::Note(Note::TriggerSet).push_to(actions);
-                }
-                TriggerAnswer::Held { seq, until }
-            }
-            Gate::From(_) | Gate::Closed => answer(set, seq, actions),
-        }
-    }
-
-    /// Something outside answered; `delivered` if the answer was to a beat.
-    fn outside_answered(&mut self, delivered: bool, now: Instant, actions: &mut Actions) {
-        if !self.reach.online(now) {
-            return;
-        }
-        Action::Note(Note::ConnectivityRestored).push_to(actions);
-        if delivered || !self.started {
-            return;
-        }
-        match self.beat.carried() {
-            Some(carried) => carried.add(Reason::Restored, now),
-            None => self.fresh.add(Reason::Restored, now),
-        }
-    }
-
-    /// Decides whether the device is offline, from the probes and the last beat together.
-    fn judge(&mut self, now: Instant, actions: &mut Actions) {
-        let Some(settings) = &self.settings else { return };
-        let probes = !settings.probe_addresses.is_empty();
-        let stranded =
-            self.settled && self.reach.connectivity() == Connectivity::Online && !self.has_way(now);
-        let refused = self.reach.is_refused(probes)
-            && self.beat.failure().or(self.last_failure).is_some_and(is_of_the_network);
-        if (stranded || refused || self.reach.is_silent()) && self.reach.offline(now) {
-            Action::Note(Note::ConnectivityLost).push_to(actions);
-        }
-    }
-
-    /// A local change is evidence that the next attempt may fare better: no back-off stands in its way.
-    fn hasten(&mut self) {
-        self.backoff.reset();
-        self.hastened = true;
-    }
-
-    /// When the beat that is wanted may start.
-    fn gate(&self, now: Instant) -> Gate {
-        let wanted = !self.fresh.is_empty() || !self.retrying.is_empty();
-        if !wanted || !self.settled || !self.has_way(now) {
-            return Gate::Closed;
-        }
-        let change = self.fresh.has_uplink_change().then(|| self.changes.token_at(0, now));
-        if let Some(hold) = self.hold.filter(|hold| hold.until > now) {
-            let through = change.filter(|_| !hold.passed);
-            return Gate::From(through.map_or(hold.until, |at| at.min(hold.until)));
-        }
-        let waiting = !self.retrying.is_empty();
-        let cycle = (self.fresh.has_cycle() && !waiting).then_some(now);
-        let local = self.fresh.has_local_change() || (waiting && self.hastened);
-        let local = local.then(|| self.changes.token_at(1, now));
-        let trigger = self.fresh.has_trigger().then(|| self.triggers.token_at(0, now));
-        let retry = waiting.then_some(self.retry_at.max(now));
-        let soonest = [change, cycle, local, trigger, retry].into_iter().flatten().min();
-        soonest.map_or(Gate::Closed, Gate::From)
-    }
-
-    /// Pays for the beat that starts, with the token that let it through.
-    fn pay(&mut self, now: Instant) {
-        let waiting = !self.retrying.is_empty();
-        if let Some(hold) = self.hold.as_mut().filter(|hold| hold.until > now) {
-            hold.passed = true;
-        }
-        let free = if waiting { self.retry_at <= now } else { self.fresh.has_cycle() };
-        if free {
-            return;
-        }
-        let local = self.fresh.has_local_change() || (waiting && self.hastened);
-        let paid = (self.fresh.has_uplink_change() && self.changes.take(0, now))
-            || (local && self.changes.take(1, now))
-            || (self.fresh.has_trigger() && self.triggers.take(0, now));
-        debug_assert!(paid, "the gate saw a token");
-    }
-}
-
-fn answer(set: bool, seq: u64, actions: &mut Actions) -> TriggerAnswer {
-    if set {
-        Action::Note(Note::TriggerSet).push_to(actions);
-        TriggerAnswer::Set { seq }
-    } else {
-        TriggerAnswer::Pending { seq }
     }
 }
 

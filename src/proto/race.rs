@@ -19,11 +19,12 @@ use heapless::Vec;
 use super::event::{Attempt, Stamps};
 use super::link::Name;
 use super::time::Instant;
+use super::uplink::UPLINKS_MAX;
 
 /// Most connections of one beat at once.
 pub const TRIES_MAX: usize = 4;
-/// Most (uplink, address) pairs tried in one round.
-const TRIED_MAX: usize = 24;
+/// Most (interface, address) pairs tried in one round.
+pub const TRIED_MAX: usize = 24;
 /// Wait before the next address is tried beside one that has not connected (RFC 8305 §5).
 pub const STAGGER: Duration = Duration::from_millis(250);
 /// Silence of a peer's kernel that makes a connection doubtful, at least.
@@ -49,6 +50,8 @@ pub enum Trust {
     Until(Instant),
     /// The kernel was asked whether the peer has acknowledged.
     Asked,
+    /// The same, for the last time: the network works, so a connection without an ACK is stuck.
+    Judged,
     /// The peer does not acknowledge: the path may be dead.
     Doubted,
     /// The peer has acknowledged everything: it may think as long as it likes.
@@ -72,6 +75,8 @@ pub struct Try {
     pub stage: Stage,
     /// What its silence means.
     pub trust: Trust,
+    /// Whether an earlier beat was delivered over it: its silence may be its own, not that of the path.
+    pub reused: bool,
     /// When it was opened, or taken up again.
     pub opened_at: Instant,
     /// When each step happened; a step still to come has the time of the one before it.
@@ -96,8 +101,10 @@ pub struct Kept {
 pub struct Race {
     tries: Vec<Try, TRIES_MAX>,
     tried: Vec<(Option<Name>, IpAddr), TRIED_MAX>,
+    repeated: bool,
     kept: Option<Kept>,
-    round_trip: Option<Duration>,
+    /// The last time a SYN took to be answered, for each interface.
+    round_trips: Vec<(Option<Name>, Duration), UPLINKS_MAX>,
     next: u32,
 }
 
@@ -105,10 +112,17 @@ impl Race {
     /// Nothing open, nothing known.
     #[must_use]
     pub const fn new() -> Self {
-        Self { tries: Vec::new(), tried: Vec::new(), kept: None, round_trip: None, next: 1 }
+        Self {
+            tries: Vec::new(),
+            tried: Vec::new(),
+            repeated: false,
+            kept: None,
+            round_trips: Vec::new(),
+            next: 1,
+        }
     }
 
-    /// The connections under way.
+    /// The connections under way, oldest first.
     #[must_use]
     pub fn tries(&self) -> &[Try] {
         &self.tries
@@ -130,6 +144,11 @@ impl Race {
         self.kept.take()
     }
 
+    /// The connection of that number has ended: if it was the idle one, there is none now.
+    pub fn kept_failed(&mut self, attempt: Attempt) {
+        self.kept.take_if(|kept| kept.attempt == attempt);
+    }
+
     /// Keeps a connection for the next beat; returns the one it replaces, to be closed.
     #[must_use]
     pub fn keep(&mut self, winner: &Try) -> Option<Attempt> {
@@ -141,6 +160,12 @@ impl Race {
     #[must_use]
     pub fn find(&mut self, attempt: Attempt) -> Option<&mut Try> {
         self.tries.iter_mut().find(|open| open.attempt == attempt)
+    }
+
+    /// The connection of that number, if it has come this far and no further.
+    #[must_use]
+    pub fn find_at(&mut self, attempt: Attempt, stage: Stage) -> Option<&mut Try> {
+        self.find(attempt).filter(|open| open.stage == stage)
     }
 
     /// Takes the connection of that number out of the race.
@@ -173,10 +198,33 @@ impl Race {
         self.tries.is_full()
     }
 
-    /// Whether every connection is doubted (true if there is none).
+    /// Whether every path is in doubt (true if there is none): each connection is itself, or waits for
+    /// its SYN-ACK beside one that is.
     #[must_use]
     pub fn is_doubted(&self) -> bool {
+        self.tries.iter().all(|open| {
+            open.trust == Trust::Doubted
+                || (open.stage == Stage::Connecting && self.doubts(open.via).next().is_some())
+        })
+    }
+
+    /// The path of a connection from an earlier beat that is in doubt, and that nothing newer has
+    /// tried since.
+    #[must_use]
+    pub fn stale_path(&self) -> Option<Option<Name>> {
+        let alone = |via| self.tries.iter().filter(|open| open.via == via).count() == 1;
+        let stale = |open: &&Try| open.reused && open.trust == Trust::Doubted && alone(open.via);
+        self.tries.iter().find(stale).map(|open| open.via)
+    }
+
+    /// Whether every connection is doubted itself (true if there is none).
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
         self.tries.iter().all(|open| open.trust == Trust::Doubted)
+    }
+
+    fn doubts(&self, via: Option<Name>) -> impl Iterator<Item = &Try> {
+        self.tries.iter().filter(move |open| open.via == via && open.trust == Trust::Doubted)
     }
 
     /// Whether every connection waits for its SYN-ACK (true if there is none).
@@ -205,28 +253,35 @@ impl Race {
     /// Forgets which pairs were used up.
     pub fn forget_tried(&mut self) {
         self.tried.clear();
+        self.repeated = false;
     }
 
-    /// The silence that makes a connection doubtful: twice the last round trip, or [`DOUBT_MIN`].
+    /// Whether a pair may be tried a second time: once in a round.
     #[must_use]
-    pub fn patience(&self) -> Duration {
-        self.round_trip.map_or(DOUBT_MIN, |round_trip| DOUBT_MIN.max(round_trip * 2))
+    pub fn repeat(&mut self) -> bool {
+        !core::mem::replace(&mut self.repeated, true)
     }
 
-    /// The last time a SYN took to be answered.
+    /// The silence that makes a connection on this interface doubtful: twice its last round trip, or
+    /// [`DOUBT_MIN`].
     #[must_use]
-    pub const fn round_trip(&self) -> Option<Duration> {
-        self.round_trip
+    pub fn patience(&self, via: Option<Name>) -> Duration {
+        let known = self.round_trips.iter().find(|(name, _)| *name == via);
+        known.map_or(DOUBT_MIN, |(_, round_trip)| DOUBT_MIN.max(*round_trip * 2))
     }
 
-    /// Notes the time a SYN took to be answered.
-    pub fn measure(&mut self, round_trip: Duration) {
-        self.round_trip = Some(round_trip);
+    /// Notes the time a SYN took to be answered over this interface.
+    pub fn measure(&mut self, via: Option<Name>, round_trip: Duration) {
+        self.round_trips.retain(|(name, _)| *name != via);
+        if self.round_trips.is_full() {
+            self.round_trips.remove(0);
+        }
+        self.round_trips.extend([(via, round_trip)]);
     }
 
-    /// Forgets the measured time: the way out is another one.
-    pub fn forget_round_trip(&mut self) {
-        self.round_trip = None;
+    /// Forgets the measured times: the ways out are others.
+    pub fn forget_round_trips(&mut self) {
+        self.round_trips.clear();
     }
 
     /// When the first silence becomes doubtful.
@@ -234,7 +289,7 @@ impl Race {
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = |open: &Try| match open.trust {
             Trust::Until(at) => Some(at),
-            Trust::Asked | Trust::Doubted | Trust::Acked => None,
+            Trust::Asked | Trust::Judged | Trust::Doubted | Trust::Acked => None,
         };
         self.tries.iter().filter_map(due).min()
     }
@@ -245,3 +300,6 @@ impl Default for Race {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests;

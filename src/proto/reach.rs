@@ -1,48 +1,35 @@
 //! Whether the outside is reachable, and the probes that find out while the beat cannot.
 //!
 //! ```text
-//!                 doubt, local change, offline             a probe of the internet answered,
-//!         +-----------------------------------> Searching ---------- the server is silent ---+
-//!         |                                      |   ^                                        v
-//!        Off <--- the server answered anything --+   +---- no answer any more --------- ServerSilent
-//!         ^                                                                                   |
-//!         +---------------------------------- the server answered anything -------------------+
+//!        doubt, local change                a probe or a connection is answered
+//! Off ---------------------> Searching ------------------------------------------> ServerSilent
+//!  ^                          |     ^                                               |      |
+//!  |                          |     +------ nobody answered the last round ---------+      |
+//!  +--------------------------+------------------------------------------------------------+
+//!          the server answered a beat, or there is nothing left to find out
 //! ```
 //!
 //! Online and acknowledged, no probe is sent: the beat is the check. *Searching* sends fresh SYNs,
 //! fast at first and then slower, several outstanding at once, because the kernel repeats a lost SYN
-//! only after 1 s, 3 s, 7 s. The first answer is the healing; [`Reach`] reports that edge once, and not again before
-//! a probe has gone unanswered, so that a server that stays silent behind a working network is not hammered.
+//! only after 1 s, 3 s, 7 s. Its first answer is the *healing*, an edge told once: not again before
+//! something went unanswered, so that a server that stays silent behind a working network is not
+//! hammered. What it costs at most is in [`budget`].
+
+pub mod budget;
+mod round;
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use heapless::Vec;
 
+use self::budget::{FAST, MODERATE, SLOW, UNANSWERED_MIN, cadence};
+pub use self::budget::{OUTSTANDING_MAX, TARGETS_MAX};
+pub use self::round::Targets;
 use super::event::{Action, Actions, Failure, Probe};
 use super::link::Name;
 use super::rng::Rng;
 use super::time::Instant;
-
-/// Most probe sockets at once; the oldest is closed for a new one.
-pub const OUTSTANDING_MAX: usize = 8;
-/// Most targets of one round: one per family, and the server.
-pub const TARGETS_MAX: usize = 3;
-/// Wait between rounds in the first minute.
-///
-/// An outage ends at a random moment between two rounds, so a healing is seen half a wait late on
-/// average: 125 ms, of which a person notices nothing, for 240 SYNs in that minute.
-pub const FAST: Duration = Duration::from_millis(250);
-/// Wait between rounds up to ten minutes, and between probes of the server.
-pub const MODERATE: Duration = Duration::from_secs(1);
-/// Wait between rounds after that, and while only the server is silent.
-pub const SLOW: Duration = Duration::from_secs(5);
-/// How long the fast cadence lasts.
-const FAST_FOR: Duration = Duration::from_secs(60);
-/// How long the moderate cadence lasts, counted from the start.
-const MODERATE_FOR: Duration = Duration::from_secs(600);
-/// Probes that must go unanswered before the device is called offline: one lost packet is no outage.
-const UNANSWERED_MIN: u32 = 3;
 
 /// What the device knows of the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,49 +52,38 @@ enum Aim {
     Server,
 }
 
-/// Where probes may go: the way out that the beat takes.
-pub struct Targets<'a, V> {
-    /// Probe addresses of the configuration, in any order.
-    pub internet: &'a [SocketAddr],
-    /// Whether the uplink has an IPv4 way out.
-    pub v4: bool,
-    /// Whether the uplink has an IPv6 way out.
-    pub v6: bool,
-    /// The last good server address.
-    pub server: Option<SocketAddr>,
-    /// The interface to bind to for a destination.
-    pub via: V,
-}
-
 /// What an answered probe means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
     /// Nothing new.
     Known,
-    /// The network answers again: what is stuck deserves a new connection now.
-    Healed,
+    /// What did not answer before answers now: what is stuck deserves a new connection.
+    Healed {
+        /// When the probe was sent: a SYN older than that, and still unanswered, may be lost.
+        sent_at: Instant,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Off,
-    Searching { since: Instant, next_at: Instant, server_at: Instant },
-    ServerSilent { next_at: Instant },
+    Searching { since: Instant },
+    ServerSilent,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Outstanding {
     probe: Probe,
     aim: Aim,
+    sent_at: Instant,
     expires_at: Instant,
 }
 
-/// What the probes of the present doubt said so far.
+/// How probes of the internet ended since the last answer.
 #[derive(Debug, Clone, Copy, Default)]
-struct Tally {
+struct Missed {
     unanswered: u32,
-    refused: bool,
-    answered: bool,
+    refused: u32,
 }
 
 /// Connectivity, and the probing that finds it out.
@@ -116,8 +92,17 @@ pub struct Reach {
     connectivity: Connectivity,
     since: Instant,
     mode: Mode,
+    /// When the next round is due.
+    round_at: Instant,
+    /// When the last one was: changes may come faster than probes may go.
+    last_round_at: Instant,
+    last_server_at: Instant,
     outstanding: Vec<Outstanding, OUTSTANDING_MAX>,
-    tally: Tally,
+    missed: Missed,
+    /// The next answer is a healing.
+    broken: bool,
+    /// The server's kernel has answered a SYN: what is wrong with it, no probe can tell.
+    server_heard: bool,
     rotation: usize,
     next: u32,
     sent: u64,
@@ -131,8 +116,13 @@ impl Reach {
             connectivity: Connectivity::Unknown,
             since: Instant::from_micros(0),
             mode: Mode::Off,
+            round_at: Instant::from_micros(0),
+            last_round_at: Instant::from_micros(0),
+            last_server_at: Instant::from_micros(0),
             outstanding: Vec::new(),
-            tally: Tally { unanswered: 0, refused: false, answered: false },
+            missed: Missed { unanswered: 0, refused: 0 },
+            broken: false,
+            server_heard: false,
             rotation: 0,
             next: 1,
             sent: 0,
@@ -166,12 +156,11 @@ impl Reach {
     /// Whether the network answers while the server does not.
     #[must_use]
     pub const fn is_server_silent(&self) -> bool {
-        matches!(self.mode, Mode::ServerSilent { .. })
+        matches!(self.mode, Mode::ServerSilent)
     }
 
     /// Records that something outside answered; true on the edge from offline.
     pub fn online(&mut self, now: Instant) -> bool {
-        self.tally = Tally { unanswered: 0, refused: false, answered: true };
         self.turn(Connectivity::Online, now) == Some(Connectivity::Offline)
     }
 
@@ -190,43 +179,53 @@ impl Reach {
         Some(before)
     }
 
-    /// Starts searching, unless probes are under way already.
-    pub fn doubt(&mut self, now: Instant) {
-        if matches!(self.mode, Mode::Off) {
+    /// The beat has reason to doubt the path: starts searching, unless probes are under way already.
+    ///
+    /// `unconnected` says that the server did not even answer a SYN: it is probed too then.
+    pub fn doubt(&mut self, unconnected: bool, now: Instant) {
+        self.server_heard &= !unconnected && self.is_probing();
+        if !self.is_probing() {
             self.search(now);
         }
     }
 
     /// Starts searching afresh: the way out is another one than before.
     pub fn restart(&mut self, now: Instant, actions: &mut Actions) {
-        self.close_all(actions);
+        self.stop(actions);
+        self.server_heard = false;
         self.search(now);
     }
 
     /// Stops probing: the server answered, or there is nothing to find out.
     pub fn stop(&mut self, actions: &mut Actions) {
         self.mode = Mode::Off;
-        self.close_all(actions);
+        self.missed = Missed::default();
+        self.broken = false;
+        self.close(|_| true, actions);
     }
 
+    /// Searches from now on, or from as soon as a round may follow the last one.
     fn search(&mut self, now: Instant) {
-        self.mode = Mode::Searching { since: now, next_at: now, server_at: now };
-        self.tally = Tally::default();
+        self.round_at = now.max(self.last_round_at + FAST);
+        self.mode = Mode::Searching { since: self.round_at };
     }
 
-    fn close_all(&mut self, actions: &mut Actions) {
-        for open in &self.outstanding {
-            Action::CloseProbe(open.probe).push_to(actions);
-        }
-        self.outstanding.clear();
+    fn close(&mut self, which: impl Fn(Aim) -> bool, actions: &mut Actions) {
+        self.outstanding.retain(|open| {
+            let close = which(open.aim);
+            if close {
+                Action::CloseProbe(open.probe).push_to(actions);
+            }
+            !close
+        });
     }
 
-    fn forget(&mut self, probe: Probe) -> Option<Aim> {
+    fn forget(&mut self, probe: Probe) -> Option<Outstanding> {
         let position = self.outstanding.iter().position(|open| open.probe == probe)?;
-        Some(self.outstanding.remove(position).aim)
+        Some(self.outstanding.remove(position))
     }
 
-    /// Takes the answer of a probe, `None` if it was given up before; [`Finding::Healed`] once per silence.
+    /// Takes the answer of a probe, `None` if it was given up before.
     pub fn answered(
         &mut self,
         probe: Probe,
@@ -234,20 +233,32 @@ impl Reach {
         rng: &mut Rng,
         actions: &mut Actions,
     ) -> Option<Finding> {
-        let aim = self.forget(probe)?;
-        let healed = aim == Aim::Server || matches!(self.mode, Mode::Searching { .. });
-        self.network_answers(now, rng, actions);
-        Some(if healed { Finding::Healed } else { Finding::Known })
+        let Outstanding { aim, sent_at, .. } = self.forget(probe)?;
+        // An answer to the first round says that there was no outage, or that it is over already:
+        // whatever made us doubt has its own remedy.
+        let late = matches!(self.mode, Mode::Searching { since } if sent_at > since);
+        let server_back = aim == Aim::Server && !self.server_heard;
+        let healed = self.broken || late || server_back;
+        self.server_heard |= aim == Aim::Server;
+        self.network_works(now, rng, actions);
+        Some(if healed { Finding::Healed { sent_at } } else { Finding::Known })
     }
 
-    /// The network carries packets, whatever the server does: slows the search down.
-    ///
-    /// Probes lost in the outage are closed, or their ends would be taken for a new one.
-    pub fn network_answers(&mut self, now: Instant, rng: &mut Rng, actions: &mut Actions) {
-        self.tally = Tally { unanswered: 0, refused: false, answered: true };
+    /// The server answered the SYN of a beat: the network works, and no probe of the server is needed.
+    pub fn server_connects(&mut self, now: Instant, rng: &mut Rng, actions: &mut Actions) {
+        self.server_heard = true;
+        self.network_works(now, rng, actions);
+    }
+
+    fn network_works(&mut self, now: Instant, rng: &mut Rng, actions: &mut Actions) {
+        self.missed = Missed::default();
+        self.broken = false;
+        // Those lost in the outage, and those that go unanswered in one family only: their ends
+        // would be taken for a new outage.
+        self.close(|aim| aim == Aim::Internet, actions);
         if matches!(self.mode, Mode::Searching { .. }) {
-            self.close_all(actions);
-            self.mode = Mode::ServerSilent { next_at: now + pause(rng) };
+            self.mode = Mode::ServerSilent;
+            self.round_at = now + pause(rng);
         }
     }
 
@@ -255,46 +266,50 @@ impl Reach {
     ///
     /// A refusal is undecided: a router that rejects while its own uplink is down looks the same.
     pub fn failed(&mut self, probe: Probe, failure: Failure, now: Instant) {
-        let Some(aim) = self.forget(probe) else { return };
-        if failure == Failure::TimedOut {
-            self.unanswered(aim, now);
-        } else if aim == Aim::Internet {
-            self.lose(now);
-            self.tally.refused = true;
+        if self.forget(probe).is_some_and(|open| open.aim == Aim::Internet) {
+            if failure == Failure::TimedOut {
+                self.missed.unanswered = self.missed.unanswered.saturating_add(1);
+            } else {
+                self.missed.refused = self.missed.refused.saturating_add(1);
+            }
+            self.miss(now);
         }
     }
 
-    fn unanswered(&mut self, aim: Aim, now: Instant) {
-        if aim == Aim::Internet {
-            self.tally.unanswered = self.tally.unanswered.saturating_add(1);
-            self.lose(now);
+    /// A probe of the internet has failed: looks again at once if nobody else answered its round.
+    fn miss(&mut self, now: Instant) {
+        if self.is_silent() || self.refused_alone() {
+            self.broken = true;
         }
-    }
-
-    /// The internet does not answer any more either: searches again.
-    fn lose(&mut self, now: Instant) {
-        if matches!(self.mode, Mode::ServerSilent { .. }) {
-            let unanswered = self.tally.unanswered;
+        if self.mode == Mode::ServerSilent && (self.broken || self.is_round_over()) {
             self.search(now);
-            self.tally.unanswered = unanswered;
         }
+    }
+
+    fn is_round_over(&self) -> bool {
+        self.outstanding.iter().all(|open| open.aim == Aim::Server)
+    }
+
+    fn refused_alone(&self) -> bool {
+        self.missed.refused > 1 && self.is_round_over()
     }
 
     /// Whether the probes alone show that nothing outside answers.
     #[must_use]
     pub const fn is_silent(&self) -> bool {
-        !self.tally.answered && self.tally.unanswered >= UNANSWERED_MIN
+        self.missed.unanswered >= UNANSWERED_MIN
     }
 
     /// Whether the probes bear out a beat that was refused or found no way: one was refused too and
     /// none answered, or there are none (`probes` false) and the beat is all there is.
     #[must_use]
-    pub const fn is_refused(&self, probes: bool) -> bool {
-        self.is_probing() && !self.tally.answered && (self.tally.refused || !probes)
+    pub fn is_refused(&self, probes: bool) -> bool {
+        let refused = self.missed.refused > 0 && self.is_round_over();
+        self.is_probing() && if probes { refused } else { !self.server_heard }
     }
 
     /// Ends probes that lived their time and sends the round that is due; at most
-    /// [`OUTSTANDING_MAX`] + [`TARGETS_MAX`] closed and [`TARGETS_MAX`] opened.
+    /// [`OUTSTANDING_MAX`] closed and [`TARGETS_MAX`] opened.
     pub fn tick(
         &mut self,
         targets: &Targets<'_, impl Fn(IpAddr) -> Option<Name>>,
@@ -304,30 +319,28 @@ impl Reach {
         actions: &mut Actions,
     ) {
         while let Some(open) = self.outstanding.first().copied().filter(|o| o.expires_at <= now) {
-            self.outstanding.remove(0);
             Action::CloseProbe(open.probe).push_to(actions);
-            self.unanswered(open.aim, now);
+            self.failed(open.probe, Failure::TimedOut, now);
         }
-        let with_server = match self.mode {
-            Mode::Searching { since, next_at, server_at } if next_at <= now => {
-                let wait = cadence(now - since);
-                let with_server = server_at <= now;
-                let server_at = if with_server { now + wait.max(MODERATE) } else { server_at };
-                self.mode = Mode::Searching { since, next_at: now + wait, server_at };
-                with_server
-            }
-            Mode::ServerSilent { next_at } if next_at <= now => {
-                self.mode = Mode::ServerSilent { next_at: now + pause(rng) };
-                true
-            }
-            Mode::Off | Mode::Searching { .. } | Mode::ServerSilent { .. } => return,
-        };
-        let expires_at = now + timeout;
-        for to in self.pick(targets.internet, targets.v4, targets.v6) {
-            self.open(Aim::Internet, to, (targets.via)(to.ip()), expires_at, actions);
+        if !self.is_probing() || now < self.round_at {
+            return;
         }
-        if let Some(to) = targets.server.filter(|_| with_server) {
-            self.open(Aim::Server, to, (targets.via)(to.ip()), expires_at, actions);
+        let internet = targets.pick(self.rotation);
+        let server_due = !self.server_heard && now >= self.last_server_at + MODERATE;
+        let server = targets.server.filter(|_| server_due);
+        self.rotation = self.rotation.wrapping_add(1);
+        self.round_at = now
+            + match self.mode {
+                Mode::Searching { since } if !targets.is_empty() => cadence(now - since),
+                Mode::Off | Mode::Searching { .. } | Mode::ServerSilent => pause(rng),
+            };
+        self.last_round_at = now;
+        if server.is_some() {
+            self.last_server_at = now;
+        }
+        let internet = internet.into_iter().map(|to| (Aim::Internet, to));
+        for (aim, to) in internet.chain(server.map(|to| (Aim::Server, to))) {
+            self.open(aim, to, (targets.via)(to.ip()), timeout, now, actions);
         }
     }
 
@@ -336,47 +349,28 @@ impl Reach {
         aim: Aim,
         to: SocketAddr,
         via: Option<Name>,
-        expires_at: Instant,
+        timeout: Duration,
+        now: Instant,
         actions: &mut Actions,
     ) {
-        if self.outstanding.is_full() {
-            let oldest = self.outstanding.remove(0);
+        if let Some(oldest) =
+            self.outstanding.first().copied().filter(|_| self.outstanding.is_full())
+        {
             Action::CloseProbe(oldest.probe).push_to(actions);
-            if oldest.aim == Aim::Internet {
-                self.tally.unanswered = self.tally.unanswered.saturating_add(1);
-            }
+            self.failed(oldest.probe, Failure::TimedOut, now);
         }
         let probe = Probe(self.next);
         self.next = self.next.wrapping_add(1);
         self.sent = self.sent.saturating_add(1);
-        self.outstanding
-            .push(Outstanding { probe, aim, expires_at })
-            .expect("a place was made for it");
+        let open = Outstanding { probe, aim, sent_at: now, expires_at: now + timeout };
+        self.outstanding.push(open).expect("a place was made for it");
         Action::OpenProbe { probe, to, via }.push_to(actions);
-    }
-
-    /// One address of each family asked for, another one every round: a target that is filtered
-    /// somewhere does not hide the others.
-    fn pick(&mut self, addresses: &[SocketAddr], v4: bool, v6: bool) -> Vec<SocketAddr, 2> {
-        let mut picked = Vec::new();
-        for (wanted, is_v4) in [(v4, true), (v6, false)] {
-            let family = |to: &&SocketAddr| to.is_ipv4() == is_v4;
-            let count = addresses.iter().filter(family).count();
-            if let Some(turn) = self.rotation.checked_rem(count).filter(|_| wanted) {
-                picked.extend(addresses.iter().filter(family).nth(turn).copied());
-            }
-        }
-        self.rotation = self.rotation.wrapping_add(1);
-        picked
     }
 
     /// When [`tick`](Self::tick) has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let round = match self.mode {
-            Mode::Off => None,
-            Mode::Searching { next_at, .. } | Mode::ServerSilent { next_at } => Some(next_at),
-        };
+        let round = self.is_probing().then_some(self.round_at);
         let expiry = self.outstanding.first().map(|open| open.expires_at);
         [round, expiry].into_iter().flatten().min()
     }
@@ -388,18 +382,10 @@ impl Default for Reach {
     }
 }
 
-/// The wait between two rounds, `age` after the search began.
-fn cadence(age: Duration) -> Duration {
-    if age < FAST_FOR {
-        FAST
-    } else if age < MODERATE_FOR {
-        MODERATE
-    } else {
-        SLOW
-    }
-}
-
 /// About [`SLOW`], spread so that a fleet does not return to its server in step.
 fn pause(rng: &mut Rng) -> Duration {
     SLOW - rng.fraction(SLOW / 4)
 }
+
+#[cfg(test)]
+mod tests;

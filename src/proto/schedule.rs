@@ -93,6 +93,12 @@ impl Wants {
         self.trigger.is_some()
     }
 
+    /// The change of uplink among them.
+    #[must_use]
+    pub const fn uplink_change(&self) -> Option<&Reason> {
+        self.uplink.as_ref()
+    }
+
     /// Whether a change of uplink is among them.
     #[must_use]
     pub const fn has_uplink_change(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use linkbeat::proto::agent::Agent;
 use linkbeat::proto::event::{ACTIONS_MAX, Action, Attempt, Note, Reason, Ticket, TriggerAnswer};
 use linkbeat::proto::race::TRIES_MAX;
-use linkbeat::proto::reach::OUTSTANDING_MAX;
+use linkbeat::proto::reach::budget::{OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
 use linkbeat::proto::resolve::QUERIES_MAX;
 use linkbeat::proto::settings::Settings;
 use linkbeat::proto::time::Instant;
@@ -17,6 +17,9 @@ use super::net::News;
 
 /// Longest a Retry-After is obeyed.
 const HOLD_MAX: Duration = Duration::from_secs(900);
+
+/// A second of probes, and the round that begins the next one.
+const PROBES_AT_ONCE: f64 = PER_SECOND as f64 + TARGETS_MAX as f64;
 
 /// A connection that is open.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,6 +86,7 @@ pub(crate) struct Claims {
     quiet: Option<Quiet>,
     silent: bool,
     in_flight_since: Option<Instant>,
+    late_since: Option<Instant>,
     connects: Leaky,
     probing: Leaky,
     /// Highest beat acknowledged or given up for good.
@@ -115,6 +119,7 @@ impl Claims {
             quiet: None,
             silent: true,
             in_flight_since: None,
+            late_since: None,
             connects: Leaky::new(now),
             probing: Leaky::new(now),
             seq: 0,
@@ -179,6 +184,12 @@ impl Claims {
             News::Failed(attempt, _) => {
                 self.attempts.remove(attempt);
             }
+            // One that came too late for its beat is kept for the next one.
+            News::Secured(attempt) if self.in_flight_since.is_none() => {
+                if let Some(open) = self.attempts.get_mut(attempt) {
+                    open.kept = true;
+                }
+            }
             _ => {}
         }
     }
@@ -196,7 +207,8 @@ impl Claims {
                 self.probes_made += 1;
                 assert!(self.probes.len() <= OUTSTANDING_MAX, "{} probes", self.probes.len());
                 bound(&self.settings, kernel, to.ip(), via.is_some());
-                let in_rate = self.probing.add(now, PROBES_PER_SECOND, PROBES_AT_ONCE);
+                // What leaks is what a second may hold; a first round comes on top.
+                let in_rate = self.probing.add(now, PER_SECOND.into(), PROBES_AT_ONCE);
                 assert!(in_rate, "more probes than promised");
             }
             Action::CloseProbe(probe) => {
@@ -348,6 +360,7 @@ impl Claims {
         let racing = self.attempts.values().filter(|open| !open.kept).count();
         if view.in_flight {
             let since = *self.in_flight_since.get_or_insert(now);
+            self.late_since = None;
             let deadline = agent.next_deadline(now).expect("a beat under way has an end");
             assert!(
                 deadline <= since.max(now) + self.request_timeout,
@@ -355,7 +368,11 @@ impl Claims {
             );
         } else {
             self.in_flight_since = None;
-            assert_eq!(racing, 0, "connections without a beat");
+            // One may come too late for a beat that told of a change of uplink.
+            let since = if racing == 0 { now } else { self.late_since.unwrap_or(now) };
+            self.late_since = Some(since);
+            let in_time = now - since <= self.request_timeout;
+            assert!(racing <= 1 && in_time, "{racing} connections without a beat since {since:?}");
             assert!(view.held_until.is_some() || self.quiet.is_none_or(|it| it.until <= now));
         }
         // A want that has a way out knows when it starts.
@@ -369,11 +386,6 @@ impl Claims {
         }
     }
 }
-
-/// Probes at once: a round of two families and the server.
-const PROBES_AT_ONCE: f64 = 1000.0;
-/// Two families every 250 ms, and the server once a second.
-const PROBES_PER_SECOND: f64 = 900.0;
 
 /// Connections a second, and at once.
 fn connects(settings: &Settings) -> (f64, f64) {

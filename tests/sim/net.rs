@@ -577,7 +577,8 @@ impl Net {
 
     /// Sends a message over an established connection.
     fn take_off(&mut self, attempt: Attempt, request: Option<Request>, at: Instant) {
-        let tcp = self.sockets.get_mut(&Socket::Attempt(attempt)).expect("an open connection");
+        // One whose end has not been read yet takes the bytes and forgets them.
+        let Some(tcp) = self.sockets.get_mut(&Socket::Attempt(attempt)) else { return };
         tcp.flight += 1;
         tcp.sent_at = at;
         tcp.arrived = false;

@@ -32,7 +32,7 @@ impl Agent {
             before.first().map(|uplink| uplink.name) != self.first().map(|uplink| uplink.name);
         if changed {
             self.usable_at = now;
-            self.race.forget_round_trip();
+            self.race.forget_round_trips();
             let name = |uplinks: &Uplinks| uplinks.first().map(|uplink| uplink.name);
             let (from, to) = (name(&before), name(&self.uplinks));
             let lost = self.uplinks.iter().all(|uplink| Some(uplink.name) != from);
@@ -45,9 +45,7 @@ impl Agent {
         }
         self.bury(now, actions);
         let gained = self.uplinks.iter().any(|uplink| is_new(uplink, &before));
-        if gained {
-            self.hasten();
-        }
+        self.hastened |= gained;
         if let Some(reason) = reason.filter(|_| self.started) {
             Action::Note(Note::NetworkChanged(reason.clone())).push_to(actions);
             self.fresh.add(reason, now);
@@ -79,12 +77,13 @@ impl Agent {
             self.close_kept(actions);
         }
         if !dead.is_empty() && self.race.tries().is_empty() {
-            self.abandon(now);
+            self.abandon(now, actions);
         }
+        self.bury_owed(actions);
     }
 
     /// Whether a connection's interface is usable and its local address is still there.
-    fn lives(&self, via: Option<Name>, to: IpAddr, local: Option<IpAddr>) -> bool {
+    pub(super) fn lives(&self, via: Option<Name>, to: IpAddr, local: Option<IpAddr>) -> bool {
         let held = local.is_none_or(|local| self.links.is_own(local));
         let bound = via.is_none_or(|via| {
             self.uplinks.iter().any(|uplink| uplink.name == via && has_family(uplink, to))
@@ -92,10 +91,11 @@ impl Agent {
         held && bound
     }
 
-    /// Puts a beat that lost its last connection back to those that wait for evidence.
+    /// Puts a beat back to those that wait for evidence, without the connections it has.
     ///
     /// Started again at once, a flapping link would make a storm of connections: it takes a token of the network changes.
-    fn abandon(&mut self, now: Instant) {
+    pub(super) fn abandon(&mut self, now: Instant, actions: &mut Actions) {
+        self.close_tries(actions);
         let Some(carried) = self.beat.carried().map(|carried| carried.take()) else { return };
         self.beat = Beat::Idle;
         self.retrying.merge(carried);
@@ -107,8 +107,7 @@ impl Agent {
     /// Starts over what no connection has written yet: the next one takes the new way.
     pub(super) fn abandon_unwritten(&mut self, now: Instant, actions: &mut Actions) {
         if !self.beat.is_idle() && !self.race.is_written() {
-            self.close_tries(actions);
-            self.abandon(now);
+            self.abandon(now, actions);
         }
     }
 

@@ -1,8 +1,11 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::*;
-use crate::proto::event::{Answer, Attempt, Probe, Query, Reply};
+use crate::proto::event::{
+    Answer, Attempt, Note, Probe, Query, Reason, Reply, Ticket, TriggerAnswer,
+};
 use crate::proto::link::{LinkEvent, LinkIndex, Name, Route};
+use crate::proto::reach::Connectivity;
 use crate::proto::settings::{BucketSettings, Host, Nameserver, ResolverSettings, Server};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));

@@ -1,0 +1,148 @@
+//! What is reachable: what probes and connections say together, and what a healing sets going.
+
+use super::Agent;
+use super::is_of_the_network;
+use super::paths::families;
+use crate::proto::event::{Action, Actions, Attempt, Failure, Note, Probe, Reason};
+use crate::proto::links::Family;
+use crate::proto::race::{Stage, TRIES_MAX, Trust};
+use crate::proto::reach::{Connectivity, Finding, Targets};
+use crate::proto::resolve::Families;
+use crate::proto::time::Instant;
+use crate::proto::uplink;
+
+use core::net::SocketAddr;
+
+impl Agent {
+    pub(super) fn probe_answered(&mut self, probe: Probe, now: Instant, actions: &mut Actions) {
+        let Some(finding) = self.reach.answered(probe, now, &mut self.rng, actions) else { return };
+        self.outside_answered(false, now, actions);
+        if let Finding::Healed { sent_at } = finding {
+            self.heal(sent_at, now, actions);
+        }
+    }
+
+    /// Something outside answered; `delivered` if the answer was to a beat. True on the edge from offline.
+    pub(super) fn outside_answered(
+        &mut self,
+        delivered: bool,
+        now: Instant,
+        actions: &mut Actions,
+    ) -> bool {
+        if !self.reach.online(now) {
+            return false;
+        }
+        Action::Note(Note::ConnectivityRestored).push_to(actions);
+        if !delivered && self.started {
+            match self.beat.carried() {
+                Some(carried) => carried.add(Reason::Restored, now),
+                None => self.fresh.add(Reason::Restored, now),
+            }
+        }
+        true
+    }
+
+    /// Decides whether the device is offline, from the probes and the last beat together.
+    pub(super) fn judge(&mut self, now: Instant, actions: &mut Actions) {
+        let Some(settings) = &self.settings else { return };
+        let probes = !settings.probe_addresses.is_empty();
+        let stranded =
+            self.settled && self.reach.connectivity() == Connectivity::Online && !self.has_way(now);
+        let refused = self.reach.is_refused(probes)
+            && self.beat.failure().or(self.last_failure).is_some_and(is_of_the_network);
+        if (stranded || refused || self.reach.is_silent()) && self.reach.offline(now) {
+            Action::Note(Note::ConnectivityLost).push_to(actions);
+        }
+    }
+
+    /// A round has failed: whether that calls for probes, or for none any more.
+    pub(super) fn look_outside(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
+        match failure {
+            // Somebody took the request or the handshake in: the network carries.
+            Failure::Status(_)
+            | Failure::Tls(_)
+            | Failure::Malformed
+            | Failure::TooLarge
+            | Failure::Closed => self.reach.stop(actions),
+            // A forwarder that has lost its own uplink says so, or nothing.
+            Failure::NameServerFailed => self.reach.doubt(false, now),
+            Failure::Refused
+            | Failure::Unreachable
+            | Failure::TimedOut
+            | Failure::Reset
+            | Failure::NoInterface
+            | Failure::Denied
+            | Failure::Exhausted
+            | Failure::NameNotFound
+            | Failure::NoNameserver => {}
+        }
+    }
+
+    /// The network answers again: what is stuck is replaced, what waits is sent.
+    ///
+    /// A SYN older than the answered probe is probably lost, even if it is too young for doubt: the
+    /// far end of a cable just plugged in drops what comes first.
+    fn heal(&mut self, sent_at: Instant, now: Instant, actions: &mut Actions) {
+        self.resolver.network_back();
+        if self.beat.is_idle() {
+            self.hastened |= !self.retrying.is_empty();
+            return;
+        }
+        let mut stuck = heapless::Vec::<Attempt, TRIES_MAX>::new();
+        let mut promising = false;
+        for open in self.race.tries_mut() {
+            match (open.stage, open.trust) {
+                (Stage::Connecting, Trust::Doubted) => stuck.extend([open.attempt]),
+                (Stage::Connecting, _) => promising |= open.opened_at >= sent_at,
+                (_, Trust::Doubted | Trust::Asked) => {
+                    open.trust = Trust::Judged;
+                    Action::CheckAcked(open.attempt).push_to(actions);
+                    promising = true;
+                }
+                (_, Trust::Until(_) | Trust::Judged | Trust::Acked) => promising = true,
+            }
+        }
+        for attempt in stuck {
+            self.race.remove(attempt);
+            Action::CloseAttempt(attempt).push_to(actions);
+        }
+        self.race.forget_tried();
+        if !promising && !self.race.is_full() {
+            self.ask_for_names(now, actions);
+            if let Some(next) = self.best(now) {
+                self.open(next, now, actions);
+            }
+        }
+    }
+
+    /// Sends the probes that are due, over the way out that the beat takes.
+    pub(super) fn probe(&mut self, now: Instant, actions: &mut Actions) {
+        let Some(settings) = &self.settings else { return };
+        if !self.reach.is_probing() {
+            return;
+        }
+        let held = self.hold.is_some_and(|hold| hold.until > now);
+        let found_out = self.retrying.is_empty() || (held && self.reach.is_server_silent());
+        if !self.has_way(now) || (self.beat.is_idle() && found_out) {
+            self.reach.stop(actions);
+            return;
+        }
+        let (links, uplink) = (&self.links, self.uplinks.first());
+        let way = uplink.filter(|_| settings.bind_to_uplink);
+        let lost = settings.bind_to_uplink && uplink.is_none();
+        // A server that asked for quiet is not probed, nor one that is out of reach on this uplink.
+        let server = self.resolver.last_good().filter(|ip| {
+            let reached = way.map_or(!lost, |way| way.source(Family::of(*ip)).is_some());
+            !held && (reached || links.is_own(*ip))
+        });
+        let server = server.zip(settings.server.as_ref());
+        let none = Families { v4: false, v6: false };
+        let targets = Targets {
+            internet: &settings.probe_addresses,
+            families: if lost { none } else { families(way) },
+            server: server.map(|(ip, server)| SocketAddr::new(ip, server.port)),
+            via: |to| uplink.and_then(|uplink| uplink::via(settings, links, uplink, to)),
+        };
+        self.reach.tick(&targets, settings.probe_timeout, now, &mut self.rng, actions);
+    }
+}

@@ -1,0 +1,207 @@
+use core::net::Ipv4Addr;
+
+use super::*;
+
+const STAGES: [Stage; 4] =
+    [Stage::Connecting, Stage::Securing, Stage::Writing, Stage::AwaitingReply];
+const TRUSTS: [Trust; 5] =
+    [Trust::Until(at(500)), Trust::Asked, Trust::Judged, Trust::Doubted, Trust::Acked];
+
+const fn at(ms: u64) -> Instant {
+    Instant::from_micros(ms * 1000)
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+fn eth0() -> Option<Name> {
+    Name::new("eth0")
+}
+
+fn wlan0() -> Option<Name> {
+    Name::new("wlan0")
+}
+
+fn address(host: u8) -> IpAddr {
+    Ipv4Addr::new(203, 0, 113, host).into()
+}
+
+fn entry(race: &mut Race, via: Option<Name>, stage: Stage, trust: Trust) -> Try {
+    let now = at(0);
+    let stamps = Stamps {
+        event_at: now,
+        usable_at: now,
+        resolved_at: now,
+        connected_at: now,
+        secured_at: now,
+        written_at: now,
+        replied_at: now,
+    };
+    Try {
+        attempt: race.number(),
+        via,
+        to: SocketAddr::new(address(10), 443),
+        local: None,
+        gateway: None,
+        stage,
+        trust,
+        reused: false,
+        opened_at: now,
+        stamps,
+    }
+}
+
+fn race_of(tries: &[(Option<Name>, Stage, Trust)]) -> Race {
+    let mut race = Race::new();
+    for &(via, stage, trust) in tries {
+        let entry = entry(&mut race, via, stage, trust);
+        assert!(race.enter(entry));
+    }
+    race
+}
+
+/// What the race says of itself.
+fn says(race: &Race) -> [bool; 4] {
+    [race.is_doubted(), race.is_silent(), race.is_connecting(), race.is_written()]
+}
+
+#[test]
+fn every_stage_with_every_trust() {
+    for stage in STAGES {
+        for trust in TRUSTS {
+            let doubted = trust == Trust::Doubted;
+            let expected = [doubted, doubted, stage == Stage::Connecting, stage >= Stage::Writing];
+            let race = race_of(&[(eth0(), stage, trust)]);
+            assert_eq!(says(&race), expected, "{stage:?} {trust:?}");
+            let due = matches!(trust, Trust::Until(_)).then(|| at(500));
+            assert_eq!(race.next_deadline(), due, "{stage:?} {trust:?}");
+        }
+    }
+}
+
+#[test]
+fn a_race_without_connections_is_as_good_as_lost() {
+    assert_eq!(says(&Race::new()), [true, true, true, false]);
+}
+
+#[test]
+fn a_syn_beside_a_doubted_connection_is_in_doubt_with_it() {
+    for stage in STAGES {
+        for trust in TRUSTS {
+            let doubted = (eth0(), Stage::Connecting, Trust::Doubted);
+            let same = race_of(&[doubted, (eth0(), stage, trust)]);
+            let expected = trust == Trust::Doubted || stage == Stage::Connecting;
+            assert_eq!(same.is_doubted(), expected, "{stage:?} {trust:?}");
+            let other = race_of(&[doubted, (wlan0(), stage, trust)]);
+            assert_eq!(other.is_doubted(), trust == Trust::Doubted, "{stage:?} {trust:?}");
+        }
+    }
+}
+
+#[test]
+fn a_doubted_connection_of_an_earlier_beat_is_stale_until_a_new_one_is_beside_it() {
+    let mut race = race_of(&[(wlan0(), Stage::Connecting, TRUSTS[0])]);
+    let old = entry(&mut race, eth0(), Stage::AwaitingReply, Trust::Doubted);
+    assert!(race.enter(Try { reused: true, ..old }));
+    assert_eq!(race.stale_path(), Some(eth0()));
+    let new = entry(&mut race, eth0(), Stage::Connecting, TRUSTS[0]);
+    assert!(race.enter(new));
+    assert_eq!(race.stale_path(), None);
+}
+
+#[test]
+fn a_doubted_connection_of_this_beat_is_not_stale() {
+    let race = race_of(&[(eth0(), Stage::AwaitingReply, Trust::Doubted)]);
+    assert_eq!(race.stale_path(), None);
+}
+
+#[test]
+fn four_race_and_a_fifth_finds_no_room() {
+    let mut race = race_of(&[(eth0(), Stage::Connecting, TRUSTS[0]); TRIES_MAX]);
+    assert!(race.is_full());
+    let fifth = entry(&mut race, eth0(), Stage::Connecting, TRUSTS[0]);
+    assert!(!race.enter(fifth));
+    assert!(race.find(fifth.attempt).is_none());
+}
+
+#[test]
+fn a_connection_is_found_at_its_stage_only() {
+    for stage in STAGES {
+        let mut race = race_of(&[(eth0(), stage, Trust::Acked)]);
+        for asked in STAGES {
+            assert_eq!(race.find_at(Attempt(1), asked).is_some(), asked == stage);
+            assert!(race.find_at(Attempt(2), asked).is_none());
+        }
+    }
+}
+
+#[test]
+fn numbers_are_never_used_twice() {
+    let mut race = race_of(&[(eth0(), Stage::Connecting, TRUSTS[0]); 2]);
+    assert!(race.remove(Attempt(2)).is_some());
+    assert!(race.remove(Attempt(2)).is_none());
+    assert_eq!(race.number(), Attempt(3));
+    assert_eq!(race.opened(), 3);
+}
+
+#[test]
+fn keeping_another_connection_returns_the_former_one() {
+    let mut race = Race::new();
+    let [first, second] =
+        [(); 2].map(|()| entry(&mut race, eth0(), Stage::AwaitingReply, Trust::Acked));
+    assert_eq!(race.keep(&first), None);
+    assert_eq!(race.keep(&second), Some(first.attempt));
+    race.kept_failed(first.attempt);
+    assert_eq!(race.kept().map(|kept| kept.attempt), Some(second.attempt));
+    race.kept_failed(second.attempt);
+    assert!(race.take_kept().is_none());
+}
+
+#[test]
+fn a_pair_is_used_up_until_the_round_is_forgotten() {
+    let mut race = Race::new();
+    race.mark_tried(eth0(), address(10));
+    assert!(race.was_tried(eth0(), address(10)));
+    assert!(!race.was_tried(wlan0(), address(10)));
+    assert!(!race.was_tried(eth0(), address(11)));
+    assert!(race.repeat());
+    assert!(!race.repeat(), "once in a round");
+    race.forget_tried();
+    assert!(!race.was_tried(eth0(), address(10)));
+    assert!(race.repeat());
+}
+
+#[test]
+fn a_round_of_too_many_pairs_ends() {
+    let mut race = Race::new();
+    for host in 0..=u8::try_from(TRIED_MAX).unwrap() {
+        race.mark_tried(eth0(), address(host));
+    }
+    assert!(race.was_tried(wlan0(), address(200)));
+}
+
+#[test]
+fn patience_is_twice_the_round_trip_of_the_interface_but_never_less_than_300_ms() {
+    let mut race = Race::new();
+    assert_eq!(race.patience(eth0()), ms(300));
+    race.measure(eth0(), ms(600));
+    race.measure(wlan0(), ms(15));
+    assert_eq!(race.patience(eth0()), ms(1_200));
+    assert_eq!(race.patience(wlan0()), ms(300));
+    race.measure(eth0(), ms(200));
+    assert_eq!(race.patience(eth0()), ms(400));
+    race.forget_round_trips();
+    assert_eq!(race.patience(eth0()), ms(300));
+}
+
+#[test]
+fn round_trips_of_more_interfaces_than_fit_forget_the_oldest() {
+    let mut race = Race::new();
+    let names: [_; UPLINKS_MAX + 1] = core::array::from_fn(|n| Name::new(&format!("eth{n}")));
+    for name in names {
+        race.measure(name, ms(600));
+    }
+    assert_eq!(race.patience(names[0]), DOUBT_MIN);
+    assert_eq!(race.patience(names[UPLINKS_MAX]), ms(1_200));
+}
