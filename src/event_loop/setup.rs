@@ -74,7 +74,13 @@ impl Setup {
         };
         let tls = match tls_of(&config) {
             Ok(tls) => tls,
-            Err(error) => return self.refuse(format!("tls.ca_file: {error}")),
+            Err(error) => {
+                let text = format!("tls.ca_file: {error}");
+                if self.complaint.as_ref() != Some(&text) {
+                    log::error!("{text}");
+                }
+                return self.refuse(text);
+            }
         };
         self.complaint = None;
         if self.loaded.as_ref() == Some(&config) {
@@ -106,10 +112,11 @@ impl Setup {
         self.refuse(text)
     }
 
+    /// Remembers why the files are not in force. Who calls has told the operator what is wrong.
     fn refuse(&mut self, text: String) -> Verdict {
         if self.complaint.as_ref() != Some(&text) {
             let stays = if self.loaded.is_some() { "the last good one stays" } else { "none is" };
-            log::error!("the configuration is unusable, {stays} in force: {text}");
+            log::error!("the configuration is unusable; {stays} in force");
             self.complaint = Some(text);
         }
         Verdict::Invalid
