@@ -39,7 +39,7 @@ mod tests;
 
 /// Most helpers with an eventfd.
 pub const HELPERS_MAX: usize = 16;
-/// Most connections beside them, without an eventfd and for [`GUEST_TIME`] only: full of helpers,
+/// Most connections beside them, without an eventfd and for `GUEST_TIME` only: full of helpers,
 /// the socket must still answer the command line.
 pub const GUESTS_MAX: usize = 4;
 /// How many tokens the socket uses, from the first it is given.

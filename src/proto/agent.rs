@@ -8,7 +8,7 @@
 //! ```
 //!
 //! [`handle`](Agent::handle) takes what happened and answers with orders, first to be performed
-//! first. Every input is followed by the same steps ([`advance`](Agent::advance)): the cycle ticks, a beat
+//! first. Every input is followed by the same steps (`advance`): the cycle ticks, a beat
 //! starts if one is wanted and allowed, the race goes on, the probes go on. The rooms: `wanted` (what
 //! is asked for, and when it may start), `beat` (one `seq` from start to end), `paths` (which
 //! connection comes next), `outside` (what is reachable), `owed` (what the server was told by the
