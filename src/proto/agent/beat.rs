@@ -322,7 +322,7 @@ impl Agent {
             self.hold = flight.hold.or(self.hold);
             Some(self.hold.map_or(self.retry_at, |hold| hold.until.max(self.retry_at)))
         };
-        self.look_outside(failure, now, actions);
+        self.look_outside(failure, actions);
         let news = self.last_failure != Some(failure);
         let covers = flight.covers;
         Action::Note(Note::BeatFailed { seq, covers, reason, failure, retry_at, news })

@@ -55,26 +55,26 @@ impl Agent {
         }
     }
 
-    /// A round has failed: whether that calls for probes, or for none any more.
-    pub(super) fn look_outside(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
+    /// A round has failed: probes go on, unless the failure itself shows that the network carries.
+    pub(super) fn look_outside(&mut self, failure: Failure, actions: &mut Actions) {
         match failure {
-            // Somebody took the request or the handshake in: the network carries.
+            // Somebody took the request or the handshake in.
             Failure::Status(_)
             | Failure::Tls(_)
             | Failure::Malformed
             | Failure::TooLarge
             | Failure::Closed => self.reach.stop(actions),
-            // A forwarder that has lost its own uplink says so, or nothing.
-            Failure::NameServerFailed => self.reach.doubt(false, now),
-            Failure::Refused
+            // Not these: a forwarder that has lost its own uplink says the like.
+            Failure::NameServerFailed
+            | Failure::NameNotFound
+            | Failure::NoNameserver
+            | Failure::Refused
             | Failure::Unreachable
             | Failure::TimedOut
             | Failure::Reset
             | Failure::NoInterface
             | Failure::Denied
-            | Failure::Exhausted
-            | Failure::NameNotFound
-            | Failure::NoNameserver => {}
+            | Failure::Exhausted => {}
         }
     }
 

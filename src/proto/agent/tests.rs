@@ -1,5 +1,11 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+mod inputs;
+mod outside;
+mod owed;
+mod paths;
+mod waits;
+
 use super::*;
 use crate::proto::event::{
     Answer, Attempt, Note, Probe, Query, Reason, Reply, Ticket, TriggerAnswer,
@@ -124,6 +130,25 @@ impl Bench {
     fn report(&self) -> Option<(Attempt, u64, Reason)> {
         self.actions.iter().find_map(|action| match action {
             Action::SendReport { attempt, seq, reason } => Some((*attempt, *seq, reason.clone())),
+            _ => None,
+        })
+    }
+
+    fn connects(&self) -> Vec<(Attempt, Option<Name>, SocketAddr)> {
+        let connect = |action: &Action| match action {
+            Action::Connect { attempt, to, via } => Some((*attempt, *via, *to)),
+            _ => None,
+        };
+        self.actions.iter().filter_map(connect).collect()
+    }
+
+    fn fail(&mut self, attempt: Attempt, failure: Failure) {
+        self.input(Input::AttemptFailed(attempt, failure));
+    }
+
+    fn last_probe(&self) -> Option<Probe> {
+        self.actions.iter().rev().find_map(|action| match action {
+            Action::OpenProbe { probe, .. } => Some(*probe),
             _ => None,
         })
     }
@@ -464,244 +489,4 @@ fn without_auto_connect_the_first_trigger_starts_the_cycle() {
     bench.deliver(false);
     bench.pass(ms(30_000));
     assert!(bench.connect().is_some());
-}
-
-#[test]
-fn a_silent_path_is_doubted_and_another_uplink_raced() {
-    let mut bench = Bench::idle();
-    bench.up(WLAN1);
-    bench.trigger();
-    let (black_hole, via) = bench.connect().expect("a connection");
-    assert_eq!(via, Some(name("eth0")));
-    bench.pass(ms(300));
-    let (detour, via) = bench.connect().expect("a second connection");
-    assert_eq!(via, Some(name("wlan1")));
-    assert!(bench.probe().is_some(), "doubt starts the probing");
-    assert_eq!(bench.establish(detour).1, 2);
-    bench.reply(detour, 200, false);
-    assert!(bench.actions.contains(&Action::CloseAttempt(black_hole)));
-}
-
-#[test]
-fn a_beat_without_a_connection_sleeps_until_a_name_is_known() {
-    let host = Host::Name("api.example.org".try_into().expect("a name"));
-    let mut bench =
-        Bench::with(&Settings { server: Some(Server { host, port: 443 }), ..settings() });
-    let nameserver = Nameserver { address: local(LinkIndex(ETH0.into()), 1), scope: None };
-    let nameservers = [nameserver].into_iter().collect();
-    bench.input(Input::ResolverChanged(&ResolverSettings { nameservers, ..Default::default() }));
-    let query = bench.query().expect("a question");
-    let addresses = [SERVER].into_iter().collect();
-    bench.input(Input::QueryAnswered(query, &Answer { addresses, ttl_s: 10 }));
-    bench.deliver(false);
-    // The name has expired: the last good address is tried beside the lookup, and fails.
-    bench.pass(ms(30_000));
-    let (attempt, _) = bench.connect().expect("the last good address");
-    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
-    bench.pass(ms(1_000));
-}
-
-#[test]
-fn a_server_that_acknowledges_and_is_slow_is_waited_for() {
-    let mut bench = Bench::idle();
-    bench.up(WLAN1);
-    bench.trigger();
-    let (attempt, ..) = bench.write();
-    assert!(bench.pass(ms(300)).contains(&Action::CheckAcked(attempt)));
-    bench.input(Input::AckChecked(attempt, true));
-    bench.pass(ms(9_000));
-    assert_eq!((bench.connect(), bench.probe()), (None, None));
-    bench.reply(attempt, 200, false);
-    assert!(matches!(bench.notes().as_slice(), [Note::BeatAcknowledged { .. }]));
-}
-
-#[test]
-fn a_healed_network_replaces_the_stuck_connection_at_once() {
-    let mut bench = Bench::idle();
-    bench.pass(ms(30_000));
-    let (stuck, _) = bench.connect().expect("the beat of the cycle");
-    bench.pass(ms(300));
-    let first = bench.probe().expect("a probe");
-    bench.pass(ms(5_000));
-    assert!(bench.notes().contains(&Note::ConnectivityLost));
-    let probe = bench.probe().expect("probes go on");
-    assert_ne!(first, probe);
-    let last = bench.actions.iter().rev().find_map(|action| match action {
-        Action::OpenProbe { probe, .. } => Some(*probe),
-        _ => None,
-    });
-    bench.input(Input::ProbeAnswered(last.expect("a probe")));
-    assert!(bench.actions.contains(&Action::CloseAttempt(stuck)));
-    assert!(bench.notes().contains(&Note::ConnectivityRestored));
-    assert_eq!(bench.deliver(false), (2, Reason::Restored));
-    assert_eq!(bench.connect(), None);
-}
-
-#[test]
-fn a_silent_server_behind_a_working_network_is_not_hammered() {
-    let mut bench = Bench::idle();
-    bench.pass(ms(30_000));
-    let mut connects = 0;
-    for _ in 0..600 {
-        let open: Vec<_> = bench
-            .pass(ms(100))
-            .iter()
-            .filter_map(|action| match action {
-                Action::OpenProbe { probe, to, .. } if *to == PROBE => Some(*probe),
-                _ => None,
-            })
-            .collect();
-        connects += usize::from(bench.connect().is_some());
-        for probe in open {
-            bench.input(Input::ProbeAnswered(probe));
-            connects += usize::from(bench.connect().is_some());
-        }
-    }
-    assert!(connects < 12, "{connects} connections in a minute");
-    assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Online);
-    assert!(bench.agent.view(bench.now).server_silent);
-}
-
-#[test]
-fn a_refused_beat_and_a_refused_probe_are_offline() {
-    let mut bench = Bench::idle();
-    bench.pass(ms(30_000));
-    let (attempt, _) = bench.connect().expect("the beat of the cycle");
-    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
-    let probe = bench.probe().expect("a probe");
-    assert!(!bench.notes().contains(&Note::ConnectivityLost), "a refusal alone is undecided");
-    bench.input(Input::ProbeFailed(probe, Failure::Refused));
-    assert!(bench.notes().contains(&Note::ConnectivityLost));
-}
-
-#[test]
-fn a_refusing_server_behind_an_answering_network_is_not_offline() {
-    let mut bench = Bench::idle();
-    bench.pass(ms(30_000));
-    let (attempt, _) = bench.connect().expect("the beat of the cycle");
-    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
-    let probe = bench.probe().expect("a probe");
-    bench.input(Input::ProbeAnswered(probe));
-    bench.pass(ms(400));
-    assert!(!bench.notes().contains(&Note::ConnectivityLost));
-}
-
-#[test]
-fn failures_back_off_up_to_the_interval() {
-    let mut bench = Bench::idle();
-    bench.trigger();
-    let mut waits = vec![];
-    for _ in 0..9 {
-        let (attempt, ..) = bench.write();
-        bench.reply(attempt, 500, false);
-        let failed_at = bench.now;
-        let Some(at) = bench.agent.next_deadline(bench.now) else { panic!("no retry") };
-        bench.pass(at - bench.now);
-        while bench.connect().is_none() {
-            let at = bench.agent.next_deadline(bench.now).expect("a retry");
-            bench.pass(at - bench.now);
-        }
-        waits.push((bench.now - failed_at).as_millis());
-    }
-    for (round, wait) in waits.iter().enumerate() {
-        let most = 30_000.min(1000 << round);
-        assert!((most / 2..=most).contains(wait), "round {round}: {wait} ms");
-    }
-}
-
-#[test]
-fn retry_after_is_obeyed_and_triggers_are_told_until_when() {
-    let mut bench = Bench::idle();
-    bench.up(WLAN1);
-    bench.trigger();
-    let (attempt, ..) = bench.write();
-    let retry_after = Some(Duration::from_secs(60));
-    let reply = Reply { status: 503, retry_after, keep_alive: false };
-    let asked_at = bench.now;
-    bench.input(Input::Replied(attempt, reply));
-    bench.trigger();
-    let Some(TriggerAnswer::Held { until, .. }) = bench.answer() else { panic!("not held") };
-    assert!((60..=66).contains(&(until - asked_at).as_secs()));
-    bench.pass(ms(59_000));
-    assert_eq!(bench.connect(), None);
-    bench.link(ETH0, false);
-    let (attempt, ..) = bench.write();
-    bench.reply(attempt, 503, false);
-    bench.link(ETH0, true);
-    assert_eq!(bench.connect(), None, "one exception only");
-}
-
-#[test]
-fn the_longest_retry_after_holds_for_a_quarter_of_an_hour() {
-    let mut bench = Bench::idle();
-    bench.trigger();
-    let (attempt, ..) = bench.write();
-    let retry_after = Some(Duration::from_secs(u64::MAX));
-    bench.input(Input::Replied(attempt, Reply { status: 503, retry_after, keep_alive: false }));
-    let asked_at = bench.now;
-    bench.trigger();
-    let Some(TriggerAnswer::Held { until, .. }) = bench.answer() else { panic!("not held") };
-    assert_eq!(until - asked_at, Duration::from_secs(900));
-}
-
-#[test]
-fn a_final_answer_is_reported_and_the_cycle_goes_on() {
-    for status in [301, 400, 401, 403, 404] {
-        let mut bench = Bench::idle();
-        bench.trigger();
-        let (attempt, ..) = bench.write();
-        bench.reply(attempt, status, false);
-        assert!(matches!(bench.notes().as_slice(), [Note::BeatFailed { retry_at: None, .. }]));
-        bench.pass(ms(29_999));
-        assert_eq!(bench.connect(), None, "{status}");
-        bench.pass(ms(1));
-        assert!(bench.connect().is_some(), "{status}");
-    }
-}
-
-#[test]
-fn a_round_ends_in_time_and_closes_everything() {
-    let mut bench = Bench::idle();
-    bench.trigger();
-    let (attempt, ..) = bench.write();
-    bench.pass(ms(300));
-    bench.input(Input::AckChecked(attempt, true));
-    bench.pass(ms(9_700));
-    assert!(bench.actions.contains(&Action::CloseAttempt(attempt)));
-    assert!(matches!(
-        bench.notes().as_slice(),
-        [Note::BeatFailed { failure: Failure::TimedOut, .. }]
-    ));
-}
-
-#[test]
-fn losing_every_uplink_is_offline_and_the_first_one_back_fails_over() {
-    let mut bench = Bench::idle();
-    bench.link(ETH0, false);
-    assert!(bench.notes().contains(&Note::ConnectivityLost));
-    bench.pass(ms(40_000));
-    assert_eq!((bench.connect(), bench.probe()), (None, None));
-    bench.link(ETH0, true);
-    assert_eq!(bench.deliver(false).1, Reason::FailoverTo(name("eth0")));
-    bench.pass(ms(29_000));
-    assert_eq!(bench.connect(), None, "one beat for one return");
-}
-
-#[test]
-fn a_flapping_link_sends_no_more_than_its_tokens() {
-    let mut bench = Bench::idle();
-    let mut connects = 0;
-    for _ in 0..600 {
-        bench.link(ETH0, false);
-        bench.pass(ms(50));
-        connects += bench.actions.iter().filter(|a| matches!(a, Action::Connect { .. })).count();
-        bench.link(ETH0, true);
-        connects += usize::from(bench.connect().is_some());
-        bench.pass(ms(50));
-        connects += bench.actions.iter().filter(|a| matches!(a, Action::Connect { .. })).count();
-    }
-    assert!(
-        (20..=5 + 30 + 4).contains(&connects),
-        "{connects} connections in a minute of flapping"
-    );
 }

@@ -1,0 +1,261 @@
+use super::*;
+
+#[test]
+fn a_healed_network_replaces_the_stuck_connection_at_once() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let (stuck, _) = bench.connect().expect("the beat of the cycle");
+    bench.pass(ms(300));
+    let first = bench.probe().expect("a probe");
+    bench.pass(ms(5_000));
+    assert!(bench.notes().contains(&Note::ConnectivityLost));
+    let probe = bench.probe().expect("probes go on");
+    assert_ne!(first, probe);
+    let last = bench.actions.iter().rev().find_map(|action| match action {
+        Action::OpenProbe { probe, .. } => Some(*probe),
+        _ => None,
+    });
+    bench.input(Input::ProbeAnswered(last.expect("a probe")));
+    assert!(bench.actions.contains(&Action::CloseAttempt(stuck)));
+    assert!(bench.notes().contains(&Note::ConnectivityRestored));
+    assert_eq!(bench.deliver(false), (2, Reason::Restored));
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_silent_server_behind_a_working_network_is_not_hammered() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let mut connects = 0;
+    for _ in 0..600 {
+        let open: Vec<_> = bench
+            .pass(ms(100))
+            .iter()
+            .filter_map(|action| match action {
+                Action::OpenProbe { probe, to, .. } if *to == PROBE => Some(*probe),
+                _ => None,
+            })
+            .collect();
+        connects += usize::from(bench.connect().is_some());
+        for probe in open {
+            bench.input(Input::ProbeAnswered(probe));
+            connects += usize::from(bench.connect().is_some());
+        }
+    }
+    assert!(connects < 12, "{connects} connections in a minute");
+    assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Online);
+    assert!(bench.agent.view(bench.now).server_silent);
+}
+
+#[test]
+fn a_refused_beat_and_a_refused_probe_are_offline() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let (attempt, _) = bench.connect().expect("the beat of the cycle");
+    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
+    let probe = bench.probe().expect("a probe");
+    assert!(!bench.notes().contains(&Note::ConnectivityLost), "a refusal alone is undecided");
+    bench.input(Input::ProbeFailed(probe, Failure::Refused));
+    assert!(bench.notes().contains(&Note::ConnectivityLost));
+}
+
+#[test]
+fn a_refusing_server_behind_an_answering_network_is_not_offline() {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let (attempt, _) = bench.connect().expect("the beat of the cycle");
+    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
+    let probe = bench.probe().expect("a probe");
+    bench.input(Input::ProbeAnswered(probe));
+    bench.pass(ms(400));
+    assert!(!bench.notes().contains(&Note::ConnectivityLost));
+}
+
+#[test]
+fn losing_every_uplink_is_offline_and_the_first_one_back_fails_over() {
+    let mut bench = Bench::idle();
+    bench.link(ETH0, false);
+    assert!(bench.notes().contains(&Note::ConnectivityLost));
+    bench.pass(ms(40_000));
+    assert_eq!((bench.connect(), bench.probe()), (None, None));
+    bench.link(ETH0, true);
+    assert_eq!(bench.deliver(false).1, Reason::FailoverTo(name("eth0")));
+    bench.pass(ms(29_000));
+    assert_eq!(bench.connect(), None, "one beat for one return");
+}
+
+/// The beat of the cycle is stuck, and so many milliseconds have passed.
+fn stuck_for(ms_: u64) -> (Bench, Attempt) {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000));
+    let (stuck, _) = bench.connect().expect("the beat of the cycle");
+    bench.pass(ms(ms_));
+    (bench, stuck)
+}
+
+#[test]
+fn a_syn_lost_just_before_the_network_carried_is_repeated_when_a_later_probe_is_answered() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.link(ETH0, false);
+    bench.deliver(false);
+    bench.pass(ms(1_000));
+    bench.link(ETH0, true);
+    let (first, via) = bench.connect().expect("a beat over eth0");
+    assert_eq!(via, Some(name("eth0")));
+    let early = bench.probe().expect("a probe at the same moment");
+    bench.pass(ms(250));
+    let late = bench.probe().expect("another probe");
+    assert_ne!(early, late);
+    bench.input(Input::ProbeAnswered(late));
+    let [(second, via, _)] = bench.connects()[..] else { panic!("no second connection") };
+    assert_eq!(via, Some(name("eth0")));
+    assert!(!bench.actions.contains(&Action::CloseAttempt(first)), "it may only be slow");
+    assert_eq!(bench.establish(second).2, Reason::Priority(name("eth0")));
+}
+
+#[test]
+fn a_probe_as_old_as_the_syn_says_nothing_about_it() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.link(ETH0, false);
+    bench.deliver(false);
+    bench.pass(ms(1_000));
+    bench.link(ETH0, true);
+    let probe = bench.probe().expect("a probe at the same moment");
+    bench.now = bench.now + ms(10);
+    bench.input(Input::ProbeAnswered(probe));
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_request_that_was_acknowledged_after_all_survives_the_healing() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (slow, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(slow, false));
+    let (second, _) = bench.connect().expect("a second connection");
+    bench.pass(ms(500));
+    let probe = bench.last_probe().expect("a probe");
+    bench.input(Input::ProbeAnswered(probe));
+    assert!(bench.actions.contains(&Action::CheckAcked(slow)));
+    assert!(bench.actions.contains(&Action::CloseAttempt(second)));
+    bench.input(Input::AckChecked(slow, true));
+    assert!(!bench.actions.contains(&Action::CloseAttempt(slow)));
+    bench.reply(slow, 200, false);
+    assert!(matches!(bench.notes()[..], [.., Note::BeatAcknowledged { .. }]));
+}
+
+#[test]
+fn a_request_without_an_acknowledgement_is_replaced_at_the_healing() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (stuck, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(stuck, false));
+    bench.pass(ms(500));
+    bench.input(Input::ProbeAnswered(bench.last_probe().expect("a probe")));
+    bench.input(Input::AckChecked(stuck, false));
+    assert!(bench.actions.contains(&Action::CloseAttempt(stuck)));
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn a_healing_while_backing_off_beats_at_once() {
+    let (mut bench, _) = stuck_for(10_000);
+    assert!(matches!(bench.notes()[..], [.., Note::BeatFailed { .. }]));
+    bench.pass(ms(250));
+    let probe = bench.probe().expect("probes go on");
+    bench.input(Input::ProbeAnswered(probe));
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn a_late_answer_to_the_stuck_beat_is_logged_as_the_recovery_it_is() {
+    let (mut bench, stuck) = stuck_for(5_000);
+    assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Offline);
+    bench.input(Input::Connected(stuck));
+    assert!(bench.notes().contains(&Note::ConnectivityRestored));
+    bench.input(Input::Secured(stuck));
+    bench.pass(ms(4_000));
+    assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Online);
+}
+
+#[test]
+fn an_answer_that_ends_the_outage_itself_is_a_recovery() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (stuck, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(stuck, false));
+    bench.pass(ms(4_000));
+    assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Offline);
+    bench.reply(stuck, 200, false);
+    assert!(matches!(
+        bench.notes()[..],
+        [Note::ConnectivityRestored, Note::BeatAcknowledged { recovered: true, .. }]
+    ));
+}
+
+#[test]
+fn an_acknowledged_beat_ends_the_probing() {
+    let (mut bench, stuck) = stuck_for(1_000);
+    assert!(bench.probe().is_some());
+    bench.establish(stuck);
+    bench.reply(stuck, 200, false);
+    bench.pass(ms(29_000));
+    assert_eq!(bench.probe(), None);
+}
+
+#[test]
+fn a_nameserver_that_fails_does_not_end_the_probing() {
+    let host = Host::Name("api.example.org".try_into().expect("a name"));
+    let mut bench =
+        Bench::with(&Settings { server: Some(Server { host, port: 443 }), ..settings() });
+    let nameserver = Nameserver { address: local(LinkIndex(ETH0.into()), 1), scope: None };
+    let nameservers = [nameserver].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { nameservers, ..Default::default() }));
+    let query = bench.query().expect("a question");
+    bench.input(Input::QueryFailed(query, Failure::NameServerFailed));
+    assert!(matches!(bench.notes()[..], [Note::BeatFailed { .. }]), "{:?}", bench.actions);
+    bench.pass(ms(250));
+    assert!(bench.probe().is_some(), "a forwarder that lost its own uplink says the same");
+}
+
+#[test]
+fn without_probe_addresses_a_beat_that_times_out_is_offline() {
+    let mut settings = settings();
+    settings.probe_addresses.clear();
+    let mut bench = Bench::with(&settings);
+    bench.deliver(false);
+    bench.trigger();
+    bench.pass(ms(10_000));
+    assert!(bench.notes().contains(&Note::ConnectivityLost));
+}
+
+#[test]
+fn a_server_that_asked_for_quiet_is_not_probed() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    let retry_after = Some(Duration::from_secs(600));
+    bench.input(Input::Replied(attempt, Reply { status: 503, retry_after, keep_alive: false }));
+    bench.link(ETH0, false);
+    let (attempt, _) = bench.connect().expect("the exception");
+    bench.fail(attempt, Failure::Refused);
+    let to = bench.pass(ms(60_000)).into_iter().filter_map(|action| match action {
+        Action::OpenProbe { to, .. } => Some(to),
+        _ => None,
+    });
+    assert!(to.into_iter().all(|to| to == PROBE));
+}
+
+#[test]
+fn with_a_way_out_for_nobody_nothing_is_probed() {
+    let (mut bench, _) = stuck_for(1_000);
+    bench.link(ETH0, false);
+    bench.pass(ms(60_000));
+    assert_eq!(bench.probe(), None);
+}

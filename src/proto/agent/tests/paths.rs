@@ -1,0 +1,244 @@
+use super::*;
+
+/// Settings with a server that has a name.
+fn named() -> Settings {
+    let host = Host::Name("api.example.org".try_into().expect("a name"));
+    Settings { server: Some(Server { host, port: 443 }), ..settings() }
+}
+
+/// A beat is due, and the server has so many addresses, none of which answers.
+fn bench_with_addresses(count: u8) -> Bench {
+    let mut bench = Bench::with(&named());
+    let hosts = (10..10 + count).map(|host| IpAddr::V4(Ipv4Addr::new(203, 0, 113, host)));
+    let resolver = ResolverSettings { hosts: hosts.collect(), ..Default::default() };
+    bench.input(Input::ResolverChanged(&resolver));
+    bench
+}
+
+#[test]
+fn a_silent_path_is_doubted_and_another_uplink_raced() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (black_hole, via) = bench.connect().expect("a connection");
+    assert_eq!(via, Some(name("eth0")));
+    bench.pass(ms(300));
+    let (detour, via) = bench.connect().expect("a second connection");
+    assert_eq!(via, Some(name("wlan1")));
+    assert!(bench.probe().is_some(), "doubt starts the probing");
+    assert_eq!(bench.establish(detour).1, 2);
+    bench.reply(detour, 200, false);
+    assert!(bench.actions.contains(&Action::CloseAttempt(black_hole)));
+}
+
+#[test]
+fn a_beat_without_a_connection_sleeps_until_a_name_is_known() {
+    let host = Host::Name("api.example.org".try_into().expect("a name"));
+    let mut bench =
+        Bench::with(&Settings { server: Some(Server { host, port: 443 }), ..settings() });
+    let nameserver = Nameserver { address: local(LinkIndex(ETH0.into()), 1), scope: None };
+    let nameservers = [nameserver].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { nameservers, ..Default::default() }));
+    let query = bench.query().expect("a question");
+    let addresses = [SERVER].into_iter().collect();
+    bench.input(Input::QueryAnswered(query, &Answer { addresses, ttl_s: 10 }));
+    bench.deliver(false);
+    // The name has expired: the last good address is tried beside the lookup, and fails.
+    bench.pass(ms(30_000));
+    let (attempt, _) = bench.connect().expect("the last good address");
+    bench.input(Input::AttemptFailed(attempt, Failure::Refused));
+    bench.pass(ms(1_000));
+}
+
+#[test]
+fn a_server_that_acknowledges_and_is_slow_is_waited_for() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    assert!(bench.pass(ms(300)).contains(&Action::CheckAcked(attempt)));
+    bench.input(Input::AckChecked(attempt, true));
+    bench.pass(ms(9_000));
+    assert_eq!((bench.connect(), bench.probe()), (None, None));
+    bench.reply(attempt, 200, false);
+    assert!(matches!(bench.notes().as_slice(), [Note::BeatAcknowledged { .. }]));
+}
+
+#[test]
+fn a_server_with_many_addresses_leaves_room_for_the_other_uplink() {
+    for count in 1..=8 {
+        let mut bench = bench_with_addresses(count);
+        bench.up(WLAN1);
+        bench.pass(ms(300));
+        let detour = bench.connects().pop().expect("a connection");
+        assert_eq!(detour.1, Some(name("wlan1")), "{count} addresses");
+    }
+}
+
+#[test]
+fn addresses_race_a_quarter_of_a_second_apart() {
+    let mut bench = bench_with_addresses(3);
+    assert_eq!(bench.connects().len(), 1);
+    bench.pass(ms(249));
+    assert_eq!(bench.connect(), None);
+    bench.pass(ms(1));
+    assert_eq!(bench.connects()[0].2.ip(), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)));
+    bench.pass(ms(250));
+    assert_eq!(bench.connects()[0].2.ip(), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 12)));
+}
+
+#[test]
+fn a_refused_address_is_followed_by_the_next_at_once_and_then_by_the_other_uplink() {
+    let mut bench = bench_with_addresses(2);
+    bench.up(WLAN1);
+    let mut seen = vec![];
+    bench.actions = vec![];
+    let mut attempt = Attempt(1);
+    for _ in 0..3 {
+        bench.fail(attempt, Failure::Refused);
+        let [(next, via, to)] = bench.connects()[..] else { panic!("no connection") };
+        seen.push((via, to.ip().to_string()));
+        attempt = next;
+    }
+    let expected = [("eth0", "203.0.113.11"), ("wlan1", "203.0.113.10"), ("wlan1", "203.0.113.11")];
+    assert_eq!(seen, expected.map(|(via, to)| (Some(name(via)), to.to_owned())));
+    bench.fail(attempt, Failure::Refused);
+    assert!(matches!(bench.notes()[..], [Note::BeatFailed { failure: Failure::Refused, .. }]));
+}
+
+#[test]
+fn without_another_way_a_silent_syn_is_repeated_once() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    bench.pass(ms(299));
+    assert_eq!(bench.connect(), None);
+    bench.pass(ms(1));
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
+    bench.pass(ms(9_000));
+    assert_eq!(bench.connect(), None, "the kernel repeats them both");
+}
+
+#[test]
+fn a_path_of_600_ms_is_not_doubted_once_it_is_known() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    let slow = |bench: &mut Bench| {
+        let (attempt, _) = bench.connect().expect("a connection");
+        bench.now = bench.now + ms(600);
+        bench.input(Input::Connected(attempt));
+        bench.input(Input::Secured(attempt));
+        bench.input(Input::Written(attempt));
+        bench.reply(attempt, 200, false);
+    };
+    bench.trigger();
+    slow(&mut bench);
+    bench.trigger();
+    let (attempt, _) = bench.connect().expect("a connection");
+    bench.pass(ms(1_199));
+    assert_eq!((bench.connect(), bench.probe()), (None, None));
+    bench.pass(ms(1));
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("wlan1"))));
+    assert!(!bench.actions.contains(&Action::CloseAttempt(attempt)));
+}
+
+#[test]
+fn a_stuck_kept_connection_is_renewed_on_its_uplink_and_raced_on_the_other() {
+    let mut bench = Bench::new();
+    bench.deliver(true);
+    bench.up(WLAN1);
+    bench.trigger();
+    let (kept, ..) = bench.report().expect("the kept connection is used");
+    bench.input(Input::Written(kept));
+    bench.pass(ms(300));
+    assert!(bench.actions.contains(&Action::CheckAcked(kept)));
+    bench.input(Input::AckChecked(kept, false));
+    let ways: Vec<_> = bench.connects().iter().map(|(_, via, _)| *via).collect();
+    assert_eq!(ways, [Some(name("eth0")), Some(name("wlan1"))]);
+}
+
+#[test]
+fn a_kept_connection_that_the_server_closed_is_replaced_in_the_same_input() {
+    let mut bench = Bench::new();
+    bench.deliver(true);
+    bench.trigger();
+    let (kept, ..) = bench.report().expect("the kept connection is used");
+    bench.input(Input::Written(kept));
+    bench.fail(kept, Failure::Reset);
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn a_lookup_without_an_answer_moves_to_the_other_uplink() {
+    let mut bench = Bench::with(&named());
+    bench.up(WLAN1);
+    let nameserver = Nameserver { address: "9.9.9.9".parse().expect("an address"), scope: None };
+    let nameservers = [nameserver].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { nameservers, ..Default::default() }));
+    let way = |bench: &Bench| {
+        bench.actions.iter().rev().find_map(|action| match action {
+            Action::SendQuery { via, .. } => Some(*via),
+            _ => None,
+        })
+    };
+    assert_eq!(way(&bench), Some(Some(name("eth0"))));
+    bench.pass(ms(1_000));
+    assert_eq!(way(&bench), Some(Some(name("wlan1"))));
+}
+
+#[test]
+fn a_beat_written_to_a_former_server_does_not_count() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (former, ..) = bench.write();
+    let host = Host::Address(Ipv4Addr::new(203, 0, 113, 99).into());
+    let elsewhere = Settings { server: Some(Server { host, port: 443 }), ..settings() };
+    bench.input(Input::Configured(&elsewhere));
+    assert!(bench.actions.contains(&Action::CloseAttempt(former)));
+    assert_eq!(bench.connects()[0].2.ip(), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 99)));
+}
+
+#[test]
+fn a_beat_on_its_way_is_not_disturbed_by_another_interval() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.input(Input::Configured(&Settings { interval: ms(5_000), ..settings() }));
+    assert!(!bench.actions.contains(&Action::CloseAttempt(attempt)));
+    bench.reply(attempt, 200, false);
+    assert_eq!(bench.deliver(false).1, Reason::ConfigChanged);
+    bench.pass(ms(5_000));
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn a_server_on_the_device_itself_is_reached_unbound_and_without_an_uplink() {
+    let host = Host::Address(Ipv4Addr::LOCALHOST.into());
+    let mut bench =
+        Bench::with(&Settings { server: Some(Server { host, port: 80 }), ..settings() });
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(None));
+    bench.deliver(false);
+    bench.link(ETH0, false);
+    bench.pass(ms(30_000));
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(None));
+    assert_eq!(bench.probe(), None);
+}
+
+#[test]
+fn without_binding_the_kernel_chooses_the_way() {
+    let mut bench = Bench::with(&Settings { bind_to_uplink: false, ..settings() });
+    let (attempt, via) = bench.connect().expect("a connection");
+    assert_eq!(via, None);
+    bench.input(Input::Opened(attempt, local(LinkIndex(ETH0.into()), 10)));
+    bench.link(ETH0, false);
+    bench.pass(ms(1));
+    assert!(bench.agent.view(bench.now).uplinks.is_empty());
+}
+
+#[test]
+fn an_unbound_connection_dies_with_its_local_address() {
+    let mut bench = Bench::with(&Settings { bind_to_uplink: false, ..settings() });
+    let (attempt, ..) = bench.write();
+    let (index, address) = (LinkIndex(ETH0.into()), local(LinkIndex(ETH0.into()), 10));
+    bench.input(Input::Link(LinkEvent::AddressGone { index, address }));
+    assert!(bench.actions.contains(&Action::CloseAttempt(attempt)));
+}

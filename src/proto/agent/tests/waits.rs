@@ -1,0 +1,198 @@
+use super::*;
+
+#[test]
+fn failures_back_off_up_to_the_interval() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let mut waits = vec![];
+    for _ in 0..9 {
+        let (attempt, ..) = bench.write();
+        bench.reply(attempt, 500, false);
+        let failed_at = bench.now;
+        let Some(at) = bench.agent.next_deadline(bench.now) else { panic!("no retry") };
+        bench.pass(at - bench.now);
+        while bench.connect().is_none() {
+            let at = bench.agent.next_deadline(bench.now).expect("a retry");
+            bench.pass(at - bench.now);
+        }
+        waits.push((bench.now - failed_at).as_millis());
+    }
+    for (round, wait) in waits.iter().enumerate() {
+        let most = 30_000.min(1000 << round);
+        assert!((most / 2..=most).contains(wait), "round {round}: {wait} ms");
+    }
+}
+
+#[test]
+fn retry_after_is_obeyed_and_triggers_are_told_until_when() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    let retry_after = Some(Duration::from_secs(60));
+    let reply = Reply { status: 503, retry_after, keep_alive: false };
+    let asked_at = bench.now;
+    bench.input(Input::Replied(attempt, reply));
+    bench.trigger();
+    let Some(TriggerAnswer::Held { until, .. }) = bench.answer() else { panic!("not held") };
+    assert!((60..=66).contains(&(until - asked_at).as_secs()));
+    bench.pass(ms(59_000));
+    assert_eq!(bench.connect(), None);
+    bench.link(ETH0, false);
+    let (attempt, ..) = bench.write();
+    bench.reply(attempt, 503, false);
+    bench.link(ETH0, true);
+    assert_eq!(bench.connect(), None, "one exception only");
+}
+
+#[test]
+fn the_longest_retry_after_holds_for_a_quarter_of_an_hour() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    let retry_after = Some(Duration::from_secs(u64::MAX));
+    bench.input(Input::Replied(attempt, Reply { status: 503, retry_after, keep_alive: false }));
+    let asked_at = bench.now;
+    bench.trigger();
+    let Some(TriggerAnswer::Held { until, .. }) = bench.answer() else { panic!("not held") };
+    assert_eq!(until - asked_at, Duration::from_secs(900));
+}
+
+#[test]
+fn a_final_answer_is_reported_and_the_cycle_goes_on() {
+    for status in [301, 400, 401, 403, 404] {
+        let mut bench = Bench::idle();
+        bench.trigger();
+        let (attempt, ..) = bench.write();
+        bench.reply(attempt, status, false);
+        assert!(matches!(bench.notes().as_slice(), [Note::BeatFailed { retry_at: None, .. }]));
+        bench.pass(ms(29_999));
+        assert_eq!(bench.connect(), None, "{status}");
+        bench.pass(ms(1));
+        assert!(bench.connect().is_some(), "{status}");
+    }
+}
+
+#[test]
+fn a_round_ends_in_time_and_closes_everything() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(attempt, true));
+    bench.pass(ms(9_700));
+    assert!(bench.actions.contains(&Action::CloseAttempt(attempt)));
+    assert!(matches!(
+        bench.notes().as_slice(),
+        [Note::BeatFailed { failure: Failure::TimedOut, .. }]
+    ));
+}
+
+#[test]
+fn a_flapping_link_sends_no_more_than_its_tokens() {
+    let mut bench = Bench::idle();
+    let mut connects = 0;
+    for _ in 0..600 {
+        bench.link(ETH0, false);
+        bench.pass(ms(50));
+        connects += bench.actions.iter().filter(|a| matches!(a, Action::Connect { .. })).count();
+        bench.link(ETH0, true);
+        connects += usize::from(bench.connect().is_some());
+        bench.pass(ms(50));
+        connects += bench.actions.iter().filter(|a| matches!(a, Action::Connect { .. })).count();
+    }
+    assert!(
+        (20..=5 + 30 + 4).contains(&connects),
+        "{connects} connections in a minute of flapping"
+    );
+}
+
+#[test]
+fn a_flapping_spare_uplink_does_not_turn_the_back_off_off() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.fail(attempt, Failure::Reset);
+    let mut rounds = 0;
+    for _ in 0..1200 {
+        bench.up(WLAN1);
+        rounds += refuse_all(&mut bench);
+        bench.link(WLAN1, false);
+        rounds += refuse_all(&mut bench);
+        bench.pass(ms(50));
+        rounds += refuse_all(&mut bench);
+    }
+    // A token every two seconds, and what the back-off allows after each.
+    assert!(rounds <= 5 + 30 * 3, "{rounds} rounds in a minute");
+}
+
+/// Resets whatever is being connected; returns the rounds that ended with it.
+fn refuse_all(bench: &mut Bench) -> usize {
+    let mut rounds = 0;
+    while let Some((attempt, ..)) = bench.connects().pop() {
+        bench.fail(attempt, Failure::Tls(crate::proto::event::TlsFailure::Handshake));
+        rounds += bench.notes().len();
+    }
+    rounds
+}
+
+#[test]
+fn a_retry_after_counts_when_the_round_ends_with_another_failure() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (slow, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(slow, false));
+    let (detour, _) = bench.connect().expect("a detour");
+    let retry_after = Some(Duration::from_secs(60));
+    bench.input(Input::Replied(slow, Reply { status: 503, retry_after, keep_alive: false }));
+    bench.fail(detour, Failure::Refused);
+    bench.pass(ms(59_000));
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_retry_after_of_nothing_is_no_quiet() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    let retry_after = Some(Duration::ZERO);
+    bench.input(Input::Replied(attempt, Reply { status: 503, retry_after, keep_alive: false }));
+    assert_eq!(bench.agent.view(bench.now).held_until, None);
+    bench.pass(ms(1_000));
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn another_resolver_ends_the_wait_for_a_retry() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.fail(attempt, Failure::Reset);
+    assert_eq!(bench.connect(), None);
+    let search = ["lan".try_into().expect("a name")].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { search, ..Default::default() }));
+    assert!(bench.connect().is_some());
+}
+
+#[test]
+fn hours_of_sleep_are_one_beat() {
+    let mut bench = Bench::idle();
+    bench.now = bench.now + Duration::from_secs(5 * 3600 + 7);
+    bench.input(Input::Deadline);
+    bench.deliver(false);
+    bench.pass(ms(1_000));
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_beat_in_flight_when_the_device_fell_asleep_is_sent_again_within_a_second() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    bench.write();
+    bench.now = bench.now + Duration::from_secs(3600);
+    bench.input(Input::Deadline);
+    bench.pass(ms(1_000));
+    assert!(bench.connect().is_some());
+}
