@@ -1,0 +1,406 @@
+//! The core, fed by a loop that is as careless as the network: no panic, no spin, no order over
+//! what the real loop has room for.
+//!
+//! The books are the loop's (`src/event_loop`): what is opened lives until it is closed or told to
+//! be over. Once an input has come that no loop would give, only the limits are still checked.
+
+#![no_main]
+
+use std::collections::VecDeque;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use linkbeat::proto::agent::Agent;
+use linkbeat::proto::event::{
+    Action, Answer, Attempt, Failure, Input, Probe, Query, Reply, Ticket, TlsFailure, Word,
+};
+use linkbeat::proto::race::TRIES_MAX;
+use linkbeat::proto::reach::OUTSTANDING_MAX;
+use linkbeat::proto::resolve::QUERIES_MAX;
+use linkbeat::proto::settings::{
+    BucketSettings, Host, HostName, Nameserver, ResolverSettings, Server, Settings,
+};
+use linkbeat::proto::time::Instant;
+use linkbeat_fuzz::Bytes;
+
+/// Most calls that one thing that happened may lead to without time passing: every path of a beat,
+/// every nameserver and every probe failing at once, twice over.
+const CALLS_MAX: u32 = 200;
+/// Most wake-ups in a row without time passing: one may end a round, and the next begin another.
+const WAKE_UPS_MAX: u32 = 3;
+/// Later than any device runs; beyond it instants begin to saturate.
+const LATEST: u64 = 1 << 60;
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Stage {
+    Connecting,
+    Securing,
+    Idle,
+    Writing,
+    AwaitingReply,
+}
+
+struct Loop<'a> {
+    bytes: Bytes<'a>,
+    agent: Agent,
+    now: Instant,
+    attempts: Vec<(Attempt, Stage)>,
+    probes: Vec<Probe>,
+    queries: Vec<Query>,
+    outcomes: VecDeque<Input<'static>>,
+    /// Whether every input so far was one that the real loop could give.
+    sound: bool,
+    /// What opening a socket fails with, if it does.
+    broken: Option<Failure>,
+    tickets: u32,
+}
+
+impl Loop<'_> {
+    fn feed(&mut self, input: Input<'_>) {
+        self.handle(input);
+        let mut calls = 0;
+        while let Some(outcome) = self.outcomes.pop_front() {
+            calls += 1;
+            assert!(calls < CALLS_MAX, "no end of orders");
+            self.handle(outcome);
+        }
+        let view = self.agent.view(self.now);
+        assert!(view.uplink_since <= self.now && view.connectivity_since <= self.now);
+        let _device = (self.agent.device_mac(), self.agent.identity(None));
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        trace(|| format!("{:?} > {input:?}", self.now));
+        for action in self.agent.handle(input, self.now) {
+            trace(|| format!("  < {action:?}"));
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::OpenProbe { probe, .. } => {
+                assert!(self.probes.len() < OUTSTANDING_MAX, "too many probes");
+                match self.broken {
+                    Some(failure) => self.outcomes.push_back(Input::ProbeFailed(probe, failure)),
+                    None => self.probes.push(probe),
+                }
+            }
+            Action::CloseProbe(probe) => self.probes.retain(|open| *open != probe),
+            Action::SendQuery { query, .. } => {
+                assert!(self.queries.len() < QUERIES_MAX, "too many queries");
+                match self.broken {
+                    Some(failure) => self.outcomes.push_back(Input::QueryFailed(query, failure)),
+                    None => self.queries.push(query),
+                }
+            }
+            Action::CloseQuery(query) => self.queries.retain(|open| *open != query),
+            Action::Connect { attempt, .. } => {
+                assert!(self.attempts.len() <= TRIES_MAX, "too many connections");
+                self.outcomes.push_back(match self.broken {
+                    Some(failure) => Input::AttemptFailed(attempt, failure),
+                    None => {
+                        self.attempts.push((attempt, Stage::Connecting));
+                        Input::Opened(attempt, self.bytes.ip())
+                    }
+                });
+            }
+            Action::SendReport { attempt, .. } => {
+                let sound = self.sound;
+                let stage = self.stage(attempt);
+                assert!(!sound || stage.as_deref() == Some(&Stage::Idle), "report on {stage:?}");
+                if let Some(stage) = stage {
+                    *stage = Stage::Writing;
+                }
+            }
+            Action::CheckAcked(attempt) => {
+                assert!(!self.sound || self.stage(attempt).is_some(), "asks about the closed");
+                self.outcomes.push_back(Input::AckChecked(attempt, self.bytes.bool()));
+            }
+            Action::CloseAttempt(attempt) => {
+                assert!(!self.sound || self.stage(attempt).is_some(), "closed twice");
+                self.attempts.retain(|(open, _)| *open != attempt);
+            }
+            Action::DumpLinks | Action::AnswerTrigger(..) | Action::Note(_) => {}
+        }
+    }
+
+    fn stage(&mut self, attempt: Attempt) -> Option<&mut Stage> {
+        self.attempts.iter_mut().find(|(open, _)| *open == attempt).map(|(_, stage)| stage)
+    }
+
+    /// One thing that happens.
+    fn step(&mut self) {
+        match self.bytes.byte() {
+            0..=39 => self.pass(),
+            40..=59 => {
+                let event = self.bytes.link_event();
+                self.feed(Input::Link(event));
+            }
+            60..=79 => self.bring_up(),
+            80..=84 => self.feed(Input::LinksLost),
+            85..=94 => self.feed(Input::LinksDumped),
+            95..=104 => {
+                let settings = settings(&mut self.bytes);
+                self.feed(Input::Configured(&settings));
+            }
+            105..=112 => {
+                let settings = resolver(&mut self.bytes);
+                self.feed(Input::ResolverChanged(&settings));
+            }
+            113..=125 => {
+                let word =
+                    self.bytes.maybe(|bytes| Word::new(bytes.pick(&["door", "a"]))).flatten();
+                self.tickets += 1;
+                let ticket = Ticket(if self.bytes.bool() { self.tickets } else { 0 });
+                self.feed(Input::Triggered { word, ticket });
+            }
+            126..=140 => self.end_probe(),
+            141..=155 => self.end_query(),
+            156..=235 => self.move_connection(),
+            236..=245 => self.broken = self.bytes.maybe(failure),
+            _ => self.mislead(),
+        }
+    }
+
+    /// Lets time pass, to the next deadline or by any amount; a deadline on the way is met, late.
+    fn pass(&mut self) {
+        let deadline = self.agent.next_deadline(self.now);
+        self.now = match (self.bytes.byte(), deadline) {
+            (0..=191, Some(at)) => self.now.max(at),
+            (192..=223, _) => self.now + Duration::from_millis(self.bytes.short().into()),
+            _ => self.now + Duration::from_micros(self.bytes.log()),
+        };
+        self.now = self.now.min(Instant::from_micros(LATEST));
+        for _ in 0..WAKE_UPS_MAX {
+            self.feed(Input::Deadline);
+            if self.agent.next_deadline(self.now).is_none_or(|at| at > self.now) {
+                return;
+            }
+        }
+        panic!("spins at {:?}", self.now);
+    }
+
+    /// An interface that works, told in the kernel's order.
+    fn bring_up(&mut self) {
+        use linkbeat::proto::link::{LinkEvent, Route};
+        let (index, name, address) = (self.bytes.index(), self.bytes.name(), self.bytes.ip());
+        let network = match address {
+            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
+            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let mac = self.bytes.maybe(Bytes::mac);
+        let metric = u32::from(self.bytes.byte());
+        let gateway = Some(self.bytes.ip());
+        for event in [
+            LinkEvent::Link { index, name, running: true, mac, permanent_mac: mac },
+            LinkEvent::Address { index, address, usable: true },
+            LinkEvent::Route(Route { index, network, prefix: 0, metric, gateway }),
+        ] {
+            self.feed(Input::Link(event));
+        }
+    }
+
+    fn end_probe(&mut self) {
+        if self.probes.is_empty() {
+            return;
+        }
+        let probe = self.probes.remove(self.bytes.below(self.probes.len()));
+        let input = match self.bytes.maybe(failure) {
+            None => Input::ProbeAnswered(probe),
+            Some(failure) => Input::ProbeFailed(probe, failure),
+        };
+        self.feed(input);
+    }
+
+    fn end_query(&mut self) {
+        if self.queries.is_empty() {
+            return;
+        }
+        let query = self.queries.remove(self.bytes.below(self.queries.len()));
+        let mut answer = Answer::default();
+        match self.bytes.maybe(failure) {
+            None => {
+                answer.ttl_s = u32::try_from(self.bytes.log()).unwrap_or(u32::MAX);
+                let count = self.bytes.below(9);
+                answer.addresses.extend((0..count).map(|_| self.bytes.ip()));
+                self.feed(Input::QueryAnswered(query, &answer));
+            }
+            Some(failure) => self.feed(Input::QueryFailed(query, failure)),
+        }
+    }
+
+    /// The next step of a connection, or its end.
+    fn move_connection(&mut self) {
+        if self.attempts.is_empty() {
+            return;
+        }
+        let place = self.bytes.below(self.attempts.len());
+        let (attempt, stage) = self.attempts[place];
+        if self.bytes.byte() >= 192 {
+            self.attempts.remove(place);
+            let failure = failure(&mut self.bytes);
+            return self.feed(Input::AttemptFailed(attempt, failure));
+        }
+        let (stage, input) = match stage {
+            Stage::Connecting => (Stage::Securing, Input::Connected(attempt)),
+            Stage::Securing => (Stage::Idle, Input::Secured(attempt)),
+            Stage::Idle => return,
+            Stage::Writing => (Stage::AwaitingReply, Input::Written(attempt)),
+            Stage::AwaitingReply => {
+                let reply = reply(&mut self.bytes);
+                if !reply.keep_alive {
+                    self.attempts.remove(place);
+                    return self.feed(Input::Replied(attempt, reply));
+                }
+                (Stage::Idle, Input::Replied(attempt, reply))
+            }
+        };
+        self.attempts[place].1 = stage;
+        self.feed(input);
+    }
+
+    /// What no loop would say: steps out of order, and results of what is long closed.
+    fn mislead(&mut self) {
+        self.sound = false;
+        let number = u32::from(self.bytes.byte());
+        let (attempt, probe, query) = (Attempt(number), Probe(number), Query(number));
+        let input = match self.bytes.below(10) {
+            0 => Input::Opened(attempt, self.bytes.ip()),
+            1 => Input::Connected(attempt),
+            2 => Input::Secured(attempt),
+            3 => Input::Written(attempt),
+            4 => Input::AckChecked(attempt, self.bytes.bool()),
+            5 => {
+                let reply = reply(&mut self.bytes);
+                self.attempts.retain(|(open, _)| *open != attempt || reply.keep_alive);
+                Input::Replied(attempt, reply)
+            }
+            6 => {
+                self.attempts.retain(|(open, _)| *open != attempt);
+                Input::AttemptFailed(attempt, failure(&mut self.bytes))
+            }
+            7 => {
+                self.probes.retain(|open| *open != probe);
+                Input::ProbeAnswered(probe)
+            }
+            8 => {
+                self.probes.retain(|open| *open != probe);
+                Input::ProbeFailed(probe, failure(&mut self.bytes))
+            }
+            _ => {
+                self.queries.retain(|open| *open != query);
+                Input::QueryFailed(query, failure(&mut self.bytes))
+            }
+        };
+        self.feed(input);
+    }
+}
+
+/// With `TRACE` in the environment, the steps of the one input that is run again are told.
+fn trace(step: impl FnOnce() -> String) {
+    static WANTED: LazyLock<bool> = LazyLock::new(|| std::env::var_os("TRACE").is_some());
+    if *WANTED {
+        eprintln!("{}", step());
+    }
+}
+
+fn failure(bytes: &mut Bytes<'_>) -> Failure {
+    bytes.pick(&[
+        Failure::Refused,
+        Failure::Unreachable,
+        Failure::TimedOut,
+        Failure::Reset,
+        Failure::Closed,
+        Failure::NoInterface,
+        Failure::Denied,
+        Failure::Exhausted,
+        Failure::Tls(TlsFailure::NotYetValid),
+        Failure::Malformed,
+        Failure::TooLarge,
+        Failure::NameNotFound,
+        Failure::NameServerFailed,
+    ])
+}
+
+fn reply(bytes: &mut Bytes<'_>) -> Reply {
+    let status = match bytes.byte() {
+        0..=127 => 200,
+        128..=200 => bytes.pick(&[301, 401, 404, 408, 425, 429, 500, 503, 0]),
+        _ => bytes.short(),
+    };
+    let retry_after = bytes.maybe(Bytes::log).map(Duration::from_secs);
+    Reply { status, retry_after, keep_alive: bytes.bool() }
+}
+
+/// Any configuration within the limits of its keys.
+fn settings(bytes: &mut Bytes<'_>) -> Settings {
+    let host = |bytes: &mut Bytes<'_>| match bytes.bool() {
+        true => Host::Address(bytes.ip()),
+        false => {
+            let name = bytes.pick(&["camera.example", "camera", "localhost"]);
+            Host::Name(HostName::try_from(name).expect("a name"))
+        }
+    };
+    let bucket = |bytes: &mut Bytes<'_>| BucketSettings {
+        burst: bytes.pick(&[1, 2, 5, 1_000]),
+        every: Duration::from_millis(bytes.pick(&[0, 1, 2_000, 3_600_000])),
+    };
+    let mut settings = linkbeat::config::Config::default().settings;
+    settings.enabled = bytes.byte() < 240;
+    settings.auto_connect = bytes.byte() < 192;
+    settings.server =
+        (bytes.byte() < 240).then(|| Server { host: host(bytes), port: bytes.pick(&[443, 80]) });
+    settings.interval = Duration::from_secs(bytes.pick(&[30, 1, 2, 86_400]));
+    settings.bind_to_uplink = bytes.byte() < 192;
+    let probes = bytes.below(9);
+    if probes > 2 {
+        settings.probe_addresses =
+            (0..probes).map(|_| (bytes.ip(), bytes.pick(&[53, 443])).into()).collect();
+    }
+    settings.probe_timeout = Duration::from_millis(bytes.pick(&[2_000, 100, 60_000]));
+    settings.request_timeout = Duration::from_millis(bytes.pick(&[10_000, 100, 300_000]));
+    settings.trigger_bucket = bucket(bytes);
+    settings.network_bucket = bucket(bytes);
+    settings
+}
+
+fn resolver(bytes: &mut Bytes<'_>) -> ResolverSettings {
+    let mut settings = ResolverSettings::default();
+    for _ in 0..bytes.below(4) {
+        let server = Nameserver { address: bytes.ip(), scope: bytes.maybe(Bytes::name) };
+        settings.nameservers.push(server).expect("three fit");
+    }
+    for domain in ["lan", "example.org"].into_iter().take(bytes.below(3)) {
+        settings.search.push(HostName::try_from(domain).expect("a name")).expect("two fit");
+    }
+    if bytes.byte() >= 192 {
+        settings.hosts.extend((0..bytes.below(9)).map(|_| bytes.ip()));
+    }
+    settings
+}
+
+fuzz_target!(|data: &[u8]| {
+    let mut bytes = Bytes::new(data);
+    let now = Instant::from_micros(5_000_000);
+    let mut agent = Loop {
+        agent: Agent::new(bytes.byte().into(), now),
+        bytes,
+        now,
+        attempts: Vec::new(),
+        probes: Vec::new(),
+        queries: Vec::new(),
+        outcomes: VecDeque::new(),
+        sound: true,
+        broken: None,
+        tickets: 0,
+    };
+    agent.feed(Input::LinksLost);
+    let first = settings(&mut agent.bytes);
+    agent.feed(Input::Configured(&first));
+    while !agent.bytes.is_empty() {
+        agent.step();
+    }
+});

@@ -1,0 +1,64 @@
+//! Any text as each of the three files: a whole configuration or none, and no message that a
+//! terminal would obey or that tells a secret.
+
+#![no_main]
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use linkbeat::config::{Loaded, PROBLEMS_MAX, load};
+use linkbeat::proto::link::Mac;
+
+/// In memory, where a file costs no disk.
+static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
+    let memory = PathBuf::from("/dev/shm");
+    let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    let directory = parent.join(format!("linkbeat-fuzz-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for the files");
+    directory
+});
+
+fn read(files: [Option<&[u8]>; 3]) -> Loaded {
+    for (name, content) in ["meeting.json", "config.env", "linkbeat.json"].iter().zip(files) {
+        let path = DIRECTORY.join(name);
+        match content {
+            Some(content) => std::fs::write(path, content).expect("write a file"),
+            None => drop(std::fs::remove_file(path)),
+        }
+    }
+    load(&DIRECTORY)
+}
+
+fn check(loaded: Loaded) {
+    assert!(loaded.problems.len() <= PROBLEMS_MAX);
+    for problem in &loaded.problems {
+        let text = problem.to_string();
+        assert!(!text.contains(char::is_control), "{text:?}");
+        assert!(text.len() < 512, "{text}");
+    }
+    let Some(mut config) = loaded.config else {
+        return assert!(!loaded.problems.is_empty(), "refused without a word");
+    };
+    for secret in [&config.token_code, &config.status_token].into_iter().flatten() {
+        assert!(!secret.expose().is_empty());
+        // A short one occurs in any text by chance.
+        if secret.expose().len() > 8 {
+            let told = loaded.problems.iter().any(|one| one.message.contains(secret.expose()));
+            assert!(!told, "a secret is told");
+        }
+    }
+    config.derive_device_key("camera", Mac([2, 0, 0, 0, 0, 1]));
+    assert_eq!(config.configured(), config.api_url.is_some());
+    let texts = [&config.description].into_iter().chain(&config.device_key);
+    assert!(texts.into_iter().all(|text| !text.contains(char::is_control)));
+}
+
+fuzz_target!(|data: &[u8]| {
+    check(read([Some(data), None, None]));
+    check(read([None, Some(data), None]));
+    // Cut in two: the own file over the reference's.
+    let cut = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
+    let (meeting, own) = data.split_at(cut);
+    check(read([Some(meeting), None, Some(own.get(1..).unwrap_or_default())]));
+});

@@ -1,0 +1,44 @@
+//! Whatever a nameserver answers: no panic, no address that a server cannot have, none twice.
+//!
+//! The question is the one that the answer repeats, so that a fuzzer gets past the comparison.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use linkbeat::proto::event::RecordKind;
+use linkbeat::proto::settings::HostName;
+use linkbeat::wire::dns::Question;
+
+/// The name in the question section of `message`, as far as it is text.
+fn asked(message: &[u8]) -> Option<HostName> {
+    let mut rest = message.get(12..)?;
+    let mut name = HostName::new();
+    loop {
+        let (length, after) = rest.split_first()?;
+        if *length == 0 {
+            return Some(name);
+        }
+        let (label, after) = after.split_at_checked(usize::from(*length))?;
+        if !name.is_empty() {
+            name.push('.').ok()?;
+        }
+        name.push_str(std::str::from_utf8(label).ok()?).ok()?;
+        rest = after;
+    }
+}
+
+fuzz_target!(|data: &[u8]| {
+    let name = asked(data).unwrap_or_else(|| HostName::try_from("camera.example").unwrap());
+    let id = data.first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes));
+    for kind in [RecordKind::A, RecordKind::Aaaa] {
+        let Some(question) = Question::new(&name, None, kind) else { continue };
+        assert!(question.emit(id).as_ref().len() <= 271);
+        let Some(Ok(answer)) = question.parse_answer(id, data) else { continue };
+        for (place, address) in answer.addresses.iter().enumerate() {
+            assert_eq!(address.is_ipv4(), kind == RecordKind::A);
+            assert!(!address.is_unspecified() && !address.is_multicast(), "{address}");
+            assert!(!answer.addresses[..place].contains(address), "{address} twice");
+        }
+        assert!(answer.ttl_s <= i32::MAX.unsigned_abs() || answer.addresses.is_empty());
+    }
+});
