@@ -15,15 +15,20 @@ pub(crate) fn binary() -> PathBuf {
 }
 
 pub(crate) struct Camera {
-    _agent: Agent,
+    pub(crate) agent: Agent,
     pub(crate) beats: Follower<Beat>,
 }
 
 impl Camera {
+    /// Starts an agent and waits for its first beat.
+    pub(crate) fn start(world: &World, setting: &Setting) -> Self {
+        Self::run(world, binary(), setting)
+    }
+
     /// Starts a program that starts an agent, and waits for its first beat.
     pub(crate) fn run(world: &World, program: impl Into<PathBuf>, setting: &Setting) -> Self {
         let beats = world.receiver.beats().follow();
-        let mut camera = Self { _agent: Agent::start(world, program.into(), setting), beats };
+        let mut camera = Self { agent: Agent::start(world, program.into(), setting), beats };
         assert_eq!(camera.beat().reason(), "startup");
         camera
     }

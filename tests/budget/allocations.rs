@@ -1,0 +1,183 @@
+//! Every allocation of a beat, with the place that makes it.
+//!
+//! The agent's own loop runs on a thread of this process, under an allocator that remembers where
+//! each allocation on that thread came from. Those with rustls among their callers are rustls's.
+
+use std::alloc::System;
+use std::backtrace::Backtrace;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::mem;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use linkbeat::event_loop::EventLoop;
+use linkbeat::logger;
+use linkbeat_support::agent::SOON;
+use linkbeat_support::helper::Helper;
+use linkbeat_support::journal::Follower;
+use linkbeat_support::receiver::{Beat, Behaviour, Close};
+use linkbeat_support::world::{SERVER, World};
+use rustix::process::{Signal, getpid, kill_process};
+use serde_json::json;
+use tracking_allocator::{
+    AllocationGroupId, AllocationGroupToken, AllocationRegistry, AllocationTracker, Allocator,
+};
+
+use crate::ledger::{Entry, median, say, settle};
+
+#[global_allocator]
+static ALLOCATOR: Allocator<System> = Allocator::system();
+
+/// Beats of each kind.
+const BEATS: usize = 5;
+/// After a beat was received, until its answer is read and done with.
+const SETTLED: Duration = Duration::from_millis(400);
+
+/// Where the allocations of the agent came from, since they were last taken.
+static MADE: Mutex<Vec<Backtrace>> = Mutex::new(Vec::new());
+
+struct Witness;
+
+impl AllocationTracker for Witness {
+    fn allocated(&self, _: usize, _: usize, _: usize, group: AllocationGroupId) {
+        // Only the agent's thread is in a group.
+        if group != AllocationGroupId::ROOT {
+            MADE.lock().unwrap_or_else(PoisonError::into_inner).push(Backtrace::force_capture());
+        }
+    }
+
+    fn deallocated(
+        &self,
+        _: usize,
+        _: usize,
+        _: usize,
+        _: AllocationGroupId,
+        _: AllocationGroupId,
+    ) {
+    }
+}
+
+#[test]
+fn kept_alive_beat_allocates_nothing_outside_rustls() {
+    AllocationRegistry::set_global_tracker(Witness).expect("the only tracker");
+    AllocationRegistry::enable_tracking();
+    let mut inside = Inside::start();
+    let mut entries = Vec::new();
+    inside.count("kept", &mut entries, |_| {});
+    let helper = Helper::connect(&inside.socket).expect("a helper");
+    inside.count("triggered", &mut entries, |_| helper.trigger().expect("a trigger"));
+    inside.world.receiver.behave(Behaviour { close: Close::Told, ..Behaviour::default() });
+    inside.count("reconnecting", &mut entries, |_| {});
+    settle("allocations of a beat", &entries);
+}
+
+/// The agent inside this process.
+struct Inside {
+    world: Arc<World>,
+    beats: Follower<Beat>,
+    socket: PathBuf,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Inside {
+    fn start() -> Self {
+        let world = Arc::new(World::new());
+        let mut beats = world.receiver.beats().follow();
+        let (config, socket) = (world.directory().join("meeting.json"), "trigger.sock");
+        let socket = world.directory().join(socket);
+        let text = json!({
+            "api_url": format!("https://{}/api", SERVER[0]),
+            "device_key": "camera-1",
+            "token_code": "s3cret-token",
+            "heartbeat_interval": 1,
+            "tls": { "ca_file": world.directory().join("ca.pem") },
+            "trigger_socket": socket,
+            "status_listen": "",
+            "log_target": "stderr",
+            "moderation": { "trigger": { "burst": 1000, "every_ms": 0 } },
+        });
+        fs::write(&config, text.to_string()).expect("write the configuration");
+        logger::init().expect("the only logger");
+        let place = Arc::clone(&world);
+        let run = move || {
+            place.device.within(|| {
+                let mut agent = AllocationGroupToken::register().expect("a group");
+                let _group = agent.enter();
+                EventLoop::new(config, None).expect("a loop").run().expect("it runs");
+            });
+        };
+        let thread = Some(thread::spawn(run));
+        beats.next("first beat", SOON);
+        Self { world, beats, socket, thread }
+    }
+
+    /// Counts the allocations of the next beats.
+    fn count(&mut self, name: &str, entries: &mut Vec<Entry>, ask: impl Fn(&Self)) {
+        let mut beats = Vec::new();
+        for nth in 0..=BEATS {
+            ask(self);
+            self.beats.next("beat", SOON);
+            // Whatever comes with it; the next is a second away.
+            self.beats.find(SETTLED, |_| false);
+            let made = mem::take(&mut *MADE.lock().unwrap_or_else(PoisonError::into_inner));
+            // The one before the first has the end of what was before.
+            if nth > 0 {
+                beats.push(Beaten::of(&made));
+            }
+        }
+        let mut report = format!("{name}: allocations outside rustls, in {BEATS} beats\n");
+        let mut places = BTreeMap::<&str, usize>::new();
+        beats.iter().flat_map(|beat| &beat.ours).for_each(|it| *places.entry(it).or_default() += 1);
+        for (place, count) in places {
+            writeln!(report, "  {count:>4} {place}").unwrap();
+        }
+        say(&report);
+        let ours = beats.iter().map(|beat| beat.ours.len() as u64).max().unwrap_or_default();
+        let theirs: Vec<u64> = beats.iter().map(|beat| beat.theirs).collect();
+        entries.push(Entry { name: format!("{name}.allocations"), value: ours });
+        entries.push(Entry { name: format!("{name}.allocations.rustls"), value: median(&theirs) });
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        // Its handler is installed: the agent has sent a beat.
+        kill_process(getpid(), Signal::TERM).expect("signal ourselves");
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+/// The allocations of one beat.
+struct Beaten {
+    /// The places of those outside rustls.
+    ours: Vec<String>,
+    /// How many there are inside.
+    theirs: u64,
+}
+
+impl Beaten {
+    fn of(made: &[Backtrace]) -> Self {
+        let mut beaten = Self { ours: Vec::new(), theirs: 0 };
+        for trace in made {
+            let trace = trace.to_string();
+            if trace.contains(" rustls::") || trace.contains("<rustls::") {
+                beaten.theirs += 1;
+            } else {
+                beaten.ours.push(place(&trace));
+            }
+        }
+        beaten
+    }
+}
+
+/// The innermost line of the agent in a backtrace.
+fn place(trace: &str) -> String {
+    let mut lines = trace.lines().skip_while(|line| !line.contains(" linkbeat::"));
+    let (function, at) = (lines.next().unwrap_or(trace), lines.next().unwrap_or_default());
+    let function = function.split_once(": ").map_or(function, |(_, function)| function);
+    format!("{} {}", at.trim(), function.trim())
+}

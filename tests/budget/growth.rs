@@ -1,0 +1,104 @@
+//! Many beats: the memory and the descriptors of the agent stay what they were.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use linkbeat_support::agent::{Agent, SOON, Setting};
+use linkbeat_support::clock;
+use linkbeat_support::helper::Helper;
+use linkbeat_support::receiver::{Behaviour, Close};
+use linkbeat_support::world::World;
+use serde_json::json;
+
+use crate::camera::Camera;
+use crate::ledger::{Entry, say, settle};
+
+/// Beats, unless `BEATS` names another number.
+const BEATS: u64 = 20_000;
+/// One beat in this many is the last of its connection, told so or not in turn.
+const LAST_EVERY: u64 = 10;
+/// Helpers that ask in turn: the agent hears each only so often.
+const HELPERS: usize = 16;
+/// After a beat was received, until the agent is idle.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// What the agent holds.
+#[derive(Clone, Copy)]
+struct Held {
+    resident_kb: u64,
+    /// Its share of what several processes map.
+    proportional_kb: u64,
+    descriptors: u64,
+}
+
+#[test]
+fn many_beats_leave_memory_and_descriptors_as_they_were() {
+    let beats = std::env::var("BEATS").map_or(BEATS, |it| it.parse().expect("BEATS is a number"));
+    let world = World::new();
+    let setting = Setting::new(&world)
+        .every(86_400)
+        .own("log_level", "warn")
+        .own("moderation", json!({ "trigger": { "burst": 1000, "every_ms": 0 } }));
+    let mut camera = Camera::start(&world, &setting);
+    let helpers: Vec<Helper> = (0..HELPERS)
+        .map(|_| Helper::connect(&camera.agent.socket()).expect("one helper more"))
+        .collect();
+    let mut report = String::from("beats       RSS kB   PSS kB   descriptors   s\n");
+    let mut samples = Vec::new();
+    let began_us = clock::boot_us();
+    let mut seq = 1;
+    for (nth, helper) in (1..=beats).zip(helpers.iter().cycle()) {
+        let close = match nth % (2 * LAST_EVERY) {
+            0 => Close::Told,
+            LAST_EVERY => Close::Untold,
+            _ => Close::Keep,
+        };
+        world.receiver.behave(Behaviour { close, ..Behaviour::default() });
+        helper.trigger().expect("a trigger");
+        // One that met the closing of its connection comes twice, under the same number.
+        seq = camera.beats.expect("beat", SOON, |beat| beat.seq() > seq).seq();
+        if [beats / 10, beats / 2, beats].contains(&nth) {
+            camera.beats.find(SETTLED, |_| false);
+            let held = Held::by(&camera.agent);
+            let Held { resident_kb, proportional_kb, descriptors } = held;
+            let took_s = (clock::boot_us() - began_us) / 1_000_000;
+            writeln!(
+                report,
+                "{nth:<8} {resident_kb:>9} {proportional_kb:>8} {descriptors:>13} {took_s:>3}"
+            )
+            .unwrap();
+            samples.push(held);
+        }
+    }
+    writeln!(report, "over {} connections", world.receiver.counts().connections).unwrap();
+    say(&report);
+    let [early, _, late] = samples[..] else { panic!("three samples") };
+    let grown = |value: fn(Held) -> u64| value(late).saturating_sub(value(early));
+    let entry = |name: &str, value| Entry { name: name.to_owned(), value };
+    settle(
+        "growth from a tenth of the beats on",
+        &[
+            entry("growth.resident", grown(|it| it.resident_kb)),
+            entry("growth.proportional", grown(|it| it.proportional_kb)),
+            entry("growth.descriptors", grown(|it| it.descriptors)),
+        ],
+    );
+}
+
+impl Held {
+    fn by(agent: &Agent) -> Self {
+        let process = format!("/proc/{}", agent.pid().as_raw_nonzero());
+        let rollup = fs::read_to_string(format!("{process}/smaps_rollup")).expect("smaps_rollup");
+        let kb = |name: &str| {
+            let line = rollup.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+            line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
+        };
+        let descriptors = fs::read_dir(format!("{process}/fd")).expect("descriptors").count();
+        Self {
+            resident_kb: kb("Rss:"),
+            proportional_kb: kb("Pss:"),
+            descriptors: descriptors as u64,
+        }
+    }
+}
