@@ -226,7 +226,7 @@ impl StatusServer {
     }
 
     /// The token to call [`on_ready`](Self::on_ready) with in the next wake-up, which must then not
-    /// wait: the budget of this one was used up.
+    /// wait. Ask before every wait: an answer or a deadline can make room for who is queued.
     #[must_use]
     pub fn pending(&self) -> Option<Token> {
         let accepts =

@@ -183,7 +183,8 @@ impl TriggerSocket {
     }
 
     /// The tokens to call [`on_ready`](Self::on_ready) with in the next wake-up, which must then
-    /// not wait: what they have to say was over the budget of this one.
+    /// not wait. Ask before every wait: after an answer or a pause there may be lines that were
+    /// read long ago, and no readiness will tell of them.
     pub fn pending(&self) -> impl Iterator<Item = Token> {
         let more = self.rung || self.queued && self.paused_until.is_none();
         let helpers = self.helpers.iter().enumerate().filter_map(|(slot, place)| {
