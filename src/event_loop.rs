@@ -180,6 +180,7 @@ impl EventLoop {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut ready = Vec::with_capacity(EVENTS_MAX);
         while !self.stopping {
+            self.recall_local();
             self.timer.arm(Some(self.next_deadline()));
             self.wait(&mut events)?;
             self.now = clock::now();

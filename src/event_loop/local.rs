@@ -6,6 +6,7 @@ use mio::Token;
 
 use super::EventLoop;
 use crate::net::local::{Ask, Request};
+use crate::net::trigger::TriggerSocket;
 use crate::proto::event::{Input, Note, Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
 use crate::sys::clock;
@@ -15,20 +16,23 @@ use crate::wire::outcome::Outcome;
 
 impl EventLoop {
     pub(super) fn visit_status_server(&mut self, token: usize) {
-        let request = self.status.on_ready(Token(token), self.now);
-        self.again.extend(self.status.pending().map(|token| token.0));
-        if let Some(request) = request {
+        if let Some(request) = self.status.on_ready(Token(token), self.now) {
             self.serve(request);
         }
     }
 
     pub(super) fn visit_helpers(&mut self, token: usize) {
         let Some(helpers) = &mut self.helpers else { return };
-        let request = helpers.on_ready(Token(token), self.now);
-        self.again.extend(helpers.pending().map(|token| token.0));
-        if let Some(request) = request {
+        if let Some(request) = helpers.on_ready(Token(token), self.now) {
             self.serve(request);
         }
+    }
+
+    /// Lets everyone be visited again who may have more to say than was heard. Asked before each
+    /// wait, because an answer or a deadline adds to it as well as a visit.
+    pub(super) fn recall_local(&mut self) {
+        let helpers = self.helpers.iter().flat_map(TriggerSocket::pending);
+        self.again.extend(self.status.pending().into_iter().chain(helpers).map(|token| token.0));
     }
 
     fn serve(&mut self, Request { ticket, ask }: Request) {

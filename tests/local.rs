@@ -1,0 +1,152 @@
+//! The local servers of the real agent: whoever asks in whatever way is answered, and at once.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use linkbeat::wire::line::GREETING;
+
+/// Longest wait for anything; what is to be fast is nowhere near it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An agent without a server to beat to, and so without a network to depend on.
+struct Agent {
+    process: Child,
+    directory: PathBuf,
+    port: u16,
+}
+
+impl Agent {
+    fn start(test: &str) -> Self {
+        let directory =
+            std::env::temp_dir().join(format!("linkbeat-local-{test}-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a directory of our own");
+        let config = directory.join("meeting.json");
+        let port = free_port().expect("a port");
+        let text = format!(
+            r#"{{"status_listen": "127.0.0.1:{port}", "trigger_socket": {:?}, "log_level": "debug"}}"#,
+            directory.join("trigger.sock")
+        );
+        fs::write(&config, text).expect("a file of our own");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_linkbeat"))
+            .args(["run", "--config"])
+            .arg(config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("start the agent");
+        // The socket is there before the agent says a word of its loop.
+        let mut stderr = process.stderr.take().expect("a pipe");
+        let mut log = Vec::new();
+        let mut byte = [0];
+        while !String::from_utf8_lossy(&log).contains("status server listens") {
+            assert_eq!(
+                stderr.read(&mut byte).expect("a log"),
+                1,
+                "{}",
+                String::from_utf8_lossy(&log)
+            );
+            log.extend(byte);
+        }
+        std::thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
+        Self { process, directory, port }
+    }
+
+    fn helper(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.directory.join("trigger.sock")).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        stream
+    }
+
+    fn http(&self, request: &str) -> TcpStream {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        write!(stream, "{request} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request is sent");
+        stream
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.process.kill().expect("end the agent");
+        self.process.wait().expect("end the agent");
+        fs::remove_dir_all(&self.directory).expect("remove our own directory");
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+fn rest(mut stream: impl Read) -> String {
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("an end in time");
+    text
+}
+
+#[test]
+fn lines_of_one_write_are_answered_and_the_end_is_met_with_the_end() {
+    let agent = Agent::start("lines");
+    let mut helper = agent.helper();
+    helper.write_all(b"trigger a\ntrigger --wait b\ntrigger c").unwrap();
+    helper.shutdown(Shutdown::Write).unwrap();
+    let answers = rest(helper);
+    assert_eq!(answers, format!("{GREETING}unconfigured\nunconfigured\nunconfigured\n"));
+}
+
+#[test]
+fn helper_that_asked_too_often_is_answered_in_the_end() {
+    let agent = Agent::start("pause");
+    let mut helper = agent.helper();
+    helper.write_all("trigger\n".repeat(40).as_bytes()).unwrap();
+    helper.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(helper).lines().count(), 41);
+}
+
+#[test]
+fn clients_that_end_their_side_at_once_all_get_their_answers() {
+    let agent = Agent::start("crowd");
+    let clients: Vec<_> = (0..40)
+        .map(|_| {
+            let client = agent.http("GET /api/meeting/status");
+            client.shutdown(Shutdown::Write).unwrap();
+            client
+        })
+        .collect();
+    for client in clients {
+        let answer = rest(client);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+}
+
+#[test]
+fn status_is_the_same_object_on_both_sockets() {
+    let agent = Agent::start("same");
+    let mut helper = agent.helper();
+    helper.write_all(b"status\n").unwrap();
+    let line = rest(helper);
+    let json = line.strip_prefix(GREETING).unwrap();
+    let answer = rest(agent.http("GET /api/meeting/status"));
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    for text in [json, body] {
+        linkbeat::wire::json::check(text.as_bytes()).unwrap();
+        assert!(text.contains(r#""heartbeat_thread_running":true"#), "{text}");
+    }
+    let head = rest(agent.http("HEAD /api/meeting/status"));
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
+}
+
+#[test]
+fn trigger_over_http_says_why_there_is_no_beat() {
+    let agent = Agent::start("why");
+    for request in ["POST /api/meeting/heartbeat", "POST /api/meeting/heartbeat?wait=0"] {
+        let answer = rest(agent.http(request));
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(answer.contains(r#"{"success":false,"error":"unconfigured"#), "{answer}");
+    }
+    let answer = rest(agent.http("GET /api/meeting/heartbeat/preview"));
+    assert!(answer.contains(r#""payload":{"#), "{answer}");
+}
