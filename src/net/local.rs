@@ -151,3 +151,39 @@ impl Allowance {
         (self.used >= ALLOWANCE).then_some(self.since + ALLOWANCE_WINDOW)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_of_two_servers_are_never_the_same_nor_nobodys() {
+        for before_the_end in [0, 6] {
+            let mut helpers = Tickets::of_helpers();
+            let mut status_server = Tickets::of_status_server();
+            helpers.next += u32::MAX - 1 - before_the_end;
+            status_server.next += u32::MAX - 1 - before_the_end - 2;
+            let drawn = (0..8).flat_map(|_| [helpers.draw().0, status_server.draw().0]);
+            let mut drawn: Vec<_> = drawn.collect();
+            drawn.sort_unstable();
+            drawn.dedup();
+            assert_eq!(drawn.len(), 16);
+            assert!(!drawn.contains(&0));
+        }
+    }
+
+    #[test]
+    fn allowance_is_renewed_when_its_window_is_over() {
+        let start = Instant::from_micros(7);
+        let mut allowance = Allowance::new(start);
+        let end = start + ALLOWANCE_WINDOW;
+        for _ in 1..ALLOWANCE {
+            assert_eq!(allowance.take(start), None);
+        }
+        assert_eq!(allowance.take(start), Some(end));
+        for _ in 1..ALLOWANCE {
+            assert_eq!(allowance.take(end), None);
+        }
+        assert_eq!(allowance.take(end), Some(end + ALLOWANCE_WINDOW));
+    }
+}

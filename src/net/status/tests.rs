@@ -5,6 +5,7 @@ use mio::{Events, Poll};
 
 use super::*;
 use crate::net::local::{Ask, WAIT_MAX};
+use crate::status::STATUS_MAX;
 use crate::wire::json;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -105,10 +106,12 @@ fn status_is_asked_for_and_replied() {
     let mut client = tested.ask(STATUS);
     let request = tested.request();
     assert_eq!(request.ask, Ask::Status);
+    assert_eq!(tested.server.next_deadline(), Some(tested.now + WAIT_MAX));
     tested.server.reply(request.ticket, 200, b"{}", tested.now);
     let answer = tested.answer(&mut client);
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert_eq!(body(&answer), "{}");
+    assert_eq!(tested.server.pending(), None);
 }
 
 #[test]
@@ -122,11 +125,16 @@ fn head_gets_the_length_and_no_body() {
 }
 
 #[test]
-fn an_answer_of_eight_kilobytes_leaves_at_once() {
+fn the_longest_answer_leaves_at_once_whatever_the_client_reads() {
     let mut tested = Loop::new();
-    let mut client = tested.ask(STATUS);
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(1024).unwrap();
+    socket.connect(&tested.server.local_address().unwrap().into()).unwrap();
+    let mut client = TcpStream::from(socket);
+    client.write_all(STATUS.as_bytes()).unwrap();
+    client.set_nonblocking(true).unwrap();
     let request = tested.request();
-    let reply = format!("\"{}\"", "x".repeat(16 << 10));
+    let reply = format!("\"{}\"", "x".repeat(STATUS_MAX - 2));
     tested.server.reply(request.ticket, 200, reply.as_bytes(), tested.now);
     assert_eq!(body(&tested.answer(&mut client)), reply);
 }
@@ -271,21 +279,46 @@ fn client_that_takes_nothing_is_cut_off() {
 }
 
 #[test]
+fn client_that_talks_on_after_its_answer_is_cut_off() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(STATUS);
+    let request = tested.request();
+    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    for _ in 0..1000 {
+        if tested.open_connections() == 0 {
+            return;
+        }
+        assert!(client.write(&[b'x'; 4096]).is_ok());
+        tested.turn(PATIENCE);
+    }
+    panic!("the client is still listened to");
+}
+
+#[test]
 fn more_connections_than_slots_wait_for_their_turn() {
     let mut tested = Loop::new();
     let mut clients: Vec<_> = (0..12).map(|_| tested.ask(STATUS)).collect();
-    let mut served = 0;
+    let mut requests = Vec::new();
+    while requests.len() < CONNECTIONS_MAX {
+        requests.extend(tested.turn(PATIENCE));
+    }
+    assert_eq!(tested.open_connections(), CONNECTIONS_MAX);
+    assert_eq!(tested.server.pending(), None, "full, and yet visited again and again");
+    // A client that has ended its side is gone with its answer: no readiness tells of the room.
+    for (client, request) in clients.iter().zip(&requests) {
+        client.shutdown(Shutdown::Write).unwrap();
+        tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    }
+    assert_eq!(tested.server.pending(), Some(FIRST));
+    let mut served = CONNECTIONS_MAX;
     while served < clients.len() {
         for request in tested.turn(PATIENCE) {
             tested.server.reply(request.ticket, 200, b"{}", tested.now);
             served += 1;
         }
-        for client in &mut clients {
-            match client.read_to_end(&mut Vec::new()) {
-                Ok(_) => client.shutdown(Shutdown::Both).unwrap_or_default(),
-                Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
-            }
-        }
+    }
+    for client in &mut clients {
+        assert_eq!(body(&tested.answer(client)), "{}");
     }
 }
 
@@ -330,6 +363,22 @@ fn port_in_use_is_told_and_tried_again() {
     assert_eq!(tested.server.local_address(), Some(address));
     let _client = tested.ask(STATUS);
     assert_eq!(tested.request().ask, Ask::Status);
+}
+
+#[test]
+fn port_of_a_former_agent_is_free_at_once() {
+    let mut tested = Loop::new();
+    let address = tested.server.local_address();
+    let mut client = tested.ask(STATUS);
+    let request = tested.request();
+    // We end the connection first: its port stays in TIME_WAIT on our side.
+    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    tested.answer(&mut client);
+    drop(client);
+    let mut successor = Loop::new();
+    drop(tested);
+    successor.server.listen(address, successor.now);
+    assert_eq!(successor.server.trouble(), None);
 }
 
 #[test]

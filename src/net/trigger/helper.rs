@@ -60,7 +60,8 @@ pub(super) struct Helper {
     token: Token,
     /// What came and was not looked at.
     input: Vec<u8, LINE_MAX>,
-    /// Whether there may be more to read than `input`.
+    /// Whether there may be more to hear: nothing is read while `input` has a line, so that only an
+    /// empty socket can end it.
     readable: bool,
     /// Whether the other side has nothing more to say.
     ended: bool,
@@ -93,7 +94,7 @@ impl Helper {
             kind,
             token,
             input: Vec::new(),
-            readable: true,
+            readable: false,
             ended: false,
             asked: None,
             allowance: Allowance::new(now),
@@ -240,9 +241,8 @@ impl Helper {
     }
 
     /// Whether there may be a line that no readiness will tell of.
-    pub(super) fn is_pending(&self) -> bool {
-        let more = self.readable || self.ended || self.input.contains(&b'\n');
-        more && self.asked.is_none() && self.paused_until.is_none()
+    pub(super) const fn is_pending(&self) -> bool {
+        self.readable && self.asked.is_none() && self.paused_until.is_none()
     }
 
     /// Takes the core's word; the last word for the helper, unless it goes on waiting.

@@ -283,11 +283,13 @@ fn trigger_held_beyond_the_wait_is_told_at_once() {
 fn lines_are_answered_in_order_one_at_a_time() {
     let mut tested = Loop::new();
     let mut client = tested.connect();
-    client.write("trigger --wait a\ntrigger b\nrubbish\n");
+    client.write("trigger --wait a\ntrigger b\n");
     let first = tested.request();
     assert_eq!(first.ask, Ask::Trigger(Word::new("a")));
     tested.answer(&first, TriggerAnswer::Set { seq: 1 });
+    client.write("rubbish\n");
     assert_eq!(tested.silence(), 0);
+    assert_eq!(client.heard(), "");
     tested.socket.settle(1, &acknowledged(1));
     let second = tested.request();
     assert_eq!(second.ask, Ask::Trigger(Word::new("b")));
@@ -450,9 +452,32 @@ fn helper_that_writes_without_end_is_paused_and_others_are_heard() {
     assert_eq!(other.heard(), "set\n");
     tested.silence();
     assert_eq!(flood.heard().lines().count(), 16);
+    // A readiness that was seen in the same wake-up as the pause.
+    assert_eq!(tested.socket.on_ready(Token(FIRST.0 + 1), tested.now), None);
+    assert_eq!(flood.heard(), "");
     tested.pass(PAUSE);
     tested.silence();
     assert_eq!(flood.heard().lines().count(), 16);
+}
+
+#[test]
+fn flood_of_connections_is_paused() {
+    let mut tested = Loop::new();
+    let clients: Vec<_> = (0..40)
+        .map_while(|_| {
+            let stream = UnixStream::connect(tested.directory.socket()).unwrap();
+            tested.turn(PATIENCE);
+            tested.socket.paused_until.is_none().then_some(stream)
+        })
+        .collect();
+    assert_eq!(clients.len(), 15);
+    assert_eq!(tested.socket.pending().count(), 0);
+    let _late = UnixStream::connect(tested.directory.socket()).unwrap();
+    tested.silence();
+    assert_eq!(tested.connected(), 15);
+    tested.pass(PAUSE);
+    tested.silence();
+    assert_eq!(tested.connected(), 16);
 }
 
 #[test]
