@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::Level;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls::time_provider::DefaultTimeProvider;
 
@@ -12,7 +11,7 @@ use crate::config::{self, Config, Loaded, Problem, Severity};
 use crate::logger;
 use crate::net::connection::Security;
 use crate::net::facts::Identity;
-use crate::net::tls::{self, Roots};
+use crate::net::tls::{self, Client, Roots};
 use crate::proto::link::Mac;
 use crate::proto::settings::Host;
 
@@ -37,7 +36,7 @@ pub(super) struct Setup {
     pub config: Config,
     /// What stays the same as long as the device runs.
     pub identity: Identity,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<Client>,
     mac: Option<Mac>,
     /// What is wrong with the files, in one line; `None` if nothing is.
     pub complaint: Option<String>,
@@ -139,22 +138,22 @@ impl Setup {
     pub(super) fn security(&self) -> Security {
         match &self.tls {
             None => Security::Plain,
-            Some((config, name)) => Security::Tls(Arc::clone(config), name.clone()),
+            Some(client) => Security::Tls(client.clone()),
         }
     }
 }
 
 /// What `https://` needs; `None` for `http://` and while there is no URL.
-fn tls_of(config: &Config) -> Result<Option<(Arc<ClientConfig>, ServerName<'static>)>, tls::Error> {
+fn tls_of(config: &Config) -> Result<Option<Client>, tls::Error> {
     let Some(url) = config.api_url.as_ref().filter(|url| url.is_tls()) else { return Ok(None) };
     let roots = config.ca_file.clone().map_or(Roots::BuiltIn, Roots::File);
-    let client = tls::client_config(&roots, Arc::new(DefaultTimeProvider))?;
+    let client_config = tls::client_config(&roots, Arc::new(DefaultTimeProvider))?;
     let name = match &url.server().host {
         Host::Address(address) => ServerName::IpAddress((*address).into()),
         Host::Name(name) => ServerName::try_from(name.as_str().to_owned())
             .expect("a parsed URL has a name that DNS could have"),
     };
-    Ok(Some((client, name)))
+    Ok(Some(Client::new(client_config, config.early_data, name)))
 }
 
 fn report(problems: &[Problem]) {

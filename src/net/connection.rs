@@ -9,24 +9,22 @@
 //! The kernel's readiness is a hint, seen once per edge: [`Connection::on_ready`] is to be called
 //! until it says [`Progress::Drained`], and it does in one wake-up all that can be done. It stops
 //! at each step for the caller to act on: the request that is written on [`Progress::Secured`]
-//! leaves in one segment with the end of the handshake. An idle connection that closes, or speaks
+//! leaves in one segment with the end of the handshake, or even with its beginning where early data
+//! is to be had: then `Secured` follows `Connected` at once. An idle connection that closes, or speaks
 //! without being asked, is a failure at once and not at the next beat.
 
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::time::Duration;
 
 use heapless::Vec;
 use mio::event::Source;
 use mio::net::TcpStream;
-use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
 use socket2::SockRef;
 
 use super::dial::{self, unless_blocked};
-use super::tls::{Detail, Pulled, Session};
+use super::tls::{Client, Detail, Pulled, Session};
 use crate::proto::event::Failure;
 use crate::proto::link::Name;
 use crate::sys::failure_of;
@@ -48,14 +46,16 @@ const READ_MAX: usize = 4096;
 /// kernel counts from its first retransmission, so a path slower than this loses nothing unless
 /// it also loses packets (tcp(7) `TCP_USER_TIMEOUT`).
 const ACK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The status of a request that the server would not act on because it was early data (RFC 8470).
+const TOO_EARLY: u16 = 425;
 
 /// Whether bytes travel in the open.
 #[derive(Debug)]
 pub enum Security {
     /// `http://`
     Plain,
-    /// `https://`, with the name or address the certificate must be for.
-    Tls(Arc<ClientConfig>, ServerName<'static>),
+    /// `https://`
+    Tls(Client),
 }
 
 /// How far [`Connection::on_ready`] came.
@@ -63,7 +63,8 @@ pub enum Security {
 pub enum Progress {
     /// TCP is established. Call again.
     Connected,
-    /// TLS is established, or was not wanted: [`Connection::write`] may follow. Call again.
+    /// TLS is established or takes early data, or was not wanted: [`Connection::write`] may follow.
+    /// Call again.
     Secured,
     /// The whole request is with the kernel. Call again.
     Written,
@@ -91,6 +92,8 @@ enum Phase {
     Connecting,
     Securing,
     Idle,
+    /// A request waits for the handshake.
+    Held,
     Writing,
     AwaitingReply,
 }
@@ -115,7 +118,7 @@ impl Connection {
         // After the SYN: the key share is made while it travels.
         let channel = match security {
             Security::Plain => Channel::Plain(Vec::new()),
-            Security::Tls(config, name) => Channel::Tls(Session::new(config, name)?),
+            Security::Tls(client) => Channel::Tls(Session::new(&client)?),
         };
         let local = stream.local_addr().map_err(|error| failure_of(&error))?;
         Ok(Self { stream, channel, phase: Phase::Connecting, local, remote: to, received: 0 })
@@ -146,8 +149,7 @@ impl Connection {
     pub fn write(&mut self, request: &[u8]) {
         assert!(self.phase == Phase::Idle, "one request at a time, on a secured connection");
         assert!(request.len() <= REQUEST_MAX, "a request fits its buffer");
-        self.channel.write(request);
-        self.phase = Phase::Writing;
+        self.phase = if self.channel.write(request) { Phase::Writing } else { Phase::Held };
         self.received = 0;
     }
 
@@ -163,9 +165,13 @@ impl Connection {
             return self.finish_connect();
         }
         for _ in 0..READS_MAX {
-            if self.phase == Phase::Securing && self.channel.is_secured() {
-                self.phase = Phase::Idle;
-                return Ok(Progress::Secured);
+            match self.phase {
+                Phase::Securing if self.channel.takes_request() => {
+                    self.phase = Phase::Idle;
+                    return Ok(Progress::Secured);
+                }
+                Phase::Held if self.channel.is_secured() => self.phase = Phase::Writing,
+                _ => {}
             }
             let flushed = self.channel.flush(&mut self.stream)?;
             if self.phase == Phase::Writing {
@@ -223,8 +229,7 @@ impl Connection {
             Answer { expected: self.phase == Phase::AwaitingReply, complete: false, response };
         let pulled = self.channel.read(&mut self.stream, &mut answer)?;
         if answer.complete {
-            self.phase = Phase::Idle;
-            return Ok(Some(Progress::Replied));
+            return Ok(self.take_answer(response));
         }
         match pulled {
             Pulled::Nothing => Ok(Some(Progress::Drained)),
@@ -235,11 +240,20 @@ impl Connection {
             // Without the announcement the end of the answer may have been cut off.
             Pulled::End { announced: true } if answer.expected => {
                 response.eof()?;
-                self.phase = Phase::Idle;
-                Ok(Some(Progress::Replied))
+                Ok(self.take_answer(response))
             }
             Pulled::End { .. } => Err(Failure::Closed),
         }
+    }
+
+    /// Takes a complete answer; `None` if the request was queued once more because of it.
+    fn take_answer(&mut self, response: &mut Response) -> Option<Progress> {
+        if self.channel.repeats(response) {
+            *response = Response::new();
+            return None;
+        }
+        self.phase = Phase::Idle;
+        Some(Progress::Replied)
     }
 }
 
@@ -275,12 +289,30 @@ impl Channel {
         }
     }
 
-    fn write(&mut self, request: &[u8]) {
+    fn takes_request(&mut self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Tls(session) => session.takes_request(),
+        }
+    }
+
+    /// Queues a request; false: it waits for the handshake.
+    fn write(&mut self, request: &[u8]) -> bool {
         match self {
             Self::Plain(unsent) => {
-                unsent.extend_from_slice(request).expect("REQUEST_MAX is its size")
+                unsent.extend_from_slice(request).expect("REQUEST_MAX is its size");
+                true
             }
             Self::Tls(session) => session.write(request),
+        }
+    }
+
+    /// Whether the answer led to the request being queued once more.
+    fn repeats(&mut self, response: &Response) -> bool {
+        let reply = response.reply(0);
+        match self {
+            Self::Tls(session) if reply.status == TOO_EARLY => session.repeat(reply.keep_alive),
+            Self::Tls(_) | Self::Plain(_) => false,
         }
     }
 

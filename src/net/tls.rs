@@ -2,8 +2,15 @@
 //!
 //! The server is always verified and there is no switch against it. What went wrong is told twice:
 //! as a [`TlsFailure`](crate::proto::event::TlsFailure) to decide by, and as a [`Detail`] to read.
+//!
+//! Early data (RFC 8446 §2.3) saves the round trip of the handshake: the request leaves with the
+//! `ClientHello`, under a key from the server's last ticket. A server may refuse to read it, or
+//! having read it refuse to act on it (425, RFC 8470 §5.2). Either way the session writes the same
+//! request once more, after the handshake, and nobody else notices.
 
+use std::cell::Cell;
 use std::io::{BufRead, Write};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use mio::net::TcpStream;
@@ -14,6 +21,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection};
 
+use super::connection::REQUEST_MAX;
 use super::dial::unless_blocked;
 use crate::proto::event::Failure;
 
@@ -98,22 +106,71 @@ pub(super) enum Pulled {
     },
 }
 
+/// What all connections to one server share.
+#[derive(Debug, Clone)]
+pub struct Client {
+    config: Arc<ClientConfig>,
+    /// The same, tickets included, with early data.
+    early: Option<Arc<ClientConfig>>,
+    name: ServerName<'static>,
+    /// Early data was sent, or not acted on, and no handshake has ended since.
+    unproven: Rc<Cell<bool>>,
+}
+
+impl Client {
+    /// Takes a [`client_config`], whether requests may travel as early data, and the name or
+    /// address that the certificate must be for.
+    #[must_use]
+    pub fn new(config: Arc<ClientConfig>, early_data: bool, name: ServerName<'static>) -> Self {
+        let early = early_data.then(|| {
+            let mut early = ClientConfig::clone(&config);
+            early.enable_early_data = true;
+            Arc::new(early)
+        });
+        Self { config, early, name, unproven: Rc::default() }
+    }
+
+    /// The configuration for the next connection.
+    ///
+    /// A server that was changed may choke on early data with every ticket of its former self (RFC
+    /// 8446 §D.3), or close with its 425: after one that failed, one goes the long way.
+    fn config(&self) -> Arc<ClientConfig> {
+        let early = self.early.as_ref().filter(|_| !self.unproven.get());
+        Arc::clone(early.unwrap_or(&self.config))
+    }
+}
+
 /// The TLS side of one connection.
 pub(super) struct Session {
     tls: ClientConnection,
+    unproven: Rc<Cell<bool>>,
+    early: Early,
+    /// What may have to be written (once more); of no meaning when `early` is `Unused`.
+    request: heapless::Vec<u8, REQUEST_MAX>,
     error: Option<rustls::Error>,
+}
+
+/// What became of the request that did not wait for the handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Early {
+    /// There is none, or it was written once more.
+    Unused,
+    /// The ticket has no room for it: it waits after all.
+    Held,
+    /// It is sent, and the server may still refuse to read it.
+    Sent,
+    /// The server has read it, and may still refuse to act on it.
+    Accepted,
 }
 
 impl Session {
     /// Begins a session; the first [`flush`](Self::flush) sends the `ClientHello`.
-    pub(super) fn new(
-        config: Arc<ClientConfig>,
-        name: ServerName<'static>,
-    ) -> Result<Self, Failure> {
-        let mut tls = ClientConnection::new(config, name)
+    pub(super) fn new(client: &Client) -> Result<Self, Failure> {
+        let mut tls = ClientConnection::new(client.config(), client.name.clone())
             .map_err(|error| Failure::Tls(failure::classify(&error)))?;
         tls.set_buffer_limit(Some(QUEUED_MAX));
-        Ok(Self { tls, error: None })
+        let unproven = Rc::clone(&client.unproven);
+        Ok(Self { tls, unproven, early: Early::Unused, request: heapless::Vec::new(), error: None })
     }
 
     /// Whether the handshake is through on our side; its last flight may still be unsent.
@@ -121,13 +178,63 @@ impl Session {
         !self.tls.is_handshaking()
     }
 
-    /// Queues plaintext.
+    /// Whether a request may be written: after the handshake, or before it as early data.
+    pub(super) fn takes_request(&mut self) -> bool {
+        self.is_secured() || self.tls.early_data().is_some()
+    }
+
+    /// Queues a request; false if it has to wait for the handshake, and then is queued by itself.
     ///
     /// # Panics
     ///
-    /// If more than one record is queued, or the session has failed before.
-    pub(super) fn write(&mut self, bytes: &[u8]) {
-        self.tls.writer().write_all(bytes).expect("a sound session takes QUEUED_MAX bytes");
+    /// If it is over [`REQUEST_MAX`], more than one is queued, or the session has failed before.
+    pub(super) fn write(&mut self, request: &[u8]) -> bool {
+        if self.is_secured() {
+            self.early = Early::Unused;
+            queue(&mut self.tls, request);
+            return true;
+        }
+        self.request.clear();
+        self.request.extend_from_slice(request).expect("REQUEST_MAX is its size");
+        let fitting = self.tls.early_data().filter(|early| early.bytes_left() >= request.len());
+        self.early = match fitting {
+            None => Early::Held,
+            Some(mut early) => {
+                early.write_all(request).expect("the ticket has room for it");
+                self.unproven.set(true);
+                Early::Sent
+            }
+        };
+        self.early == Early::Sent
+    }
+
+    /// Writes the request once more if it was answered with 425 and had travelled as early data;
+    /// false: the answer stands. `lives`: the connection can carry it.
+    pub(super) fn repeat(&mut self, lives: bool) -> bool {
+        if self.early != Early::Accepted {
+            return false;
+        }
+        // Whatever the answer promised, the server may have closed.
+        self.unproven.set(true);
+        if lives {
+            self.write_late();
+        }
+        lives
+    }
+
+    fn write_late(&mut self) {
+        self.early = Early::Unused;
+        queue(&mut self.tls, &self.request);
+    }
+
+    /// The handshake is through: what became of the request shows.
+    fn settle(&mut self) {
+        self.unproven.set(false);
+        match self.early {
+            Early::Sent if self.tls.is_early_data_accepted() => self.early = Early::Accepted,
+            Early::Held | Early::Sent => self.write_late(),
+            Early::Unused | Early::Accepted => {}
+        }
     }
 
     /// Announces the end of what we send.
@@ -152,7 +259,12 @@ impl Session {
         let Some(bytes) = unless_blocked(|| self.tls.read_tls(stream))? else {
             return Ok(Pulled::Nothing);
         };
-        match self.tls.process_new_packets() {
+        let secured = self.is_secured();
+        let state = self.tls.process_new_packets();
+        if state.is_ok() && self.is_secured() && !secured {
+            self.settle();
+        }
+        match state {
             Ok(state) if bytes == 0 => Ok(Pulled::End { announced: state.peer_has_closed() }),
             Ok(_) => Ok(Pulled::Bytes(bytes)),
             Err(error) => {
@@ -181,4 +293,8 @@ impl Session {
     pub(super) fn detail(&self) -> Option<Detail> {
         self.error.as_ref().map(failure::describe)
     }
+}
+
+fn queue(tls: &mut ClientConnection, bytes: &[u8]) {
+    tls.writer().write_all(bytes).expect("a sound session takes QUEUED_MAX bytes");
 }

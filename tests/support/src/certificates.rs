@@ -103,11 +103,14 @@ fn server(shown: Shown, tls12_only: bool, names: &[&str], issuer: &Authority) ->
     let certificate = params.signed_by(&key, issuer).expect("signed certificate");
     let versions: &[_] = if tls12_only { &[&TLS12] } else { &[&TLS13, &TLS12] };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .expect("ring speaks these versions")
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::from(key))
         .expect("a key and its certificate");
+    // As much as common servers take, and the answer to it does not wait for the handshake.
+    config.max_early_data_size = 1 << 14;
+    config.send_half_rtt_data = true;
     Arc::new(config)
 }

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::{Shutdown, shutdown, sockopt};
-use rustls::{HandshakeKind, ServerConnection, StreamOwned};
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 
 use crate::certificates::Certificates;
@@ -19,8 +19,10 @@ use crate::journal::Journal;
 
 pub mod behaviour;
 mod http;
+mod tls;
 
-pub use behaviour::{Answer, Behaviour, Close, Framing};
+pub use behaviour::{Answer, Behaviour, Close, EarlyData, Framing};
+use tls::Tls;
 
 /// What a listener speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,8 @@ pub struct Beat {
     pub nth: u32,
     /// What was spoken: `http`, `TLSv1_3`, with ` resumed` if it was.
     pub security: String,
+    /// Whether it was early data.
+    pub early: bool,
     /// The method.
     pub method: String,
     /// The path with its query.
@@ -80,7 +84,7 @@ impl Beat {
     pub fn to_json(&self) -> Value {
         json!({
             "received_us": self.received_us, "wall_us": self.wall_us, "peer": self.peer.to_string(),
-            "connection": self.connection, "nth": self.nth, "security": self.security,
+            "connection": self.connection, "nth": self.nth, "security": self.security, "early": self.early,
             "method": self.method, "path": self.path, "body": self.body,
             "token": self.header("x-token-code"), "agent": self.header("user-agent"),
         })
@@ -233,38 +237,53 @@ fn serve(
     shared: &Shared,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    let raw = stream.try_clone()?;
     if scheme == Scheme::Http {
-        let raw = stream.try_clone()?;
-        converse(&mut &stream, &raw, peer, connection, "http", shared)?;
+        converse(&mut &stream, &raw, peer, connection, shared)?;
         return Ok(());
     }
     let behaviour = shared.lock().behaviour.clone();
-    let config = shared.certificates.server(behaviour.shown, behaviour.tls12_only);
-    let raw = stream.try_clone()?;
-    let session = ServerConnection::new(config).map_err(io::Error::other)?;
-    let mut tls = StreamOwned::new(session, stream);
-    while tls.conn.is_handshaking() {
-        if let Err(error) = tls.conn.complete_io(&mut tls.sock) {
-            shared.lock().counts.failed_handshakes += 1;
-            return Err(error);
-        }
+    let mut config = shared.certificates.server(behaviour.shown, behaviour.tls12_only);
+    if behaviour.early == EarlyData::Reject {
+        let mut strict = ServerConfig::clone(&config);
+        strict.max_early_data_size = 0;
+        config = Arc::new(strict);
     }
-    let resumed = tls.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+    let mut tls = Tls::new(config, stream)?;
+    if let Err(error) = tls.establish() {
+        shared.lock().counts.failed_handshakes += 1;
+        return Err(error);
+    }
     {
         let counts = &mut shared.lock().counts;
-        if resumed {
+        if tls.is_resumed() {
             counts.resumed_handshakes += 1;
         } else {
             counts.full_handshakes += 1;
         }
     }
-    let version = tls.conn.protocol_version().and_then(|it| it.as_str()).unwrap_or("TLS");
-    let security = format!("{version}{}", if resumed { " resumed" } else { "" });
-    if converse(&mut tls, &raw, peer, connection, &security, shared)? == End::Orderly {
-        tls.conn.send_close_notify();
-        tls.flush()?;
+    if converse(&mut tls, &raw, peer, connection, shared)? == End::Orderly {
+        tls.say_goodbye()?;
     }
     Ok(())
+}
+
+/// Where requests come from.
+trait Stream: Read + Write {
+    /// What is spoken, as in [`Beat::security`].
+    fn security(&self) -> String;
+    /// Whether what was read last was early data.
+    fn is_early(&self) -> bool;
+}
+
+impl Stream for &TcpStream {
+    fn security(&self) -> String {
+        "http".to_owned()
+    }
+
+    fn is_early(&self) -> bool {
+        false
+    }
 }
 
 /// How a conversation ended.
@@ -276,11 +295,10 @@ enum End {
 
 /// Serves one connection, request by request, until one side has enough.
 fn converse(
-    stream: &mut (impl Read + Write),
+    stream: &mut impl Stream,
     raw: &TcpStream,
     peer: SocketAddr,
     connection: u32,
-    security: &str,
     shared: &Shared,
 ) -> io::Result<End> {
     let mut unread = Vec::new();
@@ -294,17 +312,21 @@ fn converse(
             peer,
             connection,
             nth,
-            security: security.to_owned(),
+            security: stream.security(),
+            early: stream.is_early(),
             method: request.method,
             path: request.path,
             headers: request.headers,
             body: serde_json::from_slice(&request.body).unwrap_or_default(),
         };
-        let behaviour = {
+        let mut behaviour = {
             let mut state = shared.lock();
             state.counts.requests += 1;
             state.behaviour.clone()
         };
+        if beat.early && behaviour.early == EarlyData::TooEarly {
+            behaviour.answer = Answer::Status { code: 425, header: None };
+        }
         shared.beats.push(beat);
         shared.pause(behaviour.delay);
         if behaviour.answer == Answer::Hang {

@@ -21,6 +21,8 @@ pub struct Behaviour {
     pub shown: Shown,
     /// Whether new connections get nothing newer than TLS 1.2.
     pub tls12_only: bool,
+    /// What early data comes to.
+    pub early: EarlyData,
 }
 
 /// The answer to a request.
@@ -77,6 +79,18 @@ pub enum Close {
     Untold,
 }
 
+/// What early data comes to (RFC 8446 §2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EarlyData {
+    /// It is a request like any other.
+    #[default]
+    Accept,
+    /// New connections do not read it.
+    Reject,
+    /// It is read and answered with 425 (RFC 8470 §5.2).
+    TooEarly,
+}
+
 impl Behaviour {
     /// Follows one control line, for example `status 503 retry-after 5` or `certificate expired`.
     ///
@@ -111,6 +125,9 @@ impl Behaviour {
             ["certificate", "expired"] => self.shown = Shown::Expired,
             ["certificate", "not-yet-valid"] => self.shown = Shown::NotYetValid,
             ["certificate", "foreign"] => self.shown = Shown::Foreign,
+            ["early-data", "accept"] => self.early = EarlyData::Accept,
+            ["early-data", "reject"] => self.early = EarlyData::Reject,
+            ["early-data", "too-early"] => self.early = EarlyData::TooEarly,
             ["tls12-only", word] => self.tls12_only = on_or_off(word)?,
             _ => return Err(USAGE),
         }
@@ -148,4 +165,5 @@ drip on|off                     one byte at a time
 framing length|chunked|close    how the body ends
 close keep|told|untold          what happens to the connection after an answer
 certificate good|wrong-name|expired|not-yet-valid|foreign
-tls12-only on|off";
+tls12-only on|off
+early-data accept|reject|too-early";

@@ -20,6 +20,9 @@ use rustls::time_provider::DefaultTimeProvider;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
 use socket2::SockRef;
 
+#[cfg(test)]
+mod early_data;
+
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a test waits to see that nothing comes.
@@ -211,7 +214,11 @@ fn trusting(certificates: &Certificates) -> Arc<ClientConfig> {
 }
 
 fn secure(config: &Arc<ClientConfig>) -> Security {
-    Security::Tls(Arc::clone(config), "localhost".try_into().expect("a name"))
+    Security::Tls(tls::Client::new(
+        Arc::clone(config),
+        false,
+        "localhost".try_into().expect("a name"),
+    ))
 }
 
 #[test]
@@ -338,7 +345,8 @@ fn a_certificate_may_be_for_an_address() {
     let config = certificates.server(Shown::Good, false);
     let (at, serving) = serve_tls(config, |_, _| {});
     let name = Ipv4Addr::LOCALHOST.into();
-    let mut client = Client::open(at, Security::Tls(trusting(&certificates), name));
+    let mut client =
+        Client::open(at, Security::Tls(tls::Client::new(trusting(&certificates), false, name)));
     assert_eq!(client.establish(), Ok(()));
     drop(client);
     serving.join().expect("served");
