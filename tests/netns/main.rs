@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod camera;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod names;
@@ -17,5 +19,7 @@ mod process;
 mod rtnetlink;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod triggers;
 #[cfg(test)]
 mod world;

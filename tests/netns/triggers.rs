@@ -12,6 +12,7 @@ use linkbeat_support::world::World;
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::camera::{Camera, LINKBEAT, RARELY};
 
@@ -109,7 +110,7 @@ fn status_shows_the_last_answer_and_no_token() {
     camera.agent.said("[Meeting] Heartbeat sent");
     let answer = http(&world, "GET /api/meeting/status");
     let body = answer.split_once("\r\n\r\n").unwrap().1;
-    let status: serde_json::Value = serde_json::from_str(body).unwrap();
+    let status: Value = serde_json::from_str(body).unwrap();
     assert_eq!(status["connected"], true);
     assert_eq!(status["status"]["connected"], true);
     assert_eq!(status["device_info"]["ok"], true);
@@ -181,7 +182,8 @@ fn helpers_beyond_the_limit_are_turned_away_and_the_others_kept() {
     }
     camera.beat_for("trigger");
     drop(helpers);
-    Helper::connect(&socket).unwrap();
+    // The agent learns of the hang-ups a little later than we.
+    assert!((0..100).any(|_| Helper::connect(&socket).is_ok()));
 }
 
 #[test]
@@ -256,10 +258,13 @@ fn storm_of_triggers_does_not_delay_a_failover() {
 #[test]
 fn trigger_is_told_why_no_beat_comes() {
     let world = World::new();
-    let setting = Setting::new(&world).meeting("enabled", false);
-    assert_eq!(ask(&Camera::silent(&world, &setting), "trigger"), "disabled");
-    let setting = Setting::new(&world).meeting("api_url", "");
-    assert_eq!(ask(&Camera::silent(&world, &setting), "trigger"), "unconfigured");
+    for (key, value, answer) in
+        [("enabled", Value::Bool(false), "disabled"), ("api_url", "".into(), "unconfigured")]
+    {
+        let mut camera = Camera::silent(&world, &Setting::new(&world).meeting(key, value));
+        camera.stays_silent();
+        assert_eq!(ask(&camera, "trigger"), answer);
+    }
 }
 
 #[test]

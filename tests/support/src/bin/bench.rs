@@ -30,21 +30,26 @@ const INTERVAL: u32 = 5;
 const RARELY: u32 = 3600;
 
 const HELP: &str = "\
-usage: bench [--runs N] [--beats N] LINKBEAT
+usage: bench [--runs N] [--beats N] [--only WORD] LINKBEAT
 
 Times event -> request fully received over TLS, N runs each (20), then sends N beats (100000) and
-compares the memory before and after.
+compares the memory before and after. With --only, just the rows with this word in their name.
 ";
 
 struct Options {
     binary: PathBuf,
     runs: u64,
     beats: u64,
+    only: String,
 }
 
 fn main() -> ExitCode {
     let done = options().map_err(io::Error::other).and_then(|options| match options {
-        Some(options) => Bench::start(options).run(),
+        Some(options) => {
+            let mut bench = Bench::start(options);
+            // What the agent logged tells what went wrong.
+            bench.run().inspect_err(|_| bench.tell())
+        }
         None => write!(io::stdout(), "{HELP}"),
     });
     match done {
@@ -58,19 +63,20 @@ fn main() -> ExitCode {
 }
 
 fn options() -> Result<Option<Options>, lexopt::Error> {
-    let (mut binary, mut runs, mut beats) = (None, 20, 100_000);
+    let (mut binary, mut only, mut runs, mut beats) = (None, String::new(), 20, 100_000);
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Long("runs") => runs = arguments.value()?.parse()?,
             Long("beats") => beats = arguments.value()?.parse()?,
+            Long("only") => only = arguments.value()?.string()?,
             Long("help") | Short('h') => return Ok(None),
             Value(path) if binary.is_none() => binary = Some(path.into()),
             other => return Err(other.unexpected()),
         }
     }
     let binary = binary.ok_or("which binary? --help says more")?;
-    Ok(Some(Options { binary, runs, beats }))
+    Ok(Some(Options { binary, runs, beats, only }))
 }
 
 /// One run: from when the kernel announced the event, and from when it was made.
@@ -102,7 +108,7 @@ impl Bench {
         Self { options, agent, beats, changes: changes.follow(), world }
     }
 
-    fn run(mut self) -> io::Result<()> {
+    fn run(&mut self) -> io::Result<()> {
         self.beat("first beat", |_| true)?;
         let head = ["event", "kernel's word", "max", "the act", "max", "goal, ms"];
         self.print(&head.map(ToOwned::to_owned))?;
@@ -117,6 +123,12 @@ impl Bench {
         self.case("outage healed, was rejected", goal, |it, n| it.outage(Verdict::Host, n))?;
         self.restart(RARELY)?;
         self.memory()
+    }
+
+    fn tell(&self) {
+        for line in self.agent.lines().all().iter().rev().take(20).rev() {
+            writeln!(io::stderr(), "agent: {line:?}").ok();
+        }
     }
 
     fn pull(&mut self, _: u64) -> io::Result<Run> {
@@ -188,6 +200,9 @@ impl Bench {
     }
 
     fn memory(&mut self) -> io::Result<()> {
+        if !"memory".contains(&self.options.only) {
+            return Ok(());
+        }
         let helper = Helper::connect(&self.agent.socket())?;
         let beat = |it: &mut Self| {
             helper.trigger()?;
@@ -229,6 +244,9 @@ impl Bench {
         goal: &str,
         mut run: impl FnMut(&mut Self, u64) -> io::Result<Run>,
     ) -> io::Result<()> {
+        if !event.contains(&self.options.only) {
+            return Ok(());
+        }
         let (mut announced, mut made) = (Vec::new(), Vec::new());
         for nth in 0..self.options.runs {
             self.beats.find(SETTLED, |_| false);
