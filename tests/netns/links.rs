@@ -158,7 +158,7 @@ fn renamed_interface_is_known_by_its_new_name() {
     let mut camera = Camera::start(&world, &setting);
     world.device.ip("link set wlan1 down\nlink set wlan1 name lan7\nlink set lan7 up");
     world.device.ip("route add default via 10.11.2.1 dev lan7 metric 200");
-    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "lan7_priority");
+    camera.beat_for("lan7_priority");
 }
 
 #[test]

@@ -327,8 +327,8 @@ fn connect_internet(router: &Space, internet: &Space) {
          route add default via 198.51.100.1\n\
          route add ::/0 via 2001:db8:f::1\n",
     );
-    for address in [SERVER, NAMESERVER, PROBED].concat() {
-        lines += &format!("address add {address} dev lo\n");
+    for [v4, v6] in [SERVER, NAMESERVER, PROBED] {
+        lines += &format!("address add {v4} dev lo\naddress add {v6} dev lo nodad\n");
     }
     internet.ip(&lines);
     router.ip("route add default via 198.51.100.2\n\
