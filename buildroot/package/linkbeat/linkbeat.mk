@@ -1,0 +1,71 @@
+################################################################################
+#
+# linkbeat
+#
+################################################################################
+
+LINKBEAT_VERSION = 0.1.0
+LINKBEAT_LICENSE = Apache-2.0 or MIT
+LINKBEAT_LICENSE_FILES = LICENSE-APACHE LICENSE-MIT
+
+ifneq ($(call qstrip,$(BR2_PACKAGE_LINKBEAT_TARBALL)),)
+LINKBEAT_SOURCE = linkbeat-$(LINKBEAT_VERSION)-vendored.tar.gz
+LINKBEAT_SITE = $(call qstrip,$(BR2_PACKAGE_LINKBEAT_TARBALL))
+else
+LINKBEAT_SITE = $(realpath $(BR2_EXTERNAL_LINKBEAT_PATH)/..)
+LINKBEAT_SITE_METHOD = local
+LINKBEAT_OVERRIDE_SRCDIR_RSYNC_EXCLUSIONS = --exclude=/target
+# Nothing is downloaded for a local source, crates neither. An unpacked
+# release has them with it.
+define LINKBEAT_FETCH_CRATES
+	cd $(@D) && { [ -d VENDOR ] || \
+		$(TARGET_MAKE_ENV) $(PKG_CARGO_ENV) cargo fetch --locked; }
+endef
+LINKBEAT_PRE_CONFIGURE_HOOKS += LINKBEAT_FETCH_CRATES
+endif
+
+# Buildroot's profile for all of Rust goes over that of Cargo.toml; this comes
+# later. The same as [profile.release] there.
+LINKBEAT_CARGO_ENV = \
+	CARGO_PROFILE_RELEASE_OPT_LEVEL="z" \
+	CARGO_PROFILE_RELEASE_LTO="fat" \
+	CARGO_PROFILE_RELEASE_CODEGEN_UNITS="1" \
+	CARGO_PROFILE_RELEASE_PANIC="abort" \
+	CARGO_PROFILE_RELEASE_STRIP="true" \
+	CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS="true"
+
+define LINKBEAT_INSTALL_CONFIG
+	$(INSTALL) -D -m 0640 $(call qstrip,$(BR2_PACKAGE_LINKBEAT_CONFIG)) \
+		$(TARGET_DIR)/etc/rpi-cam/linkbeat.json
+endef
+LINKBEAT_POST_INSTALL_TARGET_HOOKS += LINKBEAT_INSTALL_CONFIG
+
+ifeq ($(BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER),y)
+define LINKBEAT_INSTALL_SYSCTL
+	$(INSTALL) -D -m 0644 $(LINKBEAT_PKGDIR)/50-linkbeat.conf \
+		$(TARGET_DIR)/etc/sysctl.d/50-linkbeat.conf
+endef
+LINKBEAT_POST_INSTALL_TARGET_HOOKS += LINKBEAT_INSTALL_SYSCTL
+endif
+
+define LINKBEAT_INSTALL_INIT_SYSV
+	$(INSTALL) -D -m 0755 $(LINKBEAT_PKGDIR)/S60linkbeat \
+		$(TARGET_DIR)/etc/init.d/S60linkbeat
+endef
+
+define LINKBEAT_INSTALL_INIT_SYSTEMD
+	$(INSTALL) -D -m 0644 $(LINKBEAT_PKGDIR)/linkbeat.service \
+		$(TARGET_DIR)/usr/lib/systemd/system/linkbeat.service
+endef
+
+define LINKBEAT_USERS
+	linkbeat -1 linkbeat -1 * - - - Presence agent
+endef
+
+# The web manager writes here as root, the agent reads as its group.
+define LINKBEAT_PERMISSIONS
+	/etc/rpi-cam d 2750 root linkbeat - - - - -
+	/etc/rpi-cam/linkbeat.json f 0640 root linkbeat - - - - -
+endef
+
+$(eval $(cargo-package))

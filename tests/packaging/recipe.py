@@ -1,0 +1,169 @@
+"""The Buildroot external tree, read by the rules of Buildroot but without it."""
+
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import tempfile
+import tomllib
+
+import kconfiglib
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "buildroot/package/linkbeat"
+CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())
+
+# What of Buildroot the menu depends on.
+BUILDROOT = """
+config BR2_TOOLCHAIN_USES_MUSL
+	bool "musl"
+config BR2_INSTALL_LIBSTDCPP
+	bool "C++"
+config BR2_PACKAGE_HOST_RUSTC_ARCH_SUPPORTS
+	def_bool y
+config BR2_PACKAGE_HOST_RUSTC_TARGET_ARCH_SUPPORTS
+	def_bool y
+	depends on BR2_INSTALL_LIBSTDCPP || !BR2_TOOLCHAIN_USES_MUSL
+config BR2_PACKAGE_HOST_RUSTC
+	bool "host rustc"
+source "$BR2_EXTERNAL_LINKBEAT_PATH/Config.in"
+"""
+
+
+def menu():
+    os.environ["BR2_EXTERNAL_LINKBEAT_PATH"] = str(ROOT / "buildroot")
+    os.environ["CONFIG_"] = ""
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
+        file.write(BUILDROOT)
+        file.flush()
+        return kconfiglib.Kconfig(file.name, warn_to_stderr=False)
+
+
+def recipe(**options):
+    """The variables of the recipe, as a dictionary."""
+    result = subprocess.run(
+        ["make", "--silent", "--warn-undefined-variables", "--file", "tests/packaging/recipe.mk"]
+        + [f"{name}={value}" for name, value in options.items()],
+        cwd=ROOT, capture_output=True, text=True, check=True)
+    # The names that only Buildroot knows come to nothing here.
+    unknown = set(re.findall(r"undefined variable '(.*?)'", result.stderr))
+    assert unknown <= {"@", "TARGET_MAKE_ENV", "PKG_CARGO_ENV", "BR2_PACKAGE_LINKBEAT_TARBALL",
+                       "BR2_PACKAGE_LINKBEAT_CONFIG", "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER"}, unknown
+    variables, name = {}, None
+    for line in result.stdout.splitlines():
+        match = re.match(r"(LINKBEAT_\w+)=(.*)", line)
+        if match:
+            name = match[1]
+            variables[name] = match[2]
+        else:
+            variables[name] += "\n" + line
+    return variables
+
+
+def the_menu_follows_the_toolchain():
+    kconfig = menu()
+    assert not kconfig.warnings, kconfig.warnings
+    symbols = kconfig.syms
+    ours, musl = symbols["BR2_PACKAGE_LINKBEAT"], symbols["BR2_TOOLCHAIN_USES_MUSL"]
+    ours.set_value("y")
+    assert ours.str_value == "y" and symbols["BR2_PACKAGE_HOST_RUSTC"].str_value == "y"
+    assert symbols["BR2_PACKAGE_LINKBEAT_TARBALL"].str_value == ""
+    assert symbols["BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER"].str_value == "y"
+    config = symbols["BR2_PACKAGE_LINKBEAT_CONFIG"].str_value
+    assert config == str(PACKAGE / "linkbeat.json"), config
+    comment = next(node for node in kconfig.node_iter() if node.item == kconfiglib.COMMENT)
+    assert kconfiglib.expr_value(comment.dep) == 0, "the comment shows although all is there"
+    musl.set_value("y")
+    assert ours.str_value == "n", "musl without C++"
+    assert kconfiglib.expr_value(comment.dep) == 2, "the comment does not show"
+    symbols["BR2_INSTALL_LIBSTDCPP"].set_value("y")
+    assert ours.str_value == "y"
+
+
+def the_fragments_name_what_exists():
+    kconfig = menu()
+    ours = {name for name in kconfig.syms if "LINKBEAT" in name}
+    for file in (ROOT / "buildroot/configs").iterdir():
+        named = set(re.findall(r"BR2_PACKAGE_LINKBEAT\w*", file.read_text()))
+        assert named and named <= ours, (file, named)
+
+
+def the_version_is_that_of_the_crate():
+    assert recipe()["LINKBEAT_VERSION"] == CARGO["package"]["version"]
+    declared = re.search(r"Rust ([0-9.]+)", (PACKAGE / "Config.in").read_text())[1]
+    assert declared == CARGO["package"]["rust-version"], declared
+
+
+def the_profile_is_that_of_the_crate():
+    expected = {
+        "CARGO_PROFILE_RELEASE_" + key.upper().replace("-", "_"): str(value).lower()
+        for key, value in CARGO["profile"]["release"].items()}
+    told = dict(word.split("=") for word in shlex.split(recipe()["LINKBEAT_CARGO_ENV"]))
+    assert told == expected, (told, expected)
+
+
+def the_licences_have_their_hashes():
+    hashes = {}
+    for line in (PACKAGE / "linkbeat.hash").read_text().splitlines():
+        if not line.startswith("#"):
+            kind, value, file = line.split("  ")
+            assert kind == "sha256"
+            hashes[file] = value
+    for file in recipe()["LINKBEAT_LICENSE_FILES"].split():
+        found = subprocess.run(["sha256sum", ROOT / file], capture_output=True, text=True, check=True)
+        assert hashes.pop(file) == found.stdout.split()[0], file
+    assert not hashes, hashes
+
+
+def both_sources_are_named():
+    local = recipe()
+    assert local["LINKBEAT_SITE"] == str(ROOT) and local["LINKBEAT_SITE_METHOD"] == "local"
+    assert "cargo fetch --locked" in local["LINKBEAT_FETCH_CRATES"]
+    tarball = recipe(BR2_PACKAGE_LINKBEAT_TARBALL='"file:///srv/releases"')
+    assert tarball["LINKBEAT_SITE"] == "file:///srv/releases"
+    version = CARGO["package"]["version"]
+    assert tarball["LINKBEAT_SOURCE"] == f"linkbeat-{version}-vendored.tar.gz"
+    assert "LINKBEAT_PRE_CONFIGURE_HOOKS" not in tarball
+
+
+def every_file_is_installed_with_its_mode():
+    variables = recipe(
+        BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER="y",
+        BR2_PACKAGE_LINKBEAT_CONFIG='"buildroot/package/linkbeat/linkbeat.json"')
+    hooks = variables["LINKBEAT_POST_INSTALL_TARGET_HOOKS"].split()
+    commands = hooks + ["LINKBEAT_INSTALL_INIT_SYSV", "LINKBEAT_INSTALL_INIT_SYSTEMD"]
+    with tempfile.TemporaryDirectory() as target:
+        for name in commands:
+            script = variables[name].replace("TARGET/", target + "/")
+            subprocess.run(["sh", "-euc", script], cwd=ROOT, check=True)
+        installed = {
+            "/" + str(path.relative_to(target)): f"{path.stat().st_mode & 0o7777:o}"
+            for path in pathlib.Path(target).rglob("*") if path.is_file()}
+    assert installed == {
+        "/etc/rpi-cam/linkbeat.json": "640",
+        "/etc/sysctl.d/50-linkbeat.conf": "644",
+        "/etc/init.d/S60linkbeat": "755",
+        "/usr/lib/systemd/system/linkbeat.service": "644",
+    }, installed
+    without = recipe()["LINKBEAT_POST_INSTALL_TARGET_HOOKS"].split()
+    assert "LINKBEAT_INSTALL_SYSCTL" not in without
+
+
+def the_agent_has_a_user_and_may_read_its_files():
+    variables = recipe()
+    user = variables["LINKBEAT_USERS"].split(None, 8)
+    assert user == ["linkbeat", "-1", "linkbeat", "-1", "*", "-", "-", "-", "Presence agent"], user
+    permissions = [line.split()[:5] for line in variables["LINKBEAT_PERMISSIONS"].strip().splitlines()]
+    assert permissions == [
+        ["/etc/rpi-cam", "d", "2750", "root", "linkbeat"],
+        ["/etc/rpi-cam/linkbeat.json", "f", "0640", "root", "linkbeat"],
+    ], permissions
+
+
+CLAIMS = [claim for name, claim in list(globals().items())
+          if callable(claim) and getattr(claim, "__module__", "") == "__main__"
+          and name not in ("menu", "recipe")]
+for claim in CLAIMS:
+    claim()
+    print("recipe:", claim.__name__.replace("_", " "))
