@@ -88,6 +88,11 @@ impl Connection {
         matches!(&self.phase, Phase::Asked { asked, .. } if asked.has(ticket))
     }
 
+    #[cfg(test)]
+    pub(super) fn send_buffer_size(&self) -> io::Result<usize> {
+        socket2::SockRef::from(&self.stream).send_buffer_size()
+    }
+
     pub(super) fn is_covered(&self, covers: u64) -> bool {
         matches!(&self.phase, Phase::Asked { asked, .. } if asked.is_covered(covers))
     }
