@@ -15,7 +15,6 @@ use std::sync::Arc;
 
 use mio::net::TcpStream;
 use rustls::client::Resumption;
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
@@ -26,6 +25,7 @@ use super::dial::unless_blocked;
 use crate::proto::event::Failure;
 
 mod failure;
+mod provider;
 mod roots;
 #[cfg(test)]
 mod tests;
@@ -56,7 +56,7 @@ pub fn client_config(
     roots: &Roots,
     clock: Arc<dyn TimeProvider>,
 ) -> Result<Arc<ClientConfig>, Error> {
-    let provider = Arc::new(provider(has_aes_instructions()));
+    let provider = Arc::new(provider::provider(has_aes_instructions()));
     let mut config = ClientConfig::builder_with_details(provider, clock)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("the provider has suites of both versions")
@@ -65,20 +65,6 @@ pub fn client_config(
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     config.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
     Ok(Arc::new(config))
-}
-
-/// The cipher suites of ring, the newest version first and, within a version, the cheapest cipher
-/// for this processor: without AES instructions ChaCha20 takes a fraction of the time (RFC 8446
-/// §B.4 leaves the order to us, and servers commonly follow a client that asks for ChaCha20).
-fn provider(has_aes: bool) -> CryptoProvider {
-    let mut provider = ring::default_provider();
-    if !has_aes {
-        provider.cipher_suites.sort_by_key(|suite| {
-            let name = suite.suite().as_str().unwrap_or_default();
-            (suite.tls13().is_none(), !name.contains("CHACHA20"))
-        });
-    }
-    provider
 }
 
 /// Whether the processor has AES instructions. Cortex-A53 and A72 have them by design, but not as

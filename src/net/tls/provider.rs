@@ -1,0 +1,64 @@
+//! What this agent takes of ring's cryptography: all of its suites, groups and signatures, but
+//! neither private keys, because no client certificate is ever shown, nor QUIC.
+
+use std::sync::Arc;
+
+use rustls::crypto::ring::{self, cipher_suite};
+use rustls::crypto::{CipherSuiteCommon, CryptoProvider, KeyProvider};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
+use rustls::{SupportedCipherSuite, Tls13CipherSuite};
+
+/// The cipher suites of ring, the newest version first and, within a version, the cheapest cipher
+/// for this processor: without AES instructions ChaCha20 takes a fraction of the time (RFC 8446
+/// §B.4 leaves the order to us, and servers commonly follow a client that asks for ChaCha20).
+pub(super) fn provider(has_aes: bool) -> CryptoProvider {
+    let mut provider = CryptoProvider { key_provider: &NoKeys, ..ring::default_provider() };
+    // By version and key of the server; the last of each three is ChaCha20.
+    provider.cipher_suites = vec![
+        SupportedCipherSuite::Tls13(&AES_256),
+        SupportedCipherSuite::Tls13(&AES_128),
+        SupportedCipherSuite::Tls13(&CHACHA20),
+        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+        cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ];
+    if !has_aes {
+        provider.cipher_suites.chunks_exact_mut(3).for_each(|kind| kind.rotate_right(1));
+    }
+    provider
+}
+
+static AES_256: Tls13CipherSuite = without_quic(&cipher_suite::TLS13_AES_256_GCM_SHA384);
+static AES_128: Tls13CipherSuite = without_quic(&cipher_suite::TLS13_AES_128_GCM_SHA256);
+static CHACHA20: Tls13CipherSuite = without_quic(&cipher_suite::TLS13_CHACHA20_POLY1305_SHA256);
+
+const fn without_quic(suite: &SupportedCipherSuite) -> Tls13CipherSuite {
+    let SupportedCipherSuite::Tls13(suite) = suite else { panic!("a suite of TLS 1.3") };
+    Tls13CipherSuite {
+        common: CipherSuiteCommon {
+            suite: suite.common.suite,
+            hash_provider: suite.common.hash_provider,
+            confidentiality_limit: suite.common.confidentiality_limit,
+        },
+        hkdf_provider: suite.hkdf_provider,
+        aead_alg: suite.aead_alg,
+        quic: None,
+    }
+}
+
+/// Loads no key.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(
+        &self,
+        _: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("no client certificates here".into()))
+    }
+}
