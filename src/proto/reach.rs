@@ -67,7 +67,7 @@ pub enum Finding {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Off,
-    Searching { since: Instant },
+    Searching,
     ServerSilent,
 }
 
@@ -92,6 +92,8 @@ pub struct Reach {
     connectivity: Connectivity,
     since: Instant,
     mode: Mode,
+    /// When the first round of the last search was due.
+    searched_at: Instant,
     /// When the next round is due.
     round_at: Instant,
     /// When the last one was: changes may come faster than probes may go.
@@ -116,6 +118,7 @@ impl Reach {
             connectivity: Connectivity::Unknown,
             since: Instant::from_micros(0),
             mode: Mode::Off,
+            searched_at: Instant::from_micros(0),
             round_at: Instant::from_micros(0),
             last_round_at: Instant::from_micros(0),
             last_server_at: Instant::from_micros(0),
@@ -207,7 +210,8 @@ impl Reach {
     /// Searches from now on, or from as soon as a round may follow the last one.
     fn search(&mut self, now: Instant) {
         self.round_at = now.max(self.last_round_at + FAST);
-        self.mode = Mode::Searching { since: self.round_at };
+        self.searched_at = self.round_at;
+        self.mode = Mode::Searching;
     }
 
     fn close(&mut self, which: impl Fn(Aim) -> bool, actions: &mut Actions) {
@@ -236,9 +240,11 @@ impl Reach {
         let Outstanding { aim, sent_at, .. } = self.forget(probe)?;
         // An answer to the first round says that there was no outage, or that it is over already:
         // whatever made us doubt has its own remedy.
-        let late = matches!(self.mode, Mode::Searching { since } if sent_at > since);
-        let server_back = aim == Aim::Server && !self.server_heard;
-        let healed = self.broken || late || server_back;
+        let unheard = match aim {
+            Aim::Internet => self.mode == Mode::Searching,
+            Aim::Server => !self.server_heard,
+        };
+        let healed = self.broken || (unheard && sent_at > self.searched_at);
         self.server_heard |= aim == Aim::Server;
         self.network_works(now, rng, actions);
         Some(if healed { Finding::Healed { sent_at } } else { Finding::Known })
@@ -256,7 +262,7 @@ impl Reach {
         // Those lost in the outage, and those that go unanswered in one family only: their ends
         // would be taken for a new outage.
         self.close(|aim| aim == Aim::Internet, actions);
-        if matches!(self.mode, Mode::Searching { .. }) {
+        if self.mode == Mode::Searching {
             self.mode = Mode::ServerSilent;
             self.round_at = now + pause(rng);
         }
@@ -331,8 +337,8 @@ impl Reach {
         self.rotation = self.rotation.wrapping_add(1);
         self.round_at = now
             + match self.mode {
-                Mode::Searching { since } if !targets.is_empty() => cadence(now - since),
-                Mode::Off | Mode::Searching { .. } | Mode::ServerSilent => pause(rng),
+                Mode::Searching if !targets.is_empty() => cadence(now - self.searched_at),
+                Mode::Off | Mode::Searching | Mode::ServerSilent => pause(rng),
             };
         self.last_round_at = now;
         if server.is_some() {

@@ -15,6 +15,10 @@ use linkbeat::proto::time::Instant;
 use super::kernel::Kernel;
 use super::net::News;
 
+/// Uplinks of the simulated device.
+const UPLINKS: u32 = 3;
+/// Most addresses of the server: those that the nameserver tells, and the last good one.
+const ADDRESSES: u32 = 4;
 /// Longest a Retry-After is obeyed.
 const HOLD_MAX: Duration = Duration::from_secs(900);
 
@@ -61,6 +65,10 @@ impl Leaky {
         Self { level: 0.0, at }
     }
 
+    fn forgive(&mut self) {
+        self.level = 0.0;
+    }
+
     fn add(&mut self, now: Instant, per_second: f64, size: f64) -> bool {
         let leaked = (now - self.at).as_secs_f64() * per_second;
         self.level = (self.level - leaked).max(0.0) + 1.0;
@@ -86,8 +94,11 @@ pub(crate) struct Claims {
     quiet: Option<Quiet>,
     silent: bool,
     in_flight_since: Option<Instant>,
+    /// A beat under way when the network answers again has all its time before it.
+    healed_at: Instant,
     late_since: Option<Instant>,
     connects: Leaky,
+    rounds: Leaky,
     probing: Leaky,
     /// Highest beat acknowledged or given up for good.
     pub(crate) seq: u64,
@@ -119,8 +130,10 @@ impl Claims {
             quiet: None,
             silent: true,
             in_flight_since: None,
+            healed_at: now,
             late_since: None,
             connects: Leaky::new(now),
+            rounds: Leaky::new(now),
             probing: Leaky::new(now),
             seq: 0,
             acknowledged: 0,
@@ -149,25 +162,34 @@ impl Claims {
     }
 
     /// Before an input.
-    pub(crate) fn hear(&mut self, news: &News) {
+    pub(crate) fn hear(&mut self, news: &News, now: Instant) {
         self.orders += 1;
         self.asked = None;
         self.winner = None;
         self.replied = None;
         match news {
             News::Configured(settings) => {
+                // Starts anew, and may have changed what is promised.
+                self.in_flight_since = None;
+                self.rounds.forgive();
+                self.connects.forgive();
+                let server_changed = self.settings.server != settings.server;
                 self.settings = Settings::clone(settings);
                 self.silent = !settings.enabled || settings.server.is_none();
                 self.request_timeout = self.request_timeout.max(settings.request_timeout);
-                // The operator may have sent it elsewhere; what waits for a beat is told so.
-                self.quiet = None;
+                if server_changed {
+                    self.quiet = None;
+                }
                 if self.silent {
                     self.pending.clear();
                 }
             }
             News::Triggered(_, ticket) => self.asked = Some((self.orders, *ticket)),
-            News::Probed(probe, _) => {
-                self.probes.remove(&probe.0);
+            News::Probed(probe, result) => {
+                let known = self.probes.remove(&probe.0);
+                if known && result.is_ok() {
+                    self.healed_at = now;
+                }
             }
             News::Queried(query, _) => {
                 self.queries.remove(&query.0);
@@ -185,11 +207,13 @@ impl Claims {
                 self.attempts.remove(attempt);
             }
             // One that came too late for its beat is kept for the next one.
-            News::Secured(attempt) if self.in_flight_since.is_none() => {
+            News::Secured(attempt) if self.late_since.is_some() => {
                 if let Some(open) = self.attempts.get_mut(attempt) {
                     open.kept = true;
                 }
             }
+            // May have the beat start over.
+            News::Link(_) | News::LinksDumped => self.in_flight_since = None,
             _ => {}
         }
     }
@@ -291,9 +315,15 @@ impl Claims {
         }
     }
 
+    fn count_round(&mut self, now: Instant) {
+        let (rate, size) = rounds(&self.settings);
+        assert!(self.rounds.add(now, rate, size), "more rounds than promised");
+    }
+
     fn note(&mut self, note: &Note, now: Instant) {
         match note {
             Note::BeatAcknowledged { seq, covers, stamps, .. } => {
+                self.count_round(now);
                 let sent = self.winner.and_then(|open| open.sent);
                 let (sent_seq, sent_order) = sent.expect("an acknowledgement of a report");
                 assert_eq!(*seq, sent_seq);
@@ -320,6 +350,7 @@ impl Claims {
                 assert!(steps.is_sorted() && stamps.replied_at == now, "{stamps:?}");
             }
             Note::BeatFailed { seq, covers, retry_at, .. } => {
+                self.count_round(now);
                 assert_eq!(*seq, self.seq + 1);
                 self.in_flight_since = None;
                 if let Some(quiet) = &mut self.quiet {
@@ -363,7 +394,7 @@ impl Claims {
             self.late_since = None;
             let deadline = agent.next_deadline(now).expect("a beat under way has an end");
             assert!(
-                deadline <= since.max(now) + self.request_timeout,
+                deadline <= since.max(self.healed_at) + self.request_timeout,
                 "the beat's end is forgotten"
             );
         } else {
@@ -387,10 +418,29 @@ impl Claims {
     }
 }
 
-/// Connections a second, and at once.
+/// Rounds of attempts a second, and at once.
+///
+/// A round is started by the cycle, by a token of either bucket, or by the back-off. The back-off
+/// begins anew with a token of the network changes, and its first waits are at least 0.5 s and 1 s:
+/// two rounds more before the next such token can be there. Later on it gives at most one
+/// round in half an interval. A bucket that was full, the first doublings, and a start after each
+/// change of the configuration come on top.
+fn rounds(settings: &Settings) -> (f64, f64) {
+    let a_second = |wait: Duration| wait.as_secs_f64().max(0.001).recip();
+    let (triggers, changes) = (settings.trigger_bucket, settings.network_bucket);
+    let rate = a_second(triggers.every)
+        + 3.0 * a_second(changes.every)
+        + 3.0 * a_second(settings.interval);
+    let doublings = settings.interval.as_secs_f64().max(1.0).log2().ceil() + 2.0;
+    (rate, f64::from(triggers.burst + 3 * changes.burst) + doublings)
+}
+
+/// Connections a second, and at once: every address over every uplink, the kept connection, one
+/// repetition, and as much again for each healing, of which there is one in three seconds at most.
 fn connects(settings: &Settings) -> (f64, f64) {
-    let _ = settings;
-    (60.0, 200.0)
+    let in_a_round = f64::from(UPLINKS * ADDRESSES + 2);
+    let (rate, size) = rounds(settings);
+    ((rate + 1.0 / 3.0) * in_a_round, size * in_a_round)
 }
 
 fn bound(settings: &Settings, kernel: &Kernel, to: IpAddr, via: bool) {

@@ -10,6 +10,8 @@ mod kernel;
 #[cfg(test)]
 mod net;
 #[cfg(test)]
+mod promises;
+#[cfg(test)]
 mod weather;
 #[cfg(test)]
 mod world;

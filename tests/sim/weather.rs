@@ -301,43 +301,72 @@ fn settings(rng: &mut Rng) -> Settings {
 pub(crate) fn world(seed: u64) -> (World, Weather) {
     let mut rng = Rng::new(seed);
     let kernel = Kernel::new(chance(&mut rng, 30));
+    let keep_alive = [None, Some(Duration::from_secs(5)), Some(Duration::from_secs(75))];
     let outside = Outside {
+        addresses: SERVER.iter().step_by(pick(&mut rng, &[1, 2, 4])).copied().collect(),
+        plain: chance(&mut rng, 20),
+        keep_alive: pick(&mut rng, &keep_alive),
+        ..fine()
+    };
+    let settings = settings(&mut rng);
+    let net = Net::new(kernel, outside, rng.next_u64());
+    let weather = Weather::new(Rng::new(rng.next_u64()));
+    (World::new(seed, net, settings, resolver()), weather)
+}
+
+/// A world as it should be, and stays: every interface up, a server with a name and four addresses.
+pub(crate) fn fair(seed: u64, vary: impl FnOnce(&mut Settings)) -> World {
+    let mut kernel = Kernel::new(false);
+    for at in 0..NAMES.len() {
+        drop(kernel.give_v6(at, 10, true));
+    }
+    let mut settings = settings(&mut Rng::new(0));
+    settings.enabled = true;
+    settings.auto_connect = true;
+    settings.interval = Duration::from_secs(30);
+    settings.bind_to_uplink = true;
+    settings.probe_addresses = probe_addresses();
+    settings.request_timeout = Duration::from_secs(10);
+    let host = Host::Name(HostName::try_from("api.example.org").unwrap());
+    settings.server = Some(Server { host, port: 443 });
+    vary(&mut settings);
+    let net = Net::new(kernel, fine(), seed);
+    World::new(seed, net, settings, resolver())
+}
+
+fn fine() -> Outside {
+    Outside {
         flows: [Flow::Open; 3],
         round_trips: [1, 15, 40].map(Duration::from_millis),
         mood: Mood::Well,
         names: NameMood::Right,
         probes: ProbeMood::Answering,
-        addresses: SERVER.iter().step_by(pick(&mut rng, &[1, 2, 4])).copied().collect(),
-        plain: chance(&mut rng, 20),
-        keep_alive: pick(
-            &mut rng,
-            &[None, Some(Duration::from_secs(5)), Some(Duration::from_secs(75))],
-        ),
+        addresses: SERVER.to_vec(),
+        plain: false,
+        keep_alive: Some(Duration::from_secs(75)),
         exhausted: false,
-    };
+    }
+}
+
+fn resolver() -> ResolverSettings {
     let nameservers = ["192.168.0.1", "9.9.9.9"]
         .map(|address| Nameserver { address: address.parse().unwrap(), scope: None });
-    let resolver = ResolverSettings {
+    ResolverSettings {
         nameservers: nameservers.into_iter().collect(),
         ..ResolverSettings::default()
-    };
-    let settings = settings(&mut rng);
-    let net = Net::new(kernel, outside, rng.next_u64());
-    let weather = Weather::new(Rng::new(rng.next_u64()));
-    (World::new(seed, net, settings, resolver), weather)
+    }
 }
 
 /// Everything works again, and is configured to send.
 pub(crate) fn calm(world: &mut World) {
     world.stopped_until = None;
-    let outside = &mut world.net.outside;
-    outside.flows = [Flow::Open; 3];
-    outside.round_trips = [1, 15, 40].map(Duration::from_millis);
-    outside.mood = Mood::Well;
-    outside.names = NameMood::Right;
-    outside.probes = ProbeMood::Answering;
-    outside.exhausted = false;
-    outside.addresses = vec![SERVER[0]];
+    let former = world.net.outside.clone();
+    world.net.outside = Outside {
+        addresses: vec![SERVER[0]],
+        plain: former.plain,
+        keep_alive: former.keep_alive,
+        ..fine()
+    };
     world.net.deaf_until = None;
     for at in 0..NAMES.len() {
         let told = world.net.kernel.restore(at);

@@ -174,7 +174,7 @@ impl World {
 
     fn feed(&mut self, news: &News) {
         self.trace.add(self.now, Step::Told(news.clone()));
-        self.claims.hear(news);
+        self.claims.hear(news, self.now);
         let actions = self.agent.handle(input(news), self.now);
         self.claims.count_actions(actions.len());
         for action in actions {

@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::paths::NAME_PATIENCE;
+use super::paths::Lookup;
 use super::wanted::Hold;
 use super::{Agent, is_of_the_network};
 use crate::proto::event::{Action, Actions, Attempt, Failure, Note, Reply, Stamps};
@@ -25,13 +25,13 @@ pub(super) enum Beat {
 pub(super) struct Flight {
     carried: Wants,
     covers: u64,
-    pub(super) started_at: Instant,
+    started_at: Instant,
     give_up_at: Instant,
     /// When another address may be tried beside the last one.
     pub(super) stagger_at: Option<Instant>,
     /// Whose nameservers are asked, counted from the best uplink.
     pub(super) name_turn: usize,
-    pub(super) name_due_at: Instant,
+    pub(super) lookup: Option<Lookup>,
     failure: Option<Failure>,
     /// What a server's Retry-After asked for, while others are still tried.
     hold: Option<Hold>,
@@ -67,9 +67,8 @@ impl Beat {
         match self {
             Self::Idle => None,
             Self::InFlight(flight) => {
-                let soon =
-                    flight.stagger_at.map_or(flight.give_up_at, |at| at.min(flight.give_up_at));
-                Some(soon.min(flight.name_due_at))
+                let lookup = flight.lookup.map(|lookup| lookup.move_at);
+                flight.stagger_at.into_iter().chain(lookup).chain([flight.give_up_at]).min()
             }
         }
     }
@@ -93,10 +92,18 @@ impl Agent {
             give_up_at: now + timeout,
             stagger_at: None,
             name_turn: 0,
-            name_due_at: now + NAME_PATIENCE,
+            lookup: None,
             failure: None,
             hold: None,
         });
+    }
+
+    /// Gives the beat the whole time of a request once more: what was before it was no time at all.
+    pub(super) fn prolong(&mut self, now: Instant) {
+        let Beat::InFlight(flight) = &mut self.beat else { return };
+        let Some(settings) = &self.settings else { return };
+        flight.give_up_at = now + settings.request_timeout;
+        flight.lookup = None;
     }
 
     /// Moves the race on: gives up, doubts, starts the next connection, ends the round.

@@ -107,6 +107,7 @@ impl Agent {
             Action::CloseAttempt(attempt).push_to(actions);
         }
         self.race.forget_tried();
+        self.prolong(now);
         if !promising && !self.race.is_full() {
             self.ask_for_names(now, actions);
             if let Some(next) = self.best(now) {

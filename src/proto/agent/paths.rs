@@ -15,7 +15,15 @@ use crate::proto::time::Instant;
 use crate::proto::uplink::Uplink;
 
 /// How long the nameservers of one uplink may be silent before another uplink's are asked.
-pub(super) const NAME_PATIENCE: Duration = Duration::from_secs(1);
+const NAME_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The beat waits for a name.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lookup {
+    since: Instant,
+    /// When another uplink is asked.
+    pub(super) move_at: Instant,
+}
 
 /// The next connection of a race.
 pub(super) enum Candidate {
@@ -49,13 +57,14 @@ impl Agent {
     pub(super) fn ask_for_names(&mut self, now: Instant, actions: &mut Actions) {
         let Beat::InFlight(flight) = &mut self.beat else { return };
         let Some(settings) = &self.settings else { return };
-        let waiting = self.resolver.state(now) == resolve::State::Waiting;
-        if waiting && now - flight.started_at >= DOUBT_MIN {
-            self.reach.doubt(false, now);
-        }
-        if flight.name_due_at <= now {
-            flight.name_due_at = now + NAME_PATIENCE;
-            if waiting {
+        if self.resolver.state(now) == resolve::State::Waiting {
+            let new = Lookup { since: now, move_at: now + NAME_PATIENCE };
+            let lookup = flight.lookup.get_or_insert(new);
+            if now - lookup.since >= DOUBT_MIN && self.race.is_silent() {
+                self.reach.doubt(false, now);
+            }
+            if lookup.move_at <= now {
+                lookup.move_at = now + NAME_PATIENCE;
                 let former = uplink_at(&self.uplinks, flight.name_turn).map(|uplink| uplink.name);
                 flight.name_turn = flight.name_turn.wrapping_add(1);
                 let next = uplink_at(&self.uplinks, flight.name_turn).map(|uplink| uplink.name);
@@ -63,6 +72,8 @@ impl Agent {
                     self.resolver.link_lost(former, actions);
                 }
             }
+        } else {
+            flight.lookup = None;
         }
         let uplink = uplink_at(&self.uplinks, flight.name_turn);
         let families = families(uplink.filter(|_| settings.bind_to_uplink));

@@ -169,7 +169,7 @@ fn every_input_in_every_mode() {
             act(&mut bench);
             let mode = match bench.reach.mode {
                 Mode::Off => "off",
-                Mode::Searching { .. } => "searching",
+                Mode::Searching => "searching",
                 Mode::ServerSilent => "server silent",
             };
             assert_eq!(mode, expected, "{input} while {state}");

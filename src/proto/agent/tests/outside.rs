@@ -259,3 +259,13 @@ fn with_a_way_out_for_nobody_nothing_is_probed() {
     bench.pass(ms(60_000));
     assert_eq!(bench.probe(), None);
 }
+
+#[test]
+fn a_healing_just_before_the_end_of_a_round_gives_the_beat_its_time() {
+    let (mut bench, _) = stuck_for(9_990);
+    let probe = bench.last_probe().expect("a probe");
+    bench.input(Input::ProbeAnswered(probe));
+    assert!(bench.connect().is_some());
+    bench.pass(ms(299));
+    assert!(bench.notes().is_empty(), "{:?}", bench.notes());
+}

@@ -242,3 +242,21 @@ fn an_unbound_connection_dies_with_its_local_address() {
     bench.input(Input::Link(LinkEvent::AddressGone { index, address }));
     assert!(bench.actions.contains(&Action::CloseAttempt(attempt)));
 }
+
+#[test]
+fn a_name_that_expires_while_the_server_is_slow_is_no_reason_to_doubt() {
+    let mut bench = Bench::with(&named());
+    let nameserver = Nameserver { address: local(LinkIndex(ETH0.into()), 1), scope: None };
+    let nameservers = [nameserver].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { nameservers, ..Default::default() }));
+    let query = bench.query().expect("a question");
+    let addresses = [SERVER].into_iter().collect();
+    bench.input(Input::QueryAnswered(query, &Answer { addresses, ttl_s: 0 }));
+    bench.deliver(false);
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(attempt, true));
+    bench.pass(ms(9_000));
+    assert_eq!(bench.probe(), None);
+}

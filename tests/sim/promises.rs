@@ -1,0 +1,243 @@
+//! What is promised in numbers, in worlds where one thing only goes wrong.
+
+use std::time::Duration;
+
+use linkbeat::proto::event::Failure;
+use linkbeat::proto::reach::budget::{
+    OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED, SERVER_SILENT_HOUR,
+};
+use linkbeat::proto::rng::Rng;
+use linkbeat::proto::time::Instant;
+
+use super::net::{Flow, Mood, NameMood, ProbeMood};
+use super::weather::{self, pick};
+use super::world::World;
+
+const HOUR: Duration = Duration::from_secs(3600);
+/// Most connections in an hour of failures: a round at least every half interval, after five while the
+/// wait doubles, each with four addresses over three uplinks, refused at once.
+const CONNECTS_HOUR: u64 = (240 + 5) * 4 * 3;
+const ETH0: usize = 0;
+const WLAN1: usize = 1;
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A step of a TCP connection takes a round trip, with a quarter more by jitter.
+fn round_trips(count: u32, of: Duration) -> Duration {
+    of * 5 / 4 * count
+}
+
+/// Lets time pass until the server has taken in another report; the time since `since`.
+fn until_taken(world: &mut World, since: Instant, within: Duration) -> Duration {
+    let (before, end) = (world.net.taken.len(), world.now + within);
+    while world.net.taken.len() == before && world.now < end {
+        world.step(end);
+    }
+    assert!(world.net.taken.len() > before, "no beat within {within:?}\n{}", world.trace.tail());
+    world.now - since
+}
+
+/// Median and longest.
+fn summary(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{what:42} median {median:>10.1?}  longest {longest:>10.1?}");
+}
+
+#[test]
+fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_beat() {
+    let mut times = vec![];
+    for seed in 0..200 {
+        let mut rng = Rng::new(seed);
+        let mut world = weather::fair(seed, |_| ());
+        let round_trip = ms(pick(&mut rng, &[1, 15, 40, 150, 600]));
+        world.net.outside.round_trips = [round_trip; 3];
+        world.pass(ms(35_000) + rng.fraction(ms(30_000)));
+        world.net.outside.flows = [pick(
+            &mut rng,
+            &[
+                Flow::Silent,
+                Flow::Silent,
+                Flow::Rejecting(Failure::Refused),
+                Flow::Rejecting(Failure::Unreachable),
+            ],
+        ); 3];
+        // Long enough for a beat to fall due in it.
+        let longest = ms(pick(&mut rng, &[20_000, 500_000, 900_000]));
+        let outage = ms(31_000) + rng.fraction(longest);
+        world.pass(outage);
+        world.net.outside.flows = [Flow::Open; 3];
+        let healed_at = world.now;
+        let took = until_taken(&mut world, healed_at, ms(60_000));
+        // How long it was searched is less than the outage.
+        let cadence = match outage.as_secs() {
+            0..=60 => ms(250),
+            61..=600 => ms(1_000),
+            _ => ms(5_000),
+        };
+        // Probe, SYN, TLS, and half a round trip for the report; a repeated SYN may be earlier.
+        let bound = cadence + round_trips(4, round_trip) + ms(10);
+        assert!(took <= bound, "seed {seed}: {took:?} of {bound:?}\n{}", world.trace.tail());
+        if cadence == ms(250) && round_trip <= ms(40) {
+            times.push(took);
+        }
+    }
+    summary("outage of up to a minute healed, beat due", times);
+}
+
+#[test]
+fn a_black_hole_on_the_best_uplink_loses_no_beat() {
+    let mut times = vec![];
+    for addresses in 1..=4 {
+        let mut world = weather::fair(addresses, |_| ());
+        world.net.outside.addresses.truncate(usize::try_from(addresses).unwrap());
+        world.pass(ms(40_000));
+        world.net.outside.flows[ETH0] = Flow::Silent;
+        for _ in 0..20 {
+            let due_at = world.agent.view(world.now).due_at.expect("a cycle");
+            let took = until_taken(&mut world, due_at, ms(60_000));
+            // A kept connection is doubted after as long as a SYN.
+            let bound = ms(300) + round_trips(4, world.net.outside.round_trips[WLAN1]) + ms(10);
+            assert!(took <= bound, "{took:?} of {bound:?}\n{}", world.trace.tail());
+            times.push(took);
+            world.pass(ms(1_000));
+        }
+    }
+    summary("black hole on eth0, beat over wlan1", times);
+}
+
+#[test]
+fn a_pulled_cable_costs_no_more_than_the_round_trips_of_a_beat() {
+    let mut times = vec![];
+    for seed in 0..20 {
+        let mut world = weather::fair(seed, |_| ());
+        world.pass(ms(40_000 + seed * 1_500));
+        for (carrier, way) in [(false, WLAN1), (true, ETH0)] {
+            let now = world.now;
+            let told = world.net.kernel.set_carrier(ETH0, carrier);
+            world.net.notify(told, now);
+            let took = until_taken(&mut world, now, ms(60_000));
+            let bound = round_trips(3, world.net.outside.round_trips[way]) + ms(5);
+            assert!(took <= bound, "{took:?} of {bound:?}\n{}", world.trace.tail());
+            times.push(took);
+            world.pass(ms(7_000));
+        }
+    }
+    summary("cable pulled and plugged", times);
+}
+
+/// What an hour cost.
+#[derive(Debug, Clone, Copy)]
+struct Cost {
+    beats: u64,
+    connects: u64,
+    syns: u64,
+    probes: u64,
+    probe_packets: u64,
+    queries: u64,
+}
+
+fn cost(world: &mut World, wait: Duration) -> Cost {
+    let count = |world: &World| {
+        let (claims, packets) = (&world.claims, world.net.packets);
+        let counts = [claims.acknowledged, claims.connects_made, packets.syns];
+        (counts, [claims.probes_made, packets.probes, packets.queries])
+    };
+    let (before, probes_before) = count(world);
+    world.pass(wait);
+    let (after, probes_after) = count(world);
+    let [beats, connects, syns] = [0, 1, 2].map(|at| after[at] - before[at]);
+    let [probes, probe_packets, queries] = [0, 1, 2].map(|at| probes_after[at] - probes_before[at]);
+    Cost { beats, connects, syns, probes, probe_packets, queries }
+}
+
+/// The first hour after something has gone wrong, and the one after it.
+fn hours(what: &str, change: impl Fn(&mut World)) -> [Cost; 2] {
+    let mut world = weather::fair(7, |_| ());
+    world.pass(ms(65_000));
+    change(&mut world);
+    let hours = [cost(&mut world, HOUR), cost(&mut world, HOUR)];
+    for (hour, cost) in ["first hour", "later hour"].iter().zip(hours) {
+        let Cost { beats, connects, syns, probes, probe_packets, queries } = cost;
+        println!(
+            "{what:34} {hour}: {beats:>4} beats, {connects:>4} connects of {syns:>4} SYNs, \
+             {probes:>4} probes of {probe_packets:>4} packets, {queries:>4} packets of DNS"
+        );
+    }
+    hours
+}
+
+#[test]
+fn an_hour_online_costs_its_beats_and_no_probe() {
+    for keep_alive in [Some(ms(75_000)), None] {
+        let what = if keep_alive.is_some() { "online, kept connection" } else { "online" };
+        for cost in hours(what, |world| world.net.outside.keep_alive = keep_alive) {
+            assert_eq!((cost.beats, cost.probes), (120, 0));
+            assert!(cost.connects <= if keep_alive.is_some() { 1 } else { 120 });
+        }
+    }
+}
+
+#[test]
+fn an_hour_offline_costs_what_is_promised() {
+    for flow in [Flow::Silent, Flow::Rejecting(Failure::Refused)] {
+        let what = format!("offline, {flow:?}");
+        let [first, later] = hours(&what, |world| world.net.outside.flows = [flow; 3]);
+        for (cost, promised) in [(first, OFFLINE_FIRST_HOUR), (later, OFFLINE_HOUR)] {
+            assert_eq!(cost.beats, 0);
+            assert!(cost.probes <= promised.into(), "{cost:?}");
+            assert!(cost.probe_packets <= (promised * PACKETS_UNANSWERED).into(), "{cost:?}");
+            assert!(cost.connects <= CONNECTS_HOUR, "{cost:?}");
+        }
+    }
+}
+
+#[test]
+fn an_hour_with_a_server_that_does_not_answer_costs_what_is_promised() {
+    for mood in [Mood::Silent, Mood::Refusing, Mood::Mute, Mood::Hanging] {
+        let what = format!("server {mood:?}");
+        for cost in hours(&what, |world| world.net.outside.mood = mood) {
+            assert!(cost.probes <= SERVER_SILENT_HOUR.into(), "{cost:?}");
+            let packets = u64::from(SERVER_SILENT_HOUR * PACKETS_ANSWERED);
+            assert!(cost.probe_packets <= packets, "{cost:?}");
+            assert!(cost.connects <= CONNECTS_HOUR, "{cost:?}");
+        }
+    }
+}
+
+#[test]
+fn an_hour_with_a_server_that_fails_is_an_hour_of_back_off() {
+    let quiet = Some(Duration::from_secs(120));
+    for (status, retry_after, most) in
+        [(500, None, 240 + 10), (503, quiet, 31), (404, None, 121), (401, None, 121)]
+    {
+        let what = format!("server answers {status}");
+        let change = |world: &mut World| {
+            world.net.outside.mood = Mood::Status(status, retry_after);
+            world.net.outside.keep_alive = None;
+        };
+        for cost in hours(&what, change) {
+            assert!(cost.connects <= most, "{cost:?}");
+            assert_eq!((cost.beats, cost.probes), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn an_hour_of_a_filtered_probe_and_a_fine_server_costs_no_probe() {
+    for probes in [ProbeMood::Silent, ProbeMood::Refusing] {
+        let what = format!("probe {probes:?}");
+        for cost in hours(&what, |world| world.net.outside.probes = probes) {
+            assert_eq!((cost.beats, cost.probes), (120, 0));
+        }
+    }
+}
+
+#[test]
+fn an_hour_of_dead_names_loses_no_beat() {
+    for cost in hours("names Silent", |world| world.net.outside.names = NameMood::Silent) {
+        assert_eq!(cost.beats, 120);
+    }
+}
