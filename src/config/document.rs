@@ -217,13 +217,15 @@ impl Display for Allowed {
     }
 }
 
-/// A value as a message repeats it: short ones as they stand, which JSON keeps on one line.
+/// A value as a message repeats it: short ones as they stand, if nothing in them steers a terminal.
 struct Found<'a>(Value<'a>);
 
 impl Display for Found<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.kind() {
-            Kind::Bool | Kind::Number | Kind::Text if self.0.raw().len() <= FOUND_MAX => {
+            Kind::Bool | Kind::Number | Kind::Text
+                if self.0.raw().len() <= FOUND_MAX && !self.0.raw().contains(char::is_control) =>
+            {
                 f.write_str(self.0.raw())
             }
             kind => kind.fmt(f),
