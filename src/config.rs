@@ -18,6 +18,7 @@ use log::LevelFilter;
 
 use crate::proto::link::{Mac, Name};
 use crate::proto::settings::{BucketSettings, Settings};
+use crate::wire::json::Chars;
 use crate::wire::request::ApiUrl;
 
 pub mod check;
@@ -129,6 +130,23 @@ impl Config {
     pub fn derive_device_key(&mut self, hostname: &str, mac: Mac) {
         self.device_key.get_or_insert_with(|| derived_device_key(hostname, mac));
         self.connect_settings();
+    }
+
+    /// Whether a text that a server had a hand in repeats the token it was sent, as it stands or
+    /// behind the escapes of JSON.
+    #[must_use]
+    pub fn tells_token(&self, text: &str) -> bool {
+        let Some(token) = self.token_code.as_ref().map(Secret::expose) else { return false };
+        let mut rest = Chars::of(text);
+        loop {
+            let mut decoded = rest.clone();
+            if token.chars().all(|char| decoded.next() == Some(char)) {
+                return true;
+            }
+            if rest.next().is_none() {
+                return text.contains(token);
+            }
+        }
     }
 
     /// Lets the core know the server as soon as a beat can be addressed.

@@ -322,11 +322,12 @@ impl EventLoop {
     fn take_reply(&mut self, attempt: Attempt) {
         let Some((_, response)) = self.sessions.find(attempt) else { return };
         let reply = response.reply(clock::unix_seconds());
-        if let Some(location) = response.location() {
+        let config = &self.setup.config;
+        if let Some(location) = response.location().filter(|text| !config.tells_token(text)) {
             self.journal.remark(location);
         }
         if matches!(reply.status, 200..=299) {
-            self.journal.keep_answer(response.body());
+            self.journal.keep_answer(response.body(), |text| config.tells_token(text));
         }
         if !reply.keep_alive {
             self.sessions.close(attempt);

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::config::{Config, Secret};
+use crate::config::Config;
 use crate::proto::agent::View;
 use crate::proto::event::{Reason, Stamps};
 use crate::proto::link::Name;
@@ -141,12 +141,14 @@ impl Snapshot<'_> {
             last_heartbeat: beat_at.map(|at| Text(self.utc(at))),
             last_heartbeat_ago: beat_at.map(|at| (self.now - at).as_secs()),
             last_error: Some(self.error)
-                .filter(|error| !error.is_empty() && !self.tells_token(error))
+                .filter(|error| !error.is_empty() && !config.tells_token(error))
                 .map(|error| Text(Cut(error))),
             device_info: self
                 .answer
                 .filter(|answer| answer.raw().len() <= ANSWER_MAX)
-                .filter(|answer| depth(answer) <= DEPTH_MAX - 2 && !self.tells_token(answer.raw()))
+                .filter(|answer| {
+                    depth(answer) <= DEPTH_MAX - 2 && !config.tells_token(answer.raw())
+                })
                 .map(|answer| Verbatim(answer.raw().as_bytes())),
             provisioned: config.provisioned,
             configured: config.configured(),
@@ -212,15 +214,6 @@ impl Snapshot<'_> {
     /// Whole seconds until `at`, rounded up: who comes back then does not come too early.
     fn seconds_until(&self, at: Instant) -> u64 {
         u64::try_from((at - self.now).as_micros().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-    }
-
-    /// Whether a text that a server had a hand in repeats the token it was sent.
-    fn tells_token(&self, text: &str) -> bool {
-        self.config
-            .token_code
-            .as_ref()
-            .map(Secret::expose)
-            .is_some_and(|token| text.contains(token))
     }
 }
 

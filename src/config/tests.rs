@@ -248,6 +248,7 @@ const WRONG: &[(&str, &str)] = &[
         r#"{"device_key": "a\nb"}"#,
         r"1:16: error: device_key: expected a string without control characters, found ",
     ),
+    ("{\"enabled\": \"\u{9b}2J\"}", "1:13: error: enabled: expected true or false, found a string"),
     (r#"{"token_code": 1234}"#, "1:16: error: token_code: expected a string, found a number"),
     (
         r#"{"token_code": "secret token"}"#,
@@ -498,6 +499,23 @@ fn device_key_is_derived_once_and_completes_the_server() {
     assert!(config.configured());
     config.derive_device_key("other", Mac([0; 6]));
     assert_eq!(config.device_key.as_deref(), Some("raspberrypi-b827eb01020f"));
+}
+
+#[test]
+fn a_token_is_recognised_behind_the_escapes_of_json() {
+    let token = r#"{"token_code": "s3c/r\"t"}"#;
+    let config = Directory::new("token").with("meeting.json", token).config();
+    for (text, tells) in [
+        (r#"{"t": "s3c/r\"t"}"#, true),
+        (r#"{"t": "x\u0073\u0033c\/r\u0022t"}"#, true),
+        (r#"https://h/login/s3c/r"t/x"#, true),
+        (r#"\x s3c/r"t"#, true),
+        (r#"{"t": "s3c/r"}"#, false),
+        ("", false),
+    ] {
+        assert_eq!(config.tells_token(text), tells, "{text}");
+    }
+    assert!(!Config::default().tells_token(""));
 }
 
 #[test]

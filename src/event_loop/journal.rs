@@ -113,10 +113,12 @@ impl Journal {
         debug_assert!(cut.is_ok(), "Cut never fails");
     }
 
-    /// Remembers the server's answer, if it is short enough to be shown.
-    pub(super) fn keep_answer(&mut self, json: &[u8]) {
+    /// Remembers the server's answer, if it is short enough to be shown and no `secret`.
+    pub(super) fn keep_answer(&mut self, json: &[u8], secret: impl Fn(&str) -> bool) {
         self.answer.clear();
-        if self.answer.extend_from_slice(json).is_err() {
+        if str::from_utf8(json).is_ok_and(secret) {
+            log::debug!("the server's answer repeats the token and is not shown");
+        } else if self.answer.extend_from_slice(json).is_err() {
             log::debug!("the server's answer of {} bytes is too long to be shown", json.len());
         }
     }

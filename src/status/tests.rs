@@ -269,12 +269,13 @@ fn times_to_come_are_rounded_up() {
 #[test]
 fn token_is_never_shown_whoever_repeats_it() {
     let config = usual("token");
-    let answer = br#"{"ok": true, "token": "s3cret-token"}"#;
-    let mut snapshot = well(&config, &[]);
-    snapshot.answer = Some(json::parse(answer).unwrap());
-    snapshot.error = "redirect to https://h/?token=s3cret-token";
-    let text = text(&snapshot);
-    assert!(!text.contains("s3cret"), "{text}");
+    for answer in [r#"{"token": "s3cret-token"}"#, r#"{"token": "s3cret\u002dtoken"}"#] {
+        let mut snapshot = well(&config, &[]);
+        snapshot.answer = Some(json::parse(answer.as_bytes()).unwrap());
+        snapshot.error = "redirect to https://h/?token=s3cret-token";
+        let text = text(&snapshot);
+        assert!(!text.contains("s3cret"), "{text}");
+    }
 }
 
 #[test]

@@ -106,7 +106,15 @@ fn long_words_are_cut_at_a_character() {
 #[test]
 fn an_answer_too_long_to_be_shown_is_forgotten() {
     let mut journal = Journal::default();
-    journal.keep_answer(b"{\"ok\": true}");
-    journal.keep_answer(&[b' '; ANSWER_MAX + 1]);
+    journal.keep_answer(b"{\"ok\": true}", |_| false);
+    journal.keep_answer(&[b' '; ANSWER_MAX + 1], |_| false);
+    assert_eq!(journal.answer, b"");
+}
+
+#[test]
+fn an_answer_that_tells_a_secret_is_forgotten() {
+    let mut journal = Journal::default();
+    journal.keep_answer(b"{\"ok\": true}", |_| false);
+    journal.keep_answer(b"{\"token\": \"s3cret\"}", |text| text.contains("s3cret"));
     assert_eq!(journal.answer, b"");
 }

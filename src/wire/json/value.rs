@@ -207,6 +207,14 @@ impl fmt::Display for Text<'_> {
 #[derive(Debug, Clone)]
 pub struct Chars<'a>(&'a str);
 
+impl<'a> Chars<'a> {
+    /// The characters of a text with the escapes of its strings decoded, up to a bad one.
+    #[must_use]
+    pub const fn of(text: &'a str) -> Self {
+        Self(text)
+    }
+}
+
 impl Iterator for Chars<'_> {
     type Item = char;
 
