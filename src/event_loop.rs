@@ -19,6 +19,7 @@ mod sessions;
 mod setup;
 mod show;
 mod slots;
+mod supervisor;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
@@ -36,6 +37,7 @@ use crate::config::Files;
 use crate::error::Error;
 use crate::net::connection::Progress;
 use crate::net::facts::Vitals;
+use crate::net::notify::Notify;
 use crate::net::probe::ProbeSocket;
 use crate::net::resolver::QuerySocket;
 use crate::net::status::{self, StatusServer};
@@ -103,6 +105,7 @@ pub struct EventLoop {
     look_at: Instant,
     status: StatusServer,
     helpers: Option<TriggerSocket>,
+    supervisor: Option<Notify>,
 
     agent: Agent,
     resolver: ResolverSettings,
@@ -140,6 +143,7 @@ impl EventLoop {
             status: StatusServer::new(poll.registry(), Token(STATUS_FIRST))
                 .map_err(Error::system("duplicate epoll"))?,
             helpers: None,
+            supervisor: Notify::from_env(now),
             resolver: ResolverSettings::default(),
             poll,
             agent: Agent::new(clock::seed(), now),
@@ -181,6 +185,7 @@ impl EventLoop {
         let mut ready = Vec::with_capacity(EVENTS_MAX);
         while !self.stopping {
             self.recall_local();
+            self.tell_supervisor();
             self.timer.arm(Some(self.next_deadline()));
             self.wait(&mut events)?;
             self.now = clock::now();
@@ -195,6 +200,7 @@ impl EventLoop {
                 }
             }
         }
+        self.supervisor.iter().for_each(Notify::stopping);
         self.sessions.close_all();
         log::info!("[Meeting] Heartbeat thread stopped");
         Ok(())
@@ -292,7 +298,9 @@ impl EventLoop {
     fn next_deadline(&self) -> Instant {
         let helpers = self.helpers.as_ref().and_then(TriggerSocket::next_deadline);
         let core = self.agent.next_deadline(self.now);
-        let soonest = [core, self.status.next_deadline(), helpers].into_iter().flatten().min();
+        let supervisor = self.supervisor.as_ref().and_then(Notify::next_deadline);
+        let local = [self.status.next_deadline(), helpers, supervisor];
+        let soonest = local.into_iter().chain([core]).flatten().min();
         // With a cycle running, the look rides on its wake-ups.
         soonest.unwrap_or(self.look_at)
     }

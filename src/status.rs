@@ -115,7 +115,7 @@ impl Snapshot<'_> {
     /// The state in one word.
     #[must_use]
     pub fn state(&self) -> State {
-        State::of(self)
+        State::of(self.config, &self.view, self.beat.is_some())
     }
 
     /// Since when the state holds; `None` if that is not known.

@@ -4,6 +4,7 @@ pub mod connection;
 mod dial;
 pub mod facts;
 pub mod local;
+pub mod notify;
 pub mod probe;
 pub mod resolver;
 pub mod status;

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display};
 
-use super::Snapshot;
+use crate::config::Config;
+use crate::proto::agent::View;
 use crate::proto::event::{Failure, TlsFailure};
 use crate::proto::reach::Connectivity;
 
@@ -46,9 +47,10 @@ impl State {
         Self::Online,
     ];
 
-    /// The first of the states, in the order above, that the snapshot is in.
-    pub(super) fn of(snapshot: &Snapshot<'_>) -> Self {
-        let (config, view) = (snapshot.config, &snapshot.view);
+    /// The first of the states, in the order above, that the agent is in; `acknowledged` is whether
+    /// a beat ever was.
+    #[must_use]
+    pub fn of(config: &Config, view: &View<'_>, acknowledged: bool) -> Self {
         if !config.settings.enabled {
             return Self::Disabled;
         }
@@ -64,7 +66,7 @@ impl State {
         }
         match view.failure {
             Some(failure) => Self::after(failure),
-            None if snapshot.beat.is_some() => Self::Online,
+            None if acknowledged => Self::Online,
             None if config.settings.auto_connect || view.in_flight || view.pending.is_some() => {
                 Self::Starting
             }

@@ -1,0 +1,130 @@
+//! What a supervisor that speaks sd_notify(3) is told: ready, alive, stopping, and how it goes.
+//!
+//! Alive means that the loop turns, whatever the network does: a restart mends no cable. Where no
+//! supervisor listens there is no [`Notify`], and nothing is different.
+
+use core::fmt::{self, Write};
+use core::time::Duration;
+use std::ffi::OsString;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use heapless::String;
+
+use crate::proto::time::Instant;
+
+#[cfg(test)]
+mod tests;
+
+/// Longest status line, in bytes; longer ones are cut.
+pub const LINE_MAX: usize = 256;
+/// Room for the status line and all that can stand beside it.
+const MESSAGE_MAX: usize = LINE_MAX + 64;
+/// Wait before a message is repeated that did not leave.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+
+/// The supervisor, as far as it wants to know.
+#[derive(Debug)]
+pub struct Notify {
+    socket: UnixDatagram,
+    address: SocketAddr,
+    /// Silence after which the supervisor takes us for dead.
+    timeout: Option<Duration>,
+    is_ready: bool,
+    line: Line,
+    speak_at: Option<Instant>,
+}
+
+impl Notify {
+    /// The supervisor that the environment names, if it names one that can be reached.
+    #[must_use]
+    pub fn from_env(now: Instant) -> Option<Self> {
+        Self::new(|name| std::env::var_os(name), std::process::id(), now)
+    }
+
+    fn new(variable: impl Fn(&str) -> Option<OsString>, pid: u32, now: Instant) -> Option<Self> {
+        let address = address(variable("NOTIFY_SOCKET")?.as_bytes())?;
+        let socket = UnixDatagram::unbound().ok()?;
+        socket.set_nonblocking(true).ok()?;
+        let number = |name| variable(name)?.to_str()?.parse::<u64>().ok();
+        // sd_watchdog_enabled(3): it may be meant for another process that we inherited it from.
+        let ours = variable("WATCHDOG_PID").is_none_or(|text| text == *pid.to_string());
+        let timeout = number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0);
+        let timeout = timeout.map(Duration::from_micros);
+        let speak_at = timeout.map(|timeout| now + timeout / 2);
+        Some(Self { socket, address, timeout, is_ready: false, line: Line::default(), speak_at })
+    }
+
+    /// Tells that the agent is alive and how it goes, `line`; the first time, that it is ready.
+    ///
+    /// Call it in every wake-up. Nothing is sent while the line is the same and the last message
+    /// younger than a quarter of the watchdog's time-out; at half of it is the deadline, so that the
+    /// pings ride on a cycle that is shorter. What could not be sent is sent again later.
+    pub fn tell(&mut self, now: Instant, line: fmt::Arguments<'_>) {
+        let mut told = Line::default();
+        // An error means that the line is full.
+        told.write_fmt(line).ok();
+        let due =
+            self.timeout.zip(self.speak_at).is_some_and(|(timeout, at)| now + timeout / 4 >= at);
+        if self.is_ready && !due && told.0 == self.line.0 {
+            return;
+        }
+        let ready = if self.is_ready { "" } else { "READY=1\n" };
+        let alive = if self.timeout.is_some() { "WATCHDOG=1\n" } else { "" };
+        match self.send(format_args!("{ready}{alive}STATUS={}\n", told.0)) {
+            Ok(()) => {
+                self.is_ready = true;
+                self.line = told;
+                self.speak_at = self.timeout.map(|timeout| now + timeout / 2);
+            }
+            Err(error) => {
+                log::debug!("tell the supervisor: {error}");
+                self.speak_at = Some(now + RETRY_WAIT);
+            }
+        }
+    }
+
+    /// When [`tell`](Self::tell) must be called at the latest.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<Instant> {
+        self.speak_at
+    }
+
+    /// Tells that the agent ends because it was asked to.
+    pub fn stopping(&self) {
+        // The supervisor will see the end itself.
+        self.send(format_args!("STOPPING=1\n")).ok();
+    }
+
+    fn send(&self, message: fmt::Arguments<'_>) -> io::Result<()> {
+        let mut text = String::<MESSAGE_MAX>::new();
+        text.write_fmt(message).expect("MESSAGE_MAX covers every message");
+        self.socket.send_to_addr(text.as_bytes(), &self.address).map(drop)
+    }
+}
+
+/// sd_notify(3): an absolute path, or `@` and a name in the abstract namespace (unix(7)).
+fn address(name: &[u8]) -> Option<SocketAddr> {
+    match name {
+        [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest).ok(),
+        [b'/', ..] => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name)).ok(),
+        _ => None,
+    }
+}
+
+/// One line: what others said in it cannot begin another one.
+#[derive(Debug, Default)]
+struct Line(String<LINE_MAX>);
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        text.chars().try_for_each(|char| self.write_char(char))
+    }
+
+    fn write_char(&mut self, char: char) -> fmt::Result {
+        let char = if char.is_control() { ' ' } else { char };
+        self.0.push(char).map_err(|_| fmt::Error)
+    }
+}
