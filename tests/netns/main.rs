@@ -16,6 +16,8 @@ mod outages;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod rtnetlink;
 #[cfg(test)]
 mod server;
