@@ -1,10 +1,12 @@
 //! What is promised in numbers, in worlds where one thing only goes wrong.
 
+use std::ops::Add;
 use std::time::Duration;
 
 use linkbeat::proto::event::Failure;
 use linkbeat::proto::reach::budget::{
-    OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED, SERVER_SILENT_HOUR,
+    OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED, PER_SECOND,
+    SERVER_SILENT_HOUR,
 };
 use linkbeat::proto::rng::Rng;
 use linkbeat::proto::time::Instant;
@@ -128,8 +130,8 @@ fn a_pulled_cable_costs_no_more_than_the_round_trips_of_a_beat() {
     summary("cable pulled and plugged", times);
 }
 
-/// What an hour cost.
-#[derive(Debug, Clone, Copy)]
+/// What some time cost.
+#[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     beats: u64,
     connects: u64,
@@ -137,6 +139,31 @@ struct Cost {
     probes: u64,
     probe_packets: u64,
     queries: u64,
+}
+
+impl Cost {
+    fn print(self, what: &str, time: &str) {
+        let Self { beats, connects, syns, probes, probe_packets, queries } = self;
+        println!(
+            "{what:26} {time}: {beats:>4} beats, {connects:>4} connects of {syns:>4} SYNs, \
+             {probes:>4} probes of {probe_packets:>5} packets, {queries:>4} packets of DNS"
+        );
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            beats: self.beats + other.beats,
+            connects: self.connects + other.connects,
+            syns: self.syns + other.syns,
+            probes: self.probes + other.probes,
+            probe_packets: self.probe_packets + other.probe_packets,
+            queries: self.queries + other.queries,
+        }
+    }
 }
 
 fn cost(world: &mut World, wait: Duration) -> Cost {
@@ -160,11 +187,7 @@ fn hours(what: &str, change: impl Fn(&mut World)) -> [Cost; 2] {
     change(&mut world);
     let hours = [cost(&mut world, HOUR), cost(&mut world, HOUR)];
     for (hour, cost) in ["first hour", "later hour"].iter().zip(hours) {
-        let Cost { beats, connects, syns, probes, probe_packets, queries } = cost;
-        println!(
-            "{what:34} {hour}: {beats:>4} beats, {connects:>4} connects of {syns:>4} SYNs, \
-             {probes:>4} probes of {probe_packets:>4} packets, {queries:>4} packets of DNS"
-        );
+        cost.print(what, hour);
     }
     hours
 }
@@ -240,4 +263,68 @@ fn an_hour_of_dead_names_loses_no_beat() {
     for cost in hours("names Silent", |world| world.net.outside.names = NameMood::Silent) {
         assert_eq!(cost.beats, 120);
     }
+}
+
+/// Ten minutes in which something happens all the time.
+fn storm(what: &str, wait: Duration, happen: impl Fn(&mut World, u32)) -> Cost {
+    let mut world = weather::fair(7, |_| ());
+    world.net.outside.keep_alive = None;
+    world.pass(ms(65_000));
+    let end = world.now + ms(600_000);
+    let mut sum = Cost::default();
+    for turn in 0.. {
+        if world.now >= end {
+            break;
+        }
+        happen(&mut world, turn);
+        sum = sum + cost(&mut world, wait);
+    }
+    sum.print(what, "ten minutes");
+    if sum.beats == 5 {
+        println!("{}", world.trace.tail());
+    }
+    sum
+}
+
+fn flap(world: &mut World, at: usize, turn: u32) {
+    let (carrier, now) = (turn % 2 == 1, world.now);
+    let told = world.net.kernel.set_carrier(at, carrier);
+    world.net.notify(told, now);
+}
+
+#[test]
+fn ten_minutes_of_triggers_send_their_tokens() {
+    let cost = storm("a trigger every 10 ms", ms(10), |world, _| world.trigger(None));
+    assert!(cost.beats <= 5 + 300 + 20 && cost.beats > 300, "{cost:?}");
+    assert!(cost.connects <= cost.beats + 1);
+    assert_eq!(cost.probes, 0);
+}
+
+#[test]
+fn ten_minutes_of_a_flapping_uplink_send_their_tokens_and_no_less() {
+    // 100 ms divides the time of a token: a beat that starts with it meets the next change.
+    for period in [7, 40, 100, 333, 999] {
+        let what = format!("eth0 flaps every {period} ms");
+        let cost = storm(&what, ms(period), |world, turn| flap(world, ETH0, turn));
+        assert!((280..=5 + 300 + 20 + 2).contains(&cost.beats), "{cost:?}");
+        assert!(cost.connects <= 2 * cost.beats + 4, "{cost:?}");
+        assert!(cost.probes <= u64::from(PER_SECOND) * 600, "{cost:?}");
+    }
+}
+
+#[test]
+fn ten_minutes_of_a_flapping_spare_uplink_send_the_cycle() {
+    let cost = storm("wlan1 flaps every 100 ms", ms(100), |world, turn| flap(world, WLAN1, turn));
+    assert_eq!((cost.beats, cost.connects, cost.probes), (20, 20, 0));
+}
+
+#[test]
+fn ten_minutes_of_a_flapping_uplink_before_a_dead_server_send_their_tokens() {
+    let cost = storm("wlan1 flaps, server fails", ms(100), |world, turn| {
+        world.net.outside.mood = Mood::Status(500, None);
+        flap(world, WLAN1, turn);
+    });
+    // A token every two seconds, and two rounds of back-off after each.
+    assert!(cost.connects <= (5 + 300) * 3 + 40, "{cost:?}");
+    assert_eq!(cost.probes, 0, "the uplink in use has not changed");
 }

@@ -43,23 +43,27 @@ impl Agent {
         {
             self.resolver.link_lost(lost.name, actions);
         }
-        self.bury(now, actions);
+        let bereft = self.bury(actions);
         let gained = self.uplinks.iter().any(|uplink| is_new(uplink, &before));
         self.hastened |= gained;
-        if let Some(reason) = reason.filter(|_| self.started) {
+        let reason = reason.filter(|_| self.started);
+        if let Some(reason) = &reason {
             Action::Note(Note::NetworkChanged(reason.clone())).push_to(actions);
-            self.fresh.add(reason, now);
-            self.abandon_unwritten(now, actions);
+            self.tell(reason.clone(), now);
+        }
+        if (bereft || reason.is_some()) && !self.race.is_written() {
+            self.regroup(now, actions);
         }
         let wanted = !self.fresh.is_empty() || !self.retrying.is_empty() || !self.beat.is_idle();
         let unsure = self.reach.connectivity() == Connectivity::Offline || wanted;
-        if (changed || gained) && unsure && self.has_way(now) {
+        let moved = changed || self.first().is_some_and(|uplink| is_new(uplink, &before));
+        if moved && unsure && self.has_way(now) {
             self.reach.restart(now, actions);
         }
     }
 
-    /// Closes what the network took with it.
-    fn bury(&mut self, now: Instant, actions: &mut Actions) {
+    /// Closes what the network took with it; true if the beat under way has no connection left.
+    fn bury(&mut self, actions: &mut Actions) -> bool {
         let mut dead = heapless::Vec::<Attempt, TRIES_MAX>::new();
         for open in self.race.tries() {
             let rerouted = open.stage == Stage::Connecting
@@ -76,10 +80,8 @@ impl Agent {
         if kept.is_some_and(|kept| !self.lives(kept.via, kept.to.ip(), kept.local)) {
             self.close_kept(actions);
         }
-        if !dead.is_empty() && self.race.tries().is_empty() {
-            self.abandon(now, actions);
-        }
         self.bury_owed(actions);
+        !dead.is_empty() && self.race.tries().is_empty()
     }
 
     /// Whether a connection's interface is usable and its local address is still there.
@@ -91,11 +93,22 @@ impl Agent {
         held && bound
     }
 
-    /// Puts a beat back to those that wait for evidence, without the connections it has.
+    /// Has the beat under way start over on the ways that there are now, if a token allows it.
     ///
-    /// Started again at once, a flapping link would make a storm of connections: it takes a token of the network changes.
-    pub(super) fn abandon(&mut self, now: Instant, actions: &mut Actions) {
-        self.close_tries(actions);
+    /// Without one it goes on with what it has, or with paths of this round that it has not tried: a
+    /// flapping link may neither make a storm of connections nor stop the beats of the others.
+    fn regroup(&mut self, now: Instant, actions: &mut Actions) {
+        let Some(carried) = self.beat.carried() else { return };
+        let reserve = u32::from(!carried.has_uplink_change());
+        if self.changes.take(reserve, now) {
+            self.restart_race(now, actions);
+        } else if self.race.tries().is_empty() && self.best(now).is_none() {
+            self.abandon(now);
+        }
+    }
+
+    /// Puts the beat under way back to those that wait for evidence.
+    fn abandon(&mut self, now: Instant) {
         let Some(carried) = self.beat.carried().map(|carried| carried.take()) else { return };
         self.beat = Beat::Idle;
         self.retrying.merge(carried);
@@ -104,10 +117,13 @@ impl Agent {
         self.hastened = true;
     }
 
-    /// Starts over what no connection has written yet: the next one takes the new way.
-    pub(super) fn abandon_unwritten(&mut self, now: Instant, actions: &mut Actions) {
-        if !self.beat.is_idle() && !self.race.is_written() {
-            self.abandon(now, actions);
+    /// Closes every connection of the beat under way: the next ones take the best ways.
+    pub(super) fn restart_race(&mut self, now: Instant, actions: &mut Actions) {
+        self.close_tries(actions);
+        self.race.forget_tried();
+        self.prolong(now);
+        if let Beat::InFlight(flight) = &mut self.beat {
+            flight.stagger_at = None;
         }
     }
 

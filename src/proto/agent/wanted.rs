@@ -60,17 +60,19 @@ impl Agent {
         if former.as_ref().is_none_or(|former| former.server != settings.server) {
             self.hold = None;
             // An answer of the former server would be taken for one of the new one.
-            self.abandon(now, actions);
+            self.restart_race(now, actions);
             if let Some(server) = &settings.server {
                 self.resolver.server(server, actions);
             }
         }
-        self.abandon_unwritten(now, actions);
+        if !self.race.is_written() {
+            self.restart_race(now, actions);
+        }
         if !settings.enabled || settings.server.is_none() {
             self.fall_silent(actions);
         } else if self.started {
             self.cycle.hurry(now + settings.interval);
-            self.fresh.add(Reason::ConfigChanged, now);
+            self.tell(Reason::ConfigChanged, now);
         } else if settings.auto_connect || former.is_some() {
             // Without auto_connect the first configuration only says where beats would go.
             let first = self.seq == 1;
@@ -78,6 +80,14 @@ impl Agent {
         }
         if self.settled {
             self.network_changed(now, actions);
+        }
+    }
+
+    /// Wants the server to be told: by the beat under way, if nothing of it is written yet.
+    pub(super) fn tell(&mut self, reason: Reason, now: Instant) {
+        match self.beat.carried().filter(|_| !self.race.is_written()) {
+            Some(carried) => carried.add(reason, now),
+            None => self.fresh.add(reason, now),
         }
     }
 
@@ -101,7 +111,6 @@ impl Agent {
         self.fresh = Wants::default();
         self.retrying = Wants::default();
         self.backoff.reset();
-        self.reach.stop(actions);
         self.resolver.close_all(actions);
     }
 

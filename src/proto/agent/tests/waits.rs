@@ -196,3 +196,27 @@ fn a_beat_in_flight_when_the_device_fell_asleep_is_sent_again_within_a_second() 
     bench.pass(ms(1_000));
     assert!(bench.connect().is_some());
 }
+
+#[test]
+fn an_uplink_that_flaps_without_a_token_does_not_stop_the_beat_of_the_other() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    while bench.agent.changes.token_at(0, bench.now) == bench.now {
+        bench.link(ETH0, false);
+        bench.link(ETH0, true);
+    }
+    let busy = bench.agent.race.tries()[0].attempt;
+    bench.establish(busy);
+    bench.reply(busy, 200, false);
+    bench.trigger();
+    let (on_eth0, via) = bench.connect().expect("a beat");
+    assert_eq!(via, Some(name("eth0")));
+    bench.link(ETH0, false);
+    assert!(bench.actions.contains(&Action::CloseAttempt(on_eth0)));
+    let (on_wlan1, via) = bench.connect().expect("the beat goes on");
+    assert_eq!(via, Some(name("wlan1")));
+    bench.link(ETH0, true);
+    assert!(!bench.actions.contains(&Action::CloseAttempt(on_wlan1)));
+    let (_, _, reason) = bench.establish(on_wlan1);
+    assert_eq!(reason, Reason::Priority(name("eth0")), "the news of both is in it");
+}
