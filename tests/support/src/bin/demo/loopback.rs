@@ -14,7 +14,7 @@ use linkbeat_support::receiver::{Receiver, Scheme};
 use linkbeat_support::space::unique;
 use serde_json::json;
 
-use super::{PATIENCE, Summary, missing};
+use super::{AFTERMATH, PATIENCE, Summary, missing};
 
 /// Starts a server and an agent, and rings.
 pub(super) fn show(binary: &Path) -> io::Result<()> {
@@ -58,6 +58,7 @@ fn ring(binary: &Path, directory: &Path) -> io::Result<()> {
         let beat = beats.find(PATIENCE, |_| true).ok_or_else(|| missing("beat"))?;
         summary.add(what, event_us, &beat, "500 ms");
     }
+    agent.lines().follow().find(AFTERMATH, |_| false);
     agent.end();
     for line in agent.lines().all() {
         writeln!(out, "agent   {}", line.text)?;
