@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use linkbeat::proto::agent::Agent;
 use linkbeat::proto::event::{ACTIONS_MAX, Action, Attempt, Note, Reason, Ticket, TriggerAnswer};
+use linkbeat::proto::link::Name;
 use linkbeat::proto::race::TRIES_MAX;
 use linkbeat::proto::reach::budget::{OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
 use linkbeat::proto::resolve::QUERIES_MAX;
@@ -32,6 +33,8 @@ struct Open {
     kept: bool,
     /// The beat it carries, and the number of the order to send it.
     sent: Option<(u64, u64)>,
+    /// The interface it is bound to.
+    via: Option<Name>,
 }
 
 /// A trigger that was not yet covered.
@@ -199,7 +202,9 @@ impl Claims {
                 self.winner = open.as_deref().copied();
                 self.replied = reply.retry_after;
                 match open {
-                    Some(open) if reply.keep_alive => *open = Open { kept: true, sent: None },
+                    Some(open) if reply.keep_alive => {
+                        *open = Open { kept: true, sent: None, ..*open }
+                    }
                     _ => drop(self.attempts.remove(attempt)),
                 }
             }
@@ -253,7 +258,7 @@ impl Claims {
                 assert!(!self.silent, "a connection while nothing may be sent");
                 assert!(attempt.0 > self.last_attempt, "{attempt:?} is used twice");
                 self.last_attempt = attempt.0;
-                self.attempts.insert(*attempt, Open::default());
+                self.attempts.insert(*attempt, Open { via: *via, ..Open::default() });
                 self.connects_made += 1;
                 let racing = self.attempts.values().filter(|open| !open.kept).count();
                 assert!(racing <= TRIES_MAX, "{racing} connections race");
@@ -282,7 +287,7 @@ impl Claims {
         let orders = self.orders;
         let open = self.attempts.get_mut(&attempt).expect("a report on an open connection");
         assert!(open.sent.is_none(), "two reports at once on {attempt:?}");
-        *open = Open { kept: false, sent: Some((seq, orders)) };
+        *open = Open { kept: false, sent: Some((seq, orders)), ..*open };
         self.keep_quiet(now);
         if let Some(quiet) = self.quiet.filter(|quiet| now < quiet.until) {
             let uplink = matches!(reason, Reason::FailoverTo(_) | Reason::Priority(_));
@@ -387,6 +392,10 @@ impl Claims {
             assert_eq!(open, (0, 0, 0), "open while nothing may be sent");
             assert!(!view.in_flight && view.pending.is_none());
             return;
+        }
+        for via in self.attempts.values().filter_map(|open| open.via) {
+            let usable = view.uplinks.iter().any(|uplink| uplink.name == via);
+            assert!(usable, "a connection over {via}, which is no uplink any more");
         }
         let racing = self.attempts.values().filter(|open| !open.kept).count();
         if view.in_flight {
