@@ -250,6 +250,12 @@ impl Race {
         self.tried.extend((!self.tried.is_full()).then_some((via, to)));
     }
 
+    /// The address tried first in this round or, between two rounds, in the last one.
+    #[must_use]
+    pub fn first_tried(&self) -> Option<IpAddr> {
+        self.tried.first().map(|(_, to)| *to)
+    }
+
     /// Forgets which pairs were used up.
     pub fn forget_tried(&mut self) {
         self.tried.clear();

@@ -232,6 +232,8 @@ impl Claims {
                 assert!(!self.silent, "a probe while nothing may be sent");
                 assert!(probe.0 > self.last_probe, "a probe's number is used twice");
                 self.last_probe = probe.0;
+                let quiet = self.quiet.is_some_and(|quiet| now < quiet.until);
+                assert!(!quiet || to.port() == 53, "the server is probed in spite of Retry-After");
                 self.probes.insert(probe.0);
                 self.probes_made += 1;
                 assert!(self.probes.len() <= OUTSTANDING_MAX, "{} probes", self.probes.len());
@@ -453,7 +455,8 @@ fn connects(settings: &Settings) -> (f64, f64) {
 }
 
 fn bound(settings: &Settings, kernel: &Kernel, to: IpAddr, via: bool) {
-    if to.is_loopback() || !settings.bind_to_uplink {
+    let scoped = matches!(to, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if (to.is_loopback() || !settings.bind_to_uplink) && !scoped {
         assert!(!via, "{to} cannot be reached from a bound socket");
     } else if !kernel.is_own(to) {
         assert!(via, "{to} is not bound to the uplink");

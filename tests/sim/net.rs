@@ -776,9 +776,17 @@ impl Net {
         let (way, local, to, kind) = (asked.way, asked.local, asked.to.ip(), asked.kind);
         let Fate::Carried(wait) = self.fate(way, local, to) else { return };
         let of_kind = |ip: &&IpAddr| ip.is_ipv4() == (kind == RecordKind::A);
+        let outside = |ip: &&IpAddr| !ip.is_loopback();
         let ttl_s = pick(&mut self.rng, &[0, 1, 30, 300]);
         let right = Answer {
-            addresses: self.outside.addresses.iter().filter(of_kind).copied().collect(),
+            addresses: self
+                .outside
+                .addresses
+                .iter()
+                .filter(of_kind)
+                .filter(outside)
+                .copied()
+                .collect(),
             ttl_s,
         };
         let (thinking, result) = match self.outside.names {

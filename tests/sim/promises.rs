@@ -6,7 +6,7 @@ use std::time::Duration;
 use linkbeat::proto::event::Failure;
 use linkbeat::proto::reach::budget::{
     OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED, PER_SECOND,
-    SERVER_SILENT_HOUR,
+    SERVER_SILENT_HOUR, SLOW,
 };
 use linkbeat::proto::rng::Rng;
 use linkbeat::proto::time::Instant;
@@ -128,6 +128,25 @@ fn a_pulled_cable_costs_no_more_than_the_round_trips_of_a_beat() {
         }
     }
     summary("cable pulled and plugged", times);
+}
+
+#[test]
+fn a_server_that_comes_back_is_found_within_five_seconds() {
+    let mut times = vec![];
+    for seed in 0..50 {
+        let mut world = weather::fair(seed, |_| ());
+        // With and without a beat that it took before.
+        world.pass(ms(seed % 4 / 2 * 40_000));
+        world.net.outside.mood = if seed % 2 == 0 { Mood::Silent } else { Mood::Refusing };
+        world.pass(ms(60_000 + seed * 7_000));
+        world.net.outside.mood = Mood::Well;
+        let now = world.now;
+        let took = until_taken(&mut world, now, ms(60_000));
+        let bound = SLOW + round_trips(5, world.net.outside.round_trips[ETH0]) + ms(10);
+        assert!(took <= bound, "{took:?} of {bound:?}\n{}", world.trace.tail());
+        times.push(took);
+    }
+    summary("silent or refusing server back", times);
 }
 
 /// What some time cost.

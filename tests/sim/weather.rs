@@ -21,6 +21,9 @@ const SERVER: [IpAddr; 4] = [
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xDB8, 1, 0, 0, 0, 0, 11)),
 ];
 
+/// A server on the device itself.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 /// The kinds of trouble; a seed has a taste for some of them.
 const KINDS: u64 = 16;
 
@@ -233,7 +236,7 @@ fn change_server(world: &mut World, rng: &mut Rng) {
         0 => {
             let (first, count) = (pick(rng, &[0, 1, 2, 3]), pick(rng, &[1, 2, 3]));
             world.net.outside.addresses =
-                SERVER.iter().cycle().skip(first).take(count).copied().collect();
+                at(SERVER.iter().cycle().skip(first).take(count).copied());
         }
         1 => world.net.outside.exhausted = !world.net.outside.exhausted,
         2 => {
@@ -270,7 +273,8 @@ fn name(text: &str) -> Name {
 
 fn server(rng: &mut Rng) -> Server {
     let api = HostName::try_from("api.example.org").unwrap();
-    let hosts = [Host::Name(api.clone()), Host::Name(api), Host::Address(SERVER[0])];
+    let api = Host::Name(api);
+    let hosts = [api.clone(), api, Host::Address(SERVER[0]), Host::Address(LOOPBACK)];
     Server { host: pick(rng, &hosts), port: 443 }
 }
 
@@ -303,15 +307,22 @@ pub(crate) fn world(seed: u64) -> (World, Weather) {
     let kernel = Kernel::new(chance(&mut rng, 30));
     let keep_alive = [None, Some(Duration::from_secs(5)), Some(Duration::from_secs(75))];
     let outside = Outside {
-        addresses: SERVER.iter().step_by(pick(&mut rng, &[1, 2, 4])).copied().collect(),
+        addresses: at(SERVER.iter().step_by(pick(&mut rng, &[1, 2, 4])).copied()),
         plain: chance(&mut rng, 20),
         keep_alive: pick(&mut rng, &keep_alive),
         ..fine()
     };
     let settings = settings(&mut rng);
+    let mut resolver = resolver();
+    if chance(&mut rng, 20) {
+        // A forwarder on the device, and a router that is known by its link only.
+        let scope = Some(name("eth0"));
+        let others = [("127.0.0.53", None), ("fe80::1", scope)];
+        resolver.nameservers = others.map(nameserver).into_iter().collect();
+    }
     let net = Net::new(kernel, outside, rng.next_u64());
     let weather = Weather::new(Rng::new(rng.next_u64()));
-    (World::new(seed, net, settings, resolver()), weather)
+    (World::new(seed, net, settings, resolver), weather)
 }
 
 /// A world as it should be, and stays: every interface up, a server with a name and four addresses.
@@ -334,6 +345,11 @@ pub(crate) fn fair(seed: u64, vary: impl FnOnce(&mut Settings)) -> World {
     World::new(seed, net, settings, resolver())
 }
 
+/// A server that listens at these addresses, and for whoever is on the device itself.
+fn at(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
+    addresses.into_iter().chain([LOOPBACK]).collect()
+}
+
 fn fine() -> Outside {
     Outside {
         flows: [Flow::Open; 3],
@@ -341,16 +357,19 @@ fn fine() -> Outside {
         mood: Mood::Well,
         names: NameMood::Right,
         probes: ProbeMood::Answering,
-        addresses: SERVER.to_vec(),
+        addresses: at(SERVER),
         plain: false,
         keep_alive: Some(Duration::from_secs(75)),
         exhausted: false,
     }
 }
 
+fn nameserver((address, scope): (&str, Option<Name>)) -> Nameserver {
+    Nameserver { address: address.parse().unwrap(), scope }
+}
+
 fn resolver() -> ResolverSettings {
-    let nameservers = ["192.168.0.1", "9.9.9.9"]
-        .map(|address| Nameserver { address: address.parse().unwrap(), scope: None });
+    let nameservers = [("192.168.0.1", None), ("9.9.9.9", None)].map(nameserver);
     ResolverSettings {
         nameservers: nameservers.into_iter().collect(),
         ..ResolverSettings::default()
@@ -362,7 +381,7 @@ pub(crate) fn calm(world: &mut World) {
     world.stopped_until = None;
     let former = world.net.outside.clone();
     world.net.outside = Outside {
-        addresses: vec![SERVER[0]],
+        addresses: at([SERVER[0]]),
         plain: former.plain,
         keep_alive: former.keep_alive,
         ..fine()

@@ -132,7 +132,7 @@ impl Agent {
         let way = uplink.filter(|_| settings.bind_to_uplink);
         let lost = settings.bind_to_uplink && uplink.is_none();
         // A server that asked for quiet is not probed, nor one that is out of reach on this uplink.
-        let server = self.resolver.last_good().filter(|ip| {
+        let server = self.resolver.last_good().or_else(|| self.race.first_tried()).filter(|ip| {
             let reached = way.map_or(!lost, |way| way.source(Family::of(*ip)).is_some());
             !held && (reached || links.is_own(*ip))
         });

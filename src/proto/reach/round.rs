@@ -13,7 +13,7 @@ pub struct Targets<'a, V> {
     pub internet: &'a [SocketAddr],
     /// The families that have a way out to them.
     pub families: Families,
-    /// The last good server address, if it is to be asked.
+    /// The last good server address, else the one tried first, if it is to be asked.
     pub server: Option<SocketAddr>,
     /// The interface to bind to for a destination.
     pub via: V,

@@ -81,11 +81,7 @@ fn every_input_about_a_connection_in_every_state() {
         ("secured", Input::Secured, ["", "", "report", "", "", "", ""]),
         ("written", Input::Written, [""; 7]),
         ("acked", |a| Input::AckChecked(a, true), [""; 7]),
-        (
-            "not acked",
-            |a| Input::AckChecked(a, false),
-            ["", "", "", "", "", "connect probe probe", ""],
-        ),
+        ("not acked", |a| Input::AckChecked(a, false), ["", "", "", "", "", "connect probe", ""]),
         (
             "200",
             |a| Input::Replied(a, reply(200)),

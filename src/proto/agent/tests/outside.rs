@@ -269,3 +269,19 @@ fn a_healing_just_before_the_end_of_a_round_gives_the_beat_its_time() {
     bench.pass(ms(299));
     assert!(bench.notes().is_empty(), "{:?}", bench.notes());
 }
+
+#[test]
+fn a_server_whose_kernel_answers_again_is_sent_the_waiting_beat() {
+    let (mut bench, _) = stuck_for(300);
+    bench.input(Input::ProbeAnswered(bench.probe().expect("the internet")));
+    assert!(bench.agent.view(bench.now).server_silent);
+    let mut to_server = None;
+    while !bench.agent.beat.is_idle() || to_server.is_none() {
+        to_server = bench.pass(ms(10)).into_iter().find_map(|action| match action {
+            Action::OpenProbe { probe, to, .. } if to != PROBE => Some(probe),
+            _ => None,
+        });
+    }
+    bench.input(Input::ProbeAnswered(to_server.expect("the server is asked too")));
+    assert!(bench.connect().is_some());
+}
