@@ -84,9 +84,23 @@ impl Agent {
 
     /// Opens every connection that is called for now.
     pub(super) fn race_on(&mut self, now: Instant, actions: &mut Actions) {
+        self.make_room(now, actions);
         for _ in 0..TRIES_MAX {
             let Some(next) = self.next(now) else { break };
             self.open(next, now, actions);
+        }
+    }
+
+    /// Gives up the oldest of a full race of dead addresses, so that they do not keep a living one out.
+    fn make_room(&mut self, now: Instant, actions: &mut Actions) {
+        let race = &self.race;
+        let stuck = race.is_full() && race.is_silent() && race.is_connecting();
+        if !stuck || self.best(now).is_none() {
+            return;
+        }
+        if let Some(attempt) = self.race.tries().first().map(|open| open.attempt) {
+            self.race.remove(attempt);
+            Action::CloseAttempt(attempt).push_to(actions);
         }
     }
 
