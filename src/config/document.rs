@@ -79,13 +79,19 @@ impl<'a> Document<'a> {
                 *into = parsed;
                 if into.is_some() && self.public {
                     let mend = files::mend_file(self.file);
-                    let message = format_args!("{key} can be read by every user: {mend}");
-                    self.problems.warning(self.file, self.place(value.offset()), message);
+                    self.problems.warning(
+                        self.file,
+                        self.place(value.offset()),
+                        format_args!("{key} can be read by every user: {mend}"),
+                    );
                 }
             }
             Err(Wrong { allowed, .. }) => {
-                let message = format_args!("{key}: expected {allowed}, found {}", value.kind());
-                self.problems.error(self.file, self.place(value.offset()), message);
+                self.problems.error(
+                    self.file,
+                    self.place(value.offset()),
+                    format_args!("{key}: expected {allowed}, found {}", value.kind()),
+                );
             }
         }
     }
@@ -113,8 +119,11 @@ impl<'a> Document<'a> {
             Allowed::Url(error) => self.problems.error(self.file, place, error),
             allowed => {
                 let found = Found(wrong.value);
-                let message = format_args!("{key}: expected {allowed}, found {found}");
-                self.problems.error(self.file, place, message);
+                self.problems.error(
+                    self.file,
+                    place,
+                    format_args!("{key}: expected {allowed}, found {found}"),
+                );
             }
         }
     }
@@ -142,8 +151,11 @@ impl<'a> Document<'a> {
                 continue;
             }
             if object.members().filter(|(other, _)| *other == *key_text).count() > 1 {
-                let message = format_args!("{name:?} is there more than once, the last one counts");
-                self.problems.warning(self.file, self.place(key.offset()), message);
+                self.problems.warning(
+                    self.file,
+                    self.place(key.offset()),
+                    format_args!("{name:?} is there more than once, the last one counts"),
+                );
             }
             let prefix = format!("{name}.");
             match (holds, value.kind()) {

@@ -43,8 +43,11 @@ pub(super) fn read(
             Ok(()) if key == "MEETING_TOKEN_CODE" && config.token_code.is_some() => {
                 if files::is_public(metadata) {
                     let mend = files::mend_file(file);
-                    let message = format_args!("{key} can be read by every user: {mend}");
-                    problems.warning(file, place, message);
+                    problems.warning(
+                        file,
+                        place,
+                        format_args!("{key} can be read by every user: {mend}"),
+                    );
                 }
             }
             Ok(()) => {}
