@@ -14,9 +14,9 @@ use linkbeat::net::watch::Watch;
 
 /// The user and group that own nothing (`nobody`, by its number everywhere).
 const NOBODY: u32 = 65_534;
-/// Names the directory to the copy of this program that runs as another user.
+/// Names the directory to the run of this program as another user.
 const DIRECTORY: &str = "LINKBEAT_TEST_DIRECTORY";
-/// Begins a line that the copy has to tell.
+/// Begins a line that the other run has to tell.
 const TOLD: &str = "told: ";
 
 /// A directory of one test, removed with it.
@@ -46,14 +46,13 @@ impl Directory {
 
     /// What the test `part`, run as another user, tells of this directory.
     fn told_by(&self, part: &str) -> String {
-        let program = self.0.join("test");
-        fs::copy(std::env::current_exe().expect("a program"), &program).expect("own directory");
-        let mut command = Command::new(program);
+        // proc(5): followed by the child itself, whatever the directories above the program allow.
+        let mut command = Command::new("/proc/self/exe");
         command.args(["--exact", part, "--nocapture"]).env(DIRECTORY, self.0.join("etc"));
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
-        let output = command.output().expect("the copy runs");
+        let output = command.output().expect("this program runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
         let told = text.lines().filter_map(|line| line.split_once(TOLD).map(|(_, told)| told));
@@ -103,13 +102,13 @@ fn a_directory_that_may_not_be_watched_is_looked_at_instead() {
 }
 
 /// The directory to tell of; `None` in the first run, where the parts below have nothing to do.
-fn directory_of_the_copy() -> Option<PathBuf> {
+fn directory_of_the_other_run() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
 
 #[test]
 fn load_as_another_user() {
-    let Some(directory) = directory_of_the_copy() else { return };
+    let Some(directory) = directory_of_the_other_run() else { return };
     let loaded = config::load(&directory.join("meeting.json"));
     for problem in &loaded.problems {
         println!("\n{TOLD}{problem}");
@@ -119,7 +118,7 @@ fn load_as_another_user() {
 
 #[test]
 fn watch_as_another_user() {
-    let Some(directory) = directory_of_the_copy() else { return };
+    let Some(directory) = directory_of_the_other_run() else { return };
     let file = directory.join("meeting.json");
     let mut watch = Watch::new(&Files::of(&file), &[] as &[&Path]).expect("inotify is there");
     fs::write(&file, r#"{"enabled": true}"#).expect("everybody may write it");
