@@ -158,7 +158,7 @@ impl EventLoop {
         if let Some(trigger) = &event_loop.trigger {
             event_loop.listen(trigger, TRIGGER)?;
         }
-        event_loop.setup.load();
+        event_loop.setup.load(&mut event_loop.watch);
         event_loop.open_helpers()?;
         Ok(event_loop)
     }
@@ -267,7 +267,7 @@ impl EventLoop {
     fn obey_signals(&mut self) {
         let received = self.signals.drain();
         self.stopping |= received.terminate;
-        if received.reload && self.setup.load() != Verdict::Invalid {
+        if received.reload && self.setup.load(&mut self.watch) != Verdict::Invalid {
             self.reconfigure();
         }
         if received.trigger {

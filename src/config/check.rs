@@ -4,13 +4,10 @@
 use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-use rustls::time_provider::DefaultTimeProvider;
 
 use super::{Config, LogTarget, Watch, load, rp_filter};
 use crate::error::Error;
-use crate::net::tls::{self, Roots};
+use crate::net::tls::Roots;
 use crate::proto::settings::BucketSettings;
 
 #[cfg(test)]
@@ -63,8 +60,7 @@ fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bo
 
 /// What is wrong with a file of roots, by the very function that will read it.
 fn unusable_roots(path: &Path) -> Option<String> {
-    let error = tls::client_config(&Roots::File(path.to_path_buf()), Arc::new(DefaultTimeProvider))
-        .err()?;
+    let error = Roots::File(path.to_path_buf()).load().err()?;
     let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
     Some(format!("tls.ca_file: {error}{}", cause.unwrap_or_default()))
 }

@@ -16,14 +16,14 @@ impl EventLoop {
         if self.look_at <= self.now {
             self.look_at = self.now + LOOK_EVERY;
             let mut changed = self.watch.stat_changed();
-            // What makes a configuration unusable may lie in another file: that of the roots.
+            // A file that may be read now, and might not before, looks the same.
             changed.config |= self.setup.complaint.is_some();
             self.take_changes(changed);
         }
     }
 
     pub(super) fn take_changes(&mut self, changed: Changed) {
-        if changed.config && self.setup.load() == Verdict::Changed {
+        if changed.config && self.setup.load(&mut self.watch) == Verdict::Changed {
             self.reconfigure();
         }
         if changed.resolver {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::Level;
+use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use rustls::time_provider::DefaultTimeProvider;
 
@@ -12,6 +13,7 @@ use crate::logger;
 use crate::net::connection::Security;
 use crate::net::facts::Identity;
 use crate::net::tls::{self, Client, Roots};
+use crate::net::watch::Watch;
 use crate::proto::link::Mac;
 use crate::proto::settings::Host;
 
@@ -36,6 +38,8 @@ pub(super) struct Setup {
     pub config: Config,
     /// What stays the same as long as the device runs.
     pub identity: Identity,
+    /// Those that `tls` was made with.
+    roots: Option<Arc<RootCertStore>>,
     tls: Option<Client>,
     mac: Option<Mac>,
     /// What is wrong with the files, in one line; `None` if nothing is.
@@ -51,6 +55,7 @@ impl Setup {
             loaded: None,
             config: Config::default(),
             identity: Identity::read(),
+            roots: None,
             tls: None,
             mac: None,
             complaint: None,
@@ -63,16 +68,18 @@ impl Setup {
         &self.path
     }
 
-    /// Reads the files and puts them in force if they are good.
+    /// Reads the files and puts them in force if they are good; has the file of roots watched.
     ///
     /// Problems are logged when they are new. Reads from disk: call it at start and on a change only.
-    pub(super) fn load(&mut self) -> Verdict {
+    pub(super) fn load(&mut self, watch: &mut Watch) -> Verdict {
         let Loaded { config, problems, found } = config::load(&self.path);
         let Some(config) = config else {
             return self.complain(&problems);
         };
-        let tls = match tls_of(&config) {
-            Ok(tls) => tls,
+        let roots = roots_of(&config);
+        watch.follow_roots(roots.as_ref().and_then(Roots::file));
+        let roots = match roots.map(|roots| roots.load()).transpose() {
+            Ok(roots) => roots,
             Err(error) => {
                 let text = format!("tls.ca_file: {error}");
                 if self.complaint.as_ref() != Some(&text) {
@@ -82,7 +89,7 @@ impl Setup {
             }
         };
         self.complaint = None;
-        if self.loaded.as_ref() == Some(&config) {
+        if self.loaded.as_ref() == Some(&config) && same_roots(&self.roots, &roots) {
             return Verdict::Same;
         }
         report(&problems);
@@ -93,7 +100,8 @@ impl Setup {
             );
         }
         logger::configure(config.log_target, config.log_level);
-        self.tls = tls;
+        self.tls = roots.as_ref().and_then(|roots| tls_of(&config, Arc::clone(roots)));
+        self.roots = roots;
         self.loaded = Some(config.clone());
         self.config = config;
         if let Some(mac) = self.mac {
@@ -143,17 +151,29 @@ impl Setup {
     }
 }
 
-/// What `https://` needs; `None` for `http://` and while there is no URL.
-fn tls_of(config: &Config) -> Result<Option<Client>, tls::Error> {
-    let Some(url) = config.api_url.as_ref().filter(|url| url.is_tls()) else { return Ok(None) };
-    let roots = config.ca_file.clone().map_or(Roots::BuiltIn, Roots::File);
-    let client_config = tls::client_config(&roots, Arc::new(DefaultTimeProvider))?;
-    let name = match &url.server().host {
+/// Whom an `https://` server has to be certified by; `None` for `http://` and while there is no URL.
+fn roots_of(config: &Config) -> Option<Roots> {
+    config.api_url.as_ref().filter(|url| url.is_tls())?;
+    Some(config.ca_file.clone().map_or(Roots::BuiltIn, Roots::File))
+}
+
+fn same_roots(these: &Option<Arc<RootCertStore>>, those: &Option<Arc<RootCertStore>>) -> bool {
+    match (these, those) {
+        (Some(these), Some(those)) => these.roots == those.roots,
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    }
+}
+
+/// What connections to an `https://` server need; `None` while there is no URL.
+fn tls_of(config: &Config, roots: Arc<RootCertStore>) -> Option<Client> {
+    let client_config = tls::client_config(roots, Arc::new(DefaultTimeProvider));
+    let name = match &config.api_url.as_ref()?.server().host {
         Host::Address(address) => ServerName::IpAddress((*address).into()),
         Host::Name(name) => ServerName::try_from(name.as_str().to_owned())
             .expect("a parsed URL has a name that DNS could have"),
     };
-    Ok(Some(Client::new(client_config, config.early_data, name)))
+    Some(Client::new(client_config, config.early_data, name))
 }
 
 fn report(problems: &[Problem]) {

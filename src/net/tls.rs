@@ -18,7 +18,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection};
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::connection::REQUEST_MAX;
 use super::dial::unless_blocked;
@@ -46,25 +46,23 @@ const PROTOCOL: &[u8] = b"http/1.1";
 
 /// Makes the configuration that all connections to one server share, resumption included.
 ///
-/// `clock` tells the wall-clock time by which certificates are judged. Reads a file if `roots`
-/// names one: call it when a configuration comes into force, not per beat.
+/// `roots` are loaded ones ([`Roots::load`]), `clock` tells the wall-clock time by which
+/// certificates are judged.
 ///
-/// # Errors
+/// # Panics
 ///
-/// The file of `roots` is missing, has no certificate, or has one that is unsound.
-pub fn client_config(
-    roots: &Roots,
-    clock: Arc<dyn TimeProvider>,
-) -> Result<Arc<ClientConfig>, Error> {
+/// Never: the provider has cipher suites of both versions.
+#[must_use]
+pub fn client_config(roots: Arc<RootCertStore>, clock: Arc<dyn TimeProvider>) -> Arc<ClientConfig> {
     let provider = Arc::new(provider::provider(has_aes_instructions()));
     let mut config = ClientConfig::builder_with_details(provider, clock)
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("the provider has suites of both versions")
-        .with_root_certificates(roots.load()?)
+        .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![PROTOCOL.to_vec()];
     config.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
-    Ok(Arc::new(config))
+    Arc::new(config)
 }
 
 /// Whether the processor has AES instructions. Cortex-A53 and A72 have them by design, but not as

@@ -38,7 +38,7 @@ pub const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 /// Which kind of file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changed {
-    /// A file of the configuration.
+    /// A file of the configuration, or the file of roots that it names.
     pub config: bool,
     /// A file of the resolver.
     pub resolver: bool,
@@ -68,6 +68,7 @@ struct Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Config,
+    Roots,
     Resolver,
 }
 
@@ -77,6 +78,12 @@ struct Identity {
     modified: (i64, i64),
     size: u64,
     inode: (u64, u64),
+}
+
+impl Target {
+    fn new(path: &Path, kind: Kind) -> Self {
+        Self { path: path.to_path_buf(), kind, seen: Identity::of(path), changed: false }
+    }
 }
 
 impl Identity {
@@ -113,19 +120,23 @@ impl Watch {
     ///
     /// Those of [`Inotify::new`].
     pub fn new(files: &Files, resolver: &[impl AsRef<Path>]) -> io::Result<Self> {
-        let target = |path: &Path, kind| Target {
-            path: path.to_path_buf(),
-            kind,
-            seen: Identity::of(path),
-            changed: false,
-        };
         let config = [&files.meeting, &files.env, &files.own];
-        let config = config.into_iter().map(|path| target(path, Kind::Config));
-        let resolver = resolver.iter().map(|path| target(path.as_ref(), Kind::Resolver));
+        let config = config.into_iter().map(|path| Target::new(path, Kind::Config));
+        let resolver = resolver.iter().map(|path| Target::new(path.as_ref(), Kind::Resolver));
         let targets = config.chain(resolver).collect();
         let mut watch = Self { inotify: Inotify::new()?, targets, spots: Vec::new() };
         watch.rebuild();
         Ok(watch)
+    }
+
+    /// Watches this file of roots from now on, instead of the former one. Read it after this.
+    pub fn follow_roots(&mut self, path: Option<&Path>) {
+        let former = self.targets.iter().find(|target| target.kind == Kind::Roots);
+        if former.map(|target| target.path.as_path()) != path {
+            self.targets.retain(|target| target.kind != Kind::Roots);
+            self.targets.extend(path.map(|path| Target::new(path, Kind::Roots)));
+            self.rebuild();
+        }
     }
 
     /// Takes in what happened and says which files to read again.
@@ -187,7 +198,7 @@ impl Watch {
         for target in &mut self.targets {
             let told = std::mem::take(&mut target.changed);
             match target.kind {
-                Kind::Config => changed.config |= told,
+                Kind::Config | Kind::Roots => changed.config |= told,
                 Kind::Resolver => changed.resolver |= told,
             }
         }

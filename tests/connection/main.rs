@@ -208,9 +208,9 @@ fn trusting(certificates: &Certificates) -> Arc<ClientConfig> {
     let key = std::ptr::from_ref(certificates) as usize;
     path.push(format!("linkbeat-connection-{}-{key:x}.pem", std::process::id()));
     std::fs::write(&path, certificates.authority_pem()).expect("a file");
-    let config = tls::client_config(&Roots::File(path.clone()), Arc::new(DefaultTimeProvider));
+    let roots = Roots::File(path.clone()).load();
     std::fs::remove_file(path).expect("the file");
-    config.expect("sound roots")
+    tls::client_config(roots.expect("sound roots"), Arc::new(DefaultTimeProvider))
 }
 
 fn secure(config: &Arc<ClientConfig>) -> Security {
@@ -484,8 +484,9 @@ fn a_server_is_told_why_its_certificate_is_refused() {
 #[test]
 fn the_roots_of_the_web_do_not_vouch_for_us() {
     let server = Server::start();
-    let config = tls::client_config(&Roots::BuiltIn, Arc::new(DefaultTimeProvider));
-    let mut client = Client::open(server.https, secure(&config.expect("sound roots")));
+    let roots = Roots::BuiltIn.load().expect("sound roots");
+    let config = tls::client_config(roots, Arc::new(DefaultTimeProvider));
+    let mut client = Client::open(server.https, secure(&config));
     assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::UnknownIssuer)));
 }
 

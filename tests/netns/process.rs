@@ -4,7 +4,8 @@ use std::fs;
 use std::time::Duration;
 
 use linkbeat_support::agent::{SOON, Setting};
-use linkbeat_support::world::World;
+use linkbeat_support::certificates::Certificates;
+use linkbeat_support::world::{SERVER_NAME, World};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -127,6 +128,28 @@ fn invalid_configuration_is_reported_and_changes_nothing() {
     }
     fs::write(&file, renamed(&world, "mended")).unwrap();
     assert_eq!(camera.beat_for("config_changed").path, "/api/devices/mended/online");
+}
+
+#[test]
+fn file_of_roots_is_a_part_of_the_configuration() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let file = camera.agent.file("/etc/ca.pem");
+    let authority = fs::read(&file).unwrap();
+    fs::write(&file, &authority).unwrap();
+    camera.stays_silent();
+
+    let mut lines = camera.agent.lines().follow();
+    fs::write(&file, "rubbish").unwrap();
+    lines.expect("complaint", SOON, |line| line.text.contains("tls.ca_file"));
+    camera.ring();
+    camera.beat_for("trigger");
+
+    let other = Certificates::new(&[SERVER_NAME]);
+    fs::write(&file, other.authority_pem()).unwrap();
+    lines.expect("failure", SOON, |line| line.text.contains("[Meeting] Heartbeat failed"));
+    fs::write(&file, &authority).unwrap();
+    camera.beat_for("config_changed");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -39,12 +40,27 @@ pub enum Error {
 }
 
 impl Roots {
-    /// Reads the roots.
-    pub(super) fn load(&self) -> Result<RootCertStore, Error> {
+    /// The file that they are in.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::BuiltIn => None,
+            Self::File(path) => Some(path),
+        }
+    }
+
+    /// Makes the roots ready for use. Reads from disk if they are in a file: call it when a
+    /// configuration comes into force, not per beat.
+    ///
+    /// # Errors
+    ///
+    /// The file is missing, has no certificate, or has one that is unsound.
+    pub fn load(&self) -> Result<Arc<RootCertStore>, Error> {
         match self {
             Self::BuiltIn => Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }),
             Self::File(path) => parse(path, &read(path)?),
         }
+        .map(Arc::new)
     }
 }
 

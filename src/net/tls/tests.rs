@@ -33,7 +33,7 @@ impl Drop for Pem {
 }
 
 fn load(roots: Roots) -> Result<Arc<ClientConfig>, Error> {
-    client_config(&roots, Arc::new(DefaultTimeProvider))
+    roots.load().map(|roots| client_config(roots, Arc::new(DefaultTimeProvider)))
 }
 
 fn authority() -> String {

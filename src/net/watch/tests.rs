@@ -227,6 +227,29 @@ fn the_target_of_a_link_may_appear_later() {
 }
 
 #[test]
+fn the_file_of_roots_belongs_to_the_configuration_and_may_be_another_one() {
+    let root = Root::new("roots");
+    let mut watch = root.watch();
+    root.create("pki");
+    for path in ["pki/ca.pem", "pki/other.pem"] {
+        root.write(path, "");
+    }
+    for (followed, other) in [("pki/ca.pem", "pki/other.pem"), ("pki/other.pem", "pki/ca.pem")] {
+        watch.follow_roots(Some(&root.at(followed)));
+        watch.drain();
+        root.write(other, "not followed");
+        assert_eq!(watch.drain(), NOTHING);
+        root.write(followed, "written");
+        assert_eq!(watch.drain(), CONFIG);
+    }
+    watch.follow_roots(None);
+    watch.drain();
+    root.write("pki/other.pem", "not followed any more");
+    assert_eq!(watch.drain(), NOTHING);
+    assert_eq!(watch.stat_changed(), NOTHING);
+}
+
+#[test]
 fn links_in_a_circle_end() {
     let root = Root::new("circle");
     fs::remove_file(root.at("etc/hosts")).expect("own file");
