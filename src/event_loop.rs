@@ -51,6 +51,7 @@ use crate::proto::settings::ResolverSettings;
 use crate::proto::time::Instant;
 use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
+use crate::sys::neighbours::NeighbourSocket;
 use crate::sys::netlink::{Heard, RouteSocket};
 use crate::sys::signals::Signals;
 use crate::sys::timerfd::Timer;
@@ -58,9 +59,10 @@ use crate::sys::timerfd::Timer;
 // The numbers of the tokens are the order of the visits.
 const TIMER: usize = 0;
 const RTNETLINK: usize = 1;
-const SIGNALS: usize = 2;
-const TRIGGER: usize = 3;
-const HELPER_FIRST: usize = 4;
+const NEIGHBOURS: usize = 2;
+const SIGNALS: usize = 3;
+const TRIGGER: usize = 4;
+const HELPER_FIRST: usize = 5;
 const HELPER_LAST: usize = HELPER_FIRST + trigger::TOKENS - 1;
 const CONNECTION_FIRST: usize = HELPER_LAST + 1;
 const CONNECTION_LAST: usize = CONNECTION_FIRST + SESSIONS_MAX - 1;
@@ -96,6 +98,7 @@ pub struct EventLoop {
 
     timer: Timer,
     routes: RouteSocket,
+    neighbours: Option<NeighbourSocket>,
     signals: Signals,
     trigger: Option<EventFd>,
     sessions: Sessions,
@@ -132,6 +135,7 @@ impl EventLoop {
             outcomes: VecDeque::with_capacity(EVENTS_MAX),
             timer: Timer::new().map_err(Error::system("open timerfd"))?,
             routes: RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?,
+            neighbours: None,
             signals: Signals::new().map_err(Error::system("install signal handlers"))?,
             trigger,
             sessions: Sessions::default(),
@@ -227,6 +231,7 @@ impl EventLoop {
                 self.look();
             }
             RTNETLINK => self.hear_links(),
+            NEIGHBOURS => self.hear_neighbours(),
             SIGNALS => self.obey_signals(),
             TRIGGER => {
                 if self.trigger.as_ref().is_some_and(EventFd::drain) {
@@ -262,6 +267,22 @@ impl EventLoop {
             });
         }
         self.find_mac();
+    }
+
+    fn hear_neighbours(&mut self) {
+        let Some(socket) = &self.neighbours else { return };
+        let mut heard = Vec::new();
+        match socket.drain(DATAGRAMS_MAX, |neighbour| heard.push(neighbour)) {
+            Ok(true) => {}
+            Ok(false) => self.again.push(NEIGHBOURS),
+            Err(error) => {
+                log::debug!("neighbours cannot be listened to: {error}");
+                self.neighbours = None;
+            }
+        }
+        for neighbour in heard {
+            self.feed(Input::Neighbour(neighbour));
+        }
     }
 
     fn obey_signals(&mut self) {

@@ -58,6 +58,9 @@ impl Journal {
             Note::NetworkChanged(reason) => {
                 log::info!("[Network] Triggering immediate heartbeat: {reason}");
             }
+            Note::GatewayBack(uplink) => {
+                log::info!("[Network] The gateway of {uplink} answers again")
+            }
             Note::ConnectivityLost => log::info!("[Meeting] Connectivity lost"),
             Note::ConnectivityRestored => {
                 log::info!("[Meeting] Connectivity restored, sending immediate heartbeat");

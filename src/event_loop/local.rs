@@ -72,6 +72,7 @@ impl EventLoop {
             }
             Note::UplinkChanged { .. }
             | Note::NetworkChanged(_)
+            | Note::GatewayBack(_)
             | Note::ConnectivityLost
             | Note::ConnectivityRestored
             | Note::TriggerSet => return,

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Token};
 
-use super::{EventLoop, PROBE_FIRST, QUERY_FIRST};
+use super::{EventLoop, NEIGHBOURS, PROBE_FIRST, QUERY_FIRST};
+use crate::error::Error;
 use crate::net::probe::ProbeSocket;
 use crate::net::resolver::QuerySocket;
 use crate::proto::event::{Action, Attempt, Failure, Input, Probe, Query, Reason, RecordKind};
 use crate::proto::link::Name;
 use crate::proto::settings::{Host, Server};
+use crate::sys::neighbours::NeighbourSocket;
 use crate::sys::{self, acked};
 use crate::wire::dns::Question;
 use crate::wire::request::REQUEST_MAX;
@@ -31,6 +33,9 @@ impl EventLoop {
                 if let Err(error) = self.routes.start_dump() {
                     log::error!("the kernel refuses to list the links: {error}");
                 }
+            }
+            Action::WatchNeighbours(wanted) => {
+                self.neighbours = wanted.then(|| self.open_neighbours()).flatten();
             }
             Action::OpenProbe { probe, to, via } => {
                 if let Err(failure) = self.open_probe(probe, to, via) {
@@ -66,6 +71,15 @@ impl EventLoop {
                 self.settle(&note);
             }
         }
+    }
+
+    /// Without it, gateways that are back are found by the probes alone.
+    fn open_neighbours(&self) -> Option<NeighbourSocket> {
+        let opened = NeighbourSocket::open().map_err(Error::system("open rtnetlink socket"));
+        opened
+            .and_then(|socket| self.listen(&socket, NEIGHBOURS).map(|()| socket))
+            .inspect_err(|error| log::debug!("neighbours cannot be listened to: {error}"))
+            .ok()
     }
 
     fn open_probe(

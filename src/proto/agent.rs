@@ -29,6 +29,7 @@ use self::owed::Owed;
 use self::wanted::{Gate, Hold};
 use super::backoff::Backoff;
 use super::event::{Action, Actions, Failure, Input};
+use super::gateways::LostGateways;
 use super::links::Links;
 use super::moderation::Bucket;
 use super::race::Race;
@@ -54,6 +55,9 @@ pub struct Agent {
     active: Active,
     usable_at: Instant,
     settled: bool,
+    lost_gateways: LostGateways,
+    /// Neighbours are listened to.
+    watching: bool,
     resolver: Resolver,
     reach: Reach,
     // What is wanted.
@@ -105,6 +109,8 @@ impl Agent {
             active: Active::new(),
             usable_at: now,
             settled: false,
+            lost_gateways: LostGateways::new(),
+            watching: false,
             resolver: Resolver::new(),
             reach: Reach::new(),
             cycle: Cycle::default(),
@@ -148,6 +154,7 @@ impl Agent {
             }
             Input::LinksLost => self.order_dump(Dump::Ordered, out),
             Input::LinksDumped => self.dumped(now, out),
+            Input::Neighbour(neighbour) => self.neighbour(neighbour, now, out),
             Input::Configured(settings) => self.configured(settings, now, out),
             Input::ResolverChanged(settings) => {
                 if self.resolver.configure(settings, out) {
@@ -205,6 +212,7 @@ impl Agent {
         self.forgive(now, actions);
         self.probe(now, actions);
         self.judge(now, actions);
+        self.watch_neighbours(actions);
     }
 
     fn order_dump(&mut self, dump: Dump, actions: &mut Actions) {

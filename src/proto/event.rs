@@ -1,12 +1,16 @@
 //! What goes into the core and what comes out: the contract between [`Agent`](super) and the loop.
 
+mod note;
+
+pub use self::note::{Note, Stamps};
+
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use heapless::Vec;
 
-use super::link::{LinkEvent, Name};
+use super::link::{LinkEvent, Name, Neighbour};
 use super::settings::{ResolverSettings, Settings};
 use super::time::Instant;
 
@@ -184,6 +188,8 @@ pub enum Input<'a> {
     LinksLost,
     /// The dump ordered last is complete: what it did not name is gone.
     LinksDumped,
+    /// The kernel told about a neighbour; only after [`Action::WatchNeighbours`].
+    Neighbour(Neighbour),
     /// A configuration came into force (the first one included).
     Configured(&'a Settings),
     /// The parsed content of resolv.conf or hosts (for the server's name) is known or changed.
@@ -230,6 +236,9 @@ pub type Actions = Vec<Action, ACTIONS_MAX>;
 pub enum Action {
     /// Ask the kernel for all links, addresses and routes; end with [`Input::LinksDumped`].
     DumpLinks,
+    /// Listen to what the kernel tells of neighbours, or stop listening: it has something to tell in
+    /// every cycle, and online nobody should wake up for that.
+    WatchNeighbours(bool),
     /// Connect a probe socket, bound to `via` if given.
     OpenProbe {
         /// Its number.
@@ -320,77 +329,4 @@ pub enum TriggerAnswer {
     Disabled,
     /// There is no server or no device key yet: not remembered.
     Unconfigured,
-}
-
-/// When each step of a beat happened; a step that was not needed has the time of the one before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamps {
-    /// The event that asked for the beat was seen.
-    pub event_at: Instant,
-    /// An uplink was usable.
-    pub usable_at: Instant,
-    /// A server address was known.
-    pub resolved_at: Instant,
-    /// TCP established.
-    pub connected_at: Instant,
-    /// TLS established.
-    pub secured_at: Instant,
-    /// Request with the kernel.
-    pub written_at: Instant,
-    /// Answer read.
-    pub replied_at: Instant,
-}
-
-/// A fact worth telling; never an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// The active uplink changed.
-    UplinkChanged {
-        /// The former one.
-        from: Option<Name>,
-        /// The present one.
-        to: Option<Name>,
-        /// Whether the former one is no longer usable.
-        lost: bool,
-    },
-    /// The network changed in a way the server is told at once.
-    NetworkChanged(Reason),
-    /// Online to offline.
-    ConnectivityLost,
-    /// Offline to online.
-    ConnectivityRestored,
-    /// A trigger was newly set.
-    TriggerSet,
-    /// The server acknowledged beat `seq`.
-    BeatAcknowledged {
-        /// Beat counter since start.
-        seq: u64,
-        /// Triggers that were told this number or a lower one are covered.
-        covers: u64,
-        /// Why it was sent.
-        reason: Reason,
-        /// Uplink it went over.
-        via: Option<Name>,
-        /// HTTP status, 2xx.
-        status: u16,
-        /// Its steps.
-        stamps: Stamps,
-        /// First since start, or first after a failure.
-        recovered: bool,
-    },
-    /// A round of attempts of beat `seq` ended without an acknowledgement.
-    BeatFailed {
-        /// Beat counter since start.
-        seq: u64,
-        /// Triggers that were told this number or a lower one waited for it.
-        covers: u64,
-        /// Why it was sent.
-        reason: Reason,
-        /// What happened to the last attempt.
-        failure: Failure,
-        /// When the same beat is tried again; `None`: the server's word is final, the cycle goes on.
-        retry_at: Option<Instant>,
-        /// False if the last round failed in the same way.
-        news: bool,
-    },
 }

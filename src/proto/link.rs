@@ -124,6 +124,18 @@ pub enum LinkEvent {
     },
 }
 
+/// What the kernel found out about somebody on the same link: RTM_NEWNEIGH, reduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Interface.
+    pub index: LinkIndex,
+    /// The neighbour's address.
+    pub address: IpAddr,
+    /// Whether its hardware address is known (`NUD_REACHABLE`, `NUD_STALE`), or it does not answer
+    /// who asks for it (`NUD_FAILED`).
+    pub answers: bool,
+}
+
 /// One route of table main.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {

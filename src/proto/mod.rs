@@ -3,6 +3,7 @@
 pub mod agent;
 pub mod backoff;
 pub mod event;
+pub mod gateways;
 pub mod link;
 pub mod links;
 pub mod moderation;

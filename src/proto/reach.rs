@@ -16,6 +16,7 @@
 //! hammered. What it costs at most is in [`budget`].
 
 pub mod budget;
+mod finding;
 mod round;
 
 use core::net::{IpAddr, SocketAddr};
@@ -25,23 +26,12 @@ use heapless::Vec;
 
 use self::budget::{FAST, MODERATE, SLOW, UNANSWERED_MIN, cadence};
 pub use self::budget::{OUTSTANDING_MAX, TARGETS_MAX};
+pub use self::finding::{Connectivity, Finding};
 pub use self::round::Targets;
 use super::event::{Action, Actions, Failure, Probe};
 use super::link::Name;
 use super::rng::Rng;
 use super::time::Instant;
-
-/// What the device knows of the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Connectivity {
-    /// Nothing was tried yet.
-    #[default]
-    Unknown,
-    /// Something outside answered last.
-    Online,
-    /// Nothing outside answers.
-    Offline,
-}
 
 /// What a probe is aimed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,18 +40,6 @@ enum Aim {
     Internet,
     /// The last good server address.
     Server,
-}
-
-/// What an answered probe means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finding {
-    /// Nothing new.
-    Known,
-    /// What did not answer before answers now: what is stuck deserves a new connection.
-    Healed {
-        /// When the probe was sent: a SYN older than that, and still unanswered, may be lost.
-        sent_at: Instant,
-    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -197,6 +175,13 @@ impl Reach {
         self.stop(actions);
         self.server_heard = false;
         self.search(now);
+    }
+
+    /// Looks again at once and as fast as in the beginning: the way out may be open again.
+    pub fn hurry(&mut self, now: Instant) {
+        if self.is_probing() {
+            self.search(now);
+        }
     }
 
     /// Stops probing: the server answered, or there is nothing to find out.

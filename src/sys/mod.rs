@@ -13,6 +13,7 @@ pub mod clock;
 pub mod eventfd;
 mod failure;
 pub mod inotify;
+pub mod neighbours;
 pub mod netlink;
 pub mod signals;
 pub mod timerfd;

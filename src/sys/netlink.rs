@@ -154,7 +154,7 @@ impl AsFd for RouteSocket {
 /// # Errors
 ///
 /// recv(2)'s, and `EMSGSIZE` for a datagram larger than the buffer, whose end is lost.
-fn receive<'a>(fd: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
+pub(super) fn receive<'a>(fd: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8], Errno> {
     // MSG_TRUNC makes the kernel say how long the datagram was, not how much of it fitted.
     let (taken, length, from) = retry_on_intr(|| recvfrom(fd, &mut *buffer, RecvFlags::TRUNC))?;
     // netlink(7): port 0 is the kernel's. Others may send too, if they are privileged.
@@ -257,7 +257,8 @@ impl Progress {
             Kind::Event(_) if self.congested => Step::Nothing,
             // A notification has the number of whoever caused it.
             Kind::Event(event) => Step::Tell(Heard::Event(event)),
-            Kind::Ignored => Step::Nothing,
+            // A neighbour is in none of our groups.
+            Kind::Neighbour(_) | Kind::Ignored => Step::Nothing,
             Kind::Overrun => self.lose(),
             Kind::Done if ours => self.done(),
             Kind::Error(errno) if ours => self.refused(errno),

@@ -12,6 +12,8 @@
 //! - Routes: unicast, table main, any protocol and scope, one event per next hop that is not dead.
 //!   Routes for one TOS only are ignored, and so are those that name their next hop by number alone
 //!   (`RTA_NH_ID`, which the kernel does only where `net.ipv4.nexthop_compat_mode` is 0).
+//! - Neighbours: those that have failed, and those whose hardware address is known without doubt.
+//!   What the kernel does in between to find out is ignored.
 //!
 //! The kernel does not announce all it does to routes (measured on Linux 6.18). Where a message
 //! implies such a change, it yields an event of its own or is marked `silent`. Two limits remain:
@@ -27,7 +29,7 @@ mod route;
 use self::attribute::{ALIGNMENT, Attributes, any_address, parse_ip, parse_name, parse_u32};
 use self::attribute::{take, take_u16, take_u32};
 use self::route::{Change, NextHops, parse_route};
-use crate::proto::link::{LinkEvent, LinkIndex, Mac};
+use crate::proto::link::{LinkEvent, LinkIndex, Mac, Neighbour};
 
 // linux/netlink.h
 const NLMSG_ERROR: u16 = 2;
@@ -49,6 +51,7 @@ const RTM_GETADDR: u16 = 22;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
+const RTM_NEWNEIGH: u16 = 28;
 
 // linux/if_link.h, linux/if.h
 const IFLA_ADDRESS: u16 = 1;
@@ -66,6 +69,12 @@ const IFA_F_OPTIMISTIC: u32 = 0x04;
 const IFA_F_DADFAILED: u32 = 0x08;
 const IFA_F_DEPRECATED: u32 = 0x20;
 const IFA_F_TENTATIVE: u32 = 0x40;
+
+// linux/neighbour.h
+const NDA_DST: u16 = 1;
+const NUD_REACHABLE: u16 = 0x02;
+const NUD_STALE: u16 = 0x04;
+const NUD_FAILED: u16 = 0x20;
 
 // linux/socket.h
 const AF_UNSPEC: u8 = 0;
@@ -125,6 +134,8 @@ pub struct Message {
 pub enum Kind {
     /// A link, an address or a route.
     Event(LinkEvent),
+    /// A neighbour.
+    Neighbour(Neighbour),
     /// The dump is complete.
     Done,
     /// The request was refused, or its dump broke off, with this errno (positive); 0 acknowledges.
@@ -217,6 +228,7 @@ impl<'a> Messages<'a> {
             RTM_NEWROUTE if flags & NLM_F_REPLACE != 0 => self.route(Change::Replaced, body)?,
             RTM_NEWROUTE => self.route(Change::New, body)?,
             RTM_DELROUTE => self.route(Change::Gone, body)?,
+            RTM_NEWNEIGH => return parse_neighbour(body),
             _ => None,
         };
         Ok(event.map_or(Kind::Ignored, Kind::Event))
@@ -320,6 +332,29 @@ fn parse_address(gone: bool, mut body: &[u8]) -> Result<Option<LinkEvent>, Malfo
     let tentative = flags & IFA_F_TENTATIVE != 0 && flags & IFA_F_OPTIMISTIC == 0;
     let usable = !tentative && flags & (IFA_F_DADFAILED | IFA_F_DEPRECATED) == 0;
     Ok(Some(LinkEvent::Address { index, address, usable }))
+}
+
+/// Reads RTM_NEWNEIGH: `struct ndmsg` and attributes.
+fn parse_neighbour(mut body: &[u8]) -> Result<Kind, Malformed> {
+    let [family, _, _, _] = take(&mut body)?;
+    let index = LinkIndex(take_u32(&mut body)?);
+    let state = take_u16(&mut body)?;
+    let [_flags, _kind] = take(&mut body)?;
+    // An entry of a bridge's forwarding table (AF_BRIDGE) has no IP address.
+    let known = any_address(family).is_some();
+    let answers = match state {
+        NUD_REACHABLE | NUD_STALE if known => true,
+        NUD_FAILED if known => false,
+        _ => return Ok(Kind::Ignored),
+    };
+    let mut address = None;
+    for attribute in Attributes(body) {
+        if let (NDA_DST, value) = attribute? {
+            address = Some(parse_ip(family, value)?);
+        }
+    }
+    let neighbour = address.map(|address| Neighbour { index, address, answers });
+    Ok(neighbour.map_or(Kind::Ignored, Kind::Neighbour))
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Outages behind links that stay up.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
+use linkbeat::proto::link::Neighbour;
+use linkbeat::sys::neighbours::NeighbourSocket;
 use linkbeat_support::agent::{SOON, Setting, expect_line};
 use linkbeat_support::receiver::Beat;
 use linkbeat_support::world::{Block, Families, NAMESERVER, PROBED, SERVER, Verdict, World};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::camera::Camera;
 
@@ -166,4 +169,40 @@ fn outage_of_names_alone_loses_no_beat() {
     for _ in 0..4 {
         camera.beat_for("interval");
     }
+}
+
+/// Waits until the kernel of the device has given this neighbour up.
+fn until_failed(neighbours: &NeighbourSocket, address: IpAddr) {
+    let within = Timespec { tv_sec: 20, tv_nsec: 0 };
+    let mut failed = false;
+    while !failed {
+        let mut fds = [PollFd::new(neighbours, PollFlags::IN)];
+        assert_eq!(poll(&mut fds, Some(&within)), Ok(1), "{address} does not fail");
+        let hear = |it: Neighbour| failed |= it.address == address && !it.answers;
+        neighbours.drain(usize::MAX, hear).unwrap();
+    }
+}
+
+#[test]
+fn gateway_that_reboots_behind_a_switch_is_heard_when_it_speaks() {
+    let world = World::new();
+    world.pull("wlan1");
+    world.pull("wlan0");
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    camera.beat_for("interval");
+    let mut lines = camera.agent.lines().follow();
+    let neighbours = world.device.within(|| NeighbourSocket::open().unwrap());
+    // The carrier stays, and nobody answers behind it.
+    world.router.ip("link set r-eth0 arp off");
+    world.device.ip("neighbour flush dev eth0");
+    expect_line(&mut lines, "[Meeting] Connectivity lost", NOTICED);
+    until_failed(&neighbours, "10.11.1.1".parse().unwrap());
+    world.router.ip("link set r-eth0 arp on");
+    // It asks who has the address before it can say this.
+    world.router.within(|| {
+        let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+        socket.send_to(b"hello", ("10.11.1.2", 9)).unwrap();
+    });
+    expect_line(&mut lines, "[Network] The gateway of eth0 answers again", SOON);
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "connectivity_restored");
 }

@@ -218,7 +218,7 @@ impl Claims {
                 }
             }
             // May have the beat start over.
-            News::Link(_) | News::LinksDumped => self.in_flight_since = None,
+            News::Link(_) | News::LinksDumped | News::Neighbour(_) => self.in_flight_since = None,
             _ => {}
         }
     }
@@ -228,6 +228,9 @@ impl Claims {
         self.orders += 1;
         match action {
             Action::DumpLinks => {}
+            Action::WatchNeighbours(wanted) => {
+                assert_ne!(kernel.watched, *wanted, "neighbours are watched twice");
+            }
             Action::OpenProbe { probe, to, via } => {
                 assert!(!self.silent, "a probe while nothing may be sent");
                 assert!(probe.0 > self.last_probe, "a probe's number is used twice");
@@ -377,6 +380,7 @@ impl Claims {
             }
             Note::UplinkChanged { .. }
             | Note::NetworkChanged(_)
+            | Note::GatewayBack(_)
             | Note::ConnectivityLost
             | Note::ConnectivityRestored
             | Note::TriggerSet => {}

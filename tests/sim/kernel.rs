@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name, Route};
+use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name, Neighbour, Route};
 
 /// The interfaces of a camera.
 pub(crate) const NAMES: [&str; 3] = ["eth0", "wlan1", "wlan0"];
@@ -124,6 +124,8 @@ fn v6(place: u8, host: u8) -> Ipv6Addr {
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub(crate) interfaces: Vec<Interface>,
+    /// Whether the agent listens to neighbours.
+    pub(crate) watched: bool,
     next_index: u32,
 }
 
@@ -137,7 +139,7 @@ impl Kernel {
         for other in interfaces.iter_mut().skip(1).filter(|_| single) {
             other.carrier = false;
         }
-        Self { interfaces, next_index: 10 }
+        Self { interfaces, watched: false, next_index: 10 }
     }
 
     /// Those that are plugged in.
@@ -245,6 +247,13 @@ impl Kernel {
 
     pub(crate) fn drop_v6(&mut self, at: usize) -> Vec<LinkEvent> {
         drop_v6(&mut self.interfaces[at])
+    }
+
+    /// What is told of the IPv4 gateway, if anybody listens.
+    pub(crate) fn gateway(&self, at: usize, answers: bool) -> Option<Neighbour> {
+        let it = &self.interfaces[at];
+        let gateway = it.route_v4.filter(|_| self.watched)?;
+        Some(Neighbour { index: it.index, address: v4(it.place, gateway).into(), answers })
     }
 
     /// The interface is unplugged from the bus, with all it had.

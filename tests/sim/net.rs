@@ -10,7 +10,7 @@ use std::time::Duration;
 use linkbeat::proto::event::{
     Answer, Attempt, Failure, Probe, Query, RecordKind, Reply, Ticket, TlsFailure, Word,
 };
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
+use linkbeat::proto::link::{LinkEvent, LinkIndex, Name, Neighbour};
 use linkbeat::proto::rng::Rng;
 use linkbeat::proto::settings::{ResolverSettings, Settings};
 use linkbeat::proto::time::Instant;
@@ -34,6 +34,7 @@ pub(crate) enum News {
     Link(LinkEvent),
     LinksLost,
     LinksDumped,
+    Neighbour(Neighbour),
     Configured(Box<Settings>),
     ResolverChanged(Box<ResolverSettings>),
     Triggered(Option<Word>, Ticket),

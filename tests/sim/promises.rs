@@ -11,7 +11,7 @@ use linkbeat::proto::reach::budget::{
 use linkbeat::proto::rng::Rng;
 use linkbeat::proto::time::Instant;
 
-use super::net::{Flow, Mood, NameMood, ProbeMood};
+use super::net::{Flow, Mood, NameMood, News, ProbeMood};
 use super::weather::{self, pick};
 use super::world::World;
 
@@ -87,6 +87,31 @@ fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_bea
         }
     }
     summary("outage of up to a minute healed, beat due", times);
+}
+
+#[test]
+fn a_gateway_that_is_back_after_a_long_outage_is_used_within_the_round_trips_of_a_beat() {
+    let mut times = vec![];
+    for seed in 0..50 {
+        let mut rng = Rng::new(seed);
+        let mut world = weather::fair(seed, |_| ());
+        world.pass(ms(35_000) + rng.fraction(ms(30_000)));
+        world.net.outside.flows = [Flow::Silent; 3];
+        world.pass(ms(610_000) + rng.fraction(ms(60_000)));
+        for answers in [false, true] {
+            if answers {
+                world.net.outside.flows = [Flow::Open; 3];
+            }
+            let told = world.net.kernel.gateway(ETH0, answers).expect("somebody listens");
+            world.hear(News::Neighbour(told));
+        }
+        let back_at = world.now;
+        let took = until_taken(&mut world, back_at, ms(60_000));
+        let bound = round_trips(3, world.net.outside.round_trips[ETH0]) + ms(5);
+        assert!(took <= bound, "seed {seed}: {took:?} of {bound:?}\n{}", world.trace.tail());
+        times.push(took);
+    }
+    summary("gateway back after ten minutes", times);
 }
 
 #[test]

@@ -25,7 +25,7 @@ const SERVER: [IpAddr; 4] = [
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The kinds of trouble; a seed has a taste for some of them.
-const KINDS: u64 = 16;
+const KINDS: u64 = 17;
 
 /// How a seed likes to make trouble.
 #[derive(Debug)]
@@ -93,6 +93,10 @@ impl Weather {
             }
             13 => change_settings(world, rng),
             14 => change_server(world, rng),
+            15 => {
+                let told = world.net.kernel.gateway(at, chance(rng, 50));
+                told.into_iter().for_each(|told| world.hear(News::Neighbour(told)));
+            }
             _ => stop(world, rng),
         }
         for news in world.net.overheard() {

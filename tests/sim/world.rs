@@ -224,6 +224,10 @@ impl World {
                 self.net.close(attempt);
                 None
             }
+            Action::WatchNeighbours(wanted) => {
+                self.net.kernel.watched = wanted;
+                None
+            }
             Action::AnswerTrigger(..) | Action::Note(_) => None,
         };
         self.outcomes.extend(outcome);
@@ -244,6 +248,7 @@ fn input(news: &News) -> Input<'_> {
         News::Link(event) => Input::Link(*event),
         News::LinksLost => Input::LinksLost,
         News::LinksDumped => Input::LinksDumped,
+        News::Neighbour(neighbour) => Input::Neighbour(*neighbour),
         News::Configured(settings) => Input::Configured(settings),
         News::ResolverChanged(settings) => Input::ResolverChanged(settings),
         News::Triggered(word, ticket) => Input::Triggered { word: word.clone(), ticket: *ticket },

@@ -4,6 +4,7 @@ use super::Agent;
 use super::is_of_the_network;
 use super::paths::families;
 use crate::proto::event::{Action, Actions, Attempt, Failure, Note, Probe, Reason};
+use crate::proto::link::{Name, Neighbour};
 use crate::proto::links::Family;
 use crate::proto::race::{Stage, TRIES_MAX, Trust};
 use crate::proto::reach::{Connectivity, Finding, Targets};
@@ -113,6 +114,37 @@ impl Agent {
             if let Some(next) = self.best(now) {
                 self.open(next, now, actions);
             }
+        }
+    }
+
+    /// A gateway that had stopped answering and answers again is evidence that the way out is open.
+    pub(super) fn neighbour(&mut self, neighbour: Neighbour, now: Instant, actions: &mut Actions) {
+        let Some(uplink) = self.gateway_of(neighbour) else { return };
+        if self.lost_gateways.apply(neighbour) {
+            Action::Note(Note::GatewayBack(uplink)).push_to(actions);
+            self.reach.hurry(now);
+            // A beat that waits pays when it starts.
+            if self.beat.is_idle() || self.changes.take(1, now) {
+                self.heal(now, now, actions);
+            }
+        }
+    }
+
+    /// The uplink whose gateway this neighbour is.
+    fn gateway_of(&self, neighbour: Neighbour) -> Option<Name> {
+        let link = self.links.by_index(neighbour.index)?;
+        let used = self.uplinks.iter().any(|uplink| uplink.name == link.name);
+        let leads = link.routes().any(|route| route.gateway == Some(neighbour.address));
+        (used && leads).then_some(link.name)
+    }
+
+    /// Listens to neighbours as long as probes are sent: the one finds what the other waits for.
+    pub(super) fn watch_neighbours(&mut self, actions: &mut Actions) {
+        let wanted = self.reach.is_probing();
+        if wanted != self.watching {
+            self.watching = wanted;
+            self.lost_gateways.clear();
+            Action::WatchNeighbours(wanted).push_to(actions);
         }
     }
 

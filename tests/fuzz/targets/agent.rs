@@ -123,7 +123,9 @@ impl Loop<'_> {
                 assert!(!self.sound || self.stage(attempt).is_some(), "closed twice");
                 self.attempts.retain(|(open, _)| *open != attempt);
             }
-            Action::DumpLinks | Action::AnswerTrigger(..) | Action::Note(_) => {}
+            Action::DumpLinks
+            | Action::WatchNeighbours(_)
+            | Action::AnswerTrigger(..) | Action::Note(_) => {}
         }
     }
 
@@ -140,8 +142,13 @@ impl Loop<'_> {
                 self.feed(Input::Link(event));
             }
             60..=79 => self.bring_up(),
-            80..=84 => self.feed(Input::LinksLost),
-            85..=94 => self.feed(Input::LinksDumped),
+            80..=82 => self.feed(Input::LinksLost),
+            83..=89 => self.feed(Input::LinksDumped),
+            90..=94 => {
+                let (index, address) = (self.bytes.index(), self.bytes.ip());
+                let answers = self.bytes.bool();
+                self.feed(Input::Neighbour(Neighbour { index, address, answers }));
+            }
             95..=104 => {
                 let settings = settings(&mut self.bytes);
                 self.feed(Input::Configured(&settings));

@@ -3,7 +3,7 @@
 
 Needs root, iproute2 and veth. Everything happens in network namespaces that end with this program:
 
-    unshare --net --mount ./capture.py DIRECTORY
+    unshare --net --mount ./capture.py DIRECTORY [PART...]
 
 Each act below is followed by the datagrams it is expected to cause, which are written to one file each.
 """
@@ -16,9 +16,11 @@ import sys
 import time
 
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE = 16, 17, 20, 21, 24, 25
+NEWNEIGH, DELNEIGH = 28, 29
 ERROR, DONE = 2, 3
 INET, INET6, BRIDGE = socket.AF_INET, socket.AF_INET6, 7
-GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
+GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400
+NUD_REACHABLE, NUD_STALE, NUD_FAILED = 0x02, 0x04, 0x20
 DUMP_INTR = 0x10
 
 
@@ -257,6 +259,46 @@ def routes(c):
     ip("link del eth1")
 
 
+def neighbours(c):
+    ip("netns add far")
+    ip("link add eth0 index 50 address 02:00:00:00:00:50 type veth peer name far0 index 150 netns far")
+    for address in ("192.0.2.1/24", "2001:db8::1/64"):
+        ip(f"-n far addr add {address} dev far0" + " nodad" * (":" in address))
+    for address in ("192.0.2.2/24", "2001:db8::2/64"):
+        ip(f"addr add {address} dev eth0" + " nodad" * (":" in address))
+    ip("-n far link set far0 up")
+    ip("link set eth0 up")
+    listen(c.s, 3)
+
+    def send(family, to):
+        with socket.socket(family, socket.SOCK_DGRAM) as s:
+            s.sendto(b"", (to, 9))
+
+    in_state = lambda state: lambda b: struct.unpack_from("=H", b, 8)[0] == state
+    for digit, family, nobody, router in (
+        (4, INET, "192.0.2.9", "192.0.2.1"),
+        (6, INET6, "2001:db8::9", "2001:db8::1"),
+    ):
+        send(family, nobody)
+        c.act(seconds=5)
+        c.expect(f"neighbour{digit}_failed", NEWNEIGH, family, in_state(NUD_FAILED))
+        send(family, router)
+        c.heard = listen(c.s, 1)
+        c.expect(f"neighbour{digit}_reachable", NEWNEIGH, family, in_state(NUD_REACHABLE))
+        c.act(f"neigh change {router} dev eth0 nud stale")
+        c.expect(f"neighbour{digit}_stale", NEWNEIGH, family, in_state(NUD_STALE))
+        c.act(f"neigh change {router} dev eth0 nud probe")
+        c.expect(f"neighbour{digit}_probed", NEWNEIGH, family)
+        c.act(f"neigh del {router} dev eth0")
+        c.expect(f"neighbour{digit}_gone", DELNEIGH, family)
+    ip("link add br0 type bridge")
+    c.act("link set eth0 master br0")
+    c.expect("neighbour_of_a_bridge", NEWNEIGH, BRIDGE)
+    ip("link del br0")
+    ip("link del eth0")
+    ip("netns del far")
+
+
 def answers(c):
     # Enough for several datagrams, so that a dump is still running when the next request comes.
     for number in range(40):
@@ -296,8 +338,9 @@ def main():
     subprocess.run(["mount", "-t", "sysfs", "none", "/sys"], check=True)
     ip("link set lo up")
     c = Capture(sys.argv[1])
-    for part in (links, addresses, routes, answers, requests):
-        part(c)
+    parts = {part.__name__: part for part in (links, addresses, routes, neighbours, answers, requests)}
+    for name in sys.argv[2:] or parts:
+        parts[name](c)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ fn orders(actions: &[Action]) -> String {
         Action::CloseAttempt(_) => Some("close"),
         Action::Note(Note::BeatAcknowledged { .. }) => Some("acknowledged"),
         Action::Note(Note::BeatFailed { .. }) => Some("failed"),
-        Action::CloseProbe(_)
+        Action::WatchNeighbours(_)
+        | Action::CloseProbe(_)
         | Action::CloseQuery(_)
         | Action::AnswerTrigger(..)
         | Action::Note(_) => None,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::proto::link::Neighbour;
 
 #[test]
 fn a_healed_network_replaces_the_stuck_connection_at_once() {
@@ -284,4 +285,86 @@ fn a_server_whose_kernel_answers_again_is_sent_the_waiting_beat() {
     }
     bench.input(Input::ProbeAnswered(to_server.expect("the server is asked too")));
     assert!(bench.connect().is_some());
+}
+
+fn tell_neighbour(bench: &mut Bench, host: u8, answers: bool) {
+    let index = LinkIndex(ETH0.into());
+    bench.input(Input::Neighbour(Neighbour { index, address: local(index, host), answers }));
+}
+
+/// Offline for so long that probes are seconds apart, with the gateway lost.
+fn gateway_lost() -> Bench {
+    let mut bench = Bench::idle();
+    bench.pass(ms(30_000 + 700_000));
+    tell_neighbour(&mut bench, 1, false);
+    assert!(bench.actions.is_empty(), "nothing can be done about it");
+    while bench.probe().is_none() {
+        bench.pass(ms(100));
+    }
+    bench.pass(ms(1_000));
+    bench
+}
+
+#[test]
+fn a_gateway_that_answers_again_starts_beat_and_probe_at_once() {
+    let mut bench = gateway_lost();
+    tell_neighbour(&mut bench, 1, true);
+    assert!(bench.notes().contains(&Note::GatewayBack(name("eth0"))));
+    let (attempt, via) = bench.connect().expect("a connection");
+    assert_eq!(via, Some(name("eth0")));
+    assert!(bench.probe().is_some());
+    bench.pass(ms(250));
+    assert!(bench.probe().is_some(), "as fast as in the beginning");
+    assert_eq!(bench.establish(attempt).2, Reason::Restored);
+}
+
+#[test]
+fn a_gateway_that_never_failed_and_a_neighbour_that_is_none_are_no_evidence() {
+    for (host, fails) in [(1, false), (99, true)] {
+        let mut bench = gateway_lost();
+        bench.agent.lost_gateways.clear();
+        if fails {
+            tell_neighbour(&mut bench, host, false);
+        }
+        tell_neighbour(&mut bench, host, true);
+        assert!(bench.actions.is_empty(), "{:?}", bench.actions);
+    }
+}
+
+#[test]
+fn neighbours_are_listened_to_while_probes_are_sent() {
+    let mut bench = Bench::idle();
+    let watched = |bench: &Bench| {
+        bench.actions.iter().find_map(|action| match action {
+            Action::WatchNeighbours(wanted) => Some(*wanted),
+            _ => None,
+        })
+    };
+    bench.pass(ms(30_000));
+    assert_eq!(watched(&bench), None, "online");
+    bench.pass(ms(300));
+    assert_eq!(watched(&bench), Some(true));
+    bench.pass(ms(60_000));
+    assert_eq!(watched(&bench), None, "once is enough");
+    tell_neighbour(&mut bench, 1, false);
+    tell_neighbour(&mut bench, 1, true);
+    let (attempt, _) = bench.connect().expect("a connection");
+    bench.establish(attempt);
+    bench.input(Input::Written(attempt));
+    bench.reply(attempt, 200, false);
+    assert_eq!(watched(&bench), Some(false));
+}
+
+#[test]
+fn a_gateway_that_comes_and_goes_costs_its_tokens() {
+    let mut bench = gateway_lost();
+    let mut connects = 0;
+    for _ in 0..1000 {
+        tell_neighbour(&mut bench, 1, false);
+        tell_neighbour(&mut bench, 1, true);
+        connects += bench.connects().len();
+        bench.pass(ms(10));
+        connects += bench.connects().len();
+    }
+    assert!(connects <= 2 * (5 + 5) + 4, "{connects} connections in ten seconds");
 }
