@@ -108,6 +108,8 @@ pub struct EventLoop {
     look_at: Instant,
     status: StatusServer,
     helpers: Option<TriggerSocket>,
+    /// Why there are none, as told last.
+    helpers_complaint: Option<String>,
     supervisor: Option<Notify>,
 
     agent: Agent,
@@ -147,6 +149,7 @@ impl EventLoop {
             status: StatusServer::new(poll.registry(), Token(STATUS_FIRST))
                 .map_err(Error::system("duplicate epoll"))?,
             helpers: None,
+            helpers_complaint: None,
             supervisor: Notify::from_env(now),
             resolver: ResolverSettings::default(),
             poll,

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use linkbeat::wire::line::GREETING;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Longest wait for anything; what is to be fast is nowhere near it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -149,4 +150,17 @@ fn trigger_over_http_says_why_there_is_no_beat() {
     }
     let answer = rest(agent.http("GET /api/meeting/heartbeat/preview"));
     assert!(answer.contains(r#""payload":{"#), "{answer}");
+}
+
+#[test]
+fn socket_that_somebody_removed_is_made_again() {
+    let agent = Agent::start("removed");
+    fs::remove_file(agent.directory.join("trigger.sock")).expect("the socket");
+    kill_process(Pid::from_child(&agent.process), Signal::HUP).expect("signal the agent");
+    // Signals are heard before clients.
+    rest(agent.http("GET /api/meeting/status"));
+    let mut helper = agent.helper();
+    helper.write_all(b"trigger\n").unwrap();
+    helper.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(rest(helper), format!("{GREETING}unconfigured\n"));
 }

@@ -11,7 +11,8 @@ use crate::net::watch::{Changed, RESOLVER_FILES};
 use crate::proto::event::Input;
 
 impl EventLoop {
-    /// Looks once per cycle for changes of files that the watch has not told of.
+    /// Looks once per cycle for changes of files that the watch has not told of, and whether helpers
+    /// still find their socket.
     pub(super) fn look(&mut self) {
         if self.look_at <= self.now {
             self.look_at = self.now + LOOK_EVERY;
@@ -19,6 +20,23 @@ impl EventLoop {
             // A file that may be read now, and might not before, looks the same.
             changed.config |= self.setup.complaint.is_some();
             self.take_changes(changed);
+            self.find_helpers();
+        }
+    }
+
+    /// Opens the socket of helpers where it is missing.
+    fn find_helpers(&mut self) {
+        if let Err(error) = self.open_helpers() {
+            self.complain_of_helpers(&error);
+        }
+    }
+
+    /// Tells why helpers cannot ask for beats, once for each reason.
+    fn complain_of_helpers(&mut self, error: &Error) {
+        let why = error.chain().to_string();
+        if self.helpers_complaint.as_ref() != Some(&why) {
+            log::error!("helpers cannot ask for beats: {why}");
+            self.helpers_complaint = Some(why);
         }
     }
 
@@ -34,9 +52,7 @@ impl EventLoop {
     /// Brings the sources in line with a new configuration, then the core.
     pub(super) fn reconfigure(&mut self) {
         self.status.listen(self.setup.config.status_listen, self.now);
-        if let Err(error) = self.open_helpers() {
-            log::error!("{error}");
-        }
+        self.find_helpers();
         self.configure();
     }
 
@@ -47,15 +63,19 @@ impl EventLoop {
     /// Another agent has it. Without a socket for other reasons the agent still beats.
     pub(super) fn open_helpers(&mut self) -> Result<(), Error> {
         let wanted = self.setup.config.trigger_socket.as_deref();
-        if self.helpers.as_ref().map(TriggerSocket::path) == wanted {
+        let there = self.helpers.as_ref().filter(|helpers| helpers.is_in_place());
+        if there.map(TriggerSocket::path) == wanted {
             return Ok(());
         }
         self.helpers = None;
         let Some(path) = wanted else { return Ok(()) };
         match TriggerSocket::bind(path, self.poll.registry(), Token(HELPER_FIRST)) {
-            Ok(helpers) => self.helpers = Some(helpers),
+            Ok(helpers) => {
+                self.helpers = Some(helpers);
+                self.helpers_complaint = None;
+            }
             Err(error @ Error::AlreadyRunning { .. }) => return Err(error),
-            Err(error) => log::error!("helpers cannot ask for beats: {error}"),
+            Err(error) => self.complain_of_helpers(&error),
         }
         Ok(())
     }

@@ -112,6 +112,13 @@ impl TriggerSocket {
         self.place.path()
     }
 
+    /// Whether who opens that file reaches this socket: somebody may have cleared the directory, or
+    /// an agent that started in the same instant may have taken the place.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.place.is_ours()
+    }
+
     /// Does what the readiness of `token` allows; what a helper asks for, if anything.
     ///
     /// Tokens of others are ignored, and so is a readiness that was none.

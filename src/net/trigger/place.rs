@@ -31,13 +31,19 @@ impl Place {
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Whether the file is there, and still the one that was made.
+    pub(super) fn is_ours(&self) -> bool {
+        fs::symlink_metadata(&self.path)
+            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let ours = fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode));
-        if ours && let Err(error) = fs::remove_file(&self.path) {
+        if self.is_ours()
+            && let Err(error) = fs::remove_file(&self.path)
+        {
             log::debug!("remove {}: {error}", self.path.display());
         }
     }
