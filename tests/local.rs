@@ -3,13 +3,14 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use linkbeat::wire::line::GREETING;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
 /// Longest wait for anything; what is to be fast is nowhere near it.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -163,4 +164,64 @@ fn socket_that_somebody_removed_is_made_again() {
     helper.write_all(b"trigger\n").unwrap();
     helper.shutdown(Shutdown::Write).unwrap();
     assert_eq!(rest(helper), format!("{GREETING}unconfigured\n"));
+}
+
+/// An agent that only has a Unix socket; killed when dropped.
+struct Contender(Child);
+
+impl Contender {
+    fn start(directory: &Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linkbeat"));
+        command.args(["run", "--config"]).arg(directory.join("meeting.json"));
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("start the agent"))
+    }
+}
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        self.0.kill().expect("a child");
+        self.0.wait().expect("a child");
+    }
+}
+
+#[test]
+fn of_agents_that_start_at_once_over_a_dead_socket_one_stays() {
+    let name = format!("linkbeat-local-one-stays-{}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    fs::create_dir_all(&directory).expect("a directory of our own");
+    let socket = directory.join("trigger.sock");
+    let text = format!(r#"{{"status_listen": "", "trigger_socket": {socket:?}}}"#);
+    fs::write(directory.join("meeting.json"), text).expect("a file of our own");
+    for _ in 0..10 {
+        drop(UnixListener::bind(&socket).expect("a socket that nobody listens on"));
+        let mut agents: Vec<_> = (0..6).map(|_| Contender::start(&directory)).collect();
+        let processes: Vec<_> = agents
+            .iter()
+            .map(|it| pidfd_open(Pid::from_child(&it.0), PidfdFlags::empty()).expect("a child"))
+            .collect();
+        // All but one end, and only then is it known which one stays.
+        let mut left: Vec<_> = processes.iter().collect();
+        while left.len() > 1 {
+            let mut fds: Vec<_> = left.iter().map(|it| PollFd::new(it, PollFlags::IN)).collect();
+            let patience = PATIENCE.try_into().expect("a time-out");
+            let ended = poll(&mut fds, Some(&patience)).expect("poll works");
+            assert!(ended > 0, "{} agents stay", left.len());
+            let alive: Vec<_> = fds.iter().map(|fd| fd.revents().is_empty()).collect();
+            let mut alive = alive.into_iter();
+            left.retain(|_| alive.next() == Some(true));
+        }
+        assert_eq!(left.len(), 1, "no agent stays");
+        let mut helper = UnixStream::connect(&socket).expect("the one that stays listens");
+        helper.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        let mut greeting = vec![0; GREETING.len()];
+        helper.read_exact(&mut greeting).expect("it greets");
+        for agent in &mut agents {
+            let code = agent.0.try_wait().expect("a child").map(|status| status.code());
+            assert!(matches!(code, None | Some(Some(71))), "{code:?}");
+        }
+        drop(agents);
+        fs::remove_file(&socket).expect("what the killed one left");
+    }
+    fs::remove_dir_all(&directory).expect("remove our own directory");
 }

@@ -7,6 +7,8 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt}
 use std::path::{Path, PathBuf};
 
 use mio::net::UnixListener;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -18,6 +20,8 @@ const QUEUE_MAX: i32 = 16;
 const SOCKET_MODE: u32 = 0o660;
 /// Everyone may look the socket up.
 const DIRECTORY_MODE: u32 = 0o755;
+/// Most tries to take a place that others take and leave at the same time.
+const MOVES_MAX: u32 = 3;
 
 /// A file that is removed in the end, if it is still the one that was made.
 #[derive(Debug)]
@@ -49,24 +53,63 @@ impl Drop for Place {
     }
 }
 
-/// Makes the socket at `path`.
+/// Makes the socket at `path`: under a name of its own first, so that it listens as soon as it is
+/// found, and of several agents that start at once one only takes the place.
 pub(super) fn bind(path: &Path) -> Result<(UnixListener, Place), Error> {
-    let address =
-        SockAddr::unix(path).map_err(Error::system_on("use as a Unix socket's path", path))?;
     make_directory(path)?;
-    remove_dead(path, &address)?;
-    let make = || {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
-        socket.bind(&address)?;
-        // unix(7): nobody can connect before listen(2), so the mode is right for everyone.
-        fs::set_permissions(path, Permissions::from_mode(SOCKET_MODE))?;
-        let metadata = fs::symlink_metadata(path)?;
-        let (device, inode) = (metadata.dev(), metadata.ino());
-        let place = Place { path: path.to_path_buf(), device, inode };
-        socket.listen(QUEUE_MAX)?;
-        Ok((UnixListener::from_std(OwnedFd::from(socket).into()), place))
-    };
-    make().map_err(Error::system_on::<io::Error>("listen on", path))
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let own = PathBuf::from(name);
+    let (socket, mut place) =
+        listen(&own).map_err(Error::system_on::<io::Error>("listen on", path))?;
+    take_place(&own, path)?;
+    place.path = path.to_path_buf();
+    Ok((UnixListener::from_std(OwnedFd::from(socket).into()), place))
+}
+
+fn listen(own: &Path) -> io::Result<(Socket, Place)> {
+    match fs::remove_file(own) {
+        // Left by a process of that number, which cannot live.
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.bind(&SockAddr::unix(own)?)?;
+    let metadata = fs::symlink_metadata(own)?;
+    let place = Place { path: own.to_path_buf(), device: metadata.dev(), inode: metadata.ino() };
+    // unix(7): nobody can connect before listen(2), so the mode is right for everyone.
+    fs::set_permissions(own, Permissions::from_mode(SOCKET_MODE))?;
+    socket.listen(QUEUE_MAX)?;
+    Ok((socket, place))
+}
+
+/// Moves the socket `own` to `path`, unless somebody listens there.
+///
+/// What is there may change between a look at it and the move. So the two change places, and what
+/// was there is looked at once more, out of everybody's reach.
+fn take_place(own: &Path, path: &Path) -> Result<(), Error> {
+    let failed = || Error::system_on("put the trigger socket at", path);
+    for _ in 0..MOVES_MAX {
+        match renameat_with(CWD, own, CWD, path, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(failed()(errno)),
+        }
+        spare_the_living(path, path)?;
+        match renameat_with(CWD, own, CWD, path, RenameFlags::EXCHANGE) {
+            Ok(()) => {}
+            // It was removed meanwhile.
+            Err(Errno::NOENT) => continue,
+            Err(errno) => return Err(failed()(errno)),
+        }
+        if let Err(error) = spare_the_living(own, path) {
+            renameat_with(CWD, own, CWD, path, RenameFlags::EXCHANGE).map_err(failed())?;
+            return Err(error);
+        }
+        return fs::remove_file(own).map_err(Error::system_on("remove", own));
+    }
+    Err(failed()(Errno::BUSY))
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {
@@ -83,24 +126,25 @@ fn make_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Removes what an agent left that ended without a word; nothing else.
-fn remove_dead(path: &Path, address: &SockAddr) -> Result<(), Error> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.file_type().is_socket() => {}
+/// Refuses to go on unless what is `found`, the trigger socket of `path`, is one that an agent left
+/// which ended without a word.
+fn spare_the_living(found: &Path, path: &Path) -> Result<(), Error> {
+    match fs::symlink_metadata(found) {
+        Ok(file) if file.file_type().is_socket() => {}
         Ok(_) => {
             let other =
                 io::Error::new(io::ErrorKind::AlreadyExists, "another file is in its place");
             return Err(Error::system_on("make the trigger socket", path)(other));
         }
-        // What else is wrong with the path, bind(2) will say.
+        // What else is wrong with the path, the next step will say.
         Err(_) => return Ok(()),
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)
         .map_err(Error::system("open a Unix socket"))?;
-    match socket.connect(address) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            fs::remove_file(path).map_err(Error::system_on("remove", path))
-        }
+    let address =
+        SockAddr::unix(found).map_err(Error::system_on("use as a Unix socket's path", found))?;
+    match socket.connect(&address) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
         // connect(2): its queue is full, so someone has it.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(Error::AlreadyRunning { socket: path.to_path_buf(), pid: None })
