@@ -113,6 +113,8 @@ pub struct EventLoop {
     supervisor: Option<Notify>,
 
     agent: Agent,
+    /// The core was given a configuration.
+    configured: bool,
     resolver: ResolverSettings,
     setup: Setup,
     vitals: Vitals,
@@ -151,6 +153,7 @@ impl EventLoop {
             helpers: None,
             helpers_complaint: None,
             supervisor: Notify::from_env(now),
+            configured: false,
             resolver: ResolverSettings::default(),
             poll,
             agent: Agent::new(clock::seed(), now),
@@ -262,6 +265,7 @@ impl EventLoop {
         if !self.routes.drain(DATAGRAMS_MAX, |news| heard.push(news)) {
             self.again.push(RTNETLINK);
         }
+        let complete = heard.contains(&Heard::Dumped);
         for news in heard {
             self.feed(match news {
                 Heard::Event(event) => Input::Link(event),
@@ -270,6 +274,12 @@ impl EventLoop {
             });
         }
         self.find_mac();
+        if complete && self.setup.wants_mac() {
+            log::warn!(
+                "no beat is sent: device_key is not set, and no interface has a permanent hardware \
+                 address to make one from"
+            );
+        }
     }
 
     fn hear_neighbours(&mut self) {

@@ -67,8 +67,11 @@ impl EventLoop {
         if there.map(TriggerSocket::path) == wanted {
             return Ok(());
         }
-        self.helpers = None;
-        let Some(path) = wanted else { return Ok(()) };
+        let Some(path) = wanted else {
+            self.helpers = None;
+            return Ok(());
+        };
+        // The former one goes when there is another.
         match TriggerSocket::bind(path, self.poll.registry(), Token(HELPER_FIRST)) {
             Ok(helpers) => {
                 self.helpers = Some(helpers);
@@ -80,9 +83,11 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Hands the configuration to the core, as soon as the device knows what it is called.
+    /// Hands the configuration to the core: the first one as soon as the device knows what it is
+    /// called, a later one at once, because it may say to be silent.
     pub(super) fn configure(&mut self) {
-        if !self.setup.wants_mac() {
+        if self.configured || !self.setup.wants_mac() {
+            self.configured = true;
             self.read_resolver();
             let settings = self.setup.config.settings.clone();
             self.feed(Input::Configured(&settings));
@@ -98,13 +103,17 @@ impl EventLoop {
         self.feed(Input::ResolverChanged(&settings));
     }
 
-    /// Decides by which hardware address the device is called, if no file names it.
+    /// Decides by which hardware address the device is called where no file names it. A file that
+    /// does so now may be gone tomorrow.
     pub(super) fn find_mac(&mut self) {
-        if self.setup.wants_mac()
+        if self.setup.mac.is_none()
             && let Some(mac) = self.agent.device_mac()
         {
+            let waited = self.setup.wants_mac();
             self.setup.decide_mac(mac);
-            self.configure();
+            if waited {
+                self.configure();
+            }
         }
     }
 }

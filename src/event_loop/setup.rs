@@ -41,7 +41,8 @@ pub(super) struct Setup {
     /// Those that `tls` was made with.
     roots: Option<Arc<RootCertStore>>,
     tls: Option<Client>,
-    mac: Option<Mac>,
+    /// By which the device is called where no file names it, once decided.
+    pub mac: Option<Mac>,
     /// What is wrong with the files, in one line; `None` if nothing is.
     pub complaint: Option<String>,
 }
@@ -88,16 +89,20 @@ impl Setup {
                 return self.refuse(text);
             }
         };
-        self.complaint = None;
+        if self.complaint.take().is_some() {
+            log::info!("the configuration is usable again");
+        }
         if self.loaded.as_ref() == Some(&config) && same_roots(&self.roots, &roots) {
             return Verdict::Same;
         }
         report(&problems);
+        let file = self.path.display();
         if found.is_empty() {
-            log::warn!(
-                "no configuration yet: waiting for {} (api_url is needed)",
-                self.path.display()
-            );
+            log::warn!("no configuration yet: waiting for {file} (api_url is needed)");
+        } else if !config.settings.enabled {
+            log::warn!("no beat is sent: enabled is false in {file}");
+        } else if config.api_url.is_none() {
+            log::warn!("no beat is sent: api_url is not set in {file}");
         }
         logger::configure(config.log_target, config.log_level);
         self.tls = roots.as_ref().and_then(|roots| tls_of(&config, Arc::clone(roots)));

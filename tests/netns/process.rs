@@ -153,6 +153,53 @@ fn file_of_roots_is_a_part_of_the_configuration() {
 }
 
 #[test]
+fn configuration_that_no_longer_names_the_device_derives_its_name() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_lowercase();
+    let derived = format!("/api/devices/{host}-00163e000001/online");
+    let file = camera.agent.file(MEETING);
+    let nameless = Setting::new(&world).every(RARELY).meeting("device_key", "");
+    fs::write(&file, nameless.meeting.to_string()).unwrap();
+    assert_eq!(camera.beat_for("config_changed").path, derived);
+
+    let mut off = nameless.clone().meeting("enabled", false);
+    let mut lines = camera.agent.lines().follow();
+    fs::write(&file, off.meeting.to_string()).unwrap();
+    lines.expect("notice", SOON, |line| line.text.contains("no beat is sent: enabled is false"));
+    camera.ring();
+    camera.stays_silent();
+    fs::write(&file, nameless.meeting.to_string()).unwrap();
+    assert_eq!(camera.beat_for("config_changed").path, derived);
+
+    // The keys of the server are in the other file, and this one goes.
+    off.own["api_url"] = off.meeting["api_url"].take();
+    fs::write(camera.agent.file(OWN), off.own.to_string()).unwrap();
+    fs::remove_file(&file).unwrap();
+    camera.ring();
+    assert_eq!(camera.beat().path, derived);
+}
+
+#[test]
+fn configuration_without_a_server_is_silent_and_says_so() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    let file = camera.agent.file(MEETING);
+    let mut lines = camera.agent.lines().follow();
+    let nowhere = Setting::new(&world).every(1).meeting("api_url", "");
+    fs::write(&file, nowhere.meeting.to_string()).unwrap();
+    lines.expect("notice", SOON, |line| line.text.contains("no beat is sent: api_url is not set"));
+    camera.ring();
+    camera.stays_silent();
+    fs::write(&file, "{").unwrap();
+    lines.expect("complaint", SOON, |line| line.text.contains("is unusable"));
+    fs::write(&file, nowhere.meeting.to_string()).unwrap();
+    lines.expect("relief", SOON, |line| line.text.contains("usable again"));
+    fs::write(&file, renamed(&world, "back")).unwrap();
+    assert_eq!(camera.beat_for("config_changed").path, "/api/devices/back/online");
+}
+
+#[test]
 fn disabled_agent_is_silent_until_it_is_enabled() {
     let world = World::new();
     let setting = Setting::new(&world).every(1).meeting("enabled", false);
