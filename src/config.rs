@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
+use crate::net::tls::{self, Roots};
 use crate::proto::link::{Mac, Name};
 use crate::proto::settings::{BucketSettings, Settings};
 use crate::wire::json::Chars;
@@ -33,7 +34,7 @@ mod tests;
 
 pub use files::{FILE_SIZE_MAX, Files};
 pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MIN, WATCHES_MAX};
-pub use problem::{PROBLEMS_MAX, Problem, Severity};
+pub use problem::{PROBLEMS_MAX, Place, Problem, Severity};
 
 use document::Document;
 use problem::Problems;
@@ -122,6 +123,13 @@ impl Config {
     #[must_use]
     pub const fn configured(&self) -> bool {
         self.settings.server.is_some()
+    }
+
+    /// Whom an `https://` server has to be certified by; `None` for `http://` and without a server.
+    #[must_use]
+    pub fn roots(&self) -> Option<Roots> {
+        self.api_url.as_ref().filter(|url| url.is_tls())?;
+        Some(self.ca_file.clone().map_or(Roots::BuiltIn, Roots::File))
     }
 
     /// Gives the device its derived key, unless a file names one.
@@ -219,9 +227,28 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// The files that exist. None of them: the first start of a fresh camera.
     pub found: Vec<PathBuf>,
+    /// Where `tls.ca_file` is named.
+    pub ca_file_at: Option<Place>,
 }
 
-/// Reads the configuration of `path`: the directory, or its `meeting.json` whatever its name.
+impl Loaded {
+    /// The problem of a file of roots that cannot be used, in a configuration of `path`.
+    #[must_use]
+    pub fn roots_problem(&self, path: &Path, error: &tls::Error) -> Problem {
+        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+        let message = format!("tls.ca_file: {error}{}", cause.unwrap_or_default());
+        Problem::error(self.ca_file_at.as_ref(), path, message)
+    }
+}
+
+/// Where keys stand that can be wrong although their values are allowed.
+#[derive(Default)]
+struct Places {
+    ca_file: Option<Place>,
+    status_listen: Option<Place>,
+}
+
+/// Reads the configuration that `path` belongs to ([`Files::of`]).
 ///
 /// Bounded by [`FILE_SIZE_MAX`] for each file; never waits, not even for a FIFO. A file that does
 /// not exist is no problem, one that cannot be read is an error.
@@ -231,43 +258,62 @@ pub fn load(path: &Path) -> Loaded {
     let mut problems = Problems::default();
     let mut config = Config::default();
     let mut found = Vec::new();
+    let mut places = Places::default();
 
     if let Some((text, metadata)) = files::read(&files.meeting, &mut problems, &mut found) {
-        read_json(&files.meeting, &text, &metadata, &mut config, &mut problems);
+        let file = (files.meeting.as_path(), text.as_slice(), &metadata);
+        read_json(file, &mut config, &mut places, &mut problems);
     } else if !found.contains(&files.meeting)
         && let Some((text, metadata)) = files::read(&files.env, &mut problems, &mut found)
     {
         env::read(&files.env, &text, &metadata, &mut config, &mut problems);
     }
     if let Some((text, metadata)) = files::read(&files.own, &mut problems, &mut found) {
-        read_json(&files.own, &text, &metadata, &mut config, &mut problems);
+        let file = (files.own.as_path(), text.as_slice(), &metadata);
+        read_json(file, &mut config, &mut places, &mut problems);
     }
 
-    if let (Some(listen), None) = (config.status_listen, &config.status_token)
-        && !listen.ip().is_loopback()
+    if let Some((file, place)) = &places.status_listen
+        && let Some(listen) = config.status_listen.filter(|listen| !listen.ip().is_loopback())
     {
-        let file = found.last().unwrap_or(&files.meeting);
-        let message =
-            format!("status_listen {listen} is not a loopback address: set status_token as well");
-        problems.error(file, None, message);
+        let message = format!("status_listen {listen} is not a loopback address");
+        match config.status_token {
+            None => problems.error(
+                file,
+                Some(*place),
+                format_args!("{message}: set status_token as well"),
+            ),
+            Some(_) => problems.warning(
+                file,
+                Some(*place),
+                format_args!("{message}: this version does not listen there"),
+            ),
+        }
     }
     config.connect_settings();
     Loaded {
         config: (!problems.has_errors()).then_some(config),
         problems: problems.into_vec(),
         found,
+        ca_file_at: places.ca_file,
     }
 }
 
 fn read_json(
-    file: &Path,
-    text: &[u8],
-    metadata: &Metadata,
+    (file, text, metadata): (&Path, &[u8], &Metadata),
     config: &mut Config,
+    places: &mut Places,
     problems: &mut Problems,
 ) {
     if let Some(mut document) = Document::parse(file, text, metadata, problems) {
         keys::read(&mut document, config);
+        for (key, place) in
+            [("tls.ca_file", &mut places.ca_file), ("status_listen", &mut places.status_listen)]
+        {
+            *place = document.place_of(key).or(place.take());
+        }
+        document.without_effect("state_file");
+        document.without_effect("watch");
         document.finish();
     }
 }

@@ -5,9 +5,8 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Config, LogTarget, Watch, load, rp_filter};
+use super::{Config, Files, LogTarget, Watch, load, rp_filter};
 use crate::error::Error;
-use crate::net::tls::Roots;
 use crate::proto::settings::BucketSettings;
 
 #[cfg(test)]
@@ -32,12 +31,16 @@ pub fn run(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> Result<(), 
 
 fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bool> {
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));
-    let loaded = load(path);
+    let mut loaded = load(path);
     for problem in &loaded.problems {
         writeln!(out, "{problem}")?;
     }
     for found in &loaded.found {
         writeln!(out, "read: {}", found.display())?;
+    }
+    if let Some(file) = file.filter(|file| !Files::of(file).is_meant(file, &loaded.found)) {
+        writeln!(out, "{}: error: no such file", file.display())?;
+        return Ok(false);
     }
     if loaded.found.is_empty() {
         let severity = if file.is_some() { "error" } else { "warning" };
@@ -46,9 +49,10 @@ fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bo
             return Ok(false);
         }
     }
-    let Some(config) = loaded.config else { return Ok(false) };
-    if let Some(problem) = config.ca_file.as_deref().and_then(unusable_roots) {
-        writeln!(out, "{}: error: {problem}", path.display())?;
+    let Some(config) = loaded.config.take() else { return Ok(false) };
+    // By the very function that will read it.
+    if let Some(error) = config.roots().and_then(|roots| roots.load().err()) {
+        writeln!(out, "{}", loaded.roots_problem(path, &error))?;
         return Ok(false);
     }
     show(&config, out)?;
@@ -56,13 +60,6 @@ fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bo
         writeln!(out, "warning: {}", rp_filter::Strict(name))?;
     }
     Ok(true)
-}
-
-/// What is wrong with a file of roots, by the very function that will read it.
-fn unusable_roots(path: &Path) -> Option<String> {
-    let error = Roots::File(path.to_path_buf()).load().err()?;
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    Some(format!("tls.ca_file: {error}{}", cause.unwrap_or_default()))
 }
 
 /// Shows the configuration key by key, under the names that the files use.

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::fs::Metadata;
 use std::path::Path;
 
-use super::problem::{Problems, Unknown};
+use super::problem::{Place, Problems, Unknown};
 use super::{Secret, files};
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::request::UrlError;
@@ -101,6 +101,21 @@ impl<'a> Document<'a> {
         self.known.push(key);
         let value = key.split('.').try_fold(self.root, |value, part| value.get(part))?;
         (value.kind() != Kind::Null).then_some(value)
+    }
+
+    /// Where the value of `key` stands, if it is there and not null.
+    pub(super) fn place_of(&mut self, key: &'static str) -> Option<Place> {
+        let offset = self.find(key)?.offset();
+        Some((self.file.to_path_buf(), json::position(self.text, offset)))
+    }
+
+    /// Says of a key that is there that nothing comes of it yet, where that is all that is wrong.
+    pub(super) fn without_effect(&mut self, key: &'static str) {
+        if let Some(value) = self.find(key).filter(|_| !self.problems.has_errors()) {
+            let place = self.place(value.offset());
+            let message = format_args!("{key} has no effect in this version");
+            self.problems.warning(self.file, place, message);
+        }
     }
 
     /// Makes names known that a parser looks for by itself.

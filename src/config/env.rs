@@ -31,8 +31,16 @@ pub(super) fn read(
     problems: &mut Problems,
 ) {
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let Some((key, value)) = std::str::from_utf8(line).ok().and_then(split) else { continue };
         let place = Some((index + 1, 1));
+        let Ok(line) = std::str::from_utf8(line) else {
+            if KEYS.iter().any(|key| line.trim_ascii_start().starts_with(key.as_bytes())) {
+                problems.error(file, place, "not UTF-8");
+            }
+            continue;
+        };
+        // Some editors begin a file with a byte order mark.
+        let line = line.strip_prefix('\u{feff}').filter(|_| index == 0).unwrap_or(line);
+        let Some((key, value)) = split(line) else { continue };
         if !KEYS.contains(&key) {
             if key.starts_with("MEETING_") {
                 problems.warning(file, place, Unknown { name: key, known: KEYS });
@@ -61,12 +69,22 @@ pub(super) fn read(
 fn split(line: &str) -> Option<(&str, &str)> {
     let line = line.trim();
     let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
-    let value = value.trim();
-    let value = match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => value.get(1..)?.split(quote).next()?,
-        _ => value.split(" #").next()?.trim_end(),
+    let value = match value.trim_start().split_at_checked(1) {
+        Some((quote @ ("\"" | "'"), rest)) => rest.split(quote).next()?,
+        _ => value.get(..comment(value))?.trim(),
     };
     Some((key.trim(), value))
+}
+
+/// Where the comment begins: at a `#` with nothing or white space before it.
+fn comment(value: &str) -> usize {
+    let mut after_space = true;
+    let begins = |char: char| {
+        let found = after_space && char == '#';
+        after_space = char.is_ascii_whitespace();
+        found
+    };
+    value.find(begins).unwrap_or(value.len())
 }
 
 fn set(key: &str, value: &str, config: &mut Config) -> Result<(), Allowed> {
@@ -79,6 +97,7 @@ fn set(key: &str, value: &str, config: &mut Config) -> Result<(), Allowed> {
         "MEETING_DEVICE_KEY" => config.device_key = keys::device_key(value)?,
         "MEETING_TOKEN_CODE" if value == MASK => config.token_code = None,
         "MEETING_TOKEN_CODE" => config.token_code = keys::token_code(value)?,
+        "MEETING_HEARTBEAT_INTERVAL" if value.is_empty() => {}
         "MEETING_HEARTBEAT_INTERVAL" => {
             let (min, max) = (1, 86_400);
             let seconds = value.parse().ok().filter(|seconds| (min..=max).contains(seconds));

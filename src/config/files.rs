@@ -13,6 +13,10 @@ use crate::wire::json;
 /// Largest file that is read, in bytes.
 pub const FILE_SIZE_MAX: usize = json::SIZE_MAX;
 
+const MEETING: &str = "meeting.json";
+const ENV: &str = "config.env";
+const OWN: &str = "linkbeat.json";
+
 /// The files of one configuration, all in one directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
@@ -25,13 +29,27 @@ pub struct Files {
 }
 
 impl Files {
-    /// The files that belong to `path`: a directory, or the file in the place of `meeting.json`.
+    /// The files that belong to `path`: a directory, the file in the place of `meeting.json`, or one of
+    /// those that are read beside it.
     #[must_use]
     pub fn of(path: &Path) -> Self {
-        let meeting = if path.is_dir() { path.join("meeting.json") } else { path.to_path_buf() };
-        let env = meeting.with_file_name("config.env");
-        let own = meeting.with_file_name("linkbeat.json");
+        let beside = |name| path.file_name().is_some_and(|own| own == name);
+        let meeting = if path.is_dir() {
+            path.join(MEETING)
+        } else if beside(ENV) || beside(OWN) {
+            path.with_file_name(MEETING)
+        } else {
+            path.to_path_buf()
+        };
+        let (env, own) = (meeting.with_file_name(ENV), meeting.with_file_name(OWN));
         Self { meeting, env, own }
+    }
+
+    /// Whether a configuration that was `found` is the one that somebody means who names `path`.
+    pub(super) fn is_meant(&self, path: &Path, found: &[PathBuf]) -> bool {
+        let named = |path: &Path| found.iter().any(|found| found == path);
+        let usual = self.meeting.file_name().is_some_and(|name| name == MEETING);
+        path.is_dir() || named(path) || (path == self.meeting && usual && named(&self.env))
     }
 }
 

@@ -29,8 +29,9 @@ pub const WATCHES_MAX: usize = 8;
 const WATCH_NAME_MAX: usize = 32;
 /// Time between two looks at a watched service whose entry names none.
 const WATCH_INTERVAL: Duration = Duration::from_secs(10);
-/// Longest path of a Unix socket, in bytes (`sun_path` less the final zero, unix(7)).
-const SOCKET_PATH_MAX: usize = 107;
+/// Longest path of a Unix socket, in bytes: `sun_path` (unix(7)) less the final zero, and less a dot
+/// and the number of a process, with which it is made.
+const SOCKET_PATH_MAX: usize = 107 - 8;
 
 const ADDRESS: Allowed = Allowed::Text("an address with port, 8.8.8.8:53 or [2001:db8::1]:53");
 
@@ -157,7 +158,7 @@ fn path(text: &str) -> Result<Option<PathBuf>, Allowed> {
 
 fn socket_path(text: &str) -> Result<Option<PathBuf>, Allowed> {
     if text.len() > SOCKET_PATH_MAX {
-        return Err(Allowed::Text("a path of at most 107 bytes"));
+        return Err(Allowed::Text("a path of at most 99 bytes"));
     }
     path(text)
 }

@@ -8,6 +8,9 @@ pub const PROBLEMS_MAX: usize = 32;
 /// Longest name that is compared, in characters.
 const NAME_MAX: usize = 40;
 
+/// A file, and line and column in it.
+pub type Place = (PathBuf, (usize, usize));
+
 /// One finding. `Display` is `FILE:LINE:COLUMN: error: message`, as compilers have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -28,6 +31,15 @@ pub enum Severity {
     Error,
     /// It is taken nevertheless.
     Warning,
+}
+
+impl Problem {
+    /// An error at `place`, or in `file` as a whole where that is not known.
+    #[must_use]
+    pub fn error(place: Option<&Place>, file: &Path, message: String) -> Self {
+        let (file, place) = place.map_or((file, None), |(file, at)| (file.as_path(), Some(*at)));
+        Self { file: file.to_path_buf(), place, severity: Severity::Error, message }
+    }
 }
 
 impl Display for Problem {

@@ -110,7 +110,13 @@ fn file_of_the_reference_works_untouched() {
 #[test]
 fn every_own_key_is_taken() {
     let directory = Directory::new("every-key").with("linkbeat.json", EVERY_KEY);
-    assert_eq!(directory.problems(), Vec::<String>::new());
+    let expected = [
+        "linkbeat.json:16:17: warning: state_file has no effect in this version",
+        "linkbeat.json:17:12: warning: watch has no effect in this version",
+        "linkbeat.json:13:20: warning: status_listen 0.0.0.0:8080 is not a loopback address: \
+         this version does not listen there",
+    ];
+    assert_eq!(directory.problems(), expected);
     let config = directory.config();
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
     let watch = |name: &str, at, seconds| Watch {
@@ -203,6 +209,24 @@ fn masked_token_of_the_env_file_counts_as_absent() {
 }
 
 #[test]
+fn comments_of_the_env_file_are_no_values() {
+    for (text, expected) in [
+        ("MEETING_DEVICE_KEY=cam # note", Some("cam")),
+        ("MEETING_DEVICE_KEY=cam\t# note", Some("cam")),
+        ("MEETING_DEVICE_KEY= # set by the installer", None),
+        ("MEETING_DEVICE_KEY=# note", None),
+        ("MEETING_DEVICE_KEY=cam#7", Some("cam#7")),
+        ("MEETING_DEVICE_KEY= 'cam # 7' # note", Some("cam # 7")),
+        ("\u{feff}MEETING_DEVICE_KEY=cam", Some("cam")),
+        ("MEETING_HEARTBEAT_INTERVAL=\nMEETING_DEVICE_KEY=cam", Some("cam")),
+    ] {
+        let directory = Directory::new("comment").with("config.env", text);
+        assert_eq!(directory.problems(), Vec::<String>::new(), "{text}");
+        assert_eq!(directory.config().device_key.as_deref(), expected, "{text}");
+    }
+}
+
+#[test]
 fn bad_lines_of_the_env_file_are_named() {
     let env = "\
 MEETING_ENABLED=maybe
@@ -213,6 +237,7 @@ MEETING_DEVICEKEY=cam
 NETWORK_INTERFACE_PRIORITY=eth0,an-interface-name-too-long
 MEETING_DEVICE_KEY=a\tb
 ";
+    let env = [env.as_bytes(), b"MEETING_API_URL=\xff\nOTHER=\xff\n"].concat();
     let directory = Directory::new("bad-env").with("config.env", env);
     assert_eq!(load(&directory.0).config, None);
     let expected = [
@@ -226,6 +251,7 @@ MEETING_DEVICE_KEY=a\tb
         "config.env:6:1: error: NETWORK_INTERFACE_PRIORITY: \
          expected 1 to 15 characters of an interface name, with * and ?",
         "config.env:7:1: error: MEETING_DEVICE_KEY: expected a value without control characters",
+        "config.env:8:1: error: not UTF-8",
     ];
     assert_eq!(directory.problems(), expected);
 }
@@ -324,7 +350,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         r#"{"status_listen": "0.0.0.0:5000"}"#,
-        " error: status_listen 0.0.0.0:5000 is not a loopback address: set status_token as well",
+        "1:19: error: status_listen 0.0.0.0:5000 is not a loopback address: set status_token as well",
     ),
     (
         r#"{"status_token": "short"}"#,
@@ -399,6 +425,7 @@ fn unknown_keys_are_warnings_with_the_nearest_name() {
 }"#;
     let directory = Directory::new("unknown").with("meeting.json", text);
     let expected = [
+        "meeting.json:8:12: warning: watch has no effect in this version",
         r#"meeting.json:2:3: warning: unknown key "devicekey", did you mean "device_key"?"#,
         r#"meeting.json:3:11: warning: unknown key "tls.cafile", did you mean "tls.ca_file"?"#,
         r#"meeting.json:3:27: warning: unknown key "tls.verify""#,

@@ -8,7 +8,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 use rustls::time_provider::DefaultTimeProvider;
 
-use crate::config::{self, Config, Loaded, Problem, Severity};
+use crate::config::{self, Config, Problem, Severity};
 use crate::logger;
 use crate::net::connection::Security;
 use crate::net::facts::Identity;
@@ -73,21 +73,15 @@ impl Setup {
     ///
     /// Problems are logged when they are new. Reads from disk: call it at start and on a change only.
     pub(super) fn load(&mut self, watch: &mut Watch) -> Verdict {
-        let Loaded { config, problems, found } = config::load(&self.path);
-        let Some(config) = config else {
-            return self.complain(&problems);
+        let mut loaded = config::load(&self.path);
+        let Some(config) = loaded.config.take() else {
+            return self.complain(&loaded.problems);
         };
-        let roots = roots_of(&config);
+        let roots = config.roots();
         watch.follow_roots(roots.as_ref().and_then(Roots::file));
         let roots = match roots.map(|roots| roots.load()).transpose() {
             Ok(roots) => roots,
-            Err(error) => {
-                let text = format!("tls.ca_file: {error}");
-                if self.complaint.as_ref() != Some(&text) {
-                    log::error!("{text}");
-                }
-                return self.refuse(text);
-            }
+            Err(error) => return self.complain(&[loaded.roots_problem(&self.path, &error)]),
         };
         if self.complaint.take().is_some() {
             log::info!("the configuration is usable again");
@@ -95,9 +89,9 @@ impl Setup {
         if self.loaded.as_ref() == Some(&config) && same_roots(&self.roots, &roots) {
             return Verdict::Same;
         }
-        report(&problems);
+        report(&loaded.problems);
         let file = self.path.display();
-        if found.is_empty() {
+        if loaded.found.is_empty() {
             log::warn!("no configuration yet: waiting for {file} (api_url is needed)");
         } else if !config.settings.enabled {
             log::warn!("no beat is sent: enabled is false in {file}");
@@ -115,18 +109,12 @@ impl Setup {
         Verdict::Changed
     }
 
+    /// Tells why the files are not in force, once for each reason.
     fn complain(&mut self, problems: &[Problem]) -> Verdict {
         let first = problems.iter().find(|problem| problem.severity == Severity::Error);
         let text = first.map_or_else(String::new, ToString::to_string);
         if self.complaint.as_ref() != Some(&text) {
             report(problems);
-        }
-        self.refuse(text)
-    }
-
-    /// Remembers why the files are not in force. Who calls has told the operator what is wrong.
-    fn refuse(&mut self, text: String) -> Verdict {
-        if self.complaint.as_ref() != Some(&text) {
             let stays = if self.loaded.is_some() { "the last good one stays" } else { "none is" };
             log::error!("the configuration is unusable; {stays} in force");
             self.complaint = Some(text);
@@ -154,12 +142,6 @@ impl Setup {
             Some(client) => Security::Tls(client.clone()),
         }
     }
-}
-
-/// Whom an `https://` server has to be certified by; `None` for `http://` and while there is no URL.
-fn roots_of(config: &Config) -> Option<Roots> {
-    config.api_url.as_ref().filter(|url| url.is_tls())?;
-    Some(config.ca_file.clone().map_or(Roots::BuiltIn, Roots::File))
 }
 
 fn same_roots(these: &Option<Arc<RootCertStore>>, those: &Option<Arc<RootCertStore>>) -> bool {

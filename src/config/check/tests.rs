@@ -25,6 +25,8 @@ fn a_good_configuration_is_shown_as_it_is_in_force() {
                 "watch": [{"name": "rtsp", "address": "127.0.0.1:554"}]}"#,
         );
     let expected = "\
+linkbeat.json:1:54: warning: state_file has no effect in this version
+linkbeat.json:2:26: warning: watch has no effect in this version
 linkbeat.json:1:2: warning: unknown key \"colour\"
 read: meeting.json
 read: linkbeat.json
@@ -81,21 +83,42 @@ fn a_bad_file_is_refused_with_its_problems_alone() {
 
 #[test]
 fn a_named_file_must_be_there() {
-    let directory = Directory::new("check-missing");
-    let expected = "none.json: error: no configuration here\n";
-    assert_eq!(checked(&directory, "none.json"), (String::from(expected), false));
+    let directory = Directory::new("check-missing").with("linkbeat.json", "{}");
+    for file in ["none.json", "meeting.json"] {
+        let expected = format!("read: linkbeat.json\n{file}: error: no such file\n");
+        assert_eq!(checked(&directory, file), (expected, false));
+    }
+    let empty = Directory::new("check-empty");
+    assert_eq!(checked(&empty, ""), (String::from(": error: no configuration here\n"), false));
 }
 
 #[test]
-fn roots_that_cannot_be_used_are_an_error() {
+fn a_file_beside_the_configuration_names_it_too() {
+    let directory = Directory::new("check-beside")
+        .with("config.env", "MEETING_API_URL=http://h")
+        .with("linkbeat.json", "{}");
+    for file in ["linkbeat.json", "config.env", "meeting.json", ""] {
+        let (shown, good) = checked(&directory, file);
+        assert!(good && shown.contains("api_url: http://h\n"), "{file}: {shown}");
+        assert!(shown.starts_with("read: config.env\nread: linkbeat.json\nenabled"), "{shown}");
+    }
+}
+
+#[test]
+fn roots_that_cannot_be_used_are_an_error_where_they_are_needed() {
     let directory = Directory::new("check-roots").with("own.pem", "no certificate");
     for (file, words) in [("own.pem", "no certificate"), ("none.pem", "No such file")] {
         let pem = directory.0.join(file);
-        let text = format!("{{\"tls\": {{\"ca_file\": \"{}\"}}}}", pem.display());
-        fs::write(directory.0.join("meeting.json"), text).expect("own file");
-        let (shown, good) = checked(&directory, "meeting.json");
-        assert!(!good && shown.contains("meeting.json: error: tls.ca_file: "), "{shown}");
-        assert!(shown.contains(words) && shown.contains(file), "{shown}");
+        let own = format!("{{\"tls\": {{\"ca_file\": \"{}\"}}}}", pem.display());
+        fs::write(directory.0.join("linkbeat.json"), own).expect("own file");
+        for (url, expected) in [("https://h", false), ("http://h", true)] {
+            let text = format!("{{\"api_url\": \"{url}\"}}");
+            fs::write(directory.0.join("meeting.json"), text).expect("own file");
+            let (shown, good) = checked(&directory, "meeting.json");
+            assert_eq!(good, expected, "{url}: {shown}");
+            let told = shown.contains("linkbeat.json:1:21: error: tls.ca_file: ");
+            assert!(good || (told && shown.contains(words) && shown.contains(file)), "{shown}");
+        }
     }
 }
 
