@@ -2,8 +2,9 @@
  *
  * linkbeat greets every helper on its Unix socket with a line that carries an eventfd. From then on
  * one write of 8 bytes is a trigger: no answer to wait for, nothing to keep up but the connection.
- * When the agent goes, the connection ends; connect again for a new eventfd.
+ * When the agent goes, the connection ends, and this connects again for a new eventfd.
  */
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,8 +12,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* Connects to the agent; returns the eventfd it hands out, or -1. */
-static int connect_agent(const char *path)
+struct helper {
+    int agent;   /* the connection, as long as which the eventfd lives */
+    int eventfd;
+};
+
+/* Connects to the agent, which hands out an eventfd; 0, or -1. */
+static int connect_agent(struct helper *helper, const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
     char greeting[64];
@@ -28,7 +34,6 @@ static int connect_agent(const char *path)
         .msg_controllen = sizeof control.bytes,
     };
     struct cmsghdr *header;
-    int eventfd;
     int agent = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (agent < 0 || strlen(path) >= sizeof address.sun_path)
@@ -41,22 +46,41 @@ static int connect_agent(const char *path)
     header = CMSG_FIRSTHDR(&message);
     if (header == NULL || header->cmsg_type != SCM_RIGHTS)
         return -1;
-    memcpy(&eventfd, CMSG_DATA(header), sizeof eventfd);
-    return eventfd; /* the connection stays open: the eventfd lives as long */
+    helper->agent = agent;
+    memcpy(&helper->eventfd, CMSG_DATA(header), sizeof helper->eventfd);
+    return 0;
+}
+
+/* Whether the agent has hung up: it says nothing after its greeting. */
+static int has_gone(const struct helper *helper)
+{
+    struct pollfd agent = { .fd = helper->agent, .events = POLLIN };
+
+    return poll(&agent, 1, 0) != 0;
 }
 
 int main(int argc, char **argv)
 {
+    const char *path = argc > 1 ? argv[1] : "/run/linkbeat/trigger.sock";
     const uint64_t one = 1;
+    struct helper helper;
     char line[256];
-    int eventfd = connect_agent(argc > 1 ? argv[1] : "/run/linkbeat/trigger.sock");
 
-    if (eventfd < 0) {
+    if (connect_agent(&helper, path) < 0) {
         perror("linkbeat");
         return 1;
     }
-    while (fgets(line, sizeof line, stdin) != NULL)
-        if (write(eventfd, &one, sizeof one) != sizeof one)
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        if (has_gone(&helper)) {
+            close(helper.agent);
+            close(helper.eventfd);
+            if (connect_agent(&helper, path) < 0) {
+                perror("linkbeat");
+                return 1;
+            }
+        }
+        if (write(helper.eventfd, &one, sizeof one) != sizeof one)
             return 1;
+    }
     return 0;
 }

@@ -3,9 +3,10 @@
 
 linkbeat greets every helper on its Unix socket with a line that carries an eventfd. From then on
 one write of 8 bytes is a trigger: no answer to wait for, nothing to keep up but the connection.
-When the agent goes, the connection ends; connect again for a new eventfd.
+When the agent goes, the connection ends, and this connects again for a new eventfd.
 """
 import os
+import select
 import socket
 import sys
 
@@ -19,6 +20,15 @@ def connect():
     return agent, descriptors[0]
 
 
+def has_gone(agent):
+    """Whether the agent has hung up: it says nothing after its greeting."""
+    return bool(select.select([agent], [], [], 0)[0])
+
+
 agent, eventfd = connect()
 for _line in sys.stdin:
+    if has_gone(agent):
+        agent.close()
+        os.close(eventfd)
+        agent, eventfd = connect()
     os.write(eventfd, (1).to_bytes(8, sys.byteorder))

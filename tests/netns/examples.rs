@@ -4,23 +4,31 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use linkbeat_support::agent::Setting;
 use linkbeat_support::space::run;
 use linkbeat_support::world::World;
 
-use crate::camera::Camera;
+use crate::camera::{Camera, LINKBEAT, RARELY};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helpers").join(name)
 }
 
-/// A helper that rings at each line of its standard input: three lines, three beats.
-fn rings_at_each_line(camera: &mut Camera, command: &mut Command) {
+/// A helper that rings at each line of its standard input: three lines, three beats, and one more
+/// when the agent was started anew.
+fn rings_at_each_line(world: &World, command: &mut Command) {
+    let setting = Setting::new(world).every(RARELY);
+    let mut camera = Camera::start(world, &setting);
     let mut helper = command.arg(camera.agent.socket()).stdin(Stdio::piped()).spawn().unwrap();
     let mut input = helper.stdin.take().unwrap();
     for _ in 0..3 {
         writeln!(input, "ring").unwrap();
         assert_eq!(camera.beat().reason(), "trigger");
     }
+    camera.agent = camera.agent.restart(world, LINKBEAT, &setting);
+    camera.beat_for("startup");
+    writeln!(input, "ring").unwrap();
+    camera.beat_for("trigger");
     drop(input);
     assert!(helper.wait().unwrap().success());
 }
@@ -32,7 +40,7 @@ fn helper_in_c_rings() {
     let mut compiler = Command::new("gcc");
     compiler.args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(example("trigger.c"));
     run(&mut compiler, "");
-    rings_at_each_line(&mut Camera::calm(&world), &mut Command::new(program));
+    rings_at_each_line(&world, &mut Command::new(program));
 }
 
 #[test]
@@ -40,7 +48,7 @@ fn helper_in_python_rings() {
     let world = World::new();
     let mut command = Command::new("python3");
     command.arg(example("trigger.py"));
-    rings_at_each_line(&mut Camera::calm(&world), &mut command);
+    rings_at_each_line(&world, &mut command);
 }
 
 #[test]
