@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use lexopt::Arg::{Long, Value};
+use lexopt::Arg::{Long, Short, Value};
 use lexopt::{Parser, ValueExt};
 
 use crate::config::check::DEFAULT_FILE;
@@ -45,11 +45,12 @@ PATH is the trigger_socket of the configuration, or if that cannot be read
 
 exit codes:
   0   done
-      trigger: the beat is set or pending; with --wait, it was acknowledged
+      trigger: the beat is set, pending, or held until the time that is told;
+      with --wait, it was acknowledged
       status: online, and the last acknowledged beat is fresh
-  1   trigger --wait: the beat failed, or was not answered in time
+  1   trigger --wait: the beat failed, or is not answered within 15 s
       status: offline, or in another trouble since the last beat
-  2   trigger: the beat is held back, or beats are disabled or unconfigured
+  2   trigger: no beat is sent, because they are disabled or unconfigured
       status: no beat was acknowledged for two intervals and a time-out
   3   no agent runs, or it does not answer
   64  wrong usage
@@ -103,9 +104,10 @@ pub fn parse<I: IntoIterator<Item = OsString>>(arguments: I) -> Result<Command, 
     let mut parser = Parser::from_args(arguments);
     let command = match parser.next()? {
         None => return Err(Error::Usage("a command is missing".into())),
-        Some(Long("version")) => Command::Version,
-        Some(Long("help")) => Command::Help,
+        Some(Long("version") | Short('V')) => Command::Version,
+        Some(Long("help") | Short('h')) => Command::Help,
         Some(Value(name)) => match name.to_str() {
+            Some("help") => Command::Help,
             Some("run") => return parse_run(parser),
             Some("trigger") => return parse_trigger(parser),
             Some("status") => return parse_status(parser),
@@ -126,7 +128,7 @@ fn parse_run(mut parser: Parser) -> Result<Command, Error> {
         match argument {
             Long("config") => config = path(&mut parser)?,
             Long("trigger-fd") => trigger_fd = Some(parser.value()?.parse_with(descriptor)?),
-            Long("help") => return Ok(Command::Help),
+            Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -140,7 +142,7 @@ fn parse_trigger(mut parser: Parser) -> Result<Command, Error> {
             Long("reason") => reason = Some(parser.value()?.parse_with(word)?),
             Long("wait") => wait = true,
             Long("socket") => socket = Some(path(&mut parser)?),
-            Long("help") => return Ok(Command::Help),
+            Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -153,7 +155,7 @@ fn parse_status(mut parser: Parser) -> Result<Command, Error> {
         match argument {
             Long("json") => json = true,
             Long("socket") => socket = Some(path(&mut parser)?),
-            Long("help") => return Ok(Command::Help),
+            Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
     }
@@ -165,7 +167,7 @@ fn parse_check(mut parser: Parser) -> Result<Command, Error> {
     while let Some(argument) = parser.next()? {
         match argument {
             Value(value) if file.is_none() => file = Some(not_empty(value)?),
-            Long("help") => return Ok(Command::Help),
+            Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
     }

@@ -140,21 +140,14 @@ impl Config {
         self.connect_settings();
     }
 
-    /// Whether a text that a server had a hand in repeats the token it was sent, as it stands or
-    /// behind the escapes of JSON.
+    /// Whether a text that a server had a hand in repeats the token it was sent: as it stands, behind
+    /// the escapes of JSON, or percent-encoded.
     #[must_use]
     pub fn tells_token(&self, text: &str) -> bool {
         let Some(token) = self.token_code.as_ref().map(Secret::expose) else { return false };
-        let mut rest = Chars::of(text);
-        loop {
-            let mut decoded = rest.clone();
-            if token.chars().all(|char| decoded.next() == Some(char)) {
-                return true;
-            }
-            if rest.next().is_none() {
-                return text.contains(token);
-            }
-        }
+        text.contains(token)
+            || contains(Chars::of(text), token.chars())
+            || contains(percent_decoded(text.as_bytes()), token.bytes())
     }
 
     /// Lets the core know the server as soon as a beat can be addressed.
@@ -162,6 +155,38 @@ impl Config {
         let url = self.api_url.as_ref().filter(|_| self.device_key.is_some());
         self.settings.server = url.map(|url| url.server().clone());
     }
+}
+
+/// Whether `items` has this `part` in it.
+fn contains<T: PartialEq>(
+    mut items: impl Iterator<Item = T> + Clone,
+    part: impl Iterator<Item = T> + Clone,
+) -> bool {
+    loop {
+        let mut here = items.clone();
+        if part.clone().all(|item| here.next() == Some(item)) {
+            return true;
+        }
+        if items.next().is_none() {
+            return false;
+        }
+    }
+}
+
+/// The bytes of a text with every percent-encoding decoded (RFC 3986 §2.1).
+fn percent_decoded(text: &[u8]) -> impl Iterator<Item = u8> + Clone {
+    let mut rest = text;
+    core::iter::from_fn(move || {
+        let encoded = rest.split_first_chunk::<3>().and_then(|([percent, high, low], after)| {
+            let digit =
+                |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+            let byte = digit(*high)? << 4 | digit(*low)?;
+            (*percent == b'%').then_some((byte, after))
+        });
+        let (byte, after) = encoded.or_else(|| rest.split_first().map(|(byte, it)| (*byte, it)))?;
+        rest = after;
+        Some(byte)
+    })
 }
 
 /// The device key of a camera whose configuration has none: `{hostname}-{12 hex digits}`, lower

@@ -113,8 +113,8 @@ pub struct EventLoop {
     supervisor: Option<Notify>,
 
     agent: Agent,
-    /// The core was given a configuration.
-    configured: bool,
+    /// When the core was last given a configuration.
+    configured_at: Option<Instant>,
     resolver: ResolverSettings,
     setup: Setup,
     vitals: Vitals,
@@ -153,7 +153,7 @@ impl EventLoop {
             helpers: None,
             helpers_complaint: None,
             supervisor: Notify::from_env(now),
-            configured: false,
+            configured_at: None,
             resolver: ResolverSettings::default(),
             poll,
             agent: Agent::new(clock::seed(), now),

@@ -51,6 +51,8 @@ pub struct Snapshot<'a> {
     pub started_at: Instant,
     /// The configuration in force.
     pub config: &'a Config,
+    /// When it came into force.
+    pub configured_at: Instant,
     /// Where its files are: what a person is told to correct.
     pub config_file: &'a Path,
     /// What is wrong with the files, if they are not what is in force.
@@ -122,7 +124,7 @@ impl Snapshot<'_> {
     fn since(&self) -> Option<Instant> {
         let turned_at = self.turned_at.unwrap_or(self.started_at);
         match self.state() {
-            State::Disabled | State::Unconfigured => None,
+            State::Disabled | State::Unconfigured => Some(self.configured_at),
             State::Starting | State::Waiting => Some(self.started_at),
             State::NoUplink => Some(self.view.uplink_since),
             State::Offline => Some(self.view.connectivity_since),

@@ -118,6 +118,12 @@ impl Client {
                         error.kind(),
                         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
                     ) => {}
+                // An agent that has said its word and does not read ours ends like this.
+                Err(error)
+                    if error.kind() == io::ErrorKind::ConnectionReset && !self.heard.is_empty() =>
+                {
+                    return Ok(0);
+                }
                 result => return result,
             }
         }

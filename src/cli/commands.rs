@@ -18,8 +18,8 @@ use crate::wire::json;
 const EXIT_DONE: u8 = 0;
 /// The beat failed; the agent is offline.
 const EXIT_FAILED: u8 = 1;
-/// The beat is not sent now; the last acknowledged one is too old.
-const EXIT_HELD: u8 = 2;
+/// No beat is sent; the last acknowledged one is too old.
+const EXIT_REFUSED: u8 = 2;
 /// Longest part of an answer that makes no sense which is shown, in characters.
 const NONSENSE_MAX: usize = 100;
 
@@ -74,8 +74,10 @@ fn trigger(
     let answer = Client::ask(socket, &format!("trigger{option} {word}\n"), time)?.line()?;
     let code = match answer.split([' ', ',']).next().unwrap_or_default() {
         "set" | "pending" | "seq" => EXIT_DONE,
-        "failed:" | "gave" => EXIT_FAILED,
-        "held" | "disabled" | "unconfigured" => EXIT_HELD,
+        // Remembered; but whoever waits for the end of the beat would wait too long.
+        "held" if !wait => EXIT_DONE,
+        "held" | "failed:" | "gave" => EXIT_FAILED,
+        "disabled" | "unconfigured" => EXIT_REFUSED,
         _ => return Err(nonsense(socket, &answer)),
     };
     let answer: String = answer.chars().map(harmless).chain(['\n']).collect();
@@ -94,7 +96,7 @@ fn status(as_json: bool, socket: &Path, colour: bool, out: &mut impl Write) -> R
     Ok(match page.verdict() {
         Verdict::Fresh => EXIT_DONE,
         Verdict::Offline => EXIT_FAILED,
-        Verdict::Stale => EXIT_HELD,
+        Verdict::Stale => EXIT_REFUSED,
     })
 }
 

@@ -38,6 +38,10 @@ fn every_form_of_every_command_is_understood() {
         ("trigger --help", Command::Help),
         ("status --help", Command::Help),
         ("check --help", Command::Help),
+        ("-h", Command::Help),
+        ("help", Command::Help),
+        ("run -h", Command::Help),
+        ("-V", Command::Version),
     ] {
         assert_eq!(parsed(line), Ok(command), "{line}");
     }
@@ -50,7 +54,7 @@ fn wrong_usage_is_named() {
         ("", "a command is missing"),
         ("events", "unknown command \"events\""),
         ("Run", "unknown command \"Run\""),
-        ("-h", "'-h'"),
+        ("-x", "'-x'"),
         ("--json", "'--json'"),
         ("--version x", "\"x\""),
         ("--help --version", "'--version'"),

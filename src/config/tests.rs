@@ -529,7 +529,7 @@ fn device_key_is_derived_once_and_completes_the_server() {
 }
 
 #[test]
-fn a_token_is_recognised_behind_the_escapes_of_json() {
+fn a_token_is_recognised_behind_the_escapes_of_json_and_of_urls() {
     let token = r#"{"token_code": "s3c/r\"t"}"#;
     let config = Directory::new("token").with("meeting.json", token).config();
     for (text, tells) in [
@@ -537,6 +537,10 @@ fn a_token_is_recognised_behind_the_escapes_of_json() {
         (r#"{"t": "x\u0073\u0033c\/r\u0022t"}"#, true),
         (r#"https://h/login/s3c/r"t/x"#, true),
         (r#"\x s3c/r"t"#, true),
+        ("http://h/login/s3c%2Fr%22t/x", true),
+        ("http://h/login/%73%33%63%2f%72%22%74", true),
+        ("http://h/login/s3c%2Fr%2", false),
+        ("http://h/login/s3c%2Fr%zzt", false),
         (r#"{"t": "s3c/r"}"#, false),
         ("", false),
     ] {

@@ -33,10 +33,10 @@ impl EventLoop {
 
     /// Tells why helpers cannot ask for beats, once for each reason.
     fn complain_of_helpers(&mut self, error: &Error) {
-        let why = error.chain().to_string();
-        if self.helpers_complaint.as_ref() != Some(&why) {
-            log::error!("helpers cannot ask for beats: {why}");
-            self.helpers_complaint = Some(why);
+        let complaint = format!("helpers cannot ask for beats: {}", error.chain());
+        if self.helpers_complaint.as_ref() != Some(&complaint) {
+            log::error!("{complaint}");
+            self.helpers_complaint = Some(complaint);
         }
     }
 
@@ -86,8 +86,8 @@ impl EventLoop {
     /// Hands the configuration to the core: the first one as soon as the device knows what it is
     /// called, a later one at once, because it may say to be silent.
     pub(super) fn configure(&mut self) {
-        if self.configured || !self.setup.wants_mac() {
-            self.configured = true;
+        if self.configured_at.is_some() || !self.setup.wants_mac() {
+            self.configured_at = Some(self.now);
             self.read_resolver();
             let settings = self.setup.config.settings.clone();
             self.feed(Input::Configured(&settings));

@@ -15,21 +15,26 @@ use crate::wire::request::TooLarge;
 impl EventLoop {
     /// Answers with the state of everything. Reads /proc for strict reverse-path filters: only when asked.
     pub(super) fn reply_status(&mut self, ticket: Ticket) {
-        let strict = strict_interfaces(Path::new("/"), &self.setup.config.settings);
+        let view = self.agent.view(self.now);
+        let mut strict = strict_interfaces(Path::new("/"), &self.setup.config.settings);
+        // Of no other interface is an answer waited for.
+        strict.retain(|name| view.uplinks.iter().any(|uplink| uplink.name == *name));
         let strict: Vec<_> = strict.into_iter().map(Strict).collect();
         let trouble = self.status.trouble();
         let trouble = trouble.iter().map(|trouble| trouble as &dyn Display);
+        let helpers = self.helpers_complaint.iter().map(|complaint| complaint as &dyn Display);
         let strict = strict.iter().map(|strict| strict as &dyn Display);
-        let warnings: Vec<_> = trouble.chain(strict).take(WARNINGS_MAX).collect();
+        let warnings: Vec<_> = trouble.chain(helpers).chain(strict).take(WARNINGS_MAX).collect();
         let journal = &self.journal;
         let snapshot = Snapshot {
             now: self.now,
             unix_s: clock::unix_seconds(),
             started_at: self.started_at,
             config: &self.setup.config,
+            configured_at: self.configured_at.unwrap_or(self.started_at),
             config_file: self.setup.path(),
             config_error: self.setup.complaint.as_deref(),
-            view: self.agent.view(self.now),
+            view,
             beat: journal.delivered.as_ref().map(|delivered| Beat {
                 seq: delivered.seq,
                 reason: &delivered.reason,

@@ -93,6 +93,10 @@ impl Asked {
         self.ticket == ticket
     }
 
+    pub(super) const fn waits(&self) -> bool {
+        self.wait
+    }
+
     pub(super) const fn give_up_at(&self) -> Instant {
         self.give_up_at
     }
@@ -108,8 +112,13 @@ impl Asked {
         let (seq, outcome, waits) = match answer {
             TriggerAnswer::Set { seq } => (seq, Outcome::Set, true),
             TriggerAnswer::Pending { seq } => (seq, Outcome::Pending, true),
-            TriggerAnswer::Held { seq, until } => {
-                (seq, Outcome::Held { until: utc(until) }, until < self.give_up_at)
+            TriggerAnswer::Held { seq, set, until } => {
+                let in_time = until < self.give_up_at;
+                let until = utc(until);
+                let in_vain = self.wait && !in_time;
+                let outcome =
+                    if in_vain { Outcome::Later { until } } else { Outcome::Held { set, until } };
+                (seq, outcome, in_time)
             }
             TriggerAnswer::Disabled => return Some(Outcome::Disabled),
             TriggerAnswer::Unconfigured => return Some(Outcome::Unconfigured),

@@ -24,6 +24,7 @@ use super::local::{Allowance, Request, Tickets};
 use crate::proto::event::{Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
+use crate::wire::http_server::Refusal;
 use crate::wire::outcome::Outcome;
 
 mod connection;
@@ -35,6 +36,8 @@ pub use self::trouble::{Trouble, TroubleKind};
 
 /// Most connections at a time; others wait in the kernel's queue.
 pub const CONNECTIONS_MAX: usize = 8;
+/// Most of them that wait for the end of a beat, which may take 15 s.
+const WAITING_MAX: usize = CONNECTIONS_MAX - 2;
 /// How many tokens the server uses, from the first it is given.
 pub const TOKENS: usize = 1 + CONNECTIONS_MAX;
 /// Most connections that the kernel queues for us.
@@ -182,12 +185,25 @@ impl StatusServer {
                 self.close(slot);
                 None
             }
+            Heard::Ask(request) if request.waits() && self.is_crowded() => {
+                if self.connections.get_mut(slot)?.as_mut()?.refuse(Refusal::Crowded, now).is_err()
+                {
+                    self.close(slot);
+                }
+                None
+            }
             Heard::Ask(request) => {
                 let ticket = self.tickets.draw();
                 let connection = self.connections.get_mut(slot)?.as_mut()?;
                 Some(connection.ask(request, ticket, now))
             }
         }
+    }
+
+    /// Whether as many wait for the end of a beat as may: others must still be heard.
+    fn is_crowded(&self) -> bool {
+        let waiting = self.connections.iter().flatten().filter(|connection| connection.waits());
+        waiting.count() >= WAITING_MAX
     }
 
     fn accept(&mut self, now: Instant) {

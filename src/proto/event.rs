@@ -322,6 +322,8 @@ pub enum TriggerAnswer {
     Held {
         /// The beat that covers it.
         seq: u64,
+        /// Newly set; else one was already pending.
+        set: bool,
         /// Not sent earlier.
         until: Instant,
     },

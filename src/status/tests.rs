@@ -93,6 +93,7 @@ pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a
         config,
         config_file: Path::new("/etc/rpi-cam/meeting.json"),
         config_error: None,
+        configured_at: at(70),
         view: view(uplinks),
         beat: Some(Beat {
             seq: 812,
@@ -220,7 +221,7 @@ fn disabled_wins_over_everything() {
     let mut snapshot = well(&config, &[]);
     snapshot.view.failure = Some(Failure::Reset);
     assert_eq!(snapshot.state(), State::Disabled);
-    assert_eq!(shown(&snapshot)["since"], Json::Null);
+    assert_eq!(shown(&snapshot)["since_ago"], Json::from(930));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! in `Host` is DNS rebinding, another one in `Origin` a request of a foreign page.
 
 use core::fmt;
+use core::net::Ipv4Addr;
 
 use httparse::{EMPTY_HEADER, Header};
 
@@ -67,10 +68,12 @@ pub enum Refusal {
     BodyTooLarge,
     /// The head is longer than [`HEAD_MAX`], or has more than [`FIELDS_MAX`] fields.
     HeadTooLarge,
+    /// As many wait for the end of a beat as may.
+    Crowded,
 }
 
 impl Refusal {
-    /// The status code of the answer (RFC 9110 §15.5, RFC 6585 §5).
+    /// The status code of the answer (RFC 9110 §15.5 and §15.6, RFC 6585 §5).
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
@@ -82,6 +85,7 @@ impl Refusal {
             Self::LengthRequired => 411,
             Self::BodyTooLarge => 413,
             Self::HeadTooLarge => 431,
+            Self::Crowded => 503,
         }
     }
 }
@@ -100,6 +104,9 @@ impl fmt::Display for Refusal {
             Self::BodyTooLarge => write!(f, "a body may have {BODY_MAX} bytes"),
             Self::HeadTooLarge => {
                 write!(f, "a head may have {HEAD_MAX} bytes and {FIELDS_MAX} fields")
+            }
+            Self::Crowded => {
+                f.write_str("too many wait for the end of a beat: ask with ?wait=0, or later")
             }
         }
     }
@@ -181,14 +188,15 @@ fn only<'a>(fields: &[Header<'a>], name: &str) -> Result<Option<&'a str>, Refusa
     }
 }
 
-/// Whether `authority` is `localhost`, `127.0.0.1` or `[::1]`, with any port, so that a tunnel works.
+/// Whether `authority` is `localhost` or a loopback address, with any port, so that a tunnel works.
 fn is_loopback(authority: &str) -> bool {
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (authority, ""),
     };
+    let v4 = || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
     port.bytes().all(|byte| byte.is_ascii_digit())
-        && (host.eq_ignore_ascii_case("localhost") || matches!(host, "127.0.0.1" | "[::1]"))
+        && (host.eq_ignore_ascii_case("localhost") || host == "[::1]" || v4())
 }
 
 /// The head of an answer, at most [`ANSWER_HEAD_MAX`] bytes as `Display` writes it.

@@ -22,6 +22,13 @@ pub enum Outcome<'a> {
     Pending,
     /// It is remembered, but no beat is sent before `until`.
     Held {
+        /// Whether it is the first that is remembered.
+        set: bool,
+        /// Not sent earlier.
+        until: Utc,
+    },
+    /// The same, for who wants to know the end of the beat and would wait too long for it.
+    Later {
         /// Not sent earlier.
         until: Utc,
     },
@@ -65,7 +72,7 @@ impl Display for Outcome<'_> {
         match self {
             Self::Set => f.write_str("set"),
             Self::Pending => f.write_str("pending"),
-            Self::Held { until } => write!(f, "held until {until}"),
+            Self::Held { until, .. } | Self::Later { until } => write!(f, "held until {until}"),
             Self::Disabled => f.write_str("disabled"),
             Self::Unconfigured => f.write_str("unconfigured"),
             Self::Acknowledged { seq, status, took, via, .. } => {
@@ -101,8 +108,8 @@ impl Outcome<'_> {
         match self {
             Self::Set => json.set = Some(true),
             Self::Pending => json.set = Some(false),
-            Self::Held { until } => {
-                json.set = Some(false);
+            Self::Held { set, until } => {
+                json.set = Some(*set);
                 json.held_until = Some(*until);
             }
             Self::Acknowledged { status, answer, .. } => {
@@ -113,7 +120,9 @@ impl Outcome<'_> {
             Self::Unconfigured => {
                 json.error = Some(&"unconfigured: api_url or the device key is missing");
             }
-            Self::Failed { .. } | Self::GaveUp { .. } => json.error = Some(self),
+            Self::Later { .. } | Self::Failed { .. } | Self::GaveUp { .. } => {
+                json.error = Some(self);
+            }
         }
         serde_json_core::to_slice(&json, buffer).map_err(|_| TooLarge)
     }
@@ -121,9 +130,11 @@ impl Outcome<'_> {
     const fn is_success(&self) -> bool {
         match self {
             Self::Set | Self::Pending | Self::Held { .. } | Self::Acknowledged { .. } => true,
-            Self::Disabled | Self::Unconfigured | Self::Failed { .. } | Self::GaveUp { .. } => {
-                false
-            }
+            Self::Later { .. }
+            | Self::Disabled
+            | Self::Unconfigured
+            | Self::Failed { .. }
+            | Self::GaveUp { .. } => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The process: signals, a second one, its files rewritten under it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use linkbeat_support::agent::{SOON, Setting};
@@ -9,7 +10,7 @@ use linkbeat_support::world::{SERVER_NAME, World};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::camera::{Camera, RARELY};
+use crate::camera::{Camera, LINKBEAT, RARELY};
 
 const MEETING: &str = "/etc/rpi-cam/meeting.json";
 const OWN: &str = "/etc/rpi-cam/linkbeat.json";
@@ -265,4 +266,38 @@ fn agent_needs_no_capability() {
     let mut camera = Camera::start(&world, &setting);
     world.pull("eth0");
     assert_eq!(camera.beat_over(&world, "wlan1").reason(), "failover_to_wlan1");
+}
+
+#[test]
+fn strict_filtering_of_an_uplink_is_a_warning_of_status() {
+    let world = World::new();
+    world.device.sysctl("ipv4/conf/all/rp_filter", "0");
+    world.device.sysctl("ipv4/conf/wlan1/rp_filter", "1");
+    let camera = Camera::calm(&world);
+    let said = camera.agent.beside(&world, LINKBEAT, &["status"]);
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(text.contains("sysctl -w net.ipv4.conf.wlan1.rp_filter=2"), "{text}");
+    assert!(!text.contains("eth0.rp_filter"), "{text}");
+    // What is no uplink is nobody's trouble.
+    world.unlease("wlan1");
+    let said = camera.agent.beside(&world, LINKBEAT, &["status"]);
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(!text.contains("rp_filter"), "{text}");
+}
+
+#[test]
+fn port_of_another_program_is_told_and_taken_when_it_is_free() {
+    let world = World::new();
+    let other = world.device.within(|| TcpListener::bind("127.0.0.1:5000").unwrap());
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    let mut lines = camera.agent.lines().follow();
+    let said = camera.agent.beside(&world, LINKBEAT, &["status"]);
+    let text = String::from_utf8_lossy(&said.stdout);
+    assert!(text.contains("127.0.0.1:5000"), "{text}");
+    camera.beat_for("interval");
+    drop(other);
+    lines.expect("port", Duration::from_secs(10), |line| {
+        line.text.contains("status server listens on 127.0.0.1:5000")
+    });
+    camera.beat_for("interval");
 }

@@ -313,11 +313,11 @@ impl Claims {
         let (order, asked) = self.asked.take().expect("an answer to a question");
         assert_eq!(ticket, asked);
         match answer {
-            TriggerAnswer::Set { seq } | TriggerAnswer::Held { seq, .. } => {
+            TriggerAnswer::Set { seq } | TriggerAnswer::Held { seq, set: true, .. } => {
                 assert!(seq > self.seq, "a beat of the past is promised");
                 self.pending.push(Pending { order, seq });
             }
-            TriggerAnswer::Pending { seq } => {
+            TriggerAnswer::Pending { seq } | TriggerAnswer::Held { seq, set: false, .. } => {
                 assert!(!self.pending.is_empty(), "nothing is pending");
                 self.pending.push(Pending { order, seq });
             }

@@ -46,6 +46,13 @@ pub(super) struct Route {
     head_only: bool,
 }
 
+impl Route {
+    /// Whether the client wants to know the end of a beat.
+    pub(super) const fn waits(self) -> bool {
+        matches!(self.what, What::Trigger { wait: true })
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum What {
     Status,
@@ -95,6 +102,11 @@ impl Connection {
 
     pub(super) fn is_covered(&self, covers: u64) -> bool {
         matches!(&self.phase, Phase::Asked { asked, .. } if asked.is_covered(covers))
+    }
+
+    /// Whether the client waits for the end of a beat.
+    pub(super) fn waits(&self) -> bool {
+        matches!(&self.phase, Phase::Asked { asked, .. } if asked.waits())
     }
 
     pub(super) fn on_ready(&mut self, now: Instant) -> Heard {
@@ -168,7 +180,7 @@ impl Connection {
         self.send(&AnswerHead { status, length: body.len(), allow: None }, body, now)
     }
 
-    fn refuse(&mut self, refusal: Refusal, now: Instant) -> Result<(), Over> {
+    pub(super) fn refuse(&mut self, refusal: Refusal, now: Instant) -> Result<(), Over> {
         let mut body = [0; ANSWER_HEAD_MAX];
         let length = outcome::emit_error(&refusal, &mut body).map_err(|_| Over)?;
         let allow = match refusal {

@@ -172,6 +172,24 @@ fn trigger_waits_for_the_beat_that_covers_it() {
 }
 
 #[test]
+fn those_who_wait_for_a_beat_leave_room_for_others() {
+    let mut tested = Loop::new();
+    for _ in 0..WAITING_MAX {
+        // That it is gone does not show: who shuts its sending side down may still wait.
+        drop(tested.ask(TRIGGER));
+        let request = tested.request();
+        tested.server.answer(request.ticket, TriggerAnswer::Set { seq: 1 }, tested.now, |_| Utc(0));
+    }
+    let mut refused = tested.ask(TRIGGER);
+    let answer = tested.answer(&mut refused);
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("?wait=0"), "{answer}");
+    let mut client = tested.ask(TRIGGER_ONLY);
+    let request = tested.request();
+    tested.server.answer(request.ticket, TriggerAnswer::Pending { seq: 1 }, tested.now, |_| Utc(0));
+    assert_eq!(body(&tested.answer(&mut client)), r#"{"success":true,"set":false}"#);
+}
+
+#[test]
 fn trigger_gives_up_after_its_time() {
     let mut tested = Loop::new();
     let mut client = tested.ask(TRIGGER);
@@ -188,10 +206,12 @@ fn trigger_held_for_longer_than_anyone_waits_is_told_so_at_once() {
     let mut tested = Loop::new();
     let mut client = tested.ask(TRIGGER);
     let request = tested.request();
-    let held = TriggerAnswer::Held { seq: 3, until: tested.now + Duration::from_secs(60) };
+    let until = tested.now + Duration::from_secs(60);
+    let held = TriggerAnswer::Held { seq: 3, set: true, until };
     tested.server.answer(request.ticket, held, tested.now, |_| Utc(60));
     let answer = tested.answer(&mut client);
-    assert!(body(&answer).contains(r#""held_until":"1970-01-01T00:01:00Z""#), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(body(&answer).contains(r#""error":"held until 1970-01-01T00:01:00Z""#), "{answer}");
 }
 
 #[test]

@@ -210,7 +210,7 @@ fn every_word_of_the_core_has_its_line() {
     for (answer, line) in [
         (TriggerAnswer::Set { seq: 7 }, "set\n"),
         (TriggerAnswer::Pending { seq: 7 }, "pending\n"),
-        (TriggerAnswer::Held { seq: 7, until }, "held until 2026-02-02T12:34:56Z\n"),
+        (TriggerAnswer::Held { seq: 7, set: true, until }, "held until 2026-02-02T12:34:56Z\n"),
         (TriggerAnswer::Disabled, "disabled\n"),
         (TriggerAnswer::Unconfigured, "unconfigured\n"),
     ] {
@@ -272,7 +272,7 @@ fn trigger_held_beyond_the_wait_is_told_at_once() {
         client.write("trigger --wait\n");
         let request = tested.request();
         let until = tested.now + Duration::from_secs(wait);
-        tested.answer(&request, TriggerAnswer::Held { seq: 3, until });
+        tested.answer(&request, TriggerAnswer::Held { seq: 3, set: true, until });
         assert_eq!(client.heard(), heard);
         tested.socket.settle(3, &acknowledged(3));
         client.heard();

@@ -433,8 +433,9 @@ fn triggers_beyond_the_burst_are_merged_and_sent_at_the_pace_of_the_bucket() {
     }
     bench.trigger();
     let until = bench.now + ms(2000);
-    assert_eq!(bench.answer(), Some(TriggerAnswer::Held { seq: 7, until }));
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Held { seq: 7, set: true, until }));
     bench.trigger();
+    assert_eq!(bench.answer(), Some(TriggerAnswer::Held { seq: 7, set: false, until }));
     bench.pass(ms(1999));
     assert_eq!(bench.connect(), None);
     bench.pass(ms(1));

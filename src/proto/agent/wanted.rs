@@ -148,7 +148,7 @@ impl Agent {
                 if set {
                     Action::Note(Note::TriggerSet).push_to(actions);
                 }
-                TriggerAnswer::Held { seq, until }
+                TriggerAnswer::Held { seq, set, until }
             }
             Gate::From(_) | Gate::Closed => answer(set, seq, actions),
         }

@@ -97,7 +97,10 @@ impl<'a> Advice<'a> {
                 f.write_str("see that the nameservers in /etc/resolv.conf answer")
             }
             "no_nameserver" => f.write_str("have DHCP or a hand put one into /etc/resolv.conf"),
-            "denied" => f.write_str("look into the firewall of this device (`nft list ruleset`)"),
+            "denied" => f.write_str(
+                "look into the firewall of this device (`nft list ruleset`); before Linux 5.7, give \
+                 linkbeat CAP_NET_RAW or set \"bind_to_uplink\" to false",
+            ),
             "exhausted" => f.write_str("look for the program that uses up this device (`top`)"),
             "malformed" | "too_large" => {
                 write!(f, "correct api_url in {file}: what answers there is no Meeting API")

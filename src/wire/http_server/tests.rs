@@ -31,7 +31,15 @@ fn a_proxys_form_of_the_target_is_understood() {
 
 #[test]
 fn only_the_loopbacks_own_names_are_served() {
-    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:5000"] {
+    for host in [
+        "localhost",
+        "LOCALHOST:8080",
+        "127.0.0.1",
+        "127.0.0.1:1",
+        "127.0.0.2:5000",
+        "[::1]",
+        "[::1]:5000",
+    ] {
         assert_eq!(refusal(&format!("Host: {host}\r\n")), None, "{host}");
     }
     for host in [
@@ -39,7 +47,7 @@ fn only_the_loopbacks_own_names_are_served() {
         "evil.example",
         "localhost.evil.example",
         "127.0.0.1.evil.example",
-        "127.0.0.2",
+        "127.1",
         "192.168.1.9:5000",
         "[::2]",
         "::1",

@@ -23,9 +23,14 @@ fn every_outcome_has_its_line_and_its_json() {
         (Outcome::Set, "set", r#"{"success":true,"set":true}"#),
         (Outcome::Pending, "pending", r#"{"success":true,"set":false}"#),
         (
-            Outcome::Held { until: SOON },
+            Outcome::Held { set: true, until: SOON },
             "held until 2026-02-02T12:34:56Z",
-            r#"{"success":true,"set":false,"held_until":"2026-02-02T12:34:56Z"}"#,
+            r#"{"success":true,"set":true,"held_until":"2026-02-02T12:34:56Z"}"#,
+        ),
+        (
+            Outcome::Later { until: SOON },
+            "held until 2026-02-02T12:34:56Z",
+            r#"{"success":false,"error":"held until 2026-02-02T12:34:56Z"}"#,
         ),
         (
             Outcome::Disabled,
