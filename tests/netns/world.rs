@@ -145,3 +145,20 @@ fn slow_path_delays_both_ways() {
     drop(slow);
     assert!(connect(&world, SERVER[0], 443, WAIT).is_ok());
 }
+
+#[test]
+fn behind_a_switch_the_carrier_outlives_the_router() {
+    let world = World::behind_switch();
+    let mut kernel = world.kernel.announcements().follow();
+    assert_eq!(post(&world, SERVER[0]), "HTTP/1.1 200");
+    world.router_off();
+    assert!(connect(&world, SERVER[0], 80, HANG).is_err());
+    kernel.expect_none("change", HANG, |_| true);
+    world.router_on();
+    assert_eq!(post(&world, SERVER[0]), "HTTP/1.1 200");
+    world.pull("eth0");
+    kernel.expect("lost carrier", SOON, |it| it.change == Change::NotRunning);
+    world.plug("eth0");
+    kernel.expect("carrier", SOON, |it| it.change == Change::Running);
+    assert_eq!(post(&world, SERVER[0]), "HTTP/1.1 200");
+}

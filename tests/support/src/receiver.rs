@@ -67,6 +67,13 @@ impl Beat {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 
+    /// The device key of the path, still encoded; empty if it has none.
+    #[must_use]
+    pub fn device_key(&self) -> &str {
+        let rest = self.path.split_once("/devices/").map_or("", |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+
     /// The `reason` of the body, empty if it has none.
     #[must_use]
     pub fn reason(&self) -> &str {

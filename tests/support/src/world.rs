@@ -10,7 +10,8 @@
 //!
 //! IPv6 likewise: the device has `2001:db8:1::2` on eth0, the server is `2001:db8:ff::10`, the
 //! nameserver `2001:db8:ff::53`, the probe's target `2001:4860:4860::8888`. The two ends of a veth
-//! pair have unequal numbers: else the kernel holds carrier events back to one a second.
+//! pair have unequal numbers: else the kernel holds carrier events back to one a second. Where it is
+//! asked for, a switch stands between eth0 and the router.
 
 use std::collections::HashMap;
 use std::fs;
@@ -28,9 +29,11 @@ use crate::space::{Space, unique};
 
 mod faults;
 mod slow;
+mod switch;
 
 pub use faults::{Block, Packets, Prepared, Verdict};
 pub use slow::SlowPath;
+use switch::{SWITCHED, Switch};
 
 /// The server's name in the nameserver's table.
 pub const SERVER_NAME: &str = "meeting.test";
@@ -68,6 +71,7 @@ pub struct World {
     pub kernel: Observer,
     /// Where the agent runs.
     pub device: Space,
+    switch: Option<Switch>,
     /// Where faults are made.
     pub router: Space,
     /// Where the servers are.
@@ -95,12 +99,17 @@ impl World {
     /// As [`World::new`].
     #[must_use]
     pub fn with(families: Families) -> Self {
+        Self::build(families, false)
+    }
+
+    fn build(families: Families, switched: bool) -> Self {
         let name = unique();
         let device = Space::new(&format!("{name}-device"));
         let router = Space::new(&format!("{name}-router"));
         let internet = Space::new(&format!("{name}-internet"));
         settle(&device, &router, &internet);
         connect_internet(&router, &internet);
+        let switch = switched.then(|| Switch::new(&format!("{name}-switch"), &router));
         faults::prepare(&router);
         let kernel = device.within(|| Observer::start(HashMap::new()));
         let directory = std::env::temp_dir().join(&name);
@@ -127,6 +136,7 @@ impl World {
             probed,
             kernel,
             device,
+            switch,
             router,
             internet,
             directory,
@@ -171,12 +181,23 @@ impl World {
 
     /// Pulls the cable of `interface`: it loses its carrier and keeps its addresses and routes.
     pub fn pull(&self, interface: &str) {
-        self.router.ip(&format!("link set r-{interface} down"));
+        self.cable(interface, "down");
     }
 
     /// Plugs the cable of `interface` back.
     pub fn plug(&self, interface: &str) {
-        self.router.ip(&format!("link set r-{interface} up"));
+        self.cable(interface, "up");
+    }
+
+    fn cable(&self, interface: &str, state: &str) {
+        match self.switch_of(interface) {
+            Some(switch) => switch.set(state),
+            None => self.router.ip(&format!("link set r-{interface} {state}")),
+        }
+    }
+
+    fn switch_of(&self, interface: &str) -> Option<&Switch> {
+        self.switch.as_ref().filter(|_| interface == SWITCHED)
     }
 
     /// Gives `interface` its addresses, and then its default routes, as a lease does.
@@ -202,17 +223,19 @@ impl World {
     /// If it exists.
     pub fn create(&self, interface: &str) {
         let n = number(interface);
-        let (ours, theirs, router) = (10 + n, 20 + n, self.router.name());
+        let ours = 10 + n;
+        let switch = self.switch_of(interface);
+        let (space, name, theirs) = switch
+            .map_or_else(|| (self.router.name(), format!("r-{interface}"), 20 + n), Switch::port);
         self.device.ip(&format!(
             "link add name {interface} index {ours} address 00:16:3e:00:00:0{n} type veth \
-             peer name r-{interface} index {theirs} netns {router}\n\
+             peer name {name} index {theirs} netns {space}\n\
              link set {interface} up"
         ));
-        self.router.ip(&format!(
-            "address add 10.11.{n}.1/24 dev r-{interface}\n\
-             address add 2001:db8:{n}::1/64 dev r-{interface} nodad\n\
-             link set r-{interface} up"
-        ));
+        match switch {
+            Some(switch) => switch.attach(),
+            None => self.router.ip(&addressed(interface)),
+        }
         self.lease(interface);
     }
 
@@ -286,6 +309,16 @@ impl Drop for World {
 fn number(interface: &str) -> usize {
     let place = INTERFACES.iter().position(|it| *it == interface);
     place.unwrap_or_else(|| panic!("no interface {interface} in this world")) + 1
+}
+
+/// The lines that give the router its addresses on the way to `interface`.
+fn addressed(interface: &str) -> String {
+    let n = number(interface);
+    format!(
+        "address add 10.11.{n}.1/24 dev r-{interface}\n\
+         address add 2001:db8:{n}::1/64 dev r-{interface} nodad\n\
+         link set r-{interface} up"
+    )
 }
 
 /// The kernel settings of the three.
