@@ -1,0 +1,108 @@
+//! What the kernel knows of a process and of those it has started (proc(5)).
+
+use std::fs;
+use std::path::PathBuf;
+
+use rustix::process::Pid;
+
+/// A process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Process(u32);
+
+/// What processes have used so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Usage {
+    /// Times that a thread gave the processor away to wait.
+    pub(crate) waits: u64,
+    /// Processor time in ns, that of ended children included.
+    pub(crate) cpu_ns: u64,
+}
+
+/// Memory in kB.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Memory {
+    /// Resident.
+    pub(crate) rss_kb: u64,
+    /// Resident, with each shared page divided by those who share it.
+    pub(crate) pss_kb: u64,
+}
+
+impl Process {
+    /// This process and all below it that run now.
+    pub(crate) fn tree(root: Pid) -> Vec<Self> {
+        let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let numbers = numbers.filter_map(|it| it.file_name().to_str()?.parse().ok());
+        let all: Vec<(Self, u32)> =
+            numbers.filter_map(|it| Some((Self(it), Self(it).parent()?))).collect();
+        let root = root.as_raw_nonzero().get().unsigned_abs();
+        let mut tree = vec![Self(root)];
+        let mut at = 0;
+        while let Some(Self(parent)) = tree.get(at).copied() {
+            tree.extend(all.iter().filter(|(_, it)| *it == parent).map(|(child, _)| *child));
+            at += 1;
+        }
+        tree
+    }
+
+    /// Its name, as the kernel shortens it.
+    pub(crate) fn name(self) -> String {
+        self.read("comm").trim().to_owned()
+    }
+
+    /// How many threads it has.
+    pub(crate) fn threads(self) -> usize {
+        self.tasks().len()
+    }
+
+    pub(crate) fn memory(self) -> Memory {
+        let text = self.read("smaps_rollup");
+        let number = |name| field(&text, name).unwrap_or_default();
+        Memory { rss_kb: number("Rss:"), pss_kb: number("Pss:") }
+    }
+
+    pub(crate) fn usage(self) -> Usage {
+        let mut usage = Usage { cpu_ns: self.children_ns(), ..Usage::default() };
+        for task in self.tasks() {
+            let read = |name| fs::read_to_string(task.join(name)).unwrap_or_default();
+            usage.waits += field(&read("status"), "voluntary_ctxt_switches:").unwrap_or_default();
+            let schedstat = read("schedstat");
+            let running = schedstat.split_whitespace().next().and_then(|it| it.parse::<u64>().ok());
+            usage.cpu_ns += running.unwrap_or_default();
+        }
+        usage
+    }
+
+    fn parent(self) -> Option<u32> {
+        self.stat().get(1)?.parse().ok()
+    }
+
+    /// What ended children used, in ns: `cutime` and `cstime`, in ticks of 10 ms.
+    fn children_ns(self) -> u64 {
+        let stat = self.stat();
+        let ticks = |at: usize| stat.get(at).and_then(|it| it.parse::<u64>().ok());
+        (ticks(13).unwrap_or_default() + ticks(14).unwrap_or_default()) * 10_000_000
+    }
+
+    /// The fields of `stat` after the name, which may contain anything: the first is the state.
+    fn stat(self) -> Vec<String> {
+        let stat = self.read("stat");
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        fields.split_whitespace().map(ToOwned::to_owned).collect()
+    }
+
+    fn tasks(self) -> Vec<PathBuf> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.0)).into_iter().flatten().flatten();
+        tasks.map(|it| it.path()).collect()
+    }
+
+    /// Empty when it has ended.
+    fn read(self, name: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{name}", self.0)).unwrap_or_default()
+    }
+}
+
+/// The number behind this name, at the beginning of a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
