@@ -72,11 +72,12 @@ impl World {
         self.router.ip(&format!("link set r-{SWITCHED} up"));
     }
 
-    /// Whether the device has given up asking for the router of `interface`.
+    /// Whether the device has given up the hardware address of the router behind `interface`: it
+    /// failed to answer, and the kernel asks for it anew or not at all.
     #[must_use]
     pub fn router_failed(&self, interface: &str) -> bool {
-        let name = self.device.name();
-        let show = ["-n", name, "neighbour", "show", "dev", interface, "nud", "failed"];
-        !run(Command::new("ip").args(show), "").is_empty()
+        let show = ["-n", self.device.name(), "neighbour", "show", "dev", interface];
+        let failed = ["nud", "failed", "nud", "incomplete"];
+        !run(Command::new("ip").args(show).args(failed), "").is_empty()
     }
 }

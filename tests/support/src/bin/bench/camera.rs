@@ -16,6 +16,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::Options;
+use crate::process::Process;
 
 /// Seconds between two beats.
 pub(crate) const INTERVAL_S: u32 = 30;
@@ -212,6 +213,15 @@ impl Camera {
             stream.read_to_string(&mut answer)?;
             if answer.contains(" 200 ") { Ok(asked_us) } else { Err(io::Error::other(answer)) }
         })
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        // What an agent has started does not end with it, and would keep the namespace.
+        for process in self.agents.iter().flat_map(|it| Process::tree(it.agent.pid())) {
+            process.kill();
+        }
     }
 }
 

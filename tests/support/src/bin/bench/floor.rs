@@ -1,7 +1,8 @@
-//! The least that a trigger can cost here: one process is woken by an eventfd, writes one segment to a
-//! connection that is open, and the reader behind the router is woken by it. No agent, no TLS.
+//! The least that a trigger can cost here: one thread is woken by an eventfd, writes to a connection
+//! that is open, and the reader behind the router is woken by it. No agent; with TLS, or without.
 
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
@@ -10,58 +11,125 @@ use std::thread;
 use std::time::Duration;
 
 use linkbeat_support::clock;
-use linkbeat_support::journal::{Follower, Journal};
-use linkbeat_support::world::{SERVER, World};
+use linkbeat_support::journal::Journal;
+use linkbeat_support::world::{SERVER, SERVER_NAME, World};
 use rustix::event::{EventfdFlags, eventfd};
+use rustls::crypto::ring::default_provider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// A port of the server that nothing else uses.
 const PORT: u16 = 9;
 /// As long as a request of linkbeat.
 const SEGMENT: [u8; 700] = [0; 700];
+/// The device key by which the server knows what is written here.
+const KEY: &str = "floor";
 /// How long a segment may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A sender in the device and a reader in the internet.
+/// A sender in the device, and a way to hear when a reader in the internet had everything.
 pub(crate) struct Floor {
+    name: &'static str,
+    times: Vec<u64>,
     wake: Arc<OwnedFd>,
-    read: Follower<u64>,
+    read: Box<dyn FnMut() -> Option<u64>>,
 }
 
 impl Floor {
-    pub(crate) fn start(world: &World) -> io::Result<Self> {
+    /// A segment, and a reader of its own.
+    pub(crate) fn plain(world: &World) -> io::Result<Self> {
         let listener = world.internet.within(|| TcpListener::bind((SERVER[0], PORT)))?;
-        let mut sender = world.device.within(|| TcpStream::connect((SERVER[0], PORT)))?;
+        let mut sender = connect(world, PORT)?;
         let (mut reader, _) = listener.accept()?;
-        sender.set_nodelay(true)?;
-        let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
-        let journal = Journal::default();
-        let (woken, times) = (Arc::clone(&wake), journal.clone());
-        // Both end with the process, or when the other is gone.
-        thread::spawn(move || {
-            let mut count = [0; 8];
-            while rustix::io::read(&woken, &mut count).is_ok() {
-                if sender.write_all(&SEGMENT).is_err() {
-                    return;
-                }
-            }
-        });
+        let times = Journal::default();
+        let mut read = times.follow();
+        // Ends with the process, or when the sender is gone.
         thread::spawn(move || {
             let mut segment = SEGMENT;
             while reader.read_exact(&mut segment).is_ok() {
                 times.push(clock::boot_us());
             }
         });
-        Ok(Self { wake, read: journal.follow() })
+        let wake = woken(move || sender.write_all(&SEGMENT))?;
+        let read = Box::new(move || read.find(PATIENCE, |_| true));
+        Ok(Self { name: "floor: one wake-up, one segment", times: Vec::new(), wake, read })
     }
 
-    /// Wakes the sender; returns the µs until the reader had everything.
-    pub(crate) fn once(&mut self) -> io::Result<u64> {
+    /// A request over TLS, and the server that the agents beat to.
+    pub(crate) fn with_tls(world: &World) -> io::Result<Self> {
+        let mut stream = tls(world)?;
+        let body = " ".repeat(SEGMENT.len() - 100);
+        let request = format!(
+            "POST /api/devices/{KEY}/online HTTP/1.1\r\nHost: {SERVER_NAME}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut beats = world.receiver.beats().follow();
+        let wake = woken(move || {
+            stream.write_all(request.as_bytes())?;
+            // The answer is one record.
+            stream.read(&mut [0; 4096]).map(drop)
+        })?;
+        let read = move || Some(beats.find(PATIENCE, |it| it.device_key() == KEY)?.received_us);
+        let times = Vec::new();
+        let mut floor =
+            Self { name: "floor: the same over TLS", times, wake, read: Box::new(read) };
+        // The first one has the handshake in it.
+        floor.measure()?;
+        floor.times.clear();
+        Ok(floor)
+    }
+
+    /// Wakes the sender, and notes the µs until the reader had everything.
+    pub(crate) fn measure(&mut self) -> io::Result<()> {
         let began_us = clock::boot_us();
         rustix::io::write(&self.wake, &1_u64.to_ne_bytes())?;
-        let read_us = self.read.find(PATIENCE, |_| true);
-        let read_us = read_us.ok_or_else(|| io::Error::other("a segment was lost"))?;
-        Ok(read_us.saturating_sub(began_us))
+        let read_us = (self.read)().ok_or_else(|| io::Error::other("a segment was lost"))?;
+        self.times.push(read_us.saturating_sub(began_us));
+        Ok(())
     }
+
+    /// What it is called.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What was noted since the last time.
+    pub(crate) fn take(&mut self) -> Vec<u64> {
+        mem::take(&mut self.times)
+    }
+}
+
+fn connect(world: &World, port: u16) -> io::Result<TcpStream> {
+    let stream = world.device.within(|| TcpStream::connect((SERVER[0], port)))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn tls(world: &World) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let authority = world.certificates().authority_pem().as_bytes();
+    let mut roots = RootCertStore::empty();
+    let authority = CertificateDer::from_pem_slice(authority).map_err(io::Error::other)?;
+    roots.add(authority).map_err(io::Error::other)?;
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(io::Error::other)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
+    let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    Ok(StreamOwned::new(session, connect(world, 443)?))
+}
+
+/// A thread that does this whenever the eventfd is written to, until it cannot.
+fn woken(mut work: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Arc<OwnedFd>> {
+    let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
+    let waiting = Arc::clone(&wake);
+    thread::spawn(move || {
+        let mut count = [0; 8];
+        while rustix::io::read(&waiting, &mut count).is_ok() && work().is_ok() {}
+    });
+    Ok(wake)
 }
 
 /// Keeps every processor from sleeping, with work that gives way to everything else (sched(7),

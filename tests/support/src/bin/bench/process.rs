@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,13 @@ impl Process {
             usage.cpu_ns += running.unwrap_or_default();
         }
         usage
+    }
+
+    /// Ends it, whatever it is doing.
+    pub(crate) fn kill(self) {
+        let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw);
+        // Already ended: as good.
+        pid.map(|pid| kill_process(pid, Signal::KILL).ok());
     }
 
     fn parent(self) -> Option<u32> {

@@ -72,7 +72,7 @@ pub(crate) struct Report<'a> {
     machine: String,
     rivals: String,
     pub(crate) rows: Vec<Row>,
-    pub(crate) floors: Vec<(&'static str, Vec<u64>)>,
+    pub(crate) floors: Vec<(String, Vec<u64>)>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) memory: Option<Growth>,
     pub(crate) took_s: u64,
@@ -233,14 +233,15 @@ An event is the kernel's announcement in the device where there is one (cable, a
 of a request ends when the server has read and decrypted its last byte. The cable leads through a switch; addresses
 are static, and the kernel is set to leave a route without a carrier at once, which the rivals need and linkbeat does not.
 Outages are made by the router in front of the server, and the device's links stay up. In those of 12 s a beat of every agent falls due
-2 to 10 s after they begin. The router that is rebooted is the only way out, and is off for 40 s; before it is back the device has given up
-asking for its hardware address. Events in several networks overlap in time, but only one is made at a time.
+2 to 10 s after they begin. The router that is rebooted is the only way out, and is off for 40 s or more, until the device has given up its
+hardware address. Events in several networks overlap in time, but only one is made at a time.
 A request that did not come within 100 s counts as never.";
 
 const FLOOR: &str = "
 The floor is what this machine needs for one wake-up by an eventfd, one TCP segment through the router, and the
-wake-up of its reader, without any agent or TLS: what exceeds it is the agent's, and the server's TLS. A sleeping
-processor of a virtual machine is slow to wake; *kept awake* means that a process of idle priority spins on each.
+wake-up of its reader, without any agent. With TLS, a thread that does nothing else writes a request on a connection that it keeps, to the
+same server: what a trigger takes beyond that is the agent's own. A processor that slept is slow to wake in a virtual machine,
+and has forgotten the program; *kept awake* means that a process of idle priority spins on each.
 ";
 
 const COSTS: &str = "

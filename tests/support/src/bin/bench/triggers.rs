@@ -18,32 +18,26 @@ const KEPT: &str = "trigger";
 const NEW: &str = "trigger, connections were lost";
 const POST: &str = "trigger by HTTP POST";
 const AWAKE: &str = "trigger, processors kept awake";
-/// The names of the floors.
-const FLOOR: &str = "floor";
-const FLOOR_AWAKE: &str = "floor, processors kept awake";
 
 pub(crate) fn wanted(options: &Options) -> bool {
-    [KEPT, NEW, POST, AWAKE, FLOOR, FLOOR_AWAKE].iter().any(|name| options.wants(name))
+    [KEPT, NEW, POST, AWAKE].iter().any(|name| options.wants(name))
 }
 
 /// Every kind of trigger, and the floor under them, as rows of the report.
 pub(crate) fn measure(options: &Options, report: &mut Report<'_>) -> io::Result<()> {
     let triggers = Triggers { options, camera: Camera::start(options, &Kind::ALL)? };
-    let mut floor = Floor::start(&triggers.camera.world)?;
-    report.rows.extend(triggers.row(KEPT, &Kind::ALL, ring)?);
-    report.rows.extend(triggers.row(NEW, &Kind::ALL, |camera, kind| {
-        camera.world.receiver.close_connections();
-        ring(camera, kind)
-    })?);
-    let answering = [Kind::Linkbeat, Kind::Reference];
-    report.rows.extend(
-        triggers.row(POST, &answering, |camera, kind| Ok(Box::new(move || camera.post(kind))))?,
-    );
-    report.floors.extend(triggers.floor(FLOOR, &mut floor)?);
+    let world = &triggers.camera.world;
+    let mut under = [Floor::plain(world)?, Floor::with_tls(world)?];
+    let kept = triggers.row(KEPT, &Kind::ALL, ring, &mut under)?;
+    report.floors.extend(Triggers::floors("", &mut under)?);
     let awake = Awake::start()?;
-    report.rows.extend(triggers.row(AWAKE, &[Kind::Linkbeat], ring)?);
-    report.floors.extend(triggers.floor(FLOOR_AWAKE, &mut floor)?);
+    let kept_awake = triggers.row(AWAKE, &[Kind::Linkbeat], ring, &mut under)?;
+    report.floors.extend(Triggers::floors(", processors kept awake", &mut under)?);
     drop(awake);
+    let new = triggers.row(NEW, &Kind::ALL, ring_anew, &mut [])?;
+    let answering = [Kind::Linkbeat, Kind::Reference];
+    let post = triggers.row(POST, &answering, post, &mut [])?;
+    report.rows.extend([kept, new, post, kept_awake].into_iter().flatten());
     Ok(())
 }
 
@@ -53,6 +47,15 @@ type Ask<'a> = Box<dyn FnOnce() -> io::Result<u64> + 'a>;
 fn ring(camera: &Camera, kind: Kind) -> io::Result<Ask<'_>> {
     let mut bell = camera.bell(kind)?;
     Ok(Box::new(move || bell.ring()))
+}
+
+fn ring_anew(camera: &Camera, kind: Kind) -> io::Result<Ask<'_>> {
+    camera.world.receiver.close_connections();
+    ring(camera, kind)
+}
+
+fn post(camera: &Camera, kind: Kind) -> io::Result<Ask<'_>> {
+    Ok(Box::new(move || camera.post(kind)))
 }
 
 struct Triggers<'a> {
@@ -67,6 +70,7 @@ impl Triggers<'_> {
         name: &'static str,
         kinds: &[Kind],
         prepare: impl for<'a> Fn(&'a Camera, Kind) -> io::Result<Ask<'a>>,
+        under: &mut [Floor],
     ) -> io::Result<Option<Row>> {
         if !self.options.wants(name) {
             return Ok(None);
@@ -91,27 +95,26 @@ impl Triggers<'_> {
                 let act_us = beat.received_us.saturating_sub(asked_us);
                 row.enter(kind, Sample { word_us: None, act_us });
             }
+            for floor in &mut *under {
+                self.pause(SETTLED);
+                floor.measure()?;
+            }
         }
         say(name, &row)?;
         Ok(Some(row))
     }
 
-    fn floor(
-        &self,
-        name: &'static str,
-        floor: &mut Floor,
-    ) -> io::Result<Option<(&'static str, Vec<u64>)>> {
-        if !self.options.wants(name) {
-            return Ok(None);
+    /// What was measured of the floors together with a row.
+    fn floors(suffix: &str, under: &mut [Floor]) -> io::Result<Vec<(String, Vec<u64>)>> {
+        let mut floors = Vec::new();
+        for floor in under {
+            let (name, times) = (format!("{}{suffix}", floor.name()), floor.take());
+            if let Some(summary) = Summary::of(times.iter().copied()) {
+                writeln!(io::stdout(), "{name:<42}  {}", summary.cell())?;
+                floors.push((name, times));
+            }
         }
-        let mut times = Vec::new();
-        for _ in 0..self.options.runs * 3 {
-            self.pause(SETTLED);
-            times.push(floor.once()?);
-        }
-        let cell = Summary::of(times.iter().copied()).map_or(String::new(), |it| it.cell());
-        writeln!(io::stdout(), "{name:<42}  {cell}")?;
-        Ok(Some((name, times)))
+        Ok(floors)
     }
 
     fn pause(&self, time: Duration) {
