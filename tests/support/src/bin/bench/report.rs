@@ -221,7 +221,8 @@ impl<'a> Report<'a> {
 }
 
 const HOW: &str = "\
-All three agents run in the same network namespaces at the same time, so one act is one sample of each. They beat every
+All three agents run in the same network namespaces at the same time, so one act is one sample of each, and they share
+the processors while they react. They beat every
 30 s over TLS with the certificate checked, send the same headers and body to the same URL, and differ in the device key.
 
 - linkbeat: the release build, as configured by default but for the moderation of triggers, which is off.
