@@ -242,7 +242,8 @@ const FLOOR: &str = "
 The floor is what this machine needs for one wake-up by an eventfd, one TCP segment through the router, and the
 wake-up of its reader, without any agent. With TLS, a thread that does nothing else writes a request on a connection that it keeps, to the
 same server: what a trigger takes beyond that is the agent's own. A processor that slept is slow to wake in a virtual machine,
-and has forgotten the program; *kept awake* means that a process of idle priority spins on each.
+and has forgotten the program; *kept awake* means that a process of idle priority spins on each,
+which the scheduler may now and then let finish its tick.
 ";
 
 const COSTS: &str = "
