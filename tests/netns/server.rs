@@ -80,6 +80,21 @@ fn redirect_names_the_new_location() {
 }
 
 #[test]
+fn token_in_a_new_location_is_not_shown() {
+    for location in ["http://h/s3cret-token", "http://h/s3cret%2Dtoken", "/%73%33cret-token"] {
+        let world = World::new();
+        world.receiver.follow(&format!("redirect {location}")).unwrap();
+        let mut camera = Camera::silent(&world, &Setting::new(&world).every(RARELY));
+        camera.agent.said("[Meeting] Heartbeat failed");
+        let said =
+            camera.agent.ask("trigger --wait").unwrap() + &camera.agent.ask("status").unwrap();
+        camera.agent.end();
+        let log = format!("{said}{:?}", camera.agent.lines().all());
+        assert!(log.contains(" 307") && !log.contains("cret"), "{location}: {log}");
+    }
+}
+
+#[test]
 fn certificate_for_another_name_is_refused() {
     survives("certificate wrong-name");
 }

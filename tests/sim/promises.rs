@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use linkbeat::proto::event::Failure;
 use linkbeat::proto::reach::budget::{
-    OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED, PER_SECOND,
-    SERVER_SILENT_HOUR, SLOW,
+    DNS_PACKETS_HOUR, OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED,
+    PER_SECOND, SERVER_SILENT_HOUR, SLOW, SYNS_OF_A_CONNECTION,
 };
 use linkbeat::proto::rng::Rng;
 use linkbeat::proto::time::Instant;
@@ -87,6 +87,23 @@ fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_bea
         }
     }
     summary("outage of up to a minute healed, beat due", times);
+}
+
+#[test]
+fn an_outage_that_no_beat_fell_into_needs_no_beat() {
+    for seed in 0..20 {
+        let mut world = weather::fair(seed, |_| ());
+        world.pass(ms(35_000));
+        let due_at = world.agent.view(world.now).due_at.expect("a cycle");
+        world.net.outside.flows = [Flow::Silent; 3];
+        world.pass((due_at - world.now).saturating_sub(ms(1_000)));
+        world.net.outside.flows = [Flow::Open; 3];
+        let sent = (world.net.taken.len(), world.claims.probes_made);
+        world.pass(ms(900));
+        assert_eq!((world.net.taken.len(), world.claims.probes_made), sent, "seed {seed}");
+        let took = until_taken(&mut world, due_at, ms(5_000));
+        assert!(took <= ms(300) + round_trips(4, world.net.outside.round_trips[ETH0]), "{took:?}");
+    }
 }
 
 #[test]
@@ -232,6 +249,8 @@ fn hours(what: &str, change: impl Fn(&mut World)) -> [Cost; 2] {
     let hours = [cost(&mut world, HOUR), cost(&mut world, HOUR)];
     for (hour, cost) in ["first hour", "later hour"].iter().zip(hours) {
         cost.print(what, hour);
+        assert!(cost.queries <= DNS_PACKETS_HOUR.into(), "{cost:?}");
+        assert!(cost.syns <= cost.connects.max(1) * u64::from(SYNS_OF_A_CONNECTION), "{cost:?}");
     }
     hours
 }

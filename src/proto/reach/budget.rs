@@ -39,6 +39,14 @@ pub const PACKETS_UNANSWERED: u32 = 2;
 /// Packets of an answered probe.
 pub const PACKETS_ANSWERED: u32 = 4;
 
+/// Most SYNs of a connection that nobody answers: it lives 10 s at most, and the kernel repeats them after
+/// 1, 2, 3, 4, 6 and 10 s (since Linux 6.5; before, after 1, 3 and 7 s).
+pub const SYNS_OF_A_CONNECTION: u32 = 6;
+/// Most DNS packets in an hour, questions and answers, with two nameservers and three uplinks, whatever
+/// fails. Unanswered questions are put again after 1 s at first and 5 s later, and to the nameservers of
+/// the next uplink after a second.
+pub const DNS_PACKETS_HOUR: u32 = 5_000;
+
 /// The wait between two rounds, `age` after the search began.
 pub(super) fn cadence(age: Duration) -> Duration {
     if age < FAST_FOR {
