@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::camera::Camera;
 use crate::ledger::{Entry, say, settle};
+use crate::memory::Memory;
 
 /// Beats, unless `BEATS` names another number.
 const BEATS: u64 = 20_000;
@@ -27,7 +28,6 @@ const SETTLED: Duration = Duration::from_millis(300);
 #[derive(Clone, Copy)]
 struct Held {
     resident_kb: u64,
-    /// Its share of what several processes map.
     proportional_kb: u64,
     descriptors: u64,
 }
@@ -88,17 +88,9 @@ fn many_beats_leave_memory_and_descriptors_as_they_were() {
 
 impl Held {
     fn by(agent: &Agent) -> Self {
-        let process = format!("/proc/{}", agent.pid().as_raw_nonzero());
-        let rollup = fs::read_to_string(format!("{process}/smaps_rollup")).expect("smaps_rollup");
-        let kb = |name: &str| {
-            let line = rollup.lines().find_map(|line| line.strip_prefix(name)).expect(name);
-            line.trim().trim_end_matches(" kB").parse().expect("a number of kB")
-        };
-        let descriptors = fs::read_dir(format!("{process}/fd")).expect("descriptors").count();
-        Self {
-            resident_kb: kb("Rss:"),
-            proportional_kb: kb("Pss:"),
-            descriptors: descriptors as u64,
-        }
+        let Memory { resident_kb, proportional_kb } = Memory::of(agent);
+        let directory = format!("/proc/{}/fd", agent.pid().as_raw_nonzero());
+        let descriptors = fs::read_dir(directory).expect("descriptors").count();
+        Self { resident_kb, proportional_kb, descriptors: descriptors as u64 }
     }
 }

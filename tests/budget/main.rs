@@ -14,4 +14,6 @@ mod growth;
 #[cfg(test)]
 mod ledger;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod steady;
