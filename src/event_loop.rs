@@ -130,63 +130,60 @@ impl EventLoop {
     pub fn new(config: PathBuf, trigger: Option<EventFd>) -> Result<Self, Error> {
         let now = clock::now();
         let poll = Poll::new().map_err(Error::system("open epoll"))?;
-        let mut event_loop = Self {
+        let timer = Timer::new().map_err(Error::system("open timerfd"))?;
+        let routes = RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?;
+        let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
+        let watch = Watch::new(&Files::of(&config), &RESOLVER_FILES)
+            .map_err(Error::system("open inotify"))?;
+        listen(&poll, &timer, TIMER)?;
+        listen(&poll, &routes, RTNETLINK)?;
+        listen(&poll, &signals, SIGNALS)?;
+        listen(&poll, &watch, WATCH)?;
+        if let Some(trigger) = &trigger {
+            listen(&poll, trigger, TRIGGER)?;
+        }
+        let status = StatusServer::new(poll.registry(), Token(STATUS_FIRST))
+            .map_err(Error::system("duplicate epoll"))?;
+        // Made in its place: a second one on the way would be 50 KB of stack for good.
+        Ok(Self {
+            poll,
             started_at: now,
             now,
             stopping: false,
             again: Vec::with_capacity(EVENTS_MAX),
             stirred: Vec::with_capacity(SESSIONS_MAX),
             outcomes: VecDeque::with_capacity(EVENTS_MAX),
-            timer: Timer::new().map_err(Error::system("open timerfd"))?,
-            routes: RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?,
+            timer,
+            routes,
             neighbours: None,
-            signals: Signals::new().map_err(Error::system("install signal handlers"))?,
+            signals,
             trigger,
             sessions: Sessions::default(),
             queries: Slots::default(),
             probes: Slots::default(),
-            watch: Watch::new(&Files::of(&config), &RESOLVER_FILES)
-                .map_err(Error::system("open inotify"))?,
+            watch,
             look_at: now + LOOK_EVERY,
-            status: StatusServer::new(poll.registry(), Token(STATUS_FIRST))
-                .map_err(Error::system("duplicate epoll"))?,
+            status,
             helpers: None,
             helpers_complaint: None,
             supervisor: Notify::from_env(now),
             configured_at: None,
-            resolver: ResolverSettings::default(),
-            poll,
             agent: Agent::new(clock::seed(), now),
+            resolver: ResolverSettings::default(),
             setup: Setup::new(config),
             vitals: Vitals::new(),
             journal: Journal::default(),
-        };
-        event_loop.listen(&event_loop.timer, TIMER)?;
-        event_loop.listen(&event_loop.routes, RTNETLINK)?;
-        event_loop.listen(&event_loop.signals, SIGNALS)?;
-        event_loop.listen(&event_loop.watch, WATCH)?;
-        if let Some(trigger) = &event_loop.trigger {
-            event_loop.listen(trigger, TRIGGER)?;
-        }
-        event_loop.setup.load(&mut event_loop.watch);
-        event_loop.open_helpers()?;
-        Ok(event_loop)
-    }
-
-    fn listen(&self, source: &impl AsFd, token: usize) -> Result<(), Error> {
-        let fd = source.as_fd().as_raw_fd();
-        self.poll
-            .registry()
-            .register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
-            .map_err(Error::system("watch a descriptor"))
+        })
     }
 
     /// Runs until a signal ends it.
     ///
     /// # Errors
     ///
-    /// Waiting itself failed; nothing else ends the loop.
+    /// Another agent answers helpers already. Later only waiting itself can fail.
     pub fn run(mut self) -> Result<(), Error> {
+        self.setup.load(&mut self.watch);
+        self.open_helpers()?;
         log::info!("[Meeting] Heartbeat thread started");
         self.status.listen(self.setup.config.status_listen, self.now);
         self.feed(Input::LinksLost);
@@ -388,4 +385,11 @@ impl EventLoop {
         self.sessions.drop_failed(attempt);
         self.feed(Input::AttemptFailed(attempt, failure));
     }
+}
+
+fn listen(poll: &Poll, source: &impl AsFd, token: usize) -> Result<(), Error> {
+    let fd = source.as_fd().as_raw_fd();
+    poll.registry()
+        .register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
+        .map_err(Error::system("watch a descriptor"))
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Token};
 
-use super::{EventLoop, NEIGHBOURS, PROBE_FIRST, QUERY_FIRST};
+use super::{EventLoop, NEIGHBOURS, PROBE_FIRST, QUERY_FIRST, listen};
 use crate::error::Error;
 use crate::net::probe::ProbeSocket;
 use crate::net::resolver::QuerySocket;
@@ -77,7 +77,7 @@ impl EventLoop {
     fn open_neighbours(&self) -> Option<NeighbourSocket> {
         let opened = NeighbourSocket::open().map_err(Error::system("open rtnetlink socket"));
         opened
-            .and_then(|socket| self.listen(&socket, NEIGHBOURS).map(|()| socket))
+            .and_then(|socket| listen(&self.poll, &socket, NEIGHBOURS).map(|()| socket))
             .inspect_err(|error| log::debug!("neighbours cannot be listened to: {error}"))
             .ok()
     }
