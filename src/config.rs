@@ -55,7 +55,7 @@ pub struct Config {
     pub provisioned: bool,
     /// Project name in `note`, at most [`DESCRIPTION_MAX`] bytes.
     pub description: String,
-    /// PEM file of the roots that replace the built-in ones.
+    /// PEM file of the roots that replace the built-in ones, if there are any.
     pub ca_file: Option<PathBuf>,
     /// Whether a beat may travel as TLS 1.3 early data.
     pub early_data: bool,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Config, Files, LogTarget, Watch, load, rp_filter};
 use crate::error::Error;
+use crate::net::tls;
 use crate::proto::settings::BucketSettings;
 
 #[cfg(test)]
@@ -14,6 +15,13 @@ mod tests;
 
 /// The configuration of a device that is told no other.
 pub const DEFAULT_FILE: &str = "/etc/rpi-cam/meeting.json";
+
+/// Shown if no file of roots is named.
+const WITHOUT_FILE: &str = if tls::BUILT_IN {
+    "none, the roots of the web are built in"
+} else {
+    "not set, no roots are built in"
+};
 
 /// Checks the configuration at `file` (or [`DEFAULT_FILE`]) as [`load`] reads it, and tells `out`.
 ///
@@ -83,7 +91,7 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         ("request_timeout_ms", &settings.request_timeout.as_millis()),
         ("moderation.trigger", &Bucket(settings.trigger_bucket)),
         ("moderation.network", &Bucket(settings.network_bucket)),
-        ("tls.ca_file", &Or(path(&config.ca_file), "none, the roots of the web are built in")),
+        ("tls.ca_file", &Or(path(&config.ca_file), WITHOUT_FILE)),
         ("tls.early_data", &config.early_data),
         ("status_listen", &Or(config.status_listen, "off")),
         ("status_token", &Or(config.status_token.as_ref(), "not set")),

@@ -31,7 +31,7 @@ mod roots;
 mod tests;
 
 pub use failure::{DETAIL_MAX, Detail};
-pub use roots::{Error, Roots};
+pub use roots::{BUILT_IN, Error, Roots};
 
 /// Tickets kept in memory for resumption, all of one server (rustls counts them by eights).
 const TICKETS_MAX: usize = 8;

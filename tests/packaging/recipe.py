@@ -49,7 +49,8 @@ def recipe(**options):
     # The names that only Buildroot knows come to nothing here.
     unknown = set(re.findall(r"undefined variable '(.*?)'", result.stderr))
     assert unknown <= {"@", "TARGET_MAKE_ENV", "PKG_CARGO_ENV", "BR2_PACKAGE_LINKBEAT_TARBALL",
-                       "BR2_PACKAGE_LINKBEAT_CONFIG", "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER"}, unknown
+                       "BR2_PACKAGE_LINKBEAT_CONFIG", "BR2_PACKAGE_LINKBEAT_WEB_ROOTS",
+                       "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER"}, unknown
     variables, name = {}, None
     for line in result.stdout.splitlines():
         match = re.match(r"(LINKBEAT_\w+)=(.*)", line)
@@ -69,6 +70,7 @@ def the_menu_follows_the_toolchain():
     ours.set_value("y")
     assert ours.str_value == "y" and symbols["BR2_PACKAGE_HOST_RUSTC"].str_value == "y"
     assert symbols["BR2_PACKAGE_LINKBEAT_TARBALL"].str_value == ""
+    assert symbols["BR2_PACKAGE_LINKBEAT_WEB_ROOTS"].str_value == "y"
     assert symbols["BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER"].str_value == "y"
     config = symbols["BR2_PACKAGE_LINKBEAT_CONFIG"].str_value
     assert config == str(PACKAGE / "linkbeat.json"), config
@@ -101,6 +103,14 @@ def the_profile_is_that_of_the_crate():
         for key, value in CARGO["profile"]["release"].items()}
     told = dict(word.split("=") for word in shlex.split(recipe()["LINKBEAT_CARGO_ENV"]))
     assert told == expected, (told, expected)
+
+
+def the_roots_of_the_web_can_be_left_out():
+    assert "web-roots" in CARGO["features"]["default"]
+    steps = ["LINKBEAT_CARGO_BUILD_OPTS", "LINKBEAT_CARGO_INSTALL_OPTS"]
+    without, kept = recipe(), recipe(BR2_PACKAGE_LINKBEAT_WEB_ROOTS="y")
+    assert [without[step] for step in steps] == ["--no-default-features"] * 2, without
+    assert not kept.keys() & set(steps), kept
 
 
 def the_licences_have_their_hashes():

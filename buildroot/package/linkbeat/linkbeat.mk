@@ -34,6 +34,12 @@ LINKBEAT_CARGO_ENV = \
 	CARGO_PROFILE_RELEASE_STRIP="true" \
 	CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS="true"
 
+ifneq ($(BR2_PACKAGE_LINKBEAT_WEB_ROOTS),y)
+# Installing builds once more what was built otherwise.
+LINKBEAT_CARGO_BUILD_OPTS = --no-default-features
+LINKBEAT_CARGO_INSTALL_OPTS = --no-default-features
+endif
+
 define LINKBEAT_INSTALL_CONFIG
 	$(INSTALL) -D -m 0640 $(call qstrip,$(BR2_PACKAGE_LINKBEAT_CONFIG)) \
 		$(TARGET_DIR)/etc/rpi-cam/linkbeat.json

@@ -18,20 +18,21 @@ fn checked(directory: &Directory, file: &str) -> (String, bool) {
 #[test]
 fn a_good_configuration_is_shown_as_it_is_in_force() {
     let directory = Directory::new("check-good")
-        .with("meeting.json", r#"{"api_url": "https://h/api", "token_code": "s3cret"}"#)
+        .with("meeting.json", r#"{"api_url": "http://h/api", "token_code": "s3cret"}"#)
         .with(
             "linkbeat.json",
             r#"{"colour": 1, "ignore_interfaces": [], "state_file": "/run/x",
                 "watch": [{"name": "rtsp", "address": "127.0.0.1:554"}]}"#,
         );
-    let expected = "\
+    let expected = format!(
+        "\
 linkbeat.json:1:54: warning: state_file has no effect in this version
 linkbeat.json:2:26: warning: watch has no effect in this version
 linkbeat.json:1:2: warning: unknown key \"colour\"
 read: meeting.json
 read: linkbeat.json
 enabled: true
-api_url: https://h
+api_url: http://h
 device_key: host name and MAC, known to the agent
 token_code: ********
 heartbeat_interval: 30
@@ -46,7 +47,7 @@ probe.timeout_ms: 2000
 request_timeout_ms: 10000
 moderation.trigger: 5 at once, then one every 2000 ms
 moderation.network: 5 at once, then one every 2000 ms
-tls.ca_file: none, the roots of the web are built in
+tls.ca_file: {WITHOUT_FILE}
 tls.early_data: false
 status_listen: 127.0.0.1:5000
 status_token: not set
@@ -55,8 +56,9 @@ state_file: /run/x
 log_level: info
 log_target: auto
 watch: rtsp at 127.0.0.1:554 every 10 s
-";
-    assert_eq!(checked(&directory, "meeting.json"), (String::from(expected), true));
+"
+    );
+    assert_eq!(checked(&directory, "meeting.json"), (expected, true));
 }
 
 #[test]
@@ -120,6 +122,16 @@ fn roots_that_cannot_be_used_are_an_error_where_they_are_needed() {
             assert!(good || (told && shown.contains(words) && shown.contains(file)), "{shown}");
         }
     }
+}
+
+#[test]
+fn https_without_a_file_of_roots_needs_built_in_ones() {
+    let directory =
+        Directory::new("check-no-roots").with("meeting.json", r#"{"api_url": "https://h"}"#);
+    let (shown, good) = checked(&directory, "meeting.json");
+    let words = "meeting.json: error: tls.ca_file: https needs the PEM file of your authority, \
+                 this linkbeat has no roots built in\n";
+    assert_eq!((good, shown.ends_with(words)), (tls::BUILT_IN, !tls::BUILT_IN), "{shown}");
 }
 
 #[test]

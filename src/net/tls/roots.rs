@@ -13,10 +13,13 @@ use rustls::pki_types::pem::{self, PemObject};
 /// Largest file of roots, in bytes: four times a whole distribution's bundle.
 const FILE_MAX: u64 = 1 << 20;
 
+/// Whether roots are built in (feature `web-roots`).
+pub const BUILT_IN: bool = cfg!(feature = "web-roots");
+
 /// Whom to trust.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Roots {
-    /// The roots of the public web, as built in.
+    /// The roots of the public web, as [built in](BUILT_IN).
     BuiltIn,
     /// Only the certificates in this PEM file.
     File(PathBuf),
@@ -25,6 +28,8 @@ pub enum Roots {
 /// Why a file of roots cannot be used. Positions count certificates from 1.
 #[derive(Debug)]
 pub enum Error {
+    /// No file is named, and no roots are built in.
+    NotBuiltIn,
     /// The file cannot be read.
     Read(PathBuf, io::Error),
     /// It is a directory, a device or a pipe.
@@ -57,11 +62,21 @@ impl Roots {
     /// The file is missing, has no certificate, or has one that is unsound.
     pub fn load(&self) -> Result<Arc<RootCertStore>, Error> {
         match self {
-            Self::BuiltIn => Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }),
+            Self::BuiltIn => built_in(),
             Self::File(path) => parse(path, &read(path)?),
         }
         .map(Arc::new)
     }
+}
+
+#[cfg(feature = "web-roots")]
+fn built_in() -> Result<RootCertStore, Error> {
+    Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
+}
+
+#[cfg(not(feature = "web-roots"))]
+const fn built_in() -> Result<RootCertStore, Error> {
+    Err(Error::NotBuiltIn)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Error> {
@@ -96,6 +111,9 @@ pub(super) fn parse(path: &Path, pem: &[u8]) -> Result<RootCertStore, Error> {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotBuiltIn => f.write_str(
+                "https needs the PEM file of your authority, this linkbeat has no roots built in",
+            ),
             Self::Read(path, _) => write!(f, "read roots from {}", path.display()),
             Self::NotAFile(path) => write!(f, "roots: {} is not a regular file", path.display()),
             Self::TooLarge(path) => {
@@ -120,7 +138,7 @@ impl std::error::Error for Error {
             Self::Read(_, error) => Some(error),
             Self::Pem(_, _, error) => Some(error),
             Self::Certificate(_, _, error) => Some(error),
-            Self::NotAFile(_) | Self::TooLarge(_) | Self::Empty(_) => None,
+            Self::NotBuiltIn | Self::NotAFile(_) | Self::TooLarge(_) | Self::Empty(_) => None,
         }
     }
 }
