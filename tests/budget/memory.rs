@@ -1,7 +1,7 @@
 //! What the agent keeps in memory while it waits for its next beat, over a connection kept with TLS.
 //!
-//! Held to `bounds.txt` only if `LINKBEAT` names the program, as it is shipped: the one of a test build is
-//! some megabytes, and an emulator is more. `scripts/size --rss` makes one and runs this.
+//! The program of a test build is no measure, so this is for one as it is shipped, that `LINKBEAT` names:
+//! `scripts/size --rss` makes it and runs this. What an emulator keeps is held to nothing.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -36,6 +36,10 @@ impl Memory {
 
 #[test]
 fn idle_connection_holds_what_it_may() {
+    let Some(named) = std::env::var_os("LINKBEAT") else {
+        say("memory of an idle connection: not looked at here, scripts/test memory does\n");
+        return;
+    };
     let world = World::new();
     let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
     let beats: Vec<_> = (0..BEATS).map(|_| camera.beat()).collect();
@@ -46,9 +50,8 @@ fn idle_connection_holds_what_it_may() {
     let mut report = format!("idle over TLS: RSS {resident_kb} kB, PSS {proportional_kb} kB\n");
     report.push_str(&mappings(&camera.agent));
     say(&report);
-    let named = std::env::var_os("LINKBEAT").map(|it| fs::canonicalize(it).expect("LINKBEAT"));
     let program = format!("/proc/{}/exe", camera.agent.pid().as_raw_nonzero());
-    if named.is_some_and(|named| named == fs::read_link(program).expect("a program")) {
+    if fs::canonicalize(named).expect("LINKBEAT") == fs::read_link(program).expect("a program") {
         let entry = |name: &str, value| Entry { name: name.to_owned(), value };
         settle(
             "idle, connected over TLS",
