@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{RecvFlags, Shutdown, recvfrom, shutdown};
 
 use crate::clock;
 use crate::journal::Journal;
@@ -146,7 +146,9 @@ impl Shared {
 
 fn answer_all(socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
     let mut buffer = [0; 1500];
-    while let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+    while let Ok((_, length, peer)) = recvfrom(socket, &mut buffer, RecvFlags::empty()) {
+        // Woken by its end, there is no peer; that of the standard library panics then.
+        let Some(peer) = peer.and_then(|it| SocketAddr::try_from(it).ok()) else { return };
         if shared.lock().stopping {
             return;
         }
