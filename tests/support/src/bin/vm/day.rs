@@ -1,0 +1,241 @@
+//! The day of the camera, step by step, and the times of it.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use linkbeat_support::agent::Line;
+use linkbeat_support::clock;
+use linkbeat_support::journal::Follower;
+use linkbeat_support::receiver::Beat;
+
+use crate::machine::Machine;
+use crate::network::{CARDS, Network, card_of};
+
+/// How long anything is waited for: emulation on a busy host is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a cable stays unplugged.
+const UNPLUGGED: Duration = Duration::from_secs(3);
+/// What happens so soon after a step is shown with it.
+const AFTERMATH: Duration = Duration::from_millis(500);
+
+/// Lives the day.
+pub(crate) fn live(network: &Network, machine: &mut Machine) -> io::Result<()> {
+    let beats = network.receiver.beats();
+    let lines = machine.log().follow_all();
+    let told = Told { beats: beats.follow_all(), lines };
+    let mut day = Day {
+        machine,
+        beats: beats.follow_all(),
+        began_us: clock::boot_us(),
+        told,
+        rows: Vec::new(),
+    };
+    let result = day.steps();
+    // What led to a failure is of interest, too.
+    day.tell()?;
+    result
+}
+
+struct Day<'a> {
+    machine: &'a mut Machine,
+    beats: Follower<Beat>,
+    began_us: u64,
+    told: Told,
+    /// The summary, a line for each event.
+    rows: Vec<String>,
+}
+
+/// What the timeline has shown already.
+struct Told {
+    beats: Follower<Beat>,
+    lines: Follower<Line>,
+}
+
+impl Day<'_> {
+    fn steps(&mut self) -> io::Result<()> {
+        // Which of the cards the kernel announces first, and so the reason, is left to chance.
+        self.step("power on", "", "eth0", |_| Ok(()))?;
+        self.look_around()?;
+        self.step("cable of eth0 pulled", "failover_to_wlan1", "wlan1", |it| {
+            it.set_link("eth0", false)
+        })?;
+        self.pass(UNPLUGGED);
+        self.step("cable of eth0 plugged", "eth0_priority", "eth0", |it| {
+            it.set_link("eth0", true)
+        })?;
+        self.pull_both()?;
+        self.change_card()?;
+        self.step("somebody rings (linkbeat trigger)", "door", "eth0", |it| {
+            it.ask("linkbeat trigger --reason door --wait").map(drop)
+        })?;
+        self.crash()?;
+        self.reboot()?;
+        let status = self.machine.quit()?;
+        self.say(&format!("switched off: qemu: {status}"))?;
+        self.sum_up()
+    }
+
+    fn sum_up(&self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
+            "\nfrom the event to the request fully received over TLS; by the agent, on the"
+        )?;
+        writeln!(out, "clock of the camera, from a usable uplink to the request written:\n")?;
+        writeln!(out, "{:<44} {:>12} {:>12}", "event", "on the host", "by the agent")?;
+        self.rows.iter().try_for_each(|row| writeln!(out, "{row}"))
+    }
+
+    /// The agent runs as its own user, with what the package brings, and says that all is well.
+    fn look_around(&mut self) -> io::Result<()> {
+        let facts = self.machine.ask(
+            "uname -srm; sed -n 's/^Uid:/agent: user/p; s/^VmRSS:/agent: resident/p' \
+             /proc/$(cat /var/run/linkbeat.pid)/status; linkbeat --version; \
+             ls -ld /etc/rpi-cam /etc/rpi-cam/*; linkbeat check >/tmp/check || cat /tmp/check; \
+             linkbeat status",
+        )?;
+        for line in facts.lines() {
+            writeln!(io::stdout(), "            {line}")?;
+        }
+        let wanted = ["aarch64", "user\t100\t100", "the server acknowledges"];
+        if let Some(missing) = wanted.into_iter().find(|it| !facts.contains(it)) {
+            return Err(io::Error::other(format!("not in this: {missing}")));
+        }
+        if facts.contains("warning") { Err(io::Error::other("there is a warning")) } else { Ok(()) }
+    }
+
+    fn pull_both(&mut self) -> io::Result<()> {
+        let mut lines = self.machine.log().follow();
+        self.say("both cables pulled")?;
+        for card in CARDS {
+            self.machine.set_link(card, false)?;
+        }
+        let lost = |line: &Line| line.text.contains("no usable uplink");
+        lines.find(PATIENCE, lost).ok_or_else(|| missing("word that there is no uplink"))?;
+        self.pass(UNPLUGGED);
+        self.tell()?;
+        self.step("cable of wlan1 plugged", "", "wlan1", |it| it.set_link("wlan1", true))?;
+        self.step("cable of eth0 plugged too", "eth0_priority", "eth0", |it| {
+            it.set_link("eth0", true)
+        })
+    }
+
+    /// A card goes when the kernel has let go of it: five seconds after it is asked to.
+    fn change_card(&mut self) -> io::Result<()> {
+        let mut events = self.machine.events();
+        self.step("card of eth0 removed (kernel waits 5 s)", "failover_to_wlan1", "wlan1", |it| {
+            it.remove("eth0")
+        })?;
+        events.expect("DEVICE_DELETED", Some("eth0"))?;
+        self.step("card of eth0 added, leased by DHCP", "eth0_priority", "eth0", |it| {
+            it.add("eth0")
+        })
+    }
+
+    /// Init does not watch over the agent: the loop of its S-script does.
+    fn crash(&mut self) -> io::Result<()> {
+        const PID: &str = "cat /var/run/linkbeat.pid";
+        let old = self.machine.ask(PID)?;
+        self.step("agent killed (started again after 1 s)", "startup", "eth0", |it| {
+            it.ask(&format!("kill -KILL $({PID})")).map(drop)
+        })?;
+        let new = self.machine.ask(PID)?;
+        if new == old { Err(missing("other process")) } else { Ok(()) }
+    }
+
+    fn reboot(&mut self) -> io::Result<()> {
+        let mut events = self.machine.events();
+        self.step("reboot", "", "eth0", |it| it.tell("reboot"))?;
+        events.expect("RESET", None)
+    }
+
+    /// Does something and times the beat that it brings: with this reason (any, if empty), over this card.
+    fn step(
+        &mut self,
+        what: &'static str,
+        reason: &str,
+        card: &str,
+        act: impl FnOnce(&mut Machine) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.say(what)?;
+        self.beats.skip();
+        let mut lines = self.machine.log().follow();
+        let event_us = clock::boot_us();
+        act(self.machine)?;
+        let brought = |beat: &Beat| beat.reason().contains(reason);
+        let beat = self.beats.find(PATIENCE, brought);
+        let beat = beat.ok_or_else(|| missing(&format!("beat {reason}")))?;
+        let took_us = beat.received_us.saturating_sub(event_us);
+        let sent = format!("sent: seq {}, {}", beat.seq(), beat.reason());
+        let line = lines.find(PATIENCE, |line| line.text.contains(&sent));
+        let line = line.ok_or_else(|| missing(&format!("line \"{sent}\"")))?.text;
+        let own =
+            from_usable_to_written(&line).ok_or_else(|| missing(&format!("time in \"{line}\"")))?;
+        let mut row = format!("{what:<44} {:>12} {own:>9.1} ms", milliseconds(took_us));
+        if let Some(other) = card_of(beat.peer.ip()).filter(|it| *it != card) {
+            let right = |beat: &Beat| card_of(beat.peer.ip()) == Some(card);
+            let beat = self.beats.find(PATIENCE, right);
+            let beat = beat.ok_or_else(|| missing(&format!("beat over {card}")))?;
+            let took_us = beat.received_us.saturating_sub(event_us);
+            row += &format!("  over {other}; over {card} after {}", milliseconds(took_us));
+        }
+        self.rows.push(row);
+        self.tell()
+    }
+
+    /// Lets time pass.
+    fn pass(&mut self, time: Duration) {
+        self.told.lines.find(time, |_| false);
+    }
+
+    /// Says what is being done.
+    fn say(&self, what: &str) -> io::Result<()> {
+        writeln!(io::stdout(), "\n{} -- {what}", self.time(clock::boot_us()))
+    }
+
+    /// Shows what happened since the last time.
+    fn tell(&mut self) -> io::Result<()> {
+        self.pass(AFTERMATH);
+        let mut events: Vec<(u64, String)> = Vec::new();
+        for beat in self.told.beats.drain() {
+            let (seq, reason, peer, security) =
+                (beat.seq(), beat.reason(), beat.peer.ip(), &beat.security);
+            let card = card_of(peer).unwrap_or("?");
+            events.push((
+                beat.received_us,
+                format!("SERVER  beat {seq} {reason}, over {card} ({peer}), {security}"),
+            ));
+        }
+        for line in self.told.lines.drain() {
+            events.push((line.at_us, format!("camera  {}", line.text)));
+        }
+        events.sort();
+        let mut out = io::stdout().lock();
+        for (at_us, text) in events {
+            writeln!(out, "{} {text}", self.time(at_us))?;
+        }
+        out.flush()
+    }
+
+    fn time(&self, at_us: u64) -> String {
+        let us = at_us.saturating_sub(self.began_us);
+        format!("{:>4}.{:06}", us / 1_000_000, us % 1_000_000)
+    }
+}
+
+/// The milliseconds of a line "Heartbeat sent: ... (usable 0.0, ..., written 2.8)".
+fn from_usable_to_written(line: &str) -> Option<f64> {
+    let after = |word: &str| {
+        let number = line.rsplit_once(word)?.1.split([',', ')']).next()?;
+        number.parse::<f64>().ok()
+    };
+    Some(after("written ")? - after("usable ")?)
+}
+
+fn milliseconds(us: u64) -> String {
+    format!("{}.{} ms", us / 1000, us % 1000 / 100)
+}
+
+fn missing(what: &str) -> io::Error {
+    io::Error::other(format!("no {what} within {PATIENCE:?}"))
+}

@@ -1,0 +1,219 @@
+//! The camera: a virtual machine with a console, a log, a shell for the test, and QMP to pull its cables.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use linkbeat_support::agent::Line;
+use linkbeat_support::journal::{Follower, Journal};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use serde_json::{Value, json};
+
+use crate::channel::{self, Channel, Listener};
+use crate::network::{CARDS, hardware_address};
+
+/// How long the machine may take to do as it is told, on a busy host.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a machine starts with.
+pub(crate) struct Image {
+    kernel: PathBuf,
+    initramfs: PathBuf,
+}
+
+impl Image {
+    /// Packs the root file system `work/tree`.
+    pub(crate) fn pack(work: &Path) -> io::Result<Self> {
+        const PACK: &str = "find . | cpio --quiet --create --format=newc | gzip -1";
+        let initramfs = work.join("initramfs.gz");
+        let mut command = Command::new("sh");
+        command.args(["-c", PACK]).current_dir(work.join("tree"));
+        if !command.stdout(File::create(&initramfs)?).status()?.success() {
+            return Err(io::Error::other("pack the initramfs"));
+        }
+        let mut files = fs::read_dir(work.join("debian/root/boot"))?.filter_map(Result::ok);
+        let kernel = files.find(|it| it.file_name().to_string_lossy().starts_with("vmlinuz"));
+        let kernel = kernel.ok_or_else(|| io::Error::other("no kernel was unpacked"))?.path();
+        Ok(Self { kernel, initramfs })
+    }
+
+    /// A machine whose cards are in sockets that they can be pulled out of. It has no console yet,
+    /// and nothing at the other end of its ports `commands` and `log`.
+    fn command(&self) -> Command {
+        let mut command = Command::new("qemu-system-aarch64");
+        command.args(["-M", "virt", "-cpu", "cortex-a53", "-m", "128", "-rtc", "base=utc"]);
+        command.args(["-nodefaults", "-display", "none", "-append", "console=ttyAMA0 loglevel=4"]);
+        command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initramfs);
+        command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
+        for port in ["commands", "log"] {
+            let device = json!({"driver": "virtserialport", "chardev": port, "name": port});
+            command.args(["-device", &device.to_string()]);
+        }
+        for (chassis, card) in (1..).zip(CARDS) {
+            let socket = json!({
+                "driver": "pcie-root-port", "id": format!("socket-{card}"), "chassis": chassis,
+            });
+            let cable = format!("tap,id=net-{card},ifname={card},script=no,downscript=no");
+            command.args(["-device", &socket.to_string(), "-netdev", &cable]);
+            command.args(["-device", &device(card).to_string()]);
+        }
+        command
+    }
+
+    /// Boots it with the console on the terminal, until it is ended there.
+    pub(crate) fn lend(&self, work: &Path) -> io::Result<ExitStatus> {
+        let log = format!("file,id=log,path={}", work.join("messages").display());
+        let mut command = self.command();
+        command.args(["-serial", "mon:stdio", "-chardev", &log, "-chardev", "null,id=commands"]);
+        command.status()
+    }
+}
+
+/// A network card, as QMP and the command line take it.
+fn device(card: &str) -> Value {
+    json!({
+        "driver": "virtio-net-pci", "id": card, "bus": format!("socket-{card}"),
+        "netdev": format!("net-{card}"), "mac": hardware_address(card), "romfile": "",
+    })
+}
+
+/// A running machine; killed when dropped.
+pub(crate) struct Machine {
+    child: Child,
+    console: Journal<Line>,
+    log: Channel,
+    shell: Channel,
+    qmp: Channel,
+    asked: u32,
+}
+
+impl Machine {
+    /// Switches it on; its sockets are in `directory`.
+    pub(crate) fn start(image: &Image, directory: &Path) -> io::Result<Self> {
+        let mut command = image.command();
+        let mut listen = |name| -> io::Result<Listener> {
+            let (listener, option) = Listener::bind(name, directory)?;
+            command.args(["-chardev", &option]);
+            Ok(listener)
+        };
+        let (qmp, log, shell) = (listen("qmp")?, listen("log")?, listen("commands")?);
+        command.args(["-mon", "chardev=qmp,mode=control", "-serial", "stdio"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn()?;
+        let console = Journal::default();
+        channel::read_lines(child.stdout.take().expect("standard output is a pipe"), &console);
+        channel::read_lines(child.stderr.take().expect("standard error is a pipe"), &console);
+        let (qmp, log, shell) = (qmp.accept(), log.accept(), shell.accept());
+        let mut machine = Self { child, console, log: log?, shell: shell?, qmp: qmp?, asked: 0 };
+        machine.execute("qmp_capabilities", &json!({}))?;
+        Ok(machine)
+    }
+
+    /// What the console said.
+    pub(crate) fn console(&self) -> Vec<Line> {
+        self.console.all()
+    }
+
+    /// What syslogd wrote.
+    pub(crate) fn log(&self) -> &Journal<Line> {
+        &self.log.lines
+    }
+
+    /// Pulls (`false`) or plugs the cable of a card.
+    pub(crate) fn set_link(&mut self, card: &str, up: bool) -> io::Result<()> {
+        self.execute("set_link", &json!({"name": card, "up": up}))
+    }
+
+    /// Asks the kernel to let go of a card.
+    pub(crate) fn remove(&mut self, card: &str) -> io::Result<()> {
+        self.execute("device_del", &json!({"id": card}))
+    }
+
+    /// Puts a card back that is [`gone`](event).
+    pub(crate) fn add(&mut self, card: &str) -> io::Result<()> {
+        self.execute("device_add", &device(card))
+    }
+
+    /// What QMP tells from here on.
+    pub(crate) fn events(&self) -> Events {
+        Events(self.qmp.lines.follow())
+    }
+
+    /// Has the shell run a command; returns what it printed.
+    pub(crate) fn ask(&mut self, command: &str) -> io::Result<String> {
+        self.asked += 1;
+        let end = format!("end-{}:", self.asked);
+        let mut answer = self.shell.lines.follow();
+        self.tell(&format!("{{ {command}; }} 2>&1; echo; echo {end}$?"))?;
+        let mut said = String::new();
+        loop {
+            let line = answer.find(PATIENCE, |_| true);
+            let text = line.ok_or_else(|| io::Error::other(format!("{command}: no end")))?.text;
+            match text.strip_prefix(&end) {
+                Some("0") => return Ok(said.trim().to_owned()),
+                Some(status) => {
+                    return Err(io::Error::other(format!("{command}: exit code {status}: {said}")));
+                }
+                None => said += &format!("{text}\n"),
+            }
+        }
+    }
+
+    /// Has the shell run a command that ends the shell.
+    pub(crate) fn tell(&mut self, command: &str) -> io::Result<()> {
+        self.shell.write(command)
+    }
+
+    /// Switches it off.
+    pub(crate) fn quit(&mut self) -> io::Result<ExitStatus> {
+        self.execute("quit", &json!({}))?;
+        let process = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())?;
+        let limit = PATIENCE.try_into().map_err(io::Error::other)?;
+        if poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&limit))? == 0 {
+            return Err(io::Error::other("qemu does not end"));
+        }
+        self.child.wait()
+    }
+
+    /// One command of QMP, and its success.
+    fn execute(&mut self, command: &str, arguments: &Value) -> io::Result<()> {
+        let mut answers = self.qmp.lines.follow();
+        self.qmp.write(&json!({"execute": command, "arguments": arguments}).to_string())?;
+        let is_answer = |line: &Line| {
+            let answer: Value = serde_json::from_str(&line.text).unwrap_or_default();
+            answer.get("return").is_some() || answer.get("error").is_some()
+        };
+        let answer = answers.find(PATIENCE, is_answer).map(|line| line.text).unwrap_or_default();
+        if answer.contains("\"return\"") {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("{command} {arguments}: {answer}")))
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // Already ended: as good.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// What happens to the machine.
+pub(crate) struct Events(Follower<Line>);
+
+impl Events {
+    /// Waits for an event, of this device if one is named.
+    pub(crate) fn expect(&mut self, event: &str, device: Option<&str>) -> io::Result<()> {
+        let is_it = |line: &Line| {
+            let told: Value = serde_json::from_str(&line.text).unwrap_or_default();
+            let about = told.pointer("/data/device").and_then(Value::as_str);
+            told.get("event").is_some_and(|it| it == event) && (device.is_none() || about == device)
+        };
+        let found = self.0.find(PATIENCE, is_it);
+        found.map(drop).ok_or_else(|| io::Error::other(format!("no {event} within {PATIENCE:?}")))
+    }
+}

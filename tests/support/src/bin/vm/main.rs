@@ -1,0 +1,82 @@
+//! A camera in a virtual machine: its cables are pulled, and the beats that follow are timed.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{env, fs};
+
+use linkbeat_support::world::SERVER_NAME;
+use serde_json::json;
+
+use machine::{Image, Machine};
+use network::{CARDS, Network};
+
+mod channel;
+mod day;
+mod machine;
+mod network;
+
+/// As many lines of the console are shown after a failure.
+const TAIL: usize = 60;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
+    let result = match arguments.as_slice() {
+        [option, work] if option == "--shell" => lend(&PathBuf::from(work)),
+        [work] => run(&PathBuf::from(work)),
+        _ => Err(io::Error::other("usage: vm [--shell] DIRECTORY")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Standard error gone: nobody to tell.
+            writeln!(io::stderr(), "vm: FAILED: {error}").ok();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(work: &Path) -> io::Result<()> {
+    let network = Network::start(work)?;
+    let image = prepare(work, &network)?;
+    let mut machine = Machine::start(&image, work)?;
+    let result = day::live(&network, &mut machine);
+    if result.is_err() {
+        let console = machine.console();
+        let mut out = io::stderr().lock();
+        writeln!(out, "\nthe end of what the console said:")?;
+        for line in console.iter().skip(console.len().saturating_sub(TAIL)) {
+            writeln!(out, "  {}", line.text)?;
+        }
+    }
+    result
+}
+
+fn lend(work: &Path) -> io::Result<()> {
+    let network = Network::start(work)?;
+    let status = prepare(work, &network)?.lend(work)?;
+    if status.success() { Ok(()) } else { Err(io::Error::other(format!("qemu: {status}"))) }
+}
+
+/// Writes what the web manager of a camera writes, and packs the image. The group is that of the
+/// directory, whose setgid bit is the package's.
+fn prepare(work: &Path, network: &Network) -> io::Result<Image> {
+    let meeting = json!({
+        "enabled": true, "api_url": format!("https://{SERVER_NAME}/api"), "device_key": "camera-1",
+        "token_code": "s3cret-token", "heartbeat_interval": 30, "provisioned": true,
+    });
+    let own = json!({"interfaces": CARDS, "tls": {"ca_file": "/etc/rpi-cam/ca.pem"}});
+    let directory = work.join("tree/etc/rpi-cam");
+    let files = [
+        ("meeting.json", meeting.to_string()),
+        ("linkbeat.json", own.to_string()),
+        ("ca.pem", network.authority_pem.clone()),
+    ];
+    for (name, text) in files {
+        let file = directory.join(name);
+        fs::write(&file, text)?;
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640))?;
+    }
+    Image::pack(work)
+}

@@ -1,0 +1,123 @@
+//! What the camera is plugged into: a cable and a WiFi, each with a lease, and the servers behind both.
+//!
+//! ```text
+//! camera               this namespace
+//! eth0  10.11.1.2 ---- eth0  10.11.1.1 \    203.0.113.10  the server, :443
+//! wlan1 10.11.2.2 ---- wlan1 10.11.2.1 /    203.0.113.53  the nameserver
+//!                                           8.8.8.8:53    the probe's target
+//! ```
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use linkbeat_support::acceptor::Acceptor;
+use linkbeat_support::certificates::Certificates;
+use linkbeat_support::nameserver::{Nameserver, Record};
+use linkbeat_support::receiver::{Receiver, Scheme};
+use linkbeat_support::space::run;
+use linkbeat_support::world::{NAMESERVER, PROBED, SERVER, SERVER_NAME};
+
+/// The camera's cards, best first, named here as there.
+pub(crate) const CARDS: [&str; 2] = ["eth0", "wlan1"];
+
+/// The hardware address of a card; `/etc/mactab` of the image names the card by it.
+pub(crate) fn hardware_address(card: &str) -> String {
+    format!("52:54:00:0b:00:0{}", number(card))
+}
+
+/// The address that a card is given.
+pub(crate) fn address(card: &str) -> IpAddr {
+    Ipv4Addr::new(10, 11, number(card), 2).into()
+}
+
+/// The card that has this address.
+pub(crate) fn card_of(peer: IpAddr) -> Option<&'static str> {
+    CARDS.into_iter().find(|card| address(card) == peer)
+}
+
+/// The running servers.
+pub(crate) struct Network {
+    pub(crate) receiver: Receiver,
+    pub(crate) authority_pem: String,
+    _nameserver: Nameserver,
+    _probed: Acceptor,
+    leases: Vec<Child>,
+}
+
+impl Network {
+    /// Makes it in the namespace this runs in; files of the servers go to `directory`.
+    pub(crate) fn start(directory: &Path) -> io::Result<Self> {
+        let mut lines = String::from("link set lo up\n");
+        for address in [SERVER[0], NAMESERVER[0], PROBED[0]] {
+            lines += &format!("address add {address}/32 dev lo\n");
+        }
+        for card in CARDS {
+            lines += &format!(
+                "tuntap add mode tap name {card}\n\
+                 address add 10.11.{}.1/24 dev {card}\n\
+                 link set {card} up\n",
+                number(card)
+            );
+        }
+        run(Command::new("ip").args(["-batch", "-"]), &lines);
+        let certificates = Arc::new(Certificates::new(&[SERVER_NAME]));
+        let listener = TcpListener::bind((SERVER[0], 443))?;
+        let receiver = Receiver::start(vec![(listener, Scheme::Https)], &certificates);
+        let nameserver = Nameserver::start(vec![UdpSocket::bind((NAMESERVER[0], 53))?]);
+        let server = SERVER[0].parse().map_err(io::Error::other)?;
+        nameserver.set(SERVER_NAME, &[Record::Address(server)]);
+        let probed = Acceptor::start(vec![TcpListener::bind((PROBED[0], 53))?]);
+        let leases =
+            CARDS.into_iter().map(|card| lease(card, directory)).collect::<Result<_, _>>()?;
+        Ok(Self {
+            receiver,
+            authority_pem: certificates.authority_pem().to_owned(),
+            _nameserver: nameserver,
+            _probed: probed,
+            leases,
+        })
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        for server in &mut self.leases {
+            // Already ended: as good.
+            server.kill().ok();
+            server.wait().ok();
+        }
+    }
+}
+
+/// Serves the address of one card by DHCP.
+fn lease(card: &str, directory: &Path) -> io::Result<Child> {
+    let n = number(card);
+    let file = directory.join(format!("udhcpd-{card}.conf"));
+    let files = directory.join(format!("udhcpd-{card}"));
+    let files = files.display();
+    fs::write(
+        &file,
+        format!(
+            "interface {card}\nstart 10.11.{n}.2\nend 10.11.{n}.2\n\
+         static_lease {} 10.11.{n}.2\n\
+         option subnet 255.255.255.0\noption router 10.11.{n}.1\noption dns {}\n\
+         lease_file {files}.leases\npidfile {files}.pid\n",
+            hardware_address(card),
+            NAMESERVER[0],
+        ),
+    )?;
+    fs::write(format!("{files}.leases"), "")?;
+    let log = fs::File::create(format!("{files}.log"))?;
+    let mut command = Command::new("busybox");
+    command.args(["udhcpd", "-f"]).arg(&file);
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
+}
+
+/// The place of a card in [`CARDS`], from 1: its subnet.
+fn number(card: &str) -> u8 {
+    if card == CARDS[0] { 1 } else { 2 }
+}
