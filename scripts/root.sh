@@ -1,4 +1,4 @@
-# How scripts get packages and network namespaces. Sourced from the root of the repository.
+# How scripts get packages, a binary for a device, and network namespaces. Sourced from the root of the repository.
 
 # need COMMAND PACKAGE: makes sure that COMMAND is there.
 need() {
@@ -16,6 +16,15 @@ need() {
 # need_cargo: the toolchain is the developer's to choose.
 need_cargo() {
     command -v cargo >/dev/null || { echo "$0: cargo is missing: see https://rustup.rs" >&2 && exit 1; }
+}
+
+# need_aarch64: makes sure that the static binary of aarch64 is newer than its sources.
+need_aarch64() {
+    aarch64=target/aarch64-unknown-linux-musl/release/linkbeat
+    local newer='no binary'
+    [ ! -e "$aarch64" ] ||
+        newer=$(find src Cargo.toml Cargo.lock .cargo scripts/cross -newer "$aarch64" -print -quit)
+    [ -z "$newer" ] || { echo 'building for aarch64 ...' >&2 && scripts/cross aarch64 >&2 && touch "$aarch64"; }
 }
 
 # can_namespaces: whether as_root will work.

@@ -9,10 +9,14 @@ use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 
 use linkbeat::wire::line::GREETING;
+use linkbeat_support::agent::binary_or;
 use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-const LINKBEAT: &str = env!("CARGO_BIN_EXE_linkbeat");
+/// The binary under test: `LINKBEAT` names another than that of this build.
+fn binary() -> PathBuf {
+    binary_or(env!("CARGO_BIN_EXE_linkbeat"))
+}
 
 /// A directory of the test's own, removed with it.
 struct Directory(PathBuf);
@@ -42,12 +46,12 @@ impl Drop for Directory {
 }
 
 fn linkbeat(arguments: &[&str]) -> Output {
-    Command::new(LINKBEAT).args(arguments).output().expect("run linkbeat")
+    Command::new(binary()).args(arguments).output().expect("run linkbeat")
 }
 
 /// Runs `linkbeat` with the arguments and this socket.
 fn at(socket: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(LINKBEAT);
+    let mut command = Command::new(binary());
     command.args(arguments).arg("--socket").arg(socket).output().expect("run linkbeat")
 }
 
@@ -265,7 +269,7 @@ fn socket_that_we_may_not_use_is_a_refusal_of_the_system() {
         // Or root would be let in whatever the mode (capabilities(7)).
         command.arg("--bounding-set=-dac_override");
     }
-    command.args(["--no-new-privs", LINKBEAT, "status", "--socket"]);
+    command.arg("--no-new-privs").arg(binary()).args(["status", "--socket"]);
     let output = command.arg(directory.socket()).output().unwrap();
     let error = format!("linkbeat: connect to {}: Permission denied", directory.socket().display());
     assert!(stderr(&output).starts_with(&error), "{output:?}");
@@ -323,7 +327,7 @@ fn check_exits_78_on_a_bad_file() {
 #[test]
 fn descriptor_that_is_no_eventfd_is_refused_before_anything_runs() {
     for number in ["4294967295", "0"] {
-        let mut command = Command::new(LINKBEAT);
+        let mut command = Command::new(binary());
         command.args(["run", "--trigger-fd", number]).stdin(Stdio::null());
         assert_eq!(code(&command.output().unwrap()), 71, "{number}");
     }
@@ -343,11 +347,11 @@ fn reader_that_has_gone_is_no_error_and_changes_no_exit_code() {
     for (arguments, exit) in
         [(&["--help"][..], 0), (&["--version"], 0), (&["check", bad.to_str().unwrap()], 78)]
     {
-        let output = Command::new(LINKBEAT).args(arguments).stdout(nobody()).output().unwrap();
+        let output = Command::new(binary()).args(arguments).stdout(nobody()).output().unwrap();
         assert_eq!(code(&output), exit, "{output:?}");
     }
     let agent = agent(&directory.socket(), "linkbeat 1\n{\"state\": \"offline\"}");
-    let mut command = Command::new(LINKBEAT);
+    let mut command = Command::new(binary());
     command.arg("status").arg("--socket").arg(directory.socket()).stdout(nobody());
     let output = command.output().unwrap();
     assert_eq!((stderr(&output), code(&output)), ("", 1));
@@ -357,7 +361,7 @@ fn reader_that_has_gone_is_no_error_and_changes_no_exit_code() {
 #[test]
 fn output_that_cannot_be_written_is_an_error_of_the_system() {
     let full = File::options().write(true).open("/dev/full").unwrap();
-    let output = Command::new(LINKBEAT).arg("--help").stdout(full).output().unwrap();
+    let output = Command::new(binary()).arg("--help").stdout(full).output().unwrap();
     assert!(stderr(&output).contains("write to standard output: No space left"), "{output:?}");
     assert_eq!(code(&output), 71);
 }
@@ -367,7 +371,7 @@ fn page_for_a_pipe_has_no_colour() {
     let (reader, writer) = pipe().unwrap();
     let directory = Directory::new("colour");
     let agent = agent(&directory.socket(), "linkbeat 1\n{\"state\": \"offline\"}");
-    let mut command = Command::new(LINKBEAT);
+    let mut command = Command::new(binary());
     command.arg("status").arg("--socket").arg(directory.socket());
     command.env("TERM", "xterm").env_remove("NO_COLOR").stdout(writer);
     command.status().unwrap();

@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use linkbeat::wire::line::GREETING;
+use linkbeat_support::agent::binary_or;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
@@ -34,7 +35,7 @@ impl Agent {
             directory.join("trigger.sock")
         );
         fs::write(&config, text).expect("a file of our own");
-        let mut process = Command::new(env!("CARGO_BIN_EXE_linkbeat"))
+        let mut process = Command::new(binary_or(env!("CARGO_BIN_EXE_linkbeat")))
             .args(["run", "--config"])
             .arg(config)
             .stderr(Stdio::piped())
@@ -171,7 +172,7 @@ struct Contender(Child);
 
 impl Contender {
     fn start(directory: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_linkbeat"));
+        let mut command = Command::new(binary_or(env!("CARGO_BIN_EXE_linkbeat")));
         command.args(["run", "--config"]).arg(directory.join("meeting.json"));
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().expect("start the agent"))

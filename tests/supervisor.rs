@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use linkbeat_support::agent::binary_or;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Longest wait for anything; what is to be fast is nowhere near it.
@@ -31,7 +32,7 @@ impl Supervisor {
             r#"{"status_listen": "", "trigger_socket": "", "log_target": "stderr"}"#,
         )
         .expect("a file of our own");
-        let agent = Command::new(env!("CARGO_BIN_EXE_linkbeat"))
+        let agent = Command::new(binary_or(env!("CARGO_BIN_EXE_linkbeat")))
             .args(["run", "--config"])
             .arg(directory.join("meeting.json"))
             .env("NOTIFY_SOCKET", path)

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use linkbeat_support::agent::{Agent, SOON, Setting};
+use linkbeat_support::agent::{Agent, SOON, Setting, binary_or};
 use linkbeat_support::journal::Follower;
 use linkbeat_support::receiver::Beat;
 use linkbeat_support::world::World;
 
 /// The binary under test: `LINKBEAT` names another than that of this build.
 pub(crate) fn binary() -> PathBuf {
-    let named = std::env::var_os("LINKBEAT");
-    named.map_or_else(|| env!("CARGO_BIN_EXE_linkbeat").into(), PathBuf::from)
+    binary_or(env!("CARGO_BIN_EXE_linkbeat"))
 }
 
 pub(crate) struct Camera {

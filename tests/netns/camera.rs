@@ -1,15 +1,19 @@
 //! A camera under test: the agent, and what the server hears from it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use linkbeat_support::agent::{Agent, SOON, Setting};
+use linkbeat_support::agent::{Agent, SOON, Setting, binary_or};
 use linkbeat_support::journal::Follower;
 use linkbeat_support::receiver::Beat;
 use linkbeat_support::world::World;
 use rustix::process::Signal;
 
-/// The binary under test.
-pub(crate) const LINKBEAT: &str = env!("CARGO_BIN_EXE_linkbeat");
+/// The binary under test: `LINKBEAT` names another than that of this build.
+pub(crate) fn binary() -> PathBuf {
+    binary_or(env!("CARGO_BIN_EXE_linkbeat"))
+}
+
 /// An interval in s that no test lasts: every beat has another reason.
 pub(crate) const RARELY: u32 = 3600;
 /// How long a test makes sure that nothing more happens.
@@ -39,7 +43,7 @@ impl Camera {
     /// Starts an agent that is not expected to beat yet.
     pub(crate) fn silent(world: &World, setting: &Setting) -> Self {
         let beats = world.receiver.beats().follow();
-        Self { agent: Agent::start(world, LINKBEAT, setting), beats }
+        Self { agent: Agent::start(world, binary(), setting), beats }
     }
 
     /// The next beat, whatever its reason.

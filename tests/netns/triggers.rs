@@ -14,7 +14,7 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::camera::{Camera, LINKBEAT, RARELY};
+use crate::camera::{Camera, RARELY, binary};
 
 /// Says one line on the camera's socket; returns the answer.
 fn ask(camera: &Camera, line: &str) -> String {
@@ -57,10 +57,10 @@ fn waiting_line_tells_the_result() {
 fn command_beats_and_its_exit_code_tells() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
-    let output = camera.agent.beside(&world, LINKBEAT, &["trigger", "--reason", "cron"]);
+    let output = camera.agent.beside(&world, binary(), &["trigger", "--reason", "cron"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(camera.beat().reason(), "trigger:cron");
-    let output = camera.agent.beside(&world, LINKBEAT, &["trigger", "--wait"]);
+    let output = camera.agent.beside(&world, binary(), &["trigger", "--wait"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert_eq!(camera.beat().reason(), "trigger");
 }
@@ -70,7 +70,7 @@ fn command_without_an_agent_fails() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     camera.agent.end();
-    let output = camera.agent.beside(&world, LINKBEAT, &["trigger"]);
+    let output = camera.agent.beside(&world, binary(), &["trigger"]);
     assert!(!output.status.success() && !output.stderr.is_empty(), "{output:?}");
 }
 
@@ -159,7 +159,7 @@ fn helper_sees_the_agent_go_and_connects_again() {
     let setting = Setting::new(&world).every(RARELY);
     let mut camera = Camera::start(&world, &setting);
     let helper = Helper::connect(&camera.agent.socket()).unwrap();
-    camera.agent = camera.agent.restart(&world, LINKBEAT, &setting);
+    camera.agent = camera.agent.restart(&world, binary(), &setting);
     helper.stream().set_read_timeout(Some(SOON)).unwrap();
     let mut rest = Vec::new();
     helper.stream().read_to_end(&mut rest).unwrap();
@@ -286,7 +286,7 @@ fn trigger_is_told_until_when_the_server_wants_peace() {
 fn second_agent_on_the_same_socket_names_the_first() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
-    let output = camera.agent.beside(&world, LINKBEAT, &["run"]);
+    let output = camera.agent.beside(&world, binary(), &["run"]);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(71), "{complaint}");
     let pid = camera.agent.pid().as_raw_nonzero().to_string();
@@ -302,7 +302,7 @@ fn socket_of_a_dead_agent_is_replaced() {
     camera.agent.signal(Signal::KILL);
     camera.agent.wait(SOON);
     assert!(camera.agent.socket().exists());
-    camera.agent = camera.agent.restart(&world, LINKBEAT, &setting);
+    camera.agent = camera.agent.restart(&world, binary(), &setting);
     assert_eq!(camera.beat().reason(), "startup");
     assert!(ask(&camera, "trigger").starts_with("set"));
 }

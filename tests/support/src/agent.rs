@@ -24,6 +24,12 @@ pub const SOON: Duration = Duration::from_secs(5);
 /// How long an answer on the Unix socket may take: the agent itself gives up after 15 s.
 const ANSWERED: Duration = Duration::from_secs(20);
 
+/// The binary under test: that of this build, or another one that `LINKBEAT` names.
+#[must_use]
+pub fn binary_or(built: &str) -> PathBuf {
+    std::env::var_os("LINKBEAT").map_or_else(|| built.into(), PathBuf::from)
+}
+
 /// One line the agent printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Line {
