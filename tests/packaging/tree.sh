@@ -6,13 +6,13 @@ fail() {
     exit 1
 }
 
-# wait_for WHAT COMMAND...: until the command succeeds, ten seconds at most.
+# wait_for WHAT COMMAND...: until the command succeeds, ten seconds at most, or $patience.
 wait_for() {
-    local what=$1 tries=100
+    local what=$1 tries=$((${patience-10} * 10))
     shift
     until "$@" >/dev/null 2>&1; do
         tries=$((tries - 1))
-        [ "$tries" -gt 0 ] || fail "not within ten seconds: $what"
+        [ "$tries" -gt 0 ] || fail "not within ${patience-10} seconds: $what"
         sleep 0.1
     done
 }
