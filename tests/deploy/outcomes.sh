@@ -292,6 +292,29 @@ cut_off() {
     client=''
 }
 
+made_by_cross() {
+    repository=$work/repository
+    local aarch64=$repository/target/aarch64-unknown-linux-musl/release
+    local x86_64=$repository/target/x86_64-unknown-linux-musl/release
+    mkdir -p "$repository/scripts"
+    cp scripts/deploy scripts/deploy-device.sh "$repository/scripts"
+    outcome='nothing was built'
+    before && deploy ''
+    expect 1 'there is no binary yet: scripts/cross makes one' && untouched
+
+    outcome='nothing was built for this machine'
+    mkdir -p "$aarch64" "$x86_64"
+    cp "$work/foreign" "$aarch64/linkbeat"
+    before && deploy ''
+    expect 1 'there is no binary for x86_64 yet: scripts/cross x86_64 may make one' && untouched
+
+    outcome='of two machines'
+    cp "$work/good" "$x86_64/linkbeat"
+    before && deploy '' --dry-run
+    expect 0 'copying target/x86_64-unknown-linux-musl/release/linkbeat' && untouched
+    unset repository
+}
+
 other_client() {
     outcome='the client of dropbear'
     dropbearkey -t ed25519 -f "$work/other-key" | grep '^ssh-ed25519' >>"$tree/root/.ssh/authorized_keys"
@@ -309,5 +332,6 @@ only_once() {
     agents_that_do_not_run
     systemd
     cut_off
+    made_by_cross
     other_client
 }
