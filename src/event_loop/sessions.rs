@@ -16,7 +16,7 @@ use crate::wire::response::Response;
 /// Most connections at once: those of a race, and the one kept.
 pub(super) const SESSIONS_MAX: usize = TRIES_MAX + 1;
 
-type Session = Box<(Connection, Response)>;
+type Session = (Connection, Response);
 
 /// The connections to the server.
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl Sessions {
             .register(connection.source(), Token(CONNECTION_FIRST + slot), interest)
             .map_err(|error| sys::failure_of(&error))?;
         let local = connection.local().ip();
-        self.0.put(slot, attempt, Box::new((connection, Response::new())));
+        self.0.put(slot, attempt, (connection, Response::new()));
         Ok(local)
     }
 
@@ -57,7 +57,7 @@ impl Sessions {
     /// Moves a connection one step; `None` when there is nothing at this slot.
     pub(super) fn step(&mut self, slot: usize) -> Option<(Attempt, Result<Progress, Failure>)> {
         let (attempt, session) = self.0.at(slot)?;
-        let (connection, response) = &mut **session;
+        let (connection, response) = session;
         Some((attempt, connection.on_ready(response)))
     }
 

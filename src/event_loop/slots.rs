@@ -1,13 +1,13 @@
 //! Sockets of one kind, each at the slot that its token names.
 
-/// At most `N` sockets, known to the core by an `Id`.
+/// At most `N` sockets, known to the core by an `Id`. Their room is allocated once, for all.
 pub(super) struct Slots<Id, Socket, const N: usize> {
-    slots: [Option<(Id, Socket)>; N],
+    slots: Box<[Option<(Id, Socket)>]>,
 }
 
 impl<Id, Socket, const N: usize> Default for Slots<Id, Socket, N> {
     fn default() -> Self {
-        Self { slots: [const { None }; N] }
+        Self { slots: (0..N).map(|_| None).collect() }
     }
 }
 
