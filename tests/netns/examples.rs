@@ -8,7 +8,7 @@ use linkbeat_support::agent::Setting;
 use linkbeat_support::space::run;
 use linkbeat_support::world::World;
 
-use crate::camera::{Camera, LINKBEAT, RARELY};
+use crate::camera::{Camera, RARELY, binary};
 
 fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/helpers").join(name)
@@ -25,7 +25,7 @@ fn rings_at_each_line(world: &World, command: &mut Command) {
         writeln!(input, "ring").unwrap();
         assert_eq!(camera.beat().reason(), "trigger");
     }
-    camera.agent = camera.agent.restart(world, LINKBEAT, &setting);
+    camera.agent = camera.agent.restart(world, binary(), &setting);
     camera.beat_for("startup");
     writeln!(input, "ring").unwrap();
     camera.beat_for("trigger");

@@ -10,7 +10,7 @@ use linkbeat_support::world::{SERVER_NAME, World};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::camera::{Camera, LINKBEAT, RARELY};
+use crate::camera::{Camera, RARELY, binary};
 
 const MEETING: &str = "/etc/rpi-cam/meeting.json";
 const OWN: &str = "/etc/rpi-cam/linkbeat.json";
@@ -274,13 +274,13 @@ fn strict_filtering_of_an_uplink_is_a_warning_of_status() {
     world.device.sysctl("ipv4/conf/all/rp_filter", "0");
     world.device.sysctl("ipv4/conf/wlan1/rp_filter", "1");
     let camera = Camera::calm(&world);
-    let said = camera.agent.beside(&world, LINKBEAT, &["status"]);
+    let said = camera.agent.beside(&world, binary(), &["status"]);
     let text = String::from_utf8_lossy(&said.stdout);
     assert!(text.contains("sysctl -w net.ipv4.conf.wlan1.rp_filter=2"), "{text}");
     assert!(!text.contains("eth0.rp_filter"), "{text}");
     // What is no uplink is nobody's trouble.
     world.unlease("wlan1");
-    let said = camera.agent.beside(&world, LINKBEAT, &["status"]);
+    let said = camera.agent.beside(&world, binary(), &["status"]);
     let text = String::from_utf8_lossy(&said.stdout);
     assert!(!text.contains("rp_filter"), "{text}");
 }
@@ -291,7 +291,7 @@ fn port_of_another_program_is_told_and_taken_when_it_is_free() {
     let other = world.device.within(|| TcpListener::bind("127.0.0.1:5000").unwrap());
     let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
     let mut lines = camera.agent.lines().follow();
-    let said = camera.agent.beside(&world, LINKBEAT, &["status"]);
+    let said = camera.agent.beside(&world, binary(), &["status"]);
     let text = String::from_utf8_lossy(&said.stdout);
     assert!(text.contains("127.0.0.1:5000"), "{text}");
     camera.beat_for("interval");

@@ -18,6 +18,7 @@ mod process;
 mod report;
 mod size;
 mod stage;
+mod start;
 mod stats;
 mod triggers;
 
@@ -61,6 +62,13 @@ impl Options {
 }
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let Some((start::BECOME, agent)) =
+        arguments.split_first().map(|(it, all)| (it.as_str(), all))
+    {
+        writeln!(io::stderr(), "bench: {}", start::become_agent(agent)).ok();
+        return ExitCode::FAILURE;
+    }
     let done = options().map_err(io::Error::other).and_then(|options| match options {
         Some(options) => bench(&options),
         None => write!(io::stdout(), "{HELP}"),
@@ -128,6 +136,10 @@ fn bench(options: &Options) -> io::Result<()> {
     if triggers::wanted(options) {
         minutes("triggers, one after the other")?;
         triggers::measure(options, &mut report)?;
+    }
+    if options.wants("start") {
+        minutes("starts, one after the other")?;
+        report.starts = start::measure(options)?;
     }
     minutes("events, which all three agents see at the same time")?;
     report.rows.splice(0..0, events::measure(options)?);

@@ -75,6 +75,7 @@ pub(crate) struct Report<'a> {
     pub(crate) floors: Vec<(String, Vec<u64>)>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) memory: Option<Growth>,
+    pub(crate) starts: Vec<u64>,
     pub(crate) took_s: u64,
 }
 
@@ -89,6 +90,7 @@ impl<'a> Report<'a> {
             floors: Vec::new(),
             costs: Vec::new(),
             memory: None,
+            starts: Vec::new(),
             took_s: 0,
         })
     }
@@ -170,6 +172,15 @@ impl<'a> Report<'a> {
             }
         }
         text += FLOOR;
+        if let Some(summary) = Summary::of(self.starts.iter().copied()) {
+            let (runs, cell) = (summary.runs, summary.cell());
+            writeln!(
+                text,
+                "\nFrom exec(2) of linkbeat to its first request received, with the name resolved and a full handshake: \
+                 {cell} ({runs} runs)."
+            )
+            .ok();
+        }
         let acts: Vec<&Row> = self.rows.iter().filter(|row| row.has_word()).collect();
         if !acts.is_empty() {
             text += "\nThe same from the act, before the kernel has found out and said so:\n\n\
