@@ -71,9 +71,17 @@ lost_connections() {
     wait_for 'the device has cleared up' idle
     expect 1 'connection lost: nothing was changed' && untouched
 
-    outcome='connection lost while the new agent fails'
+    outcome='connection lost before the replacement'
     client_that wait
     : >"$GO_ON"
+    until='the checksum is right'
+    before && deploying slow
+    kill -KILL "$(cat "$CLIENT_PID")"
+    ended
+    wait_for 'the device has cleared up' idle
+    expect 3 'connection lost after the copy' && untouched
+
+    outcome='connection lost while the new agent fails'
     until='restarting with'
     before && deploying dies --wait 6
     kill -KILL "$(cat "$CLIENT_PID")"
@@ -228,6 +236,18 @@ agents_that_do_not_run() {
     again
 }
 
+init_that_errs() {
+    outcome='the script starts another binary'
+    sed -i 's|^EXECUTABLE=.*|EXECUTABLE=/opt/linkbeat|' "$tree/etc/init.d/S60linkbeat"
+    script restart
+    before && deploy good --wait 6
+    expect 3 'broken: another program answers; the old binary is back, but does not answer' && left_as_it_was
+    install -m 755 buildroot/package/linkbeat/S60linkbeat "$tree/etc/init.d/S60linkbeat"
+    # The other one is not known to the right script.
+    kill "$(cat "$tree/run/linkbeat-keeper.pid")"
+    again
+}
+
 systemd() {
     mkdir -p "$tree/run/systemd/system"
     cat >"$tree/bin/systemctl" <<'END'
@@ -330,6 +350,7 @@ only_once() {
     client=''
     troubles_of_before
     agents_that_do_not_run
+    init_that_errs
     systemd
     cut_off
     made_by_cross
