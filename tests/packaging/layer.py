@@ -48,6 +48,11 @@ def the_flags_are_those_of_cargo():
     assert value("RUSTFLAGS:append:libc-musl").split() == ["-C", "target-feature=+crt-static"]
 
 
+def the_roots_are_a_feature_and_nothing_else_is():
+    assert CARGO["features"]["default"] == ["web-roots"]
+    assert value("LINKBEAT_WEB_ROOTS") == "1" and value("CARGO_BUILD_FLAGS:append").count("--no-default-features") == 1
+
+
 def the_list_of_crates_is_the_lock_file():
     listed = subprocess.run([ROOT / "scripts/release", "--crates"], capture_output=True, text=True, check=True).stdout
     lock = tomllib.loads((ROOT / "Cargo.lock").read_text())
