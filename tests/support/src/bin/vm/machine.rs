@@ -132,7 +132,7 @@ impl Machine {
         self.execute("device_del", &json!({"id": card}))
     }
 
-    /// Puts a card back that is [`gone`](event).
+    /// Puts a card back; [`Events`] tell when it is gone.
     pub(crate) fn add(&mut self, card: &str) -> io::Result<()> {
         self.execute("device_add", &device(card))
     }
