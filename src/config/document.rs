@@ -113,8 +113,11 @@ impl<'a> Document<'a> {
     pub(super) fn without_effect(&mut self, key: &'static str) {
         if let Some(value) = self.find(key).filter(|_| !self.problems.has_errors()) {
             let place = self.place(value.offset());
-            let message = format_args!("{key} has no effect in this version");
-            self.problems.warning(self.file, place, message);
+            self.problems.warning(
+                self.file,
+                place,
+                format_args!("{key} has no effect in this version"),
+            );
         }
     }
 
