@@ -12,14 +12,17 @@ use crate::machine::Machine;
 use crate::network::{CARDS, Network, card_of};
 
 /// How long anything is waited for: emulation on a busy host is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a cable stays unplugged.
-const UNPLUGGED: Duration = Duration::from_secs(3);
+pub(crate) const UNPLUGGED: Duration = Duration::from_secs(3);
 /// What happens so soon after a step is shown with it.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
+/// What happens on a day.
+pub(crate) type Steps = fn(&mut Day<'_>) -> io::Result<()>;
+
 /// Lives the day.
-pub(crate) fn live(network: &Network, machine: &mut Machine) -> io::Result<()> {
+pub(crate) fn live(network: &Network, machine: &mut Machine, steps: Steps) -> io::Result<()> {
     let beats = network.receiver.beats();
     let lines = machine.log().follow_all();
     let told = Told { beats: beats.follow_all(), lines };
@@ -30,14 +33,14 @@ pub(crate) fn live(network: &Network, machine: &mut Machine) -> io::Result<()> {
         told,
         rows: Vec::new(),
     };
-    let result = day.steps();
+    let result = steps(&mut day).and_then(|()| day.end());
     // What led to a failure is of interest, too.
     day.tell()?;
     result
 }
 
-struct Day<'a> {
-    machine: &'a mut Machine,
+pub(crate) struct Day<'a> {
+    pub(crate) machine: &'a mut Machine,
     beats: Follower<Beat>,
     began_us: u64,
     told: Told,
@@ -52,7 +55,8 @@ struct Told {
 }
 
 impl Day<'_> {
-    fn steps(&mut self) -> io::Result<()> {
+    /// Cables, cards, crashes.
+    pub(crate) fn cables(&mut self) -> io::Result<()> {
         // Which of the cards the kernel announces first, and so the reason, is left to chance.
         self.step("power on", "", "eth0", |_| Ok(()))?;
         self.look_around()?;
@@ -69,7 +73,10 @@ impl Day<'_> {
             it.ask("linkbeat trigger --reason door --wait").map(drop)
         })?;
         self.crash()?;
-        self.reboot()?;
+        self.reboot()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
         let status = self.machine.quit()?;
         self.say(&format!("switched off: qemu: {status}"))?;
         self.sum_up()
@@ -87,7 +94,7 @@ impl Day<'_> {
     }
 
     /// The agent runs as its own user, with what the package brings, and says that all is well.
-    fn look_around(&mut self) -> io::Result<()> {
+    pub(crate) fn look_around(&mut self) -> io::Result<()> {
         let facts = self.machine.ask(
             "uname -srm; sed -n 's/^Uid:/agent: user/p; s/^VmRSS:/agent: resident/p' \
              /proc/$(cat /var/run/linkbeat.pid)/status; linkbeat --version; \
@@ -150,7 +157,7 @@ impl Day<'_> {
     }
 
     /// Does something and times the beat that it brings: with this reason (any, if empty), over this card.
-    fn step(
+    pub(crate) fn step(
         &mut self,
         what: &'static str,
         reason: &str,
@@ -184,17 +191,17 @@ impl Day<'_> {
     }
 
     /// Lets time pass.
-    fn pass(&mut self, time: Duration) {
+    pub(crate) fn pass(&mut self, time: Duration) {
         self.told.lines.find(time, |_| false);
     }
 
     /// Says what is being done.
-    fn say(&self, what: &str) -> io::Result<()> {
+    pub(crate) fn say(&self, what: &str) -> io::Result<()> {
         writeln!(io::stdout(), "\n{} -- {what}", self.time(clock::boot_us()))
     }
 
     /// Shows what happened since the last time.
-    fn tell(&mut self) -> io::Result<()> {
+    pub(crate) fn tell(&mut self) -> io::Result<()> {
         self.pass(AFTERMATH);
         let mut events: Vec<(u64, String)> = Vec::new();
         for beat in self.told.beats.drain() {
@@ -236,6 +243,6 @@ fn milliseconds(us: u64) -> String {
     format!("{}.{} ms", us / 1000, us % 1000 / 100)
 }
 
-fn missing(what: &str) -> io::Error {
+pub(crate) fn missing(what: &str) -> io::Error {
     io::Error::other(format!("no {what} within {PATIENCE:?}"))
 }

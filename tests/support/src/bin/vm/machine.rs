@@ -1,6 +1,6 @@
 //! The camera: a virtual machine with a console, a log, a shell for the test, and QMP to pull its cables.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,7 +13,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 
 use crate::channel::{self, Channel, Listener};
-use crate::network::{CARDS, hardware_address};
+use crate::network::hardware_address;
 
 /// How long the machine may take to do as it is told, on a busy host.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -22,11 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Image {
     kernel: PathBuf,
     initramfs: PathBuf,
+    cards: &'static [&'static str],
 }
 
 impl Image {
     /// Packs the root file system `work/tree`.
-    pub(crate) fn pack(work: &Path) -> io::Result<Self> {
+    pub(crate) fn pack(work: &Path, cards: &'static [&'static str]) -> io::Result<Self> {
         const PACK: &str = "find . | cpio --quiet --create --format=newc | gzip -1";
         let initramfs = work.join("initramfs.gz");
         let mut command = Command::new("sh");
@@ -34,17 +35,14 @@ impl Image {
         if !command.stdout(File::create(&initramfs)?).status()?.success() {
             return Err(io::Error::other("pack the initramfs"));
         }
-        let mut files = fs::read_dir(work.join("debian/root/boot"))?.filter_map(Result::ok);
-        let kernel = files.find(|it| it.file_name().to_string_lossy().starts_with("vmlinuz"));
-        let kernel = kernel.ok_or_else(|| io::Error::other("no kernel was unpacked"))?.path();
-        Ok(Self { kernel, initramfs })
+        Ok(Self { kernel: work.join("vmlinuz"), initramfs, cards })
     }
 
     /// A machine whose cards are in sockets that they can be pulled out of. It has no console yet,
     /// and nothing at the other end of its ports `commands` and `log`.
     fn command(&self) -> Command {
         let mut command = Command::new("qemu-system-aarch64");
-        command.args(["-M", "virt", "-cpu", "cortex-a53", "-m", "128", "-rtc", "base=utc"]);
+        command.args(["-M", "virt", "-cpu", "cortex-a53", "-m", "256", "-rtc", "base=utc"]);
         command.args(["-nodefaults", "-display", "none", "-append", "console=ttyAMA0 loglevel=4"]);
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initramfs);
         command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);
@@ -52,7 +50,7 @@ impl Image {
             let device = json!({"driver": "virtserialport", "chardev": port, "name": port});
             command.args(["-device", &device.to_string()]);
         }
-        for (chassis, card) in (1..).zip(CARDS) {
+        for (chassis, card) in (1..).zip(self.cards) {
             let socket = json!({
                 "driver": "pcie-root-port", "id": format!("socket-{card}"), "chassis": chassis,
             });

@@ -9,6 +9,7 @@ use std::{env, fs};
 use linkbeat_support::world::SERVER_NAME;
 use serde_json::json;
 
+use day::Steps;
 use machine::{Image, Machine};
 use network::{CARDS, Network};
 
@@ -16,6 +17,7 @@ mod channel;
 mod day;
 mod machine;
 mod network;
+mod wifi;
 
 /// As many lines of the console are shown after a failure.
 const TAIL: usize = 60;
@@ -24,8 +26,11 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let result = match arguments.as_slice() {
         [option, work] if option == "--shell" => lend(&PathBuf::from(work)),
-        [work] => run(&PathBuf::from(work)),
-        _ => Err(io::Error::other("usage: vm [--shell] DIRECTORY")),
+        [option, work] if option == "--wifi" => {
+            run(&PathBuf::from(work), &CARDS[..1], |day| day.wifi())
+        }
+        [work] => run(&PathBuf::from(work), &CARDS, |day| day.cables()),
+        _ => Err(io::Error::other("usage: vm [--shell | --wifi] DIRECTORY")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -37,11 +42,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(work: &Path) -> io::Result<()> {
+fn run(work: &Path, cards: &'static [&'static str], steps: Steps) -> io::Result<()> {
     let network = Network::start(work)?;
-    let image = prepare(work, &network)?;
+    let image = prepare(work, &network, cards)?;
     let mut machine = Machine::start(&image, work)?;
-    let result = day::live(&network, &mut machine);
+    let result = day::live(&network, &mut machine, steps);
     if result.is_err() {
         let console = machine.console();
         let mut out = io::stderr().lock();
@@ -55,18 +60,18 @@ fn run(work: &Path) -> io::Result<()> {
 
 fn lend(work: &Path) -> io::Result<()> {
     let network = Network::start(work)?;
-    let status = prepare(work, &network)?.lend(work)?;
+    let status = prepare(work, &network, &CARDS)?.lend(work)?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("qemu: {status}"))) }
 }
 
 /// Writes what the web manager of a camera writes, and packs the image. The group is that of the
 /// directory, whose setgid bit is the package's.
-fn prepare(work: &Path, network: &Network) -> io::Result<Image> {
+fn prepare(work: &Path, network: &Network, cards: &'static [&'static str]) -> io::Result<Image> {
     let meeting = json!({
         "enabled": true, "api_url": format!("https://{SERVER_NAME}/api"), "device_key": "camera-1",
         "token_code": "s3cret-token", "heartbeat_interval": 30, "provisioned": true,
     });
-    let own = json!({"interfaces": CARDS, "tls": {"ca_file": "/etc/rpi-cam/ca.pem"}});
+    let own = json!({"interfaces": ["eth0", "wlan1", "wlan0"], "tls": {"ca_file": "/etc/rpi-cam/ca.pem"}});
     let directory = work.join("tree/etc/rpi-cam");
     let files = [
         ("meeting.json", meeting.to_string()),
@@ -78,5 +83,5 @@ fn prepare(work: &Path, network: &Network) -> io::Result<Image> {
         fs::write(&file, text)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640))?;
     }
-    Image::pack(work)
+    Image::pack(work, cards)
 }

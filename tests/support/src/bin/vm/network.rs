@@ -24,19 +24,25 @@ use linkbeat_support::world::{NAMESERVER, PROBED, SERVER, SERVER_NAME};
 /// The camera's cards, best first, named here as there.
 pub(crate) const CARDS: [&str; 2] = ["eth0", "wlan1"];
 
+/// The camera's radio, where it has one: access points are bridged to the wire of the first card then.
+pub(crate) const RADIO: &str = "wlan0";
+/// The hardware address that mac80211_hwsim gives it.
+const RADIO_ADDRESS: &str = "02:00:00:00:00:00";
+
 /// The hardware address of a card; `/etc/mactab` of the image names the card by it.
 pub(crate) fn hardware_address(card: &str) -> String {
     format!("52:54:00:0b:00:0{}", number(card))
 }
 
-/// The address that a card is given.
-pub(crate) fn address(card: &str) -> IpAddr {
-    Ipv4Addr::new(10, 11, number(card), 2).into()
+/// The card that was given this address.
+pub(crate) fn card_of(peer: IpAddr) -> Option<&'static str> {
+    let cards = CARDS.into_iter().chain([RADIO]);
+    cards.into_iter().find(|card| address(card) == peer)
 }
 
-/// The card that has this address.
-pub(crate) fn card_of(peer: IpAddr) -> Option<&'static str> {
-    CARDS.into_iter().find(|card| address(card) == peer)
+fn address(card: &str) -> Ipv4Addr {
+    let last = if card == RADIO { 3 } else { 2 };
+    Ipv4Addr::new(10, 11, number(card), last)
 }
 
 /// The running servers.
@@ -99,14 +105,14 @@ fn lease(card: &str, directory: &Path) -> io::Result<Child> {
     let file = directory.join(format!("udhcpd-{card}.conf"));
     let files = directory.join(format!("udhcpd-{card}"));
     let files = files.display();
+    let leases = [(hardware_address(card), address(card)), (RADIO_ADDRESS.into(), address(RADIO))];
+    let leases = leases.map(|(card, address)| format!("static_lease {card} {address}\n")).concat();
     fs::write(
         &file,
         format!(
-            "interface {card}\nstart 10.11.{n}.2\nend 10.11.{n}.2\n\
-         static_lease {} 10.11.{n}.2\n\
-         option subnet 255.255.255.0\noption router 10.11.{n}.1\noption dns {}\n\
-         lease_file {files}.leases\npidfile {files}.pid\n",
-            hardware_address(card),
+            "interface {card}\nstart 10.11.{n}.2\nend 10.11.{n}.2\n{leases}\
+             option subnet 255.255.255.0\noption router 10.11.{n}.1\noption dns {}\n\
+             lease_file {files}.leases\npidfile {files}.pid\n",
             NAMESERVER[0],
         ),
     )?;
@@ -119,5 +125,5 @@ fn lease(card: &str, directory: &Path) -> io::Result<Child> {
 
 /// The place of a card in [`CARDS`], from 1: its subnet.
 fn number(card: &str) -> u8 {
-    if card == CARDS[0] { 1 } else { 2 }
+    if card == CARDS[1] { 2 } else { 1 }
 }
