@@ -65,10 +65,12 @@ impl EventLoop {
         let wanted = self.setup.config.trigger_socket.as_deref();
         let there = self.helpers.as_ref().filter(|helpers| helpers.is_in_place());
         if there.map(TriggerSocket::path) == wanted {
+            self.helpers_complaint = None;
             return Ok(());
         }
         let Some(path) = wanted else {
             self.helpers = None;
+            self.helpers_complaint = None;
             return Ok(());
         };
         // The former one goes when there is another.
