@@ -15,3 +15,4 @@ pub mod schedule;
 pub mod settings;
 pub mod time;
 pub mod uplink;
+pub mod wall;
