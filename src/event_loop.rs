@@ -11,6 +11,7 @@
 //! before the next wait.
 
 mod files;
+mod hear;
 mod journal;
 mod local;
 mod perform;
@@ -52,7 +53,7 @@ use crate::proto::time::Instant;
 use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
 use crate::sys::neighbours::NeighbourSocket;
-use crate::sys::netlink::{Heard, RouteSocket};
+use crate::sys::netlink::RouteSocket;
 use crate::sys::signals::Signals;
 use crate::sys::timerfd::Timer;
 
@@ -76,8 +77,6 @@ const STATUS_LAST: usize = STATUS_FIRST + status::TOKENS - 1;
 
 /// Most readinesses taken from one wait; the rest waits in the kernel.
 const EVENTS_MAX: usize = 64;
-/// Most datagrams read from rtnetlink in one visit.
-const DATAGRAMS_MAX: usize = 16;
 /// Wait between two looks at the files that the watch may have missed.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Most steps of one connection in one visit.
@@ -257,44 +256,6 @@ impl EventLoop {
         }
     }
 
-    fn hear_links(&mut self) {
-        let mut heard = Vec::new();
-        if !self.routes.drain(DATAGRAMS_MAX, |news| heard.push(news)) {
-            self.again.push(RTNETLINK);
-        }
-        let complete = heard.contains(&Heard::Dumped);
-        for news in heard {
-            self.feed(match news {
-                Heard::Event(event) => Input::Link(event),
-                Heard::Lost => Input::LinksLost,
-                Heard::Dumped => Input::LinksDumped,
-            });
-        }
-        self.find_mac();
-        if complete && self.setup.wants_mac() {
-            log::warn!(
-                "no beat is sent: device_key is not set, and no interface has a permanent hardware \
-                 address to make one from"
-            );
-        }
-    }
-
-    fn hear_neighbours(&mut self) {
-        let Some(socket) = &self.neighbours else { return };
-        let mut heard = Vec::new();
-        match socket.drain(DATAGRAMS_MAX, |neighbour| heard.push(neighbour)) {
-            Ok(true) => {}
-            Ok(false) => self.again.push(NEIGHBOURS),
-            Err(error) => {
-                log::debug!("neighbours cannot be listened to: {error}");
-                self.neighbours = None;
-            }
-        }
-        for neighbour in heard {
-            self.feed(Input::Neighbour(neighbour));
-        }
-    }
-
     fn obey_signals(&mut self) {
         let received = self.signals.drain();
         self.stopping |= received.terminate;
@@ -304,26 +265,6 @@ impl EventLoop {
         if received.trigger {
             self.feed(Input::Triggered { word: None, ticket: Ticket(0) });
         }
-    }
-
-    fn hear_nameserver(&mut self, slot: usize) {
-        let Some((query, socket)) = self.queries.at(slot) else { return };
-        let Some(result) = socket.on_ready() else { return };
-        drop(self.queries.take(query));
-        match result {
-            Ok(answer) => self.feed(Input::QueryAnswered(query, &answer)),
-            Err(failure) => self.feed(Input::QueryFailed(query, failure)),
-        }
-    }
-
-    fn hear_probe(&mut self, slot: usize) {
-        let Some((probe, socket)) = self.probes.at(slot) else { return };
-        let Some(result) = socket.on_ready() else { return };
-        drop(self.probes.take(probe));
-        self.feed(match result {
-            Ok(()) => Input::ProbeAnswered(probe),
-            Err(failure) => Input::ProbeFailed(probe, failure),
-        });
     }
 
     fn next_deadline(&self) -> Instant {
