@@ -2,7 +2,8 @@
 //!
 //! The loop fills a [`Snapshot`] when somebody asks; [`Snapshot::emit`] writes it. The fields that
 //! devices in the field know (WIRE.md §3) stand on the top level and once more inside `status`; what
-//! linkbeat adds stands on the top level only. Nothing is allocated, and no token is ever shown.
+//! linkbeat adds stands on the top level only. Nothing but the advice is allocated, and no token is ever
+//! shown.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::proto::event::{Reason, Stamps};
 use crate::proto::link::Name;
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
-use crate::wire::json::{DEPTH_MAX, Kind, Value};
+use crate::wire::json::{self, DEPTH_MAX, Kind, Value};
 use crate::wire::request::TooLarge;
 
 mod fields;
@@ -29,8 +30,9 @@ pub use self::state::{Cause, State};
 
 use self::fields::{
     Additions, Addresses, Contract, Cut, Delivered, Masked, OrNothing, Others, Preview, Text,
-    UplinkInUse, Verbatim, Warnings,
+    UplinkInUse, Verbatim, Warnings, Words,
 };
+use self::page::Page;
 
 /// Room for every snapshot and every preview, in bytes.
 pub const STATUS_MAX: usize = 16 * 1024;
@@ -111,6 +113,18 @@ impl Snapshot<'_> {
         for joint in [end, more] {
             *buffer.get_mut(joint).ok_or(TooLarge)? = b',';
         }
+        self.advise(buffer, length)
+    }
+
+    /// Adds what the state means and what to do about it, read off what is said already: a page, a
+    /// shell and a script get the same words. Returns the new length.
+    fn advise(&self, buffer: &mut [u8], length: usize) -> Result<usize, TooLarge> {
+        let status = json::parse(buffer.get(..length).unwrap_or_default()).ok();
+        let advice = status.and_then(|status| Page { status, colour: false }.advice());
+        let words = Words { meaning: self.state().meaning(), advice: advice.map(Text) };
+        let joint = length - 1;
+        let length = put(&words, buffer, joint)?;
+        *buffer.get_mut(joint).ok_or(TooLarge)? = b',';
         Ok(length)
     }
 

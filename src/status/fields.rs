@@ -59,6 +59,13 @@ pub(super) struct Additions<'a> {
     pub(super) pid: u32,
 }
 
+/// The state in words.
+#[derive(Serialize)]
+pub(super) struct Words {
+    pub(super) meaning: &'static str,
+    pub(super) advice: Option<Text<String>>,
+}
+
 #[derive(Serialize)]
 pub(super) struct Preview<'a> {
     pub(super) success: bool,

@@ -48,6 +48,12 @@ impl<'a> Page<'a> {
         }
     }
 
+    /// What a person can do about it, in one line; `None` where there is nothing to do but wait.
+    #[must_use]
+    pub fn advice(&self) -> Option<String> {
+        Advice::of(self).map(|advice| advice.to_string())
+    }
+
     /// The state, unless an agent of another version has a word that is not known here.
     fn state(&self) -> Option<State> {
         let word = self.status.get("state")?.as_text()?;
@@ -76,7 +82,7 @@ impl<'a> Page<'a> {
             (None, None) => write!(f, "{begin}unknown{end}")?,
         }
         write!(f, "{}", For(self.number("since_ago")))?;
-        writeln!(f, ": {}", self.state().map_or("not a word of this version", meaning))
+        writeln!(f, ": {}", self.state().map_or("not a word of this version", State::meaning))
     }
 
     fn trouble(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -178,21 +184,6 @@ const fn name(state: State) -> &'static str {
         State::NoUplink => "no uplink",
         State::ServerSilent => "server silent",
         _ => state.word(),
-    }
-}
-
-const fn meaning(state: State) -> &'static str {
-    match state {
-        State::Disabled => "no beat is sent, whatever asks for one",
-        State::Unconfigured => "no beat can be sent",
-        State::NoUplink => "no interface leads out",
-        State::Offline => "nothing outside answers",
-        State::ServerSilent => "the server does not answer",
-        State::Rejected => "the server answers, but does not accept the beat",
-        State::Failing => "beats do not get through",
-        State::Waiting => "auto_connect is false, and nobody has asked for a beat yet",
-        State::Starting => "no beat has been answered yet",
-        State::Online => "the server acknowledges the beats",
     }
 }
 

@@ -110,6 +110,23 @@ impl State {
             Self::Online => "online",
         }
     }
+
+    /// The same for people, in half a sentence.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Disabled => "no beat is sent, whatever asks for one",
+            Self::Unconfigured => "no beat can be sent",
+            Self::NoUplink => "no interface leads out",
+            Self::Offline => "nothing outside answers",
+            Self::ServerSilent => "the server does not answer",
+            Self::Rejected => "the server answers, but does not accept the beat",
+            Self::Failing => "beats do not get through",
+            Self::Waiting => "auto_connect is false, and nobody has asked for a beat yet",
+            Self::Starting => "no beat has been answered yet",
+            Self::Online => "the server acknowledges the beats",
+        }
+    }
 }
 
 impl Display for State {

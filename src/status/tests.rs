@@ -128,8 +128,9 @@ fn all_fields_are_there_byte_for_byte() {
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:44Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
     let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null"#;
+    let words = r#""meaning":"the server acknowledges the beats","advice":null"#;
     let expected = format!(
-        r#"{{"success":true,"status":{{{fields}}},{fields},{more},"version":"{}","pid":{}}}"#,
+        r#"{{"success":true,"status":{{{fields}}},{fields},{more},"version":"{}","pid":{},{words}}}"#,
         env!("CARGO_PKG_VERSION"),
         std::process::id(),
     );
@@ -213,6 +214,20 @@ fn states_follow_their_definition_in_order() {
         assert_eq!(shown["since_ago"], Json::from(since_ago), "case {number}");
         assert_eq!(shown["connected"], state == "online", "case {number}");
     }
+}
+
+#[test]
+fn state_is_told_in_words_with_what_to_do() {
+    let config = usual("words");
+    let mut snapshot = well(&config, &[]);
+    snapshot.view.failure = Some(Failure::Status(404));
+    let shown = shown(&snapshot);
+    assert_eq!(shown["meaning"], "the server answers, but does not accept the beat");
+    assert_eq!(
+        shown["advice"],
+        "provision the device key \"camera-1\" at the server, or correct device_key or api_url in \
+         /etc/rpi-cam/meeting.json"
+    );
 }
 
 #[test]
