@@ -1,19 +1,16 @@
 //! Tells the program when it was built: no clock that is earlier can be right.
 
 use std::env;
-use std::process::exit;
 use std::time::SystemTime;
 
 #[expect(clippy::disallowed_methods, reason = "a build has no event loop to read the clock for it")]
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is how cargo is told")]
 fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo::rerun-if-changed=src");
     // The same sources shall give the same binary wherever this variable says when they were made.
     let built_s = match env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text.parse().unwrap_or_else(|_| {
-            eprintln!("SOURCE_DATE_EPOCH must be seconds since 1970, not {text:?}");
-            exit(1)
+            panic!("SOURCE_DATE_EPOCH must be seconds since 1970, not {text:?}")
         }),
         Err(_) => {
             SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_secs())

@@ -21,6 +21,7 @@ mod setup;
 mod show;
 mod slots;
 mod supervisor;
+mod wall;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
@@ -34,6 +35,7 @@ use self::journal::Journal;
 use self::sessions::{SESSIONS_MAX, Sessions};
 use self::setup::{Setup, Verdict};
 use self::slots::Slots;
+use self::wall::Wall;
 use crate::config::Files;
 use crate::error::Error;
 use crate::net::connection::Progress;
@@ -59,11 +61,12 @@ use crate::sys::timerfd::Timer;
 
 // The numbers of the tokens are the order of the visits.
 const TIMER: usize = 0;
-const RTNETLINK: usize = 1;
-const NEIGHBOURS: usize = 2;
-const SIGNALS: usize = 3;
-const TRIGGER: usize = 4;
-const HELPER_FIRST: usize = 5;
+const CLOCK: usize = 1;
+const RTNETLINK: usize = 2;
+const NEIGHBOURS: usize = 3;
+const SIGNALS: usize = 4;
+const TRIGGER: usize = 5;
+const HELPER_FIRST: usize = 6;
 const HELPER_LAST: usize = HELPER_FIRST + trigger::TOKENS - 1;
 const CONNECTION_FIRST: usize = HELPER_LAST + 1;
 const CONNECTION_LAST: usize = CONNECTION_FIRST + SESSIONS_MAX - 1;
@@ -96,6 +99,7 @@ pub struct EventLoop {
     outcomes: VecDeque<Input<'static>>,
 
     timer: Timer,
+    wall: Wall,
     routes: RouteSocket,
     neighbours: Option<NeighbourSocket>,
     signals: Signals,
@@ -134,7 +138,11 @@ impl EventLoop {
         let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
         let watch = Watch::new(&Files::of(&config), &RESOLVER_FILES)
             .map_err(Error::system("open inotify"))?;
+        let wall = Wall::new();
         listen(&poll, &timer, TIMER)?;
+        if let Some(watch) = &wall.watch {
+            listen(&poll, watch, CLOCK)?;
+        }
         listen(&poll, &routes, RTNETLINK)?;
         listen(&poll, &signals, SIGNALS)?;
         listen(&poll, &watch, WATCH)?;
@@ -153,6 +161,7 @@ impl EventLoop {
             stirred: Vec::with_capacity(SESSIONS_MAX),
             outcomes: VecDeque::with_capacity(EVENTS_MAX),
             timer,
+            wall,
             routes,
             neighbours: None,
             signals,
@@ -181,7 +190,7 @@ impl EventLoop {
     ///
     /// Another agent answers helpers already. Later only waiting itself can fail.
     pub fn run(mut self) -> Result<(), Error> {
-        self.setup.load(&mut self.watch);
+        self.load();
         self.open_helpers()?;
         log::info!("[Meeting] Heartbeat thread started");
         self.status.listen(self.setup.config.status_listen, self.now);
@@ -232,6 +241,7 @@ impl EventLoop {
                 self.helpers.iter_mut().for_each(|helpers| helpers.on_deadline(self.now));
                 self.look();
             }
+            CLOCK => self.hear_clock(),
             RTNETLINK => self.hear_links(),
             NEIGHBOURS => self.hear_neighbours(),
             SIGNALS => self.obey_signals(),
@@ -259,7 +269,7 @@ impl EventLoop {
     fn obey_signals(&mut self) {
         let received = self.signals.drain();
         self.stopping |= received.terminate;
-        if received.reload && self.setup.load(&mut self.watch) != Verdict::Invalid {
+        if received.reload && self.load() != Verdict::Invalid {
             self.reconfigure();
         }
         if received.trigger {
@@ -301,7 +311,7 @@ impl EventLoop {
 
     fn take_reply(&mut self, attempt: Attempt) {
         let Some((_, response)) = self.sessions.find(attempt) else { return };
-        let reply = response.reply(clock::unix_seconds());
+        let reply = response.reply(self.wall.best(self.now));
         let config = &self.setup.config;
         if let Some(location) = response.location().filter(|text| !config.tells_token(text)) {
             self.journal.remark(location);
@@ -309,6 +319,7 @@ impl EventLoop {
         if matches!(reply.status, 200..=299) {
             self.journal.keep_answer(response.body(), |text| config.tells_token(text));
         }
+        self.learn_date(attempt);
         if !reply.keep_alive {
             self.sessions.close(attempt);
         }

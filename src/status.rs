@@ -15,6 +15,7 @@ use crate::proto::agent::View;
 use crate::proto::event::{Reason, Stamps};
 use crate::proto::link::Name;
 use crate::proto::time::Instant;
+use crate::proto::wall::Floor;
 use crate::wire::date::Utc;
 use crate::wire::json::{self, DEPTH_MAX, Kind, Value};
 use crate::wire::request::TooLarge;
@@ -29,8 +30,8 @@ pub use self::fields::harmless;
 pub use self::state::{Cause, State};
 
 use self::fields::{
-    Additions, Addresses, Contract, Cut, Delivered, Masked, OrNothing, Others, Preview, Text,
-    UplinkInUse, Verbatim, Warnings, Words,
+    Additions, Addresses, ClockShown, Contract, Cut, Delivered, Masked, OrNothing, Others, Preview,
+    Text, UplinkInUse, Verbatim, Warnings, Words,
 };
 use self::page::Page;
 
@@ -47,8 +48,10 @@ pub const ANSWER_MAX: usize = 1024;
 pub struct Snapshot<'a> {
     /// The moment.
     pub now: Instant,
-    /// The same by the wall clock, in seconds since 1970 UTC.
+    /// The same by the wall clock or a better guess, in seconds since 1970 UTC.
     pub unix_s: u64,
+    /// Since when the clock is not set, and what is known instead; `None` while it is.
+    pub clock_unset: Option<(Instant, Floor)>,
     /// When the agent started.
     pub started_at: Instant,
     /// The configuration in force.
@@ -207,6 +210,13 @@ impl Snapshot<'_> {
             pending: view.pending.as_ref().map(Text),
             waits_until: view.waits_until.map(|at| Text(self.utc(at))),
             held_until: view.held_until.map(|at| Text(self.utc(at))),
+            clock: ClockShown {
+                set: self.clock_unset.is_none(),
+                since: self.clock_unset.map(|(since, _)| Text(self.utc(since))),
+                since_ago: self.clock_unset.map(|(since, _)| (self.now - since).as_secs()),
+                used: self.clock_unset.map(|(_, floor)| Text(Utc(floor.unix_s))),
+                source: self.clock_unset.map(|(_, floor)| floor.source.word()),
+            },
             failures: view.rounds_failed,
             probes_sent: view.probes_sent,
             connects: view.connects,

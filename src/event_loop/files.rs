@@ -41,7 +41,7 @@ impl EventLoop {
     }
 
     pub(super) fn take_changes(&mut self, changed: Changed) {
-        if changed.config && self.setup.load(&mut self.watch) == Verdict::Changed {
+        if changed.config && self.load() == Verdict::Changed {
             self.reconfigure();
         }
         if changed.resolver {

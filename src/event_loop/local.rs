@@ -5,11 +5,11 @@ use std::time::Duration;
 use mio::Token;
 
 use super::EventLoop;
+use super::wall::Wall;
 use crate::net::local::{Ask, Request};
 use crate::net::trigger::TriggerSocket;
 use crate::proto::event::{Input, Note, Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
-use crate::sys::clock;
 use crate::wire::date::Utc;
 use crate::wire::json;
 use crate::wire::outcome::Outcome;
@@ -45,7 +45,7 @@ impl EventLoop {
 
     /// Tells the client what the core answered at once.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: TriggerAnswer) {
-        let calendar = Calendar::at(self.now);
+        let calendar = Calendar::new(self.now, &self.wall);
         self.status.answer(ticket, answer, self.now, |at| calendar.date(at));
         if let Some(helpers) = &mut self.helpers {
             helpers.answer(ticket, answer, |at| calendar.date(at));
@@ -66,7 +66,7 @@ impl EventLoop {
                 (*covers, outcome)
             }
             Note::BeatFailed { seq, covers, retry_at, .. } => {
-                let calendar = Calendar::at(self.now);
+                let calendar = Calendar::new(self.now, &self.wall);
                 let retry_at = retry_at.map(|at| calendar.date(at));
                 (*covers, Outcome::Failed { seq: *seq, error: &self.journal.error, retry_at })
             }
@@ -92,8 +92,8 @@ pub(super) struct Calendar {
 }
 
 impl Calendar {
-    pub(super) fn at(now: Instant) -> Self {
-        Self { now, unix_s: clock::unix_seconds() }
+    pub(super) fn new(now: Instant, wall: &Wall) -> Self {
+        Self { now, unix_s: wall.best(now) }
     }
 
     /// The date of `at`, to the nearest second.

@@ -50,6 +50,7 @@ impl EventLoop {
             }
             Action::CloseQuery(query) => drop(self.queries.take(query)),
             Action::Connect { attempt, to, via } => {
+                self.wall.look(self.now);
                 let security = self.setup.security();
                 let opened = self.sessions.open(self.poll.registry(), attempt, to, via, security);
                 self.outcomes.push_back(match opened {

@@ -5,8 +5,6 @@ use core::net::IpAddr;
 use super::EventLoop;
 use crate::config::Secret;
 use crate::proto::event::{Attempt, Reason};
-use crate::sys::clock;
-use crate::wire::date::Utc;
 use crate::wire::report::{Note, REPORT_MAX, Report};
 use crate::wire::request;
 
@@ -37,6 +35,7 @@ impl EventLoop {
         reason: &Reason,
         body: &mut [u8],
     ) -> Option<usize> {
+        let timestamp = self.wall.timestamp(self.now);
         let (mac, uplink_address) = self.agent.identity(local);
         // A server on the camera itself sees 127.0.0.1, which says nothing about the camera.
         let ip = local.filter(|ip| !ip.is_loopback()).or(uplink_address);
@@ -47,7 +46,7 @@ impl EventLoop {
             ip_lan: ip,
             mac,
             note: Some(Note { project: &self.setup.config.description, model, ip_lan: ip }),
-            timestamp: Some(Utc(clock::unix_seconds())),
+            timestamp,
             reason: Some(reason),
             seq: Some(seq),
             boot_id: Some(identity.boot_id.as_str()).filter(|id| !id.is_empty()),

@@ -1,18 +1,18 @@
 //! The configuration in force, and what is made from it once instead of per beat.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use log::Level;
 use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
-use rustls::time_provider::DefaultTimeProvider;
 
 use crate::config::{self, Config, Problem, Severity};
 use crate::logger;
 use crate::net::connection::Security;
 use crate::net::facts::Identity;
-use crate::net::tls::{self, Client, Roots};
+use crate::net::tls::{self, Client, Roots, Times};
 use crate::net::watch::Watch;
 use crate::proto::link::Mac;
 use crate::proto::settings::Host;
@@ -34,6 +34,8 @@ pub(super) struct Setup {
     path: PathBuf,
     /// As the files have it, without what is derived.
     loaded: Option<Config>,
+    /// The files that were there.
+    found: Vec<PathBuf>,
     /// In force; the defaults until a file is good.
     pub config: Config,
     /// What stays the same as long as the device runs.
@@ -54,6 +56,7 @@ impl Setup {
         Self {
             path,
             loaded: None,
+            found: Vec::new(),
             config: Config::default(),
             identity: Identity::read(),
             roots: None,
@@ -72,8 +75,9 @@ impl Setup {
     /// Reads the files and puts them in force if they are good; has the file of roots watched.
     ///
     /// Problems are logged when they are new. Reads from disk: call it at start and on a change only.
-    pub(super) fn load(&mut self, watch: &mut Watch) -> Verdict {
+    pub(super) fn load(&mut self, watch: &mut Watch, times: &Times) -> Verdict {
         let mut loaded = config::load(&self.path);
+        self.found = core::mem::take(&mut loaded.found);
         let Some(config) = loaded.config.take() else {
             return self.complain(&loaded.problems);
         };
@@ -91,7 +95,7 @@ impl Setup {
         }
         report(&loaded.problems);
         let file = self.path.display();
-        if loaded.found.is_empty() {
+        if self.found.is_empty() {
             log::warn!("no configuration yet: waiting for {file} (api_url is needed)");
         } else if !config.settings.enabled {
             log::warn!("no beat is sent: enabled is false in {file}");
@@ -99,7 +103,7 @@ impl Setup {
             log::warn!("no beat is sent: api_url is not set in {file}");
         }
         logger::configure(config.log_target, config.log_level);
-        self.tls = roots.as_ref().and_then(|roots| tls_of(&config, Arc::clone(roots)));
+        self.tls = roots.as_ref().and_then(|roots| tls_of(&config, Arc::clone(roots), times));
         self.roots = roots;
         self.loaded = Some(config.clone());
         self.config = config;
@@ -107,6 +111,15 @@ impl Setup {
             self.config.derive_device_key(&self.identity.hostname, mac);
         }
         Verdict::Changed
+    }
+
+    /// When the files that were there, and that of the history, were last written: seconds since 1970 UTC.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&Path, u64)> {
+        let files = self.found.iter().chain(&self.config.state_file);
+        files.filter_map(|file| {
+            let modified = file.metadata().ok()?.mtime();
+            Some((file.as_path(), u64::try_from(modified).ok()?))
+        })
     }
 
     /// Tells why the files are not in force, once for each reason.
@@ -153,14 +166,14 @@ fn same_roots(these: &Option<Arc<RootCertStore>>, those: &Option<Arc<RootCertSto
 }
 
 /// What connections to an `https://` server need; `None` while there is no URL.
-fn tls_of(config: &Config, roots: Arc<RootCertStore>) -> Option<Client> {
-    let client_config = tls::client_config(roots, Arc::new(DefaultTimeProvider));
+fn tls_of(config: &Config, roots: Arc<RootCertStore>, times: &Times) -> Option<Client> {
+    let shared = tls::Config::new(roots, times.clone());
     let name = match &config.api_url.as_ref()?.server().host {
         Host::Address(address) => ServerName::IpAddress((*address).into()),
         Host::Name(name) => ServerName::try_from(name.as_str().to_owned())
             .expect("a parsed URL has a name that DNS could have"),
     };
-    Some(Client::new(client_config, config.early_data, name))
+    Some(Client::new(shared, config.early_data, name))
 }
 
 fn report(problems: &[Problem]) {

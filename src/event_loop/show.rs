@@ -7,7 +7,6 @@ use super::EventLoop;
 use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::proto::event::{Reason, Ticket};
 use crate::status::{self, Beat, STATUS_MAX, Snapshot, WARNINGS_MAX};
-use crate::sys::clock;
 use crate::wire::json;
 use crate::wire::report::REPORT_MAX;
 use crate::wire::request::TooLarge;
@@ -15,6 +14,7 @@ use crate::wire::request::TooLarge;
 impl EventLoop {
     /// Answers with the state of everything. Reads /proc for strict reverse-path filters: only when asked.
     pub(super) fn reply_status(&mut self, ticket: Ticket) {
+        self.wall.look(self.now);
         let view = self.agent.view(self.now);
         let mut strict = strict_interfaces(Path::new("/"), &self.setup.config.settings);
         // Of no other interface is an answer waited for.
@@ -28,7 +28,8 @@ impl EventLoop {
         let journal = &self.journal;
         let snapshot = Snapshot {
             now: self.now,
-            unix_s: clock::unix_seconds(),
+            unix_s: self.wall.best(self.now),
+            clock_unset: self.wall.unset(self.now),
             started_at: self.started_at,
             config: &self.setup.config,
             configured_at: self.configured_at.unwrap_or(self.started_at),

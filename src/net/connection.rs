@@ -203,6 +203,18 @@ impl Connection {
         }
     }
 
+    /// Whether the server has shown who it is.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        matches!(&self.channel, Channel::Tls(session) if session.is_secured())
+    }
+
+    /// Whether the server's certificate is valid at this very second too, in seconds since 1970 UTC.
+    #[must_use]
+    pub fn is_valid_at(&self, unix_s: u64) -> bool {
+        matches!(&self.channel, Channel::Tls(session) if session.is_valid_at(unix_s))
+    }
+
     /// What TLS disliked, in words; `None` if it was not TLS.
     #[must_use]
     pub fn detail(&self) -> Option<Detail> {

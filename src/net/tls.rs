@@ -16,7 +16,6 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
@@ -29,9 +28,13 @@ mod provider;
 mod roots;
 #[cfg(test)]
 mod tests;
+mod verifier;
 
 pub use failure::{DETAIL_MAX, Detail};
 pub use roots::{BUILT_IN, Error, Roots};
+pub use verifier::{SharedFloor, Times};
+
+use self::verifier::{BootClock, Verifier};
 
 /// Tickets kept in memory for resumption, all of one server (rustls counts them by eights).
 const TICKETS_MAX: usize = 8;
@@ -44,25 +47,35 @@ const QUEUED_MAX: usize = 1 << 14;
 /// plain, instead of reading our request as a message of its own protocol.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// Makes the configuration that all connections to one server share, resumption included.
-///
-/// `roots` are loaded ones ([`Roots::load`]), `clock` tells the wall-clock time by which
-/// certificates are judged.
-///
-/// # Panics
-///
-/// Never: the provider has cipher suites of both versions.
-#[must_use]
-pub fn client_config(roots: Arc<RootCertStore>, clock: Arc<dyn TimeProvider>) -> Arc<ClientConfig> {
-    let provider = Arc::new(provider::provider(has_aes_instructions()));
-    let mut config = ClientConfig::builder_with_details(provider, clock)
-        .with_protocol_versions(&[&TLS13, &TLS12])
-        .expect("the provider has suites of both versions")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    config.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
-    Arc::new(config)
+/// What all connections to one server have in common, resumption included.
+#[derive(Debug)]
+pub struct Config {
+    tls: Arc<ClientConfig>,
+    verifier: Arc<Verifier>,
+}
+
+impl Config {
+    /// `roots` are loaded ones ([`Roots::load`]); `times` are those by which certificates are judged.
+    ///
+    /// # Panics
+    ///
+    /// Never: loaded roots are not empty, and the provider has cipher suites of both versions.
+    #[must_use]
+    pub fn new(roots: Arc<RootCertStore>, times: Times) -> Arc<Self> {
+        let provider = Arc::new(provider::provider(has_aes_instructions()));
+        let verifier = Arc::new(Verifier::new(roots, Arc::clone(&provider), times));
+        // What rustls calls dangerous is that somebody else verifies. Ours asks its own verifier, and
+        // the handshake's time is of no use to it.
+        let mut tls = ClientConfig::builder_with_details(provider, Arc::new(BootClock))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .expect("the provider has suites of both versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
+            .with_no_client_auth();
+        tls.alpn_protocols = vec![PROTOCOL.to_vec()];
+        tls.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
+        Arc::new(Self { tls: Arc::new(tls), verifier })
+    }
 }
 
 /// Whether the processor has AES instructions. Cortex-A53 and A72 have them by design, but not as
@@ -93,7 +106,7 @@ pub(super) enum Pulled {
 /// What all connections to one server share.
 #[derive(Debug, Clone)]
 pub struct Client {
-    config: Arc<ClientConfig>,
+    config: Arc<Config>,
     /// The same, tickets included, with early data.
     early: Option<Arc<ClientConfig>>,
     name: ServerName<'static>,
@@ -102,12 +115,12 @@ pub struct Client {
 }
 
 impl Client {
-    /// Takes a [`client_config`], whether requests may travel as early data, and the name or
-    /// address that the certificate must be for.
+    /// Takes what connections have in common, whether requests may travel as early data, and the
+    /// name or address that the certificate must be for.
     #[must_use]
-    pub fn new(config: Arc<ClientConfig>, early_data: bool, name: ServerName<'static>) -> Self {
+    pub fn new(config: Arc<Config>, early_data: bool, name: ServerName<'static>) -> Self {
         let early = early_data.then(|| {
-            let mut early = ClientConfig::clone(&config);
+            let mut early = ClientConfig::clone(&config.tls);
             early.enable_early_data = true;
             Arc::new(early)
         });
@@ -120,13 +133,15 @@ impl Client {
     /// 8446 §D.3), or close with its 425: after one that failed, one goes the long way.
     fn config(&self) -> Arc<ClientConfig> {
         let early = self.early.as_ref().filter(|_| !self.unproven.get());
-        Arc::clone(early.unwrap_or(&self.config))
+        Arc::clone(early.unwrap_or(&self.config.tls))
     }
 }
 
 /// The TLS side of one connection.
 pub(super) struct Session {
     tls: ClientConnection,
+    verifier: Arc<Verifier>,
+    name: ServerName<'static>,
     unproven: Rc<Cell<bool>>,
     early: Early,
     /// What may have to be written (once more); of no meaning when `early` is `Unused`.
@@ -153,8 +168,15 @@ impl Session {
         let mut tls = ClientConnection::new(client.config(), client.name.clone())
             .map_err(|error| Failure::Tls(failure::classify(&error)))?;
         tls.set_buffer_limit(Some(QUEUED_MAX));
-        let unproven = Rc::clone(&client.unproven);
-        Ok(Self { tls, unproven, early: Early::Unused, request: heapless::Vec::new(), error: None })
+        Ok(Self {
+            tls,
+            verifier: Arc::clone(&client.config.verifier),
+            name: client.name.clone(),
+            unproven: Rc::clone(&client.unproven),
+            early: Early::Unused,
+            request: heapless::Vec::new(),
+            error: None,
+        })
     }
 
     /// Whether the handshake is through on our side; its last flight may still be unsent.
@@ -273,9 +295,15 @@ impl Session {
         self.tls.reader().consume(bytes);
     }
 
+    /// Whether the server's chain is valid at this very second too, in seconds since 1970 UTC.
+    pub(super) fn is_valid_at(&self, unix_s: u64) -> bool {
+        let chain = self.tls.peer_certificates().unwrap_or_default();
+        self.verifier.allows(chain, &self.name, unix_s)
+    }
+
     /// What went wrong, in words.
     pub(super) fn detail(&self) -> Option<Detail> {
-        self.error.as_ref().map(failure::describe)
+        self.error.as_ref().map(|error| failure::describe(error, self.verifier.wall_s()))
     }
 }
 

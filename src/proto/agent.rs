@@ -155,6 +155,7 @@ impl Agent {
             Input::LinksLost => self.order_dump(Dump::Ordered, out),
             Input::LinksDumped => self.dumped(now, out),
             Input::Neighbour(neighbour) => self.neighbour(neighbour, now, out),
+            Input::ClockSet => self.clock_set(),
             Input::Configured(settings) => self.configured(settings, now, out),
             Input::ResolverChanged(settings) => {
                 if self.resolver.configure(settings, out) {

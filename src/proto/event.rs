@@ -190,6 +190,8 @@ pub enum Input<'a> {
     LinksDumped,
     /// The kernel told about a neighbour; only after [`Action::WatchNeighbours`].
     Neighbour(Neighbour),
+    /// The wall clock was set: what was wrong with the time may be right now.
+    ClockSet,
     /// A configuration came into force (the first one included).
     Configured(&'a Settings),
     /// The parsed content of resolv.conf or hosts (for the server's name) is known or changed.

@@ -35,6 +35,18 @@ pub enum Source {
     Server,
 }
 
+impl Source {
+    /// The word in the JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::File => "file",
+            Self::Server => "server",
+        }
+    }
+}
+
 /// A time that has certainly passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Floor {

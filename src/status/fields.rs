@@ -47,6 +47,7 @@ pub(super) struct Additions<'a> {
     pub(super) pending: Option<Text<&'a Reason>>,
     pub(super) waits_until: Option<Text<Utc>>,
     pub(super) held_until: Option<Text<Utc>>,
+    pub(super) clock: ClockShown,
     pub(super) failures: u32,
     pub(super) probes_sent: u64,
     pub(super) connects: u64,
@@ -64,6 +65,16 @@ pub(super) struct Additions<'a> {
 pub(super) struct Words {
     pub(super) meaning: &'static str,
     pub(super) advice: Option<Text<String>>,
+}
+
+/// Whether the wall clock is set; if not, since when, and which time certainly has passed instead.
+#[derive(Serialize)]
+pub(super) struct ClockShown {
+    pub(super) set: bool,
+    pub(super) since: Option<Text<Utc>>,
+    pub(super) since_ago: Option<u64>,
+    pub(super) used: Option<Text<Utc>>,
+    pub(super) source: Option<&'static str>,
 }
 
 #[derive(Serialize)]

@@ -93,6 +93,9 @@ impl<'a> Page<'a> {
         if let Some(error) = self.text("last_error") {
             row(f, "error", error)?;
         }
+        if let Some(clock) = ClockNotSet::of(self.status) {
+            row(f, "clock", clock)?;
+        }
         if let Some(failures) = self.number("failures").filter(|failures| *failures > 1) {
             row(f, "failures", format_args!("{failures} in a row"))?;
         }
@@ -268,6 +271,33 @@ impl Display for Steps<'_> {
             }
         }
         f.write_str(" ms")
+    }
+}
+
+/// A clock that is not set, and what is used instead.
+struct ClockNotSet<'a>(Value<'a>);
+
+impl<'a> ClockNotSet<'a> {
+    fn of(status: Value<'a>) -> Option<Self> {
+        let clock = status.get("clock")?;
+        (clock.get("set")?.as_bool() == Some(false)).then_some(Self(clock))
+    }
+}
+
+impl Display for ClockNotSet<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since_ago = self.0.get("since_ago").and_then(|ago| ago.as_whole());
+        let known = match Member(self.0, "source").to_string().as_str() {
+            "build" => "when this linkbeat was built",
+            "file" => "when its configuration was written",
+            _ => "by the server's date",
+        };
+        write!(
+            f,
+            "not set{}: certificates are judged by {}, {known}",
+            For(since_ago),
+            Member(self.0, "used")
+        )
     }
 }
 

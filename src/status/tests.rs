@@ -10,6 +10,7 @@ use crate::proto::event::{Failure, Word};
 use crate::proto::link::LinkIndex;
 use crate::proto::reach::Connectivity;
 use crate::proto::uplink::Uplink;
+use crate::proto::wall::Source;
 use crate::wire::json;
 
 const SECOND: u64 = 1_000_000;
@@ -89,6 +90,7 @@ pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a
     Snapshot {
         now: at(1000),
         unix_s: UNIX_S,
+        clock_unset: None,
         started_at: at(100),
         config,
         config_file: Path::new("/etc/rpi-cam/meeting.json"),
@@ -127,7 +129,7 @@ fn all_fields_are_there_byte_for_byte() {
     let config = usual("vector");
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:44Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
-    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null"#;
+    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"clock":{"set":true,"since":null,"since_ago":null,"used":null,"source":null},"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null"#;
     let words = r#""meaning":"the server acknowledges the beats","advice":null"#;
     let expected = format!(
         r#"{{"success":true,"status":{{{fields}}},{fields},{more},"version":"{}","pid":{},{words}}}"#,
@@ -272,6 +274,16 @@ fn next_beat_is_under_way_or_wanted_or_due() {
         change(&mut snapshot);
         assert_eq!(shown(&snapshot)["next_beat_in"], expected);
     }
+}
+
+#[test]
+fn clock_that_is_not_set_is_shown_with_what_is_used_instead() {
+    let config = usual("clock");
+    let mut snapshot = well(&config, &[]);
+    let floor = Floor { unix_s: UNIX_S - 60, source: Source::Server };
+    snapshot.clock_unset = Some((at(940), floor));
+    let expected = r#"{"set":false,"since":"2026-02-02T12:33:56Z","since_ago":60,"used":"2026-02-02T12:33:56Z","source":"server"}"#;
+    assert_eq!(shown(&snapshot)["clock"], serde_json::from_str::<Json>(expected).unwrap());
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One timer on the clock of [`clock::now`](super::clock::now).
+//! One timer on the clock of [`clock::now`](super::clock::now), and one that tells when the wall clock jumps.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -68,6 +68,40 @@ impl AsFd for Timer {
     }
 }
 
+/// Tells when the wall clock is set: a timer on `CLOCK_REALTIME` that is never due, because it is
+/// cancelled by every jump of that clock (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
+#[derive(Debug)]
+pub struct ClockWatch(OwnedFd);
+
+impl ClockWatch {
+    /// Watches the wall clock. Readable after every jump; a clock that is slewed does not jump.
+    ///
+    /// # Errors
+    ///
+    /// What timerfd_create(2) and timerfd_settime(2) say.
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let fd = timerfd_create(TimerfdClockId::Realtime, flags)?;
+        let never = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
+        let once = Itimerspec { it_interval: DISARMED, it_value: never };
+        let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
+        timerfd_settime(&fd, flags, &once)?;
+        Ok(Self(fd))
+    }
+
+    /// Whether the clock was set since the last call. The kernel goes on watching.
+    pub fn drain(&self) -> bool {
+        let mut expirations = [0; 8];
+        retry_on_intr(|| read(&self.0, &mut expirations)) != Err(Errno::WOULDBLOCK)
+    }
+}
+
+impl AsFd for ClockWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
 /// The same time for the kernel. The boot itself is a nanosecond late: zero would disarm.
 fn timespec_of(at: Instant) -> Timespec {
     let micros = at.as_micros();
@@ -124,6 +158,14 @@ mod tests {
         assert!(wait(&timer) && timer.drain());
         timer.arm(Some(at));
         assert!(wait(&timer) && timer.drain());
+    }
+
+    // That it does tell is shown on a machine whose clock may be set: scripts/vm.
+    #[test]
+    fn clock_that_nobody_sets_is_not_told_of() {
+        let watch = ClockWatch::new().unwrap();
+        assert_eq!(poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&DISARMED)).unwrap(), 0);
+        assert!(!watch.drain());
     }
 
     #[test]

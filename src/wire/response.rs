@@ -17,6 +17,7 @@ use heapless::Vec;
 
 use self::body::Body;
 use self::head::{Head, RetryAfter};
+use super::date::Utc;
 use crate::proto::event::{Failure, Reply};
 
 mod body;
@@ -150,6 +151,12 @@ impl Response {
             retry_after: self.head.retry_after.map(wait_s).map(Duration::from_secs),
             keep_alive: self.head.persistent && self.in_step,
         }
+    }
+
+    /// The server's own time (RFC 9110 §6.6.1), if it told one.
+    #[must_use]
+    pub const fn date(&self) -> Option<Utc> {
+        self.head.date
     }
 
     /// The body, unchecked; empty if it was longer than [`BODY_KEPT_MAX`].

@@ -16,8 +16,7 @@ use linkbeat_support::certificates::{Certificates, Shown};
 use linkbeat_support::receiver::{Answer, Behaviour, Close, Framing, Receiver, Scheme};
 use mio::{Events, Interest, Poll, Token};
 use rustls::server::WebPkiClientVerifier;
-use rustls::time_provider::DefaultTimeProvider;
-use rustls::{ClientConfig, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use socket2::SockRef;
 
 #[cfg(test)]
@@ -118,7 +117,7 @@ struct Server {
     receiver: Receiver,
     http: SocketAddr,
     https: SocketAddr,
-    config: Arc<ClientConfig>,
+    config: Arc<tls::Config>,
     certificates: Arc<Certificates>,
 }
 
@@ -203,17 +202,17 @@ fn address(listener: &TcpListener) -> SocketAddr {
 }
 
 /// The client's configuration that trusts these certificates, by way of a file as on a device.
-fn trusting(certificates: &Certificates) -> Arc<ClientConfig> {
+fn trusting(certificates: &Certificates) -> Arc<tls::Config> {
     let mut path = std::env::temp_dir();
     let key = std::ptr::from_ref(certificates) as usize;
     path.push(format!("linkbeat-connection-{}-{key:x}.pem", std::process::id()));
     std::fs::write(&path, certificates.authority_pem()).expect("a file");
     let roots = Roots::File(path.clone()).load();
     std::fs::remove_file(path).expect("the file");
-    tls::client_config(roots.expect("sound roots"), Arc::new(DefaultTimeProvider))
+    tls::Config::new(roots.expect("sound roots"), tls::Times::default())
 }
 
-fn secure(config: &Arc<ClientConfig>) -> Security {
+fn secure(config: &Arc<tls::Config>) -> Security {
     Security::Tls(tls::Client::new(
         Arc::clone(config),
         false,
@@ -485,7 +484,7 @@ fn a_server_is_told_why_its_certificate_is_refused() {
 fn the_roots_of_the_web_do_not_vouch_for_us() {
     let server = Server::start();
     let roots = Roots::BuiltIn.load().expect("sound roots");
-    let config = tls::client_config(roots, Arc::new(DefaultTimeProvider));
+    let config = tls::Config::new(roots, tls::Times::default());
     let mut client = Client::open(server.https, secure(&config));
     assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::UnknownIssuer)));
 }

@@ -8,6 +8,7 @@ use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error};
 
 use crate::proto::event::TlsFailure;
+use crate::proto::wall::SLACK_S;
 
 /// Longest [`Detail`], in bytes.
 pub const DETAIL_MAX: usize = 200;
@@ -41,38 +42,45 @@ fn classify_certificate(error: &CertificateError) -> TlsFailure {
     }
 }
 
-/// The failure in words. The server has a say in them, so nothing but printable ASCII gets through.
-pub(super) fn describe(error: &Error) -> Detail {
+/// The failure in words; `wall_s` is what the clock here reads, in seconds since 1970 UTC.
+///
+/// The server has a say in them, so nothing but printable ASCII gets through.
+pub(super) fn describe(error: &Error, wall_s: u64) -> Detail {
     let mut line = Printable(Detail::new());
     // A full line is a cut line.
-    match write_description(&mut line, error) {
+    match write_description(&mut line, error, wall_s) {
         Ok(()) | Err(fmt::Error) => line.0,
     }
 }
 
-fn write_description(line: &mut impl Write, error: &Error) -> fmt::Result {
+fn write_description(line: &mut impl Write, error: &Error, wall_s: u64) -> fmt::Result {
     match error {
         // A camera without a battery clock sees these when its own date is wrong: show both.
         Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
-            write!(
-                line,
-                "certificate expired {}; the clock here says {}",
-                date(*not_after),
-                date(*time)
-            )
+            write!(line, "certificate expired {}; {}", date(*not_after), Judge(*time, wall_s))
         }
         Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
-            write!(
-                line,
-                "certificate not valid before {}; the clock here says {}",
-                date(*not_before),
-                date(*time)
-            )
+            let judge = Judge(*time, wall_s);
+            write!(line, "certificate not valid before {}; {judge}", date(*not_before))
         }
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => line
             .write_str("certificate does not lead to a trusted root (tls.ca_file names your own)"),
         Error::InvalidMessage(_) => write!(line, "the server's bytes are not TLS: {error}"),
         _ => write!(line, "{error}"),
+    }
+}
+
+/// By which time a certificate was judged: that of the clock, or one that stands in for it.
+struct Judge(UnixTime, u64);
+
+impl fmt::Display for Judge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The clock may have ticked since.
+        if self.0.as_secs() <= self.1.saturating_add(SLACK_S) {
+            write!(f, "the clock here says {}", date(self.0))
+        } else {
+            write!(f, "the clock here is not set, and it is {} or later", date(self.0))
+        }
     }
 }
 

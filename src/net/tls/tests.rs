@@ -1,5 +1,4 @@
 use rustls::pki_types::UnixTime;
-use rustls::time_provider::DefaultTimeProvider;
 use rustls::{CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
 use std::error::Error as _;
 use std::fs;
@@ -21,7 +20,7 @@ impl Pem {
         Self(path)
     }
 
-    fn load(&self) -> Result<Arc<ClientConfig>, Error> {
+    fn load(&self) -> Result<Arc<Config>, Error> {
         load(Roots::File(self.0.clone()))
     }
 }
@@ -32,8 +31,8 @@ impl Drop for Pem {
     }
 }
 
-fn load(roots: Roots) -> Result<Arc<ClientConfig>, Error> {
-    roots.load().map(|roots| client_config(roots, Arc::new(DefaultTimeProvider)))
+fn load(roots: Roots) -> Result<Arc<Config>, Error> {
+    roots.load().map(|roots| Config::new(roots, Times::default()))
 }
 
 fn authority() -> String {
@@ -46,7 +45,7 @@ fn the_built_in_roots_are_sound() {
         assert!(matches!(load(Roots::BuiltIn), Err(Error::NotBuiltIn)));
         return;
     }
-    let config = load(Roots::BuiltIn).unwrap();
+    let config = &load(Roots::BuiltIn).unwrap().tls;
     assert!(config.enable_sni);
     assert!(!config.enable_early_data);
     assert_eq!(config.alpn_protocols, [b"http/1.1"]);
@@ -164,7 +163,7 @@ fn a_wrong_clock_can_be_told_from_an_old_certificate() {
     let not_before = at(1_700_000_000);
     let error = CertificateError::NotValidYetContext { time: at(86_400), not_before };
     assert_eq!(
-        describe(&TlsError::InvalidCertificate(error)).as_str(),
+        describe(&TlsError::InvalidCertificate(error), 86_400).as_str(),
         "certificate not valid before Tue, 14 Nov 2023 22:13:20 GMT; \
          the clock here says Fri, 02 Jan 1970 00:00:00 GMT"
     );
@@ -188,7 +187,7 @@ fn a_description_is_one_printable_line_whatever_the_server_says() {
         InvalidMessage::InvalidContentType.into(),
     ];
     for error in errors {
-        let line = describe(&error);
+        let line = describe(&error, 0);
         assert!(!line.is_empty() && line.len() <= DETAIL_MAX);
         assert!(line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{line}");
     }

@@ -4,7 +4,9 @@ use core::time::Duration;
 
 use super::Agent;
 use super::beat::Beat;
-use crate::proto::event::{Action, Actions, Note, Reason, Ticket, TriggerAnswer, Word};
+use crate::proto::event::{
+    Action, Actions, Failure, Note, Reason, Ticket, TlsFailure, TriggerAnswer, Word,
+};
 use crate::proto::rng::Rng;
 use crate::proto::schedule::Wants;
 use crate::proto::settings::Settings;
@@ -179,6 +181,11 @@ impl Agent {
         self.fresh.has_local_change() || (!self.retrying.is_empty() && self.hastened)
     }
 
+    /// A certificate that was not valid by the clock before may be by the clock now.
+    pub(super) fn clock_set(&mut self) {
+        self.hastened |= self.beat.failure().or(self.last_failure).is_some_and(is_of_the_time);
+    }
+
     /// Pays for the beat that starts, with the token that let it through.
     ///
     /// Evidence that is paid for makes the back-off start anew: a link that flaps beside a server
@@ -197,6 +204,11 @@ impl Agent {
         let paid = evidence || free || (self.fresh.has_trigger() && self.triggers.take(0, now));
         debug_assert!(paid, "the gate saw a token");
     }
+}
+
+/// Whether a failure says that a certificate is not valid by the clock here.
+const fn is_of_the_time(failure: Failure) -> bool {
+    matches!(failure, Failure::Tls(TlsFailure::NotYetValid | TlsFailure::Expired))
 }
 
 fn answer(set: bool, seq: u64, actions: &mut Actions) -> TriggerAnswer {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::proto::event::TlsFailure;
 
 #[test]
 fn failures_back_off_up_to_the_interval() {
@@ -128,7 +129,7 @@ fn a_flapping_spare_uplink_does_not_turn_the_back_off_off() {
 fn refuse_all(bench: &mut Bench) -> usize {
     let mut rounds = 0;
     while let Some((attempt, ..)) = bench.connects().pop() {
-        bench.fail(attempt, Failure::Tls(crate::proto::event::TlsFailure::Handshake));
+        bench.fail(attempt, Failure::Tls(TlsFailure::Handshake));
         rounds += bench.notes().len();
     }
     rounds
@@ -217,4 +218,56 @@ fn an_uplink_that_flaps_without_a_token_does_not_stop_the_beat_of_the_other() {
     assert!(!bench.actions.contains(&Action::CloseAttempt(on_wlan1)));
     let (_, _, reason) = bench.establish(on_wlan1);
     assert_eq!(reason, Reason::Priority(name("eth0")), "the news of both is in it");
+}
+
+#[test]
+fn clock_that_is_set_hastens_what_failed_for_the_time_of_a_certificate_and_nothing_else() {
+    for (failure, hastens) in [
+        (TlsFailure::NotYetValid, true),
+        (TlsFailure::Expired, true),
+        (TlsFailure::WrongName, false),
+        (TlsFailure::UnknownIssuer, false),
+    ] {
+        let mut bench = Bench::idle();
+        bench.trigger();
+        let (attempt, _) = bench.connect().expect("a connection");
+        bench.input(Input::Connected(attempt));
+        bench.fail(attempt, Failure::Tls(failure));
+        // The one path has its second try first.
+        if let Some((attempt, _)) = bench.connect() {
+            bench.input(Input::Connected(attempt));
+            bench.fail(attempt, Failure::Tls(failure));
+        }
+        assert!(bench.agent.beat.is_idle() && bench.connect().is_none());
+        bench.input(Input::ClockSet);
+        assert_eq!(bench.connect().is_some(), hastens, "{failure:?}");
+    }
+}
+
+#[test]
+fn clock_that_jumps_all_the_time_costs_tokens_like_any_evidence() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let mut connects = 0;
+    for _ in 0..100 {
+        while let Some((attempt, _)) = bench.connect() {
+            connects += 1;
+            bench.input(Input::Connected(attempt));
+            bench.fail(attempt, Failure::Tls(TlsFailure::Expired));
+        }
+        bench.input(Input::ClockSet);
+    }
+    // A beat of its own, and one for each token that start-up has left; two tries each at most.
+    assert!((5..=12).contains(&connects), "{connects}");
+}
+
+#[test]
+fn device_that_slept_for_minutes_sends_one_beat_and_not_one_for_each_interval() {
+    let mut bench = Bench::idle();
+    bench.now = bench.now + Duration::from_secs(600);
+    bench.input(Input::Deadline);
+    assert_eq!(bench.deliver(true).1, Reason::Interval);
+    assert_eq!(bench.report(), None);
+    assert_eq!(bench.agent.next_deadline(bench.now), Some(bench.now + Duration::from_secs(30)));
+    assert!(bench.pass(Duration::from_millis(29_999)).is_empty());
 }
