@@ -61,24 +61,20 @@ impl World {
             .map_err(|error| classify(&error))
     }
 
-    fn leaf(&self, from: Day, to: Day) -> Chain {
-        signed(&self.authority, from, to, |_| {})
-    }
-
-    /// A leaf of these days below an intermediate of those.
-    fn below(&self, (from, to): (Day, Day), leaf: (Day, Day)) -> Chain {
+    /// A leaf of `days` under an intermediate of its own days.
+    fn below(&self, between: Days, days: Days) -> Chain {
         let mut params = ca_params("between");
-        limit(&mut params, from, to);
+        limit(&mut params, between);
         let key = KeyPair::generate().unwrap();
         let between = CertifiedIssuer::signed_by(params, key, &self.authority).unwrap();
-        let mut chain = signed(&between, leaf.0, leaf.1, |_| {});
+        let mut chain = signed(&between, days, |_| {});
         chain.push(between.der().clone());
         chain
     }
 }
 
 /// Sets from when and until when a certificate is valid.
-fn limit(params: &mut CertificateParams, from: Day, to: Day) {
+fn limit(params: &mut CertificateParams, (from, to): Days) {
     params.not_before = date_time_ymd(from.0, from.1, from.2);
     params.not_after = date_time_ymd(to.0, to.1, to.2);
 }
@@ -94,17 +90,22 @@ fn authority(name: &str) -> Issuer {
     CertifiedIssuer::self_signed(ca_params(name), KeyPair::generate().unwrap()).unwrap()
 }
 
-fn leaf_params(from: Day, to: Day) -> CertificateParams {
+fn leaf_params(days: Days) -> CertificateParams {
     let mut params = CertificateParams::new([String::from("localhost")]).unwrap();
-    limit(&mut params, from, to);
+    limit(&mut params, days);
     params
 }
 
-fn signed(by: &Issuer, from: Day, to: Day, change: impl Fn(&mut CertificateParams)) -> Chain {
-    let mut params = leaf_params(from, to);
+fn signed(by: &Issuer, days: Days, change: impl Fn(&mut CertificateParams)) -> Chain {
+    let mut params = leaf_params(days);
     change(&mut params);
     let certificate = params.signed_by(&KeyPair::generate().unwrap(), by).unwrap();
     vec![certificate.der().clone()]
+}
+
+fn self_signed(days: Days) -> Chain {
+    let key = KeyPair::generate().unwrap();
+    vec![leaf_params(days).self_signed(&key).unwrap().der().clone()]
 }
 
 fn broken(chain: &Chain) -> Chain {
@@ -122,95 +123,55 @@ fn for_clients(params: &mut CertificateParams) {
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
 }
 
+/// Passes.
+const OK: Verdict = Ok(());
+const EXPIRED: Verdict = Err(TlsFailure::Expired);
+const NOT_YET: Verdict = Err(TlsFailure::NotYetValid);
+const NAME: Verdict = Err(TlsFailure::WrongName);
+const ISSUER: Verdict = Err(TlsFailure::UnknownIssuer);
+const BAD: Verdict = Err(TlsFailure::BadCertificate);
+
+/// Days that a certificate is valid.
+type Days = (Day, Day);
+const THIS_YEAR: Days = ((2026, 1, 1), (2027, 1, 1));
+/// Issued yesterday: no camera of the last half year has it behind its floor.
+const SINCE_YESTERDAY: Days = ((2026, 10, 31), (2027, 6, 1));
+const FROM_TOMORROW: Days = ((2026, 11, 2), (2027, 6, 1));
+const UNTIL_SEPTEMBER: Days = ((2025, 1, 1), (2026, 9, 1));
+const UNTIL_MAY: Days = ((2025, 1, 1), (2026, 5, 1));
+
 #[test]
 fn what_passes_with_the_clock_not_set_and_set() {
-    use TlsFailure::{BadCertificate, Expired, NotYetValid, UnknownIssuer, WrongName};
-    const YEAR: (Day, Day) = ((2026, 1, 1), (2027, 1, 1));
-    // Issued yesterday: no camera of the last half year has it behind its floor.
-    const YESTERDAY: Day = (2026, 10, 31);
-    const TOMORROW: Day = (2026, 11, 2);
-    const LATER: Day = (2027, 6, 1);
     let world = World::new();
     let foreign = authority("theirs");
     let ours = &world.authority;
-    let leaf = |from, to| world.leaf(from, to);
-    let self_signed = |from, to| {
-        let key = KeyPair::generate().unwrap();
-        vec![leaf_params(from, to).self_signed(&key).unwrap().der().clone()]
-    };
-    let old = ((2025, 1, 1), (2026, 5, 1));
-    let table: [(&str, Chain, Verdict, Verdict); 19] = [
-        // Chain, clock not set (1970, floor June 2026), clock set (November 2026).
-        ("valid", leaf(YEAR.0, YEAR.1), Ok(()), Ok(())),
-        ("valid since yesterday", leaf(YESTERDAY, LATER), Ok(()), Ok(())),
-        ("not yet", leaf(TOMORROW, LATER), Ok(()), Err(NotYetValid)),
-        ("expired before the build", leaf(old.0, old.1), Err(Expired), Err(Expired)),
+    let leaf = |days| signed(ours, days, |_| {});
+    let chain = |between, days| world.below(between, days);
+    // With the clock not set it is 1970 and certainly June 2026; set, it is November 2026.
+    #[rustfmt::skip]
+    let table = [
+        //                                                                        not set  set
+        ("valid", leaf(THIS_YEAR),                                                OK,      OK),
+        ("issued yesterday", leaf(SINCE_YESTERDAY),                               OK,      OK),
+        ("not yet", leaf(FROM_TOMORROW),                                          OK,      NOT_YET),
         // The one thing that is wider.
-        ("expired after the build", leaf((2025, 1, 1), (2026, 9, 1)), Ok(()), Err(Expired)),
-        ("of no day", leaf(LATER, TOMORROW), Err(Expired), Err(Expired)),
-        ("wrong name", signed(ours, YEAR.0, YEAR.1, elsewhere), Err(WrongName), Err(WrongName)),
-        (
-            "wrong name, not yet",
-            signed(ours, TOMORROW, LATER, elsewhere),
-            Err(WrongName),
-            Err(NotYetValid),
-        ),
-        (
-            "foreign root",
-            signed(&foreign, YEAR.0, YEAR.1, |_| {}),
-            Err(UnknownIssuer),
-            Err(UnknownIssuer),
-        ),
-        (
-            "foreign root, not yet",
-            signed(&foreign, TOMORROW, LATER, |_| {}),
-            Err(UnknownIssuer),
-            Err(NotYetValid),
-        ),
-        ("self-signed", self_signed(YEAR.0, YEAR.1), Err(UnknownIssuer), Err(UnknownIssuer)),
-        (
-            "self-signed, not yet",
-            self_signed(TOMORROW, LATER),
-            Err(UnknownIssuer),
-            Err(NotYetValid),
-        ),
-        (
-            "broken signature",
-            broken(&leaf(YEAR.0, YEAR.1)),
-            Err(BadCertificate),
-            Err(BadCertificate),
-        ),
-        (
-            "broken signature, not yet",
-            broken(&leaf(TOMORROW, LATER)),
-            Err(BadCertificate),
-            Err(NotYetValid),
-        ),
-        (
-            "wrong usage",
-            signed(ours, YEAR.0, YEAR.1, for_clients),
-            Err(BadCertificate),
-            Err(BadCertificate),
-        ),
-        (
-            "wrong usage, not yet",
-            signed(ours, TOMORROW, LATER, for_clients),
-            Err(BadCertificate),
-            Err(NotYetValid),
-        ),
-        ("intermediate", world.below(YEAR, (YESTERDAY, LATER)), Ok(()), Ok(())),
-        (
-            "intermediate expired before the build",
-            world.below(old, (YESTERDAY, LATER)),
-            Err(Expired),
-            Err(Expired),
-        ),
-        (
-            "intermediate that ended before the leaf began",
-            world.below(((2026, 1, 1), (2026, 9, 1)), (YESTERDAY, LATER)),
-            Err(Expired),
-            Err(Expired),
-        ),
+        ("expired after the build", leaf(UNTIL_SEPTEMBER),                        OK,      EXPIRED),
+        ("expired before the build", leaf(UNTIL_MAY),                             EXPIRED, EXPIRED),
+        ("of no day", leaf(((2027, 6, 1), (2026, 11, 2))),                        EXPIRED, EXPIRED),
+        ("wrong name", signed(ours, THIS_YEAR, elsewhere),                        NAME,    NAME),
+        ("wrong name, not yet", signed(ours, FROM_TOMORROW, elsewhere),           NAME,    NOT_YET),
+        ("foreign root", signed(&foreign, THIS_YEAR, |_| {}),                     ISSUER,  ISSUER),
+        ("foreign root, not yet", signed(&foreign, FROM_TOMORROW, |_| {}),        ISSUER,  NOT_YET),
+        ("self-signed", self_signed(THIS_YEAR),                                   ISSUER,  ISSUER),
+        ("self-signed, not yet", self_signed(FROM_TOMORROW),                      ISSUER,  NOT_YET),
+        ("broken signature", broken(&leaf(THIS_YEAR)),                            BAD,     BAD),
+        ("broken signature, not yet", broken(&leaf(FROM_TOMORROW)),               BAD,     NOT_YET),
+        ("wrong usage", signed(ours, THIS_YEAR, for_clients),                     BAD,     BAD),
+        ("wrong usage, not yet", signed(ours, FROM_TOMORROW, for_clients),        BAD,     NOT_YET),
+        ("intermediate", chain(THIS_YEAR, SINCE_YESTERDAY),                       OK,      OK),
+        ("intermediate expired early", chain(UNTIL_MAY, SINCE_YESTERDAY),         EXPIRED, EXPIRED),
+        // Each was valid at some time after the floor, but never both.
+        ("never valid together", chain(UNTIL_SEPTEMBER, SINCE_YESTERDAY),         EXPIRED, EXPIRED),
     ];
     for (kind, chain, unset, set) in table {
         assert_eq!(world.verdict(5, &chain), unset, "{kind}, clock not set");
@@ -221,16 +182,15 @@ fn what_passes_with_the_clock_not_set_and_set() {
 #[test]
 fn clock_far_ahead_is_a_set_one() {
     let world = World::new();
-    let chain = world.leaf((2026, 1, 1), (2027, 1, 1));
-    assert_eq!(world.verdict(unix_s((2099, 1, 1)), &chain), Err(TlsFailure::Expired));
+    let chain = signed(&world.authority, THIS_YEAR, |_| {});
+    assert_eq!(world.verdict(unix_s((2099, 1, 1)), &chain), EXPIRED);
 }
 
 #[test]
 fn staggered_beginnings_are_followed_to_the_last_one() {
     let world = World::new();
     // Each later than the floor, the issuer's too.
-    let chain = world.below(((2026, 8, 1), (2030, 1, 1)), ((2026, 10, 1), (2030, 1, 1)));
-    assert_eq!(world.verdict(5, &chain), Ok(()));
-    let chain = world.below(((2026, 10, 1), (2030, 1, 1)), ((2026, 8, 1), (2030, 1, 1)));
-    assert_eq!(world.verdict(5, &chain), Ok(()));
+    let (earlier, later) = (((2026, 8, 1), (2030, 1, 1)), ((2026, 10, 1), (2030, 1, 1)));
+    assert_eq!(world.verdict(5, &world.below(earlier, later)), OK);
+    assert_eq!(world.verdict(5, &world.below(later, earlier)), OK);
 }
