@@ -7,6 +7,7 @@ use super::EventLoop;
 use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::proto::event::{Reason, Ticket};
 use crate::status::{self, Beat, STATUS_MAX, Snapshot, WARNINGS_MAX};
+use crate::wire::http_server::Content;
 use crate::wire::json;
 use crate::wire::report::REPORT_MAX;
 use crate::wire::request::TooLarge;
@@ -77,7 +78,7 @@ impl EventLoop {
                 (503, br#"{"success":false,"error":"too much to be shown"}"#.as_slice())
             }
         };
-        self.status.reply(ticket, code, body, self.now);
+        self.status.reply(ticket, code, &Content::JSON, body, self.now);
         if let Some(helpers) = &mut self.helpers {
             helpers.reply(ticket, body);
         }

@@ -1,15 +1,15 @@
 //! The status server: HTTP for pages and scripts on the camera itself.
 //!
-//! It answers `GET /api/meeting/status`, `POST /api/meeting/heartbeat` (with `?wait=0` at once) and
-//! `GET /api/meeting/heartbeat/preview`, and decides nothing: whatever is asked goes to the loop as
-//! a [`Request`]. A port that another program owns is tried again while beats go on. Nobody else's
+//! It decides nothing: what is not part of the program goes to the loop as a [`Request`]. A port that another program owns is tried again while beats go on. Nobody else's
 //! pages and no other machine is served; [`http_server`](crate::wire::http_server) checks that.
 //!
 //! ```text
-//! Reading --head complete--> Asked --answer--> Lingering --end or time--> closed
-//!    |                                             ^
-//!    +------- refused, or too slow (408) ----------+
+//! Reading --head complete--> Asked --answer--> Answering --taken--> Lingering --end or time--> closed
+//!    |                                          ^   |
+//!    +-- part of the program, refused, 408 -----+   +-- not taken in time --> reset
 //! ```
+//!
+//! What the kernel does not take of an answer at once is kept, one answer for each connection at most.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,15 +19,18 @@ use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use self::answer::Body;
 use self::connection::{Connection, Heard};
 use super::local::{Allowance, Request, Tickets};
 use crate::proto::event::{Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
-use crate::wire::http_server::Refusal;
+use crate::wire::http_server::{Content, Refusal};
 use crate::wire::outcome::Outcome;
 
+mod answer;
 mod connection;
+mod route;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -44,8 +47,10 @@ pub const TOKENS: usize = 1 + CONNECTIONS_MAX;
 const QUEUE_MAX: i32 = 16;
 /// Most connections accepted in one wake-up.
 const ACCEPTS_MAX: usize = 4;
-/// Room in the kernel for one whole answer, so that none has to be sent in pieces.
+/// Room in the kernel for the usual answer, so that it need not be kept here.
 const SEND_BUFFER: usize = 32 << 10;
+/// How long the kernel keeps what a client does not take, after the connection was closed.
+const ORPHAN_TIME: Duration = Duration::from_secs(10);
 /// First and longest wait before the address is tried again.
 const RETRY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
 
@@ -185,17 +190,17 @@ impl StatusServer {
                 self.close(slot);
                 None
             }
-            Heard::Ask(request) if request.waits() && self.is_crowded() => {
+            Heard::Ask(what) if what.waits() && self.is_crowded() => {
                 if self.connections.get_mut(slot)?.as_mut()?.refuse(Refusal::Crowded, now).is_err()
                 {
                     self.close(slot);
                 }
                 None
             }
-            Heard::Ask(request) => {
+            Heard::Ask(what) => {
                 let ticket = self.tickets.draw();
                 let connection = self.connections.get_mut(slot)?.as_mut()?;
-                Some(connection.ask(request, ticket, now))
+                Some(connection.ask(what, ticket, now))
             }
         }
     }
@@ -231,7 +236,9 @@ impl StatusServer {
             };
             *paused_until = self.accepts.take(now);
             let token = Token(self.first.0 + 1 + slot);
-            match self.registry.register(&mut stream, token, Interest::READABLE) {
+            // Writable only matters when an answer did not fit, and costs nothing before.
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            match self.registry.register(&mut stream, token, interest) {
                 Ok(()) => {
                     let place = self.connections.get_mut(slot).expect("a slot that was found");
                     *place = Some(Connection::new(stream, now));
@@ -277,10 +284,17 @@ impl StatusServer {
         }
     }
 
-    /// Answers a request other than a trigger with `status` (200, or 503) and a JSON body.
-    pub fn reply(&mut self, ticket: Ticket, status: u16, body: &[u8], now: Instant) {
+    /// Answers a request other than a trigger with `status` (200, or 503) and a body of any length.
+    pub fn reply(
+        &mut self,
+        ticket: Ticket,
+        status: u16,
+        content: &Content,
+        body: &[u8],
+        now: Instant,
+    ) {
         let Some((slot, connection)) = self.find(ticket) else { return };
-        if connection.reply(status, body, now).is_err() {
+        if connection.reply(status, content, Body::Made(body), now).is_err() {
             self.close(slot);
         }
     }
@@ -340,6 +354,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuse_address(true)?;
     // tcp(7): accepted sockets inherit it.
     socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_tcp_user_timeout(Some(ORPHAN_TIME))?;
     socket.bind(&address.into())?;
     socket.listen(QUEUE_MAX)?;
     Ok(TcpListener::from_std(socket.into()))

@@ -1,22 +1,29 @@
 //! One connection to the status server, from accept to close.
 
 use std::fmt::Write as _;
-use std::io::{self, IoSlice, Read, Write as _};
+use std::io::{self, Read};
 use std::net::Shutdown;
 use std::time::Duration;
 
-use heapless::{String, Vec};
+use heapless::Vec;
 use mio::net::TcpStream;
+use socket2::SockRef;
 
+use super::answer::{Body, Head, Rest, write};
+use super::route::{Route, What, route};
 use crate::net::local::{Ask, Asked, Request};
 use crate::proto::event::{Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
-use crate::wire::http_server::{self, ANSWER_HEAD_MAX, AnswerHead, HEAD_MAX, Method, Refusal};
+use crate::wire::http_server::{
+    self, ANSWER_HEAD_MAX, AnswerHead, Content, HEAD_MAX, Method, Refusal,
+};
 use crate::wire::outcome::{self, Outcome};
 
-/// Longest time for a head to arrive, and for a client to take its answer and go.
+/// Longest time for a head to arrive, and for a client to go when it has its answer.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// Longest time for a client to take an answer that the kernel has no room for: 50 KB at 5 KB/s.
+const TAKING_MAX: Duration = Duration::from_secs(10);
 /// Room for an [`Outcome`] with the server's answer in it.
 const OUTCOME_MAX: usize = 4096;
 /// Bytes of one read.
@@ -34,36 +41,17 @@ pub(super) enum Heard {
     /// Nothing for others.
     Nothing,
     /// A request to be handed out by [`Connection::ask`].
-    Ask(Route),
+    Ask(What),
     /// The connection is over.
     End,
-}
-
-/// What is asked, and how the answer is to be given.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Route {
-    what: What,
-    head_only: bool,
-}
-
-impl Route {
-    /// Whether the client wants to know the end of a beat.
-    pub(super) const fn waits(self) -> bool {
-        matches!(self.what, What::Trigger { wait: true })
-    }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum What {
-    Status,
-    Preview,
-    Trigger { wait: bool },
 }
 
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     phase: Phase,
+    /// Whether the answer is to come without its body.
+    head_only: bool,
     deadline: Instant,
 }
 
@@ -71,10 +59,9 @@ pub(super) struct Connection {
 #[expect(clippy::large_enum_variant, reason = "eight connections at most, and no allocation")]
 enum Phase {
     Reading(Vec<u8, HEAD_MAX>),
-    Asked {
-        asked: Asked,
-        head_only: bool,
-    },
+    Asked(Asked),
+    /// The kernel has no room for the rest of the answer; the client has to read first.
+    Answering(Rest),
     /// Answered. Closing while bytes of the client are unread would make the kernel reset the
     /// connection, and the answer could be lost (RFC 9112 §9.6).
     Lingering {
@@ -84,7 +71,8 @@ enum Phase {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream, now: Instant) -> Self {
-        Self { stream, phase: Phase::Reading(Vec::new()), deadline: now + PATIENCE }
+        let phase = Phase::Reading(Vec::new());
+        Self { stream, phase, head_only: false, deadline: now + PATIENCE }
     }
 
     pub(super) const fn deadline(&self) -> Instant {
@@ -92,28 +80,34 @@ impl Connection {
     }
 
     pub(super) fn has(&self, ticket: Ticket) -> bool {
-        matches!(&self.phase, Phase::Asked { asked, .. } if asked.has(ticket))
+        matches!(&self.phase, Phase::Asked(asked) if asked.has(ticket))
     }
 
     #[cfg(test)]
     pub(super) fn send_buffer_size(&self) -> io::Result<usize> {
-        socket2::SockRef::from(&self.stream).send_buffer_size()
+        SockRef::from(&self.stream).send_buffer_size()
+    }
+
+    #[cfg(test)]
+    pub(super) const fn is_answering(&self) -> bool {
+        matches!(self.phase, Phase::Answering(_))
     }
 
     pub(super) fn is_covered(&self, covers: u64) -> bool {
-        matches!(&self.phase, Phase::Asked { asked, .. } if asked.is_covered(covers))
+        matches!(&self.phase, Phase::Asked(asked) if asked.is_covered(covers))
     }
 
     /// Whether the client waits for the end of a beat.
     pub(super) fn waits(&self) -> bool {
-        matches!(&self.phase, Phase::Asked { asked, .. } if asked.waits())
+        matches!(&self.phase, Phase::Asked(asked) if asked.waits())
     }
 
     pub(super) fn on_ready(&mut self, now: Instant) -> Heard {
         let heard = match self.phase {
             Phase::Reading(_) => self.read(now),
             // Whoever shuts its sending side down may still wait for the answer.
-            Phase::Asked { .. } => Ok(Heard::Nothing),
+            Phase::Asked(_) => Ok(Heard::Nothing),
+            Phase::Answering(_) => self.go_on(now).map(|()| Heard::Nothing),
             Phase::Lingering { .. } => self.linger().map(|()| Heard::Nothing),
         };
         heard.unwrap_or(Heard::End)
@@ -136,25 +130,33 @@ impl Connection {
         let route = match http_server::parse(head) {
             Ok(None) if ended => return Err(Over),
             Ok(None) => return Ok(Heard::Nothing),
-            Ok(Some(request)) => route(&request),
+            Ok(Some(request)) => {
+                self.head_only = request.method == Method::Head;
+                route(&request)
+            }
             Err(refusal) => Err(refusal),
         };
         match route {
-            Ok(route) => Ok(Heard::Ask(route)),
-            Err(refusal) => self.refuse(refusal, now).map(|()| Heard::Nothing),
+            Ok(Route::Ask(what)) => return Ok(Heard::Ask(what)),
+            Ok(Route::Show(document)) => {
+                self.reply(200, &document.content, Body::Fixed(document.body), now)
+            }
+            Ok(Route::Same(content)) => self.reply(304, &content, Body::Fixed(&[]), now),
+            Err(refusal) => self.refuse(refusal, now),
         }
+        .map(|()| Heard::Nothing)
     }
 
     /// Waits for the answer to a request from now on.
-    pub(super) fn ask(&mut self, route: Route, ticket: Ticket, now: Instant) -> Request {
-        let (ask, wait) = match route.what {
+    pub(super) fn ask(&mut self, what: What, ticket: Ticket, now: Instant) -> Request {
+        let (ask, wait) = match what {
             What::Status => (Ask::Status, false),
             What::Preview => (Ask::Preview, false),
             What::Trigger { wait } => (Ask::Trigger(None), wait),
         };
         let asked = Asked::new(ticket, wait, now);
         self.deadline = asked.give_up_at();
-        self.phase = Phase::Asked { asked, head_only: route.head_only };
+        self.phase = Phase::Asked(asked);
         Request { ticket, ask }
     }
 
@@ -165,19 +167,27 @@ impl Connection {
         utc: impl Fn(Instant) -> Utc,
     ) -> Option<Outcome<'static>> {
         match &mut self.phase {
-            Phase::Asked { asked, .. } => asked.hear(answer, utc),
-            Phase::Reading(_) | Phase::Lingering { .. } => None,
+            Phase::Asked(asked) => asked.hear(answer, utc),
+            Phase::Reading(_) | Phase::Answering(_) | Phase::Lingering { .. } => None,
         }
     }
 
     pub(super) fn end(&mut self, outcome: &Outcome<'_>, now: Instant) -> Result<(), Over> {
         let mut body = [0; OUTCOME_MAX];
         let length = outcome.emit(&mut body).map_err(|_| Over)?;
-        self.reply(outcome.http_status(), body.get(..length).unwrap_or_default(), now)
+        let body = Body::Made(body.get(..length).unwrap_or_default());
+        self.reply(outcome.http_status(), &Content::JSON, body, now)
     }
 
-    pub(super) fn reply(&mut self, status: u16, body: &[u8], now: Instant) -> Result<(), Over> {
-        self.send(&AnswerHead { status, length: body.len(), allow: None }, body, now)
+    pub(super) fn reply(
+        &mut self,
+        status: u16,
+        content: &Content,
+        body: Body<'_>,
+        now: Instant,
+    ) -> Result<(), Over> {
+        let length = body.bytes().len();
+        self.send(&AnswerHead { status, content: *content, length, allow: None }, body, now)
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, now: Instant) -> Result<(), Over> {
@@ -187,23 +197,38 @@ impl Connection {
             Refusal::MethodNotAllowed { allow } => Some(allow),
             _ => None,
         };
-        let head = AnswerHead { status: refusal.status(), length, allow };
-        self.send(&head, body.get(..length).unwrap_or_default(), now)
+        let head = AnswerHead { status: refusal.status(), content: Content::JSON, length, allow };
+        self.send(&head, Body::Made(body.get(..length).unwrap_or_default()), now)
     }
 
-    /// Sends the whole answer at once, for which the kernel has room, and begins to linger.
-    fn send(&mut self, head: &AnswerHead, body: &[u8], now: Instant) -> Result<(), Over> {
-        let body = match self.phase {
-            Phase::Asked { head_only: true, .. } => &[],
-            _ => body,
-        };
-        let mut text = String::<ANSWER_HEAD_MAX>::new();
+    /// Sends as much of the answer as the kernel takes, which mostly is all, and keeps the rest.
+    fn send(&mut self, head: &AnswerHead, body: Body<'_>, now: Instant) -> Result<(), Over> {
+        let body = if self.head_only { Body::Fixed(&[]) } else { body };
+        let mut text = Head::new();
         write!(text, "{head}").map_err(|_| Over)?;
-        let parts = [IoSlice::new(text.as_bytes()), IoSlice::new(body)];
-        let sent = self.stream.write_vectored(&parts).map_err(|_| Over)?;
-        if sent < text.len() + body.len() {
-            return Err(Over);
+        let sent = write(&mut self.stream, text.as_bytes(), body.bytes())?.unwrap_or(0);
+        if sent == text.len() + body.bytes().len() {
+            return self.finish(now);
         }
+        self.phase = Phase::Answering(Rest { head: text, body: body.keep(), sent });
+        self.deadline = now + TAKING_MAX;
+        self.go_on(now)
+    }
+
+    /// Sends more of the answer, until the kernel takes no more for now.
+    fn go_on(&mut self, now: Instant) -> Result<(), Over> {
+        let Phase::Answering(rest) = &mut self.phase else { return Ok(()) };
+        while let (head, body) = rest.parts()
+            && !(head.is_empty() && body.is_empty())
+        {
+            let Some(sent) = write(&mut self.stream, head, body)? else { return Ok(()) };
+            rest.sent += sent;
+        }
+        self.finish(now)
+    }
+
+    /// Ends our side and begins to linger.
+    fn finish(&mut self, now: Instant) -> Result<(), Over> {
         self.stream.shutdown(Shutdown::Write).map_err(|_| Over)?;
         self.phase = Phase::Lingering { reads: 0 };
         self.deadline = now + PATIENCE;
@@ -228,28 +253,18 @@ impl Connection {
             // Browsers open connections that they may need later: no answer without a question.
             Phase::Reading(head) if head.is_empty() => return Err(Over),
             Phase::Reading(_) => return self.refuse(Refusal::TimedOut, now),
-            Phase::Asked { asked, .. } => asked.give_up(now).ok_or(Over)?,
+            Phase::Asked(asked) => asked.give_up(now).ok_or(Over)?,
+            Phase::Answering(_) => {
+                // What the kernel still has for it would outlive the connection.
+                let reset = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+                if let Err(error) = reset {
+                    log::debug!("reset a connection to the status server: {error}");
+                }
+                return Err(Over);
+            }
             Phase::Lingering { .. } => return Err(Over),
         };
         self.end(&outcome, now)
-    }
-}
-
-fn route(request: &http_server::Request<'_>) -> Result<Route, Refusal> {
-    let readable = |what| match request.method {
-        Method::Get => Ok(Route { what, head_only: false }),
-        Method::Head => Ok(Route { what, head_only: true }),
-        Method::Post | Method::Other => Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }),
-    };
-    match request.path {
-        "/api/meeting/status" => readable(What::Status),
-        "/api/meeting/heartbeat/preview" => readable(What::Preview),
-        "/api/meeting/heartbeat" if request.method == Method::Post => {
-            let wait = !request.query.split('&').any(|parameter| parameter == "wait=0");
-            Ok(Route { what: What::Trigger { wait }, head_only: false })
-        }
-        "/api/meeting/heartbeat" => Err(Refusal::MethodNotAllowed { allow: "POST" }),
-        _ => Err(Refusal::NotFound),
     }
 }
 

@@ -42,6 +42,21 @@ impl Loop {
         stream
     }
 
+    /// A client whose own side takes next to nothing before it reads.
+    fn ask_with_little_room(&self) -> TcpStream {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(1024).unwrap();
+        socket.connect(&self.server.local_address().unwrap().into()).unwrap();
+        let mut client = TcpStream::from(socket);
+        client.write_all(STATUS.as_bytes()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        client
+    }
+
+    fn is_answering(&self) -> bool {
+        self.server.connections.iter().flatten().any(Connection::is_answering)
+    }
+
     /// One wake-up; waits for it at most `limit`.
     fn turn(&mut self, limit: Duration) -> Vec<Request> {
         let pending = self.server.pending();
@@ -76,6 +91,10 @@ impl Loop {
         panic!("no end after {answer:?}");
     }
 
+    fn reply(&mut self, ticket: Ticket, body: &[u8]) {
+        self.server.reply(ticket, 200, &Content::JSON, body, self.now);
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         self.server.on_deadline(self.now);
@@ -107,7 +126,7 @@ fn status_is_asked_for_and_replied() {
     let request = tested.request();
     assert_eq!(request.ask, Ask::Status);
     assert_eq!(tested.server.next_deadline(), Some(tested.now + WAIT_MAX));
-    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    tested.reply(request.ticket, b"{}");
     let answer = tested.answer(&mut client);
     assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
     assert_eq!(body(&answer), "{}");
@@ -119,28 +138,102 @@ fn head_gets_the_length_and_no_body() {
     let mut tested = Loop::new();
     let mut client = tested.ask(&STATUS.replace("GET", "HEAD"));
     let request = tested.request();
-    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    tested.reply(request.ticket, b"{}");
     let answer = tested.answer(&mut client);
     assert!(answer.contains("Content-Length: 2\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[test]
-fn the_longest_answer_leaves_at_once_whatever_the_client_reads() {
+fn usual_answer_leaves_at_once_whatever_the_client_reads() {
     let mut tested = Loop::new();
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(1024).unwrap();
-    socket.connect(&tested.server.local_address().unwrap().into()).unwrap();
-    let mut client = TcpStream::from(socket);
-    client.write_all(STATUS.as_bytes()).unwrap();
-    client.set_nonblocking(true).unwrap();
+    let mut client = tested.ask_with_little_room();
     let request = tested.request();
     // socket(7): the kernel doubles it for its own needs.
     let accepted = tested.server.connections.iter().flatten().next().unwrap();
     assert_eq!(accepted.send_buffer_size().unwrap(), 2 * SEND_BUFFER);
     const { assert!(STATUS_MAX <= SEND_BUFFER) };
     let reply = format!("\"{}\"", "x".repeat(STATUS_MAX - 2));
-    tested.server.reply(request.ticket, 200, reply.as_bytes(), tested.now);
+    tested.reply(request.ticket, reply.as_bytes());
+    assert!(!tested.is_answering());
     assert_eq!(body(&tested.answer(&mut client)), reply);
+}
+
+#[test]
+fn large_answer_is_sent_in_pieces() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(STATUS);
+    let request = tested.request();
+    let reply = format!("\"{}\"", (0..600_000).map(|n| format!("{n} ")).collect::<String>());
+    tested.reply(request.ticket, reply.as_bytes());
+    assert!(tested.is_answering());
+    let (mut answer, mut turns) = (Vec::new(), 0);
+    let mut piece = [0; 10_000];
+    loop {
+        match client.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => answer.extend(&piece[..read]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                assert!(tested.turn(Duration::from_millis(100)).is_empty());
+                turns += 1;
+                assert!(turns < 1_000, "{} bytes of {}", answer.len(), reply.len());
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    let (_, body) = std::str::from_utf8(&answer).unwrap().split_once("\r\n\r\n").unwrap();
+    assert!(body == reply, "{} bytes", body.len());
+}
+
+#[test]
+fn client_that_reads_nothing_of_a_large_answer_is_reset_in_time() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask_with_little_room();
+    let request = tested.request();
+    tested.reply(request.ticket, &vec![b' '; 1 << 20]);
+    tested.pass(Duration::from_millis(9_999));
+    assert_eq!(tested.open_connections(), 1);
+    tested.pass(Duration::from_millis(1));
+    assert_eq!(tested.open_connections(), 0);
+    client.set_nonblocking(false).unwrap();
+    let end = client.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(end.kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn client_that_reads_a_large_answer_too_slowly_is_reset_in_the_end() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask_with_little_room();
+    let request = tested.request();
+    tested.reply(request.ticket, &vec![b' '; 4 << 20]);
+    let start = tested.now;
+    let mut piece = [0; 700];
+    while tested.open_connections() > 0 {
+        assert!(tested.now - start < Duration::from_secs(11), "still there");
+        assert!(client.read(&mut piece).is_ok());
+        tested.turn(Duration::from_millis(20));
+        tested.pass(Duration::from_millis(500));
+    }
+    assert_eq!(tested.now - start, Duration::from_secs(10));
+}
+
+#[test]
+fn what_is_part_of_the_program_is_shown_without_asking() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = tested.answer(&mut client);
+    assert!(answer.contains("Content-Type: text/html; charset=utf-8\r\n"), "{answer}");
+    assert!(answer.split_once("\r\n\r\n").unwrap().1.starts_with("<!doctype html>"), "{answer}");
+    let mut client = tested.ask("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let head = tested.answer(&mut client);
+    assert_eq!(head, answer.split_inclusive("\r\n\r\n").next().unwrap());
+}
+
+#[test]
+fn refusal_of_head_has_no_body() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask("HEAD /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = tested.answer(&mut client);
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.ends_with("\r\n\r\n"), "{answer}");
 }
 
 #[test]
@@ -221,7 +314,7 @@ fn client_that_ended_its_own_side_gets_its_answer() {
     client.shutdown(Shutdown::Write).unwrap();
     let request = tested.request();
     tested.turn(Duration::from_millis(10));
-    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    tested.reply(request.ticket, b"{}");
     assert_eq!(body(&tested.answer(&mut client)), "{}");
     assert_eq!(tested.open_connections(), 0);
 }
@@ -286,16 +379,11 @@ fn slow_head_is_cut_off_and_a_silent_connection_closed() {
 }
 
 #[test]
-fn client_that_takes_nothing_is_cut_off() {
+fn client_that_does_not_go_is_cut_off() {
     let mut tested = Loop::new();
     let client = tested.ask(STATUS);
     let request = tested.request();
-    tested.server.reply(request.ticket, 200, &vec![b' '; 4 << 20], tested.now);
-    assert_eq!(tested.open_connections(), 0);
-    drop(client);
-    let client = tested.ask(STATUS);
-    let request = tested.request();
-    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    tested.reply(request.ticket, b"{}");
     assert_eq!(tested.open_connections(), 1);
     tested.pass(Duration::from_secs(2));
     assert_eq!(tested.open_connections(), 0);
@@ -307,7 +395,7 @@ fn client_that_talks_on_after_its_answer_is_cut_off() {
     let mut tested = Loop::new();
     let mut client = tested.ask(STATUS);
     let request = tested.request();
-    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    tested.reply(request.ticket, b"{}");
     for _ in 0..1000 {
         if tested.open_connections() == 0 {
             return;
@@ -331,13 +419,13 @@ fn more_connections_than_slots_wait_for_their_turn() {
     // A client that has ended its side is gone with its answer: no readiness tells of the room.
     for (client, request) in clients.iter().zip(&requests) {
         client.shutdown(Shutdown::Write).unwrap();
-        tested.server.reply(request.ticket, 200, b"{}", tested.now);
+        tested.reply(request.ticket, b"{}");
     }
     assert_eq!(tested.server.pending(), Some(FIRST));
     let mut served = CONNECTIONS_MAX;
     while served < clients.len() {
         for request in tested.turn(PATIENCE) {
-            tested.server.reply(request.ticket, 200, b"{}", tested.now);
+            tested.reply(request.ticket, b"{}");
             served += 1;
         }
     }
@@ -396,7 +484,7 @@ fn port_of_a_former_agent_is_free_at_once() {
     let mut client = tested.ask(STATUS);
     let request = tested.request();
     // We end the connection first: its port stays in TIME_WAIT on our side.
-    tested.server.reply(request.ticket, 200, b"{}", tested.now);
+    tested.reply(request.ticket, b"{}");
     tested.answer(&mut client);
     drop(client);
     let mut successor = Loop::new();

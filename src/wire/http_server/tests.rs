@@ -13,18 +13,22 @@ fn refusal(fields: &str) -> Option<Refusal> {
 #[test]
 fn a_request_is_split_into_method_path_and_query() {
     let request = parse(GET.as_bytes()).unwrap().unwrap();
-    let expected = Request { method: Method::Get, path: "/api/meeting/status", query: "" };
+    let expected =
+        Request { method: Method::Get, path: "/api/meeting/status", query: "", if_none_match: "" };
     assert_eq!(request, expected);
     let posted = with("Host: localhost\r\n");
     let request = parse(posted.as_bytes()).unwrap().unwrap();
-    assert_eq!(request, Request { method: Method::Post, path: "/p", query: "wait=0" });
+    assert_eq!(
+        request,
+        Request { method: Method::Post, path: "/p", query: "wait=0", if_none_match: "" }
+    );
 }
 
 #[test]
 fn a_proxys_form_of_the_target_is_understood() {
     let text = "HEAD http://localhost:5000/p HTTP/1.1\r\nHost: localhost:5000\r\n\r\n";
     let request = parse(text.as_bytes()).unwrap().unwrap();
-    assert_eq!(request, Request { method: Method::Head, path: "/p", query: "" });
+    assert_eq!(request, Request { method: Method::Head, path: "/p", query: "", if_none_match: "" });
     let text = "GET http://evil.example/p HTTP/1.1\r\nHost: localhost:5000\r\n\r\n";
     assert_eq!(parse(text.as_bytes()), Err(Refusal::Foreign));
 }
@@ -154,8 +158,12 @@ fn every_answer_fits_its_room() {
         Refusal::BodyTooLarge,
         Refusal::HeadTooLarge,
     ] {
-        let head =
-            AnswerHead { status: refusal.status(), length: usize::MAX, allow: Some("GET, HEAD") };
+        let head = AnswerHead {
+            status: refusal.status(),
+            content: PAGE,
+            length: usize::MAX,
+            allow: Some("GET, HEAD"),
+        };
         let text = head.to_string();
         assert!(text.len() <= ANSWER_HEAD_MAX, "{} bytes: {text}", text.len());
         assert!(!text.contains("  ") && !text.contains(" \r\n"), "a phrase is missing: {text}");
@@ -165,15 +173,50 @@ fn every_answer_fits_its_room() {
 
 #[test]
 fn answer_is_written_byte_for_byte() {
-    let head = AnswerHead { status: 405, length: 7, allow: Some("POST") };
+    let head = AnswerHead { status: 405, content: Content::JSON, length: 7, allow: Some("POST") };
     assert_eq!(
         head.to_string(),
         "HTTP/1.1 405 Method Not Allowed\r\n\
+         Connection: close\r\n\
+         X-Content-Type-Options: nosniff\r\n\
          Content-Type: application/json\r\n\
          Content-Length: 7\r\n\
-         Connection: close\r\n\
          Cache-Control: no-store\r\n\
-         X-Content-Type-Options: nosniff\r\n\
          Allow: POST\r\n\r\n"
     );
+}
+
+/// A page with everything that a page may have.
+const PAGE: Content = Content {
+    media_type: "text/html; charset=utf-8",
+    gzip: true,
+    etag: Some("\"0123456789abcdef\""),
+    policy: Some(
+        "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
+         connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'",
+    ),
+};
+
+#[test]
+fn page_is_kept_by_browsers_and_asked_for_again() {
+    let head = AnswerHead { status: 200, content: PAGE, length: 7, allow: None }.to_string();
+    assert!(head.contains("\r\nContent-Encoding: gzip\r\nCache-Control: no-cache\r\nETag: \"0"));
+    let same = AnswerHead { status: 304, content: PAGE, length: 0, allow: None }.to_string();
+    assert!(same.starts_with("HTTP/1.1 304 Not Modified\r\n") && same.contains("ETag: "), "{same}");
+    assert!(!same.contains("Content-Length") && !same.contains("Content-Encoding"), "{same}");
+}
+
+#[test]
+fn only_the_tag_of_the_page_makes_it_known() {
+    for (tags, known) in [
+        ("\"0123456789abcdef\"", true),
+        ("\"x\", W/\"0123456789abcdef\"", true),
+        (" * ", true),
+        ("", false),
+        ("0123456789abcdef", false),
+        ("\"0123456789abcde\"", false),
+    ] {
+        assert_eq!(PAGE.is_known(tags), known, "{tags}");
+    }
+    assert!(!Content::JSON.is_known("*"));
 }

@@ -1,0 +1,64 @@
+//! What is served where.
+
+use crate::wire::http_server::{Content, Document, Method, Refusal, Request};
+
+/// What a request leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Route {
+    /// Others answer it.
+    Ask(What),
+    /// The answer is part of the program.
+    Show(&'static Document),
+    /// The client has it already.
+    Same(Content),
+}
+
+/// What is asked of others.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    Status,
+    Preview,
+    Trigger { wait: bool },
+}
+
+impl What {
+    /// Whether the client wants to know the end of a beat.
+    pub(super) const fn waits(self) -> bool {
+        matches!(self, Self::Trigger { wait: true })
+    }
+}
+
+/// Where people begin.
+static INDEX: Document = Document {
+    content: Content {
+        media_type: "text/html; charset=utf-8",
+        gzip: false,
+        etag: None,
+        policy: Some("default-src 'none'"),
+    },
+    body: b"<!doctype html><html lang=en><meta charset=utf-8><title>linkbeat</title>\
+        <p>linkbeat runs here. Its status: <a href=/api/meeting/status>/api/meeting/status</a>\n",
+};
+
+/// What `request` leads to.
+pub(super) fn route(request: &Request<'_>) -> Result<Route, Refusal> {
+    let readable = |route| match request.method {
+        Method::Get | Method::Head => Ok(route),
+        Method::Post | Method::Other => Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }),
+    };
+    let fixed = |document: &'static Document| {
+        let known = document.content.is_known(request.if_none_match);
+        if known { Route::Same(document.content) } else { Route::Show(document) }
+    };
+    match request.path {
+        "/" => readable(fixed(&INDEX)),
+        "/api/meeting/status" => readable(Route::Ask(What::Status)),
+        "/api/meeting/heartbeat/preview" => readable(Route::Ask(What::Preview)),
+        "/api/meeting/heartbeat" if request.method == Method::Post => {
+            let wait = !request.query.split('&').any(|parameter| parameter == "wait=0");
+            Ok(Route::Ask(What::Trigger { wait }))
+        }
+        "/api/meeting/heartbeat" => Err(Refusal::MethodNotAllowed { allow: "POST" }),
+        _ => Err(Refusal::NotFound),
+    }
+}

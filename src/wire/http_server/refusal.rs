@@ -1,0 +1,71 @@
+//! Why a request is not served.
+
+use core::fmt;
+
+use super::{BODY_MAX, FIELDS_MAX, HEAD_MAX};
+
+/// Why a request is not served. `Display` says what to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not HTTP/1.x, no `Host`, or a length that is none.
+    Malformed,
+    /// `Host` or `Origin` is not the loopback's own.
+    Foreign,
+    /// There is nothing at this path.
+    NotFound,
+    /// The path has no such method, but these (RFC 9110 §10.2.1).
+    MethodNotAllowed {
+        /// The value of `Allow`.
+        allow: &'static str,
+    },
+    /// The head did not come in time.
+    TimedOut,
+    /// The body has no `Content-Length`.
+    LengthRequired,
+    /// The body is longer than [`BODY_MAX`].
+    BodyTooLarge,
+    /// The head is longer than [`HEAD_MAX`], or has more than [`FIELDS_MAX`] fields.
+    HeadTooLarge,
+    /// As many wait for the end of a beat as may.
+    Crowded,
+}
+
+impl Refusal {
+    /// The status code of the answer (RFC 9110 §15.5 and §15.6, RFC 6585 §5).
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Malformed => 400,
+            Self::Foreign => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed { .. } => 405,
+            Self::TimedOut => 408,
+            Self::LengthRequired => 411,
+            Self::BodyTooLarge => 413,
+            Self::HeadTooLarge => 431,
+            Self::Crowded => 503,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed => f.write_str("not an HTTP/1.1 request with one Host field"),
+            Self::Foreign => f.write_str(
+                "Host, and Origin where there is one, must name localhost, 127.0.0.1 or [::1]",
+            ),
+            Self::NotFound => f.write_str("not found: the status is at /api/meeting/status"),
+            Self::MethodNotAllowed { allow } => write!(f, "method not allowed: use {allow}"),
+            Self::TimedOut => f.write_str("the request did not come in time"),
+            Self::LengthRequired => f.write_str("a body must have a Content-Length"),
+            Self::BodyTooLarge => write!(f, "a body may have {BODY_MAX} bytes"),
+            Self::HeadTooLarge => {
+                write!(f, "a head may have {HEAD_MAX} bytes and {FIELDS_MAX} fields")
+            }
+            Self::Crowded => {
+                f.write_str("too many wait for the end of a beat: ask with ?wait=0, or later")
+            }
+        }
+    }
+}
