@@ -48,6 +48,7 @@ use crate::net::trigger::{self, TriggerSocket};
 use crate::net::watch::{RESOLVER_FILES, Watch};
 use crate::proto::agent::Agent;
 use crate::proto::event::{Attempt, Failure, Input, Probe, Query, Ticket};
+use crate::proto::history::Change;
 use crate::proto::reach::OUTSTANDING_MAX;
 use crate::proto::resolve::QUERIES_MAX;
 use crate::proto::settings::ResolverSettings;
@@ -180,7 +181,7 @@ impl EventLoop {
             resolver: ResolverSettings::default(),
             setup: Setup::new(config),
             vitals: Vitals::new(),
-            journal: Journal::default(),
+            journal: Journal::new(clock::seed()),
         })
     }
 
@@ -193,6 +194,7 @@ impl EventLoop {
         self.load();
         self.open_helpers()?;
         log::info!("[Meeting] Heartbeat thread started");
+        self.journal.history.turn(Change::Started, self.now);
         self.status.listen(self.setup.config.status_listen, self.now);
         self.feed(Input::LinksLost);
         self.configure();
@@ -290,7 +292,8 @@ impl EventLoop {
     /// Moves a connection as far as it goes, telling the core each step.
     fn pump(&mut self, slot: usize) {
         for _ in 0..STEPS_MAX {
-            let Some((attempt, step)) = self.sessions.step(slot) else { return };
+            let counters = self.journal.history.counters_mut();
+            let Some((attempt, step)) = self.sessions.step(slot, counters) else { return };
             // TLS takes its time: the stamps of a beat tell its steps apart within one wake-up.
             self.now = clock::now();
             match step {

@@ -15,6 +15,8 @@ impl EventLoop {
         }
         let complete = heard.contains(&Heard::Dumped);
         for news in heard {
+            let counters = self.journal.history.counters_mut();
+            counters.overflows += u64::from(news == Heard::Lost);
             self.feed(match news {
                 Heard::Event(event) => Input::Link(event),
                 Heard::Lost => Input::LinksLost,

@@ -10,6 +10,7 @@ use core::time::Duration;
 use heapless::{String, Vec};
 
 use crate::proto::event::{Failure, Note, Reason, Stamps, TlsFailure};
+use crate::proto::history::History;
 use crate::proto::link::Name;
 use crate::proto::time::Instant;
 
@@ -34,7 +35,7 @@ pub(super) struct Delivered {
 }
 
 /// The last things that happened.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Journal {
     /// The last acknowledged beat.
     pub(super) delivered: Option<Delivered>,
@@ -48,11 +49,27 @@ pub(super) struct Journal {
     pub(super) acknowledged: u64,
     /// When beats last began to be acknowledged or to fail, after the opposite or after start.
     pub(super) turned_at: Option<Instant>,
+    /// What came to pass before.
+    pub(super) history: History,
 }
 
 impl Journal {
+    /// An empty one, for a run of the agent that `run` tells from every other.
+    pub(super) const fn new(run: u64) -> Self {
+        Self {
+            delivered: None,
+            answer: Vec::new(),
+            error: String::new(),
+            detail: String::new(),
+            acknowledged: 0,
+            turned_at: None,
+            history: History::new(run),
+        }
+    }
+
     /// Takes a note of the core, logs it, and remembers it.
     pub(super) fn record(&mut self, note: &Note, now: Instant) {
+        self.history.record(note, now);
         match note {
             Note::UplinkChanged { from, to, lost } => uplink_changed(*from, *to, *lost),
             Note::NetworkChanged(reason) => {
@@ -66,6 +83,7 @@ impl Journal {
                 log::info!("[Meeting] Connectivity restored, sending immediate heartbeat");
             }
             Note::TriggerSet => log::info!("[Meeting] Immediate heartbeat triggered by event"),
+            Note::TriggerMerged => {}
             Note::BeatAcknowledged { seq, reason, via, status, stamps, recovered, .. } => {
                 if *recovered {
                     self.turned_at = Some(now);

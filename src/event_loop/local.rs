@@ -75,7 +75,8 @@ impl EventLoop {
             | Note::GatewayBack(_)
             | Note::ConnectivityLost
             | Note::ConnectivityRestored
-            | Note::TriggerSet => return,
+            | Note::TriggerSet
+            | Note::TriggerMerged => return,
         };
         self.status.settle(covers, &outcome, self.now);
         if let Some(helpers) = &mut self.helpers {

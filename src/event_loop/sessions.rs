@@ -6,8 +6,9 @@ use mio::{Interest, Registry, Token};
 
 use super::CONNECTION_FIRST;
 use super::slots::Slots;
-use crate::net::connection::{Connection, Progress, Security};
+use crate::net::connection::{Connection, Handshake, Progress, Security, Traffic};
 use crate::proto::event::{Attempt, Failure};
+use crate::proto::history::Counters;
 use crate::proto::link::Name;
 use crate::proto::race::TRIES_MAX;
 use crate::sys;
@@ -54,11 +55,22 @@ impl Sessions {
         Some(slot)
     }
 
-    /// Moves a connection one step; `None` when there is nothing at this slot.
-    pub(super) fn step(&mut self, slot: usize) -> Option<(Attempt, Result<Progress, Failure>)> {
+    /// Moves a connection one step and counts what it did; `None` when there is nothing at this slot.
+    pub(super) fn step(
+        &mut self,
+        slot: usize,
+        counters: &mut Counters,
+    ) -> Option<(Attempt, Result<Progress, Failure>)> {
         let (attempt, session) = self.0.at(slot)?;
         let (connection, response) = session;
-        Some((attempt, connection.on_ready(response)))
+        let step = connection.on_ready(response);
+        let Traffic { sent, received, handshake } = connection.take_traffic();
+        counters.sent_bytes += sent;
+        counters.received_bytes += received;
+        counters.connections += u64::from(step == Ok(Progress::Connected));
+        counters.full_handshakes += u64::from(handshake == Some(Handshake::Full));
+        counters.resumptions += u64::from(handshake == Some(Handshake::Resumed));
+        Some((attempt, step))
     }
 
     /// The connection of an attempt, and its answer.

@@ -24,6 +24,7 @@ use mio::net::TcpStream;
 use socket2::SockRef;
 
 use super::dial::{self, unless_blocked};
+pub use super::tls::Handshake;
 use super::tls::{Client, Detail, Pulled, Session};
 use crate::proto::event::Failure;
 use crate::proto::link::Name;
@@ -85,6 +86,18 @@ pub struct Connection {
     local: SocketAddr,
     remote: SocketAddr,
     received: usize,
+    traffic: Traffic,
+}
+
+/// What a connection did, beside its steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Bytes that the kernel took.
+    pub sent: u64,
+    /// Bytes that came.
+    pub received: u64,
+    /// The TLS handshake that is through.
+    pub handshake: Option<Handshake>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +134,8 @@ impl Connection {
             Security::Tls(client) => Channel::Tls(Session::new(&client)?),
         };
         let local = stream.local_addr().map_err(|error| failure_of(&error))?;
-        Ok(Self { stream, channel, phase: Phase::Connecting, local, remote: to, received: 0 })
+        let (phase, traffic) = (Phase::Connecting, Traffic::default());
+        Ok(Self { stream, channel, phase, local, remote: to, received: 0, traffic })
     }
 
     /// The address it is connected from.
@@ -173,7 +187,7 @@ impl Connection {
                 Phase::Held if self.channel.is_secured() => self.phase = Phase::Writing,
                 _ => {}
             }
-            let flushed = self.channel.flush(&mut self.stream)?;
+            let flushed = self.channel.flush(&mut self.stream, &mut self.traffic.sent)?;
             if self.phase == Phase::Writing {
                 if !flushed {
                     return Ok(Progress::Drained);
@@ -197,7 +211,7 @@ impl Connection {
         if let Channel::Tls(session) = &mut self.channel {
             session.say_goodbye();
         }
-        let told = self.channel.flush(&mut self.stream).is_ok();
+        let told = self.channel.flush(&mut self.stream, &mut self.traffic.sent).is_ok();
         if !told || SockRef::from(&self.stream).set_linger(None).is_err() {
             log::debug!("connection to {} could not be closed politely", self.remote);
         }
@@ -213,6 +227,14 @@ impl Connection {
     #[must_use]
     pub fn is_valid_at(&self, unix_s: u64) -> bool {
         matches!(&self.channel, Channel::Tls(session) if session.is_valid_at(unix_s))
+    }
+
+    /// What it did since this was last asked; the goodbye of [`close`](Self::close) nobody hears of.
+    pub fn take_traffic(&mut self) -> Traffic {
+        if let Channel::Tls(session) = &mut self.channel {
+            self.traffic.handshake = session.take_handshake();
+        }
+        std::mem::take(&mut self.traffic)
     }
 
     /// What TLS disliked, in words; `None` if it was not TLS.
@@ -240,6 +262,9 @@ impl Connection {
         let mut answer =
             Answer { expected: self.phase == Phase::AwaitingReply, complete: false, response };
         let pulled = self.channel.read(&mut self.stream, &mut answer)?;
+        if let Pulled::Bytes(bytes) = pulled {
+            self.traffic.received += bytes as u64;
+        }
         if answer.complete {
             return Ok(self.take_answer(response));
         }
@@ -328,17 +353,20 @@ impl Channel {
         }
     }
 
-    /// Sends what is queued; true when all is with the kernel.
-    fn flush(&mut self, stream: &mut TcpStream) -> Result<bool, Failure> {
+    /// Sends what is queued and counts its bytes; true when all is with the kernel.
+    fn flush(&mut self, stream: &mut TcpStream, count: &mut u64) -> Result<bool, Failure> {
         let unsent = match self {
             Self::Plain(unsent) => unsent,
-            Self::Tls(session) => return session.flush(stream),
+            Self::Tls(session) => return session.flush(stream, count),
         };
         while !unsent.is_empty() {
             match unless_blocked(|| stream.write(unsent))? {
                 None => return Ok(false),
                 Some(0) => return Err(Failure::Closed),
-                Some(sent) => drop(unsent.drain(..sent)),
+                Some(sent) => {
+                    *count += sent as u64;
+                    drop(unsent.drain(..sent));
+                }
             }
         }
         Ok(true)

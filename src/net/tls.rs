@@ -17,7 +17,7 @@ use mio::net::TcpStream;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
 
 use super::connection::REQUEST_MAX;
 use super::dial::unless_blocked;
@@ -89,6 +89,15 @@ fn has_aes_instructions() -> bool {
     return false;
 }
 
+/// How a TLS session began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    /// From nothing, the server's certificate verified.
+    Full,
+    /// From a ticket of an earlier session (RFC 8446 §2.2).
+    Resumed,
+}
+
 /// What one [`Session::pull`] brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pulled {
@@ -147,6 +156,8 @@ pub(super) struct Session {
     /// What may have to be written (once more); of no meaning when `early` is `Unused`.
     request: heapless::Vec<u8, REQUEST_MAX>,
     error: Option<rustls::Error>,
+    /// The handshake that is through, until somebody has asked for it.
+    handshake: Option<Handshake>,
 }
 
 /// What became of the request that did not wait for the handshake.
@@ -176,6 +187,7 @@ impl Session {
             early: Early::Unused,
             request: heapless::Vec::new(),
             error: None,
+            handshake: None,
         })
     }
 
@@ -236,6 +248,10 @@ impl Session {
     /// The handshake is through: what became of the request shows.
     fn settle(&mut self) {
         self.unproven.set(false);
+        self.handshake = Some(match self.tls.handshake_kind() {
+            Some(HandshakeKind::Resumed) => Handshake::Resumed,
+            _ => Handshake::Full,
+        });
         match self.early {
             Early::Sent if self.tls.is_early_data_accepted() => self.early = Early::Accepted,
             Early::Held | Early::Sent => self.write_late(),
@@ -243,18 +259,27 @@ impl Session {
         }
     }
 
+    /// The handshake, once, when it is through.
+    pub(super) const fn take_handshake(&mut self) -> Option<Handshake> {
+        self.handshake.take()
+    }
+
     /// Announces the end of what we send.
     pub(super) fn say_goodbye(&mut self) {
         self.tls.send_close_notify();
     }
 
-    /// Sends what is queued; true when all is with the kernel.
-    pub(super) fn flush(&mut self, stream: &mut TcpStream) -> Result<bool, Failure> {
+    /// Sends what is queued and counts its bytes; true when all is with the kernel.
+    pub(super) fn flush(
+        &mut self,
+        stream: &mut TcpStream,
+        count: &mut u64,
+    ) -> Result<bool, Failure> {
         while self.tls.wants_write() {
             match unless_blocked(|| self.tls.write_tls(stream))? {
                 None => return Ok(false),
                 Some(0) => return Err(Failure::Closed),
-                Some(_) => {}
+                Some(sent) => *count += sent as u64,
             }
         }
         Ok(true)
@@ -277,7 +302,7 @@ impl Session {
                 let failure = Failure::Tls(failure::classify(&error));
                 self.error = Some(error);
                 // The alert tells the server's people why. Sent or not, we fail for that reason.
-                match self.flush(stream) {
+                match self.flush(stream, &mut 0) {
                     Ok(_) | Err(_) => Err(failure),
                 }
             }

@@ -1,6 +1,7 @@
 //! What goes into the core and what comes out: the contract between [`Agent`](super) and the loop.
 
 mod note;
+mod words;
 
 pub use self::note::{Note, Stamps};
 

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod backoff;
 pub mod event;
 pub mod gateways;
+pub mod history;
 pub mod link;
 pub mod links;
 pub mod moderation;

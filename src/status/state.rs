@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::config::Config;
 use crate::proto::agent::View;
-use crate::proto::event::{Failure, TlsFailure};
+use crate::proto::event::Failure;
 use crate::proto::reach::Connectivity;
 
 /// How it goes. `Display` is the word in the JSON.
@@ -141,28 +141,7 @@ pub struct Cause(pub Failure);
 
 impl Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.0 {
-            Failure::Status(status) => return write!(f, "http_{status}"),
-            Failure::Refused => "refused",
-            Failure::Unreachable => "unreachable",
-            Failure::TimedOut => "timed_out",
-            Failure::Reset => "reset",
-            Failure::Closed => "closed",
-            Failure::NoInterface => "no_interface",
-            Failure::Denied => "denied",
-            Failure::Exhausted => "exhausted",
-            Failure::Tls(TlsFailure::NotYetValid) => "tls_not_yet_valid",
-            Failure::Tls(TlsFailure::Expired) => "tls_expired",
-            Failure::Tls(TlsFailure::WrongName) => "tls_wrong_name",
-            Failure::Tls(TlsFailure::UnknownIssuer) => "tls_unknown_issuer",
-            Failure::Tls(TlsFailure::BadCertificate) => "tls_bad_certificate",
-            Failure::Tls(TlsFailure::RefusedByServer) => "tls_refused_by_server",
-            Failure::Tls(TlsFailure::Handshake) => "tls_handshake",
-            Failure::Malformed => "malformed",
-            Failure::TooLarge => "too_large",
-            Failure::NameNotFound => "name_not_found",
-            Failure::NameServerFailed => "name_server_failed",
-            Failure::NoNameserver => "no_nameserver",
-        })
+        f.write_str(self.0.word())?;
+        if let Failure::Status(status) = self.0 { write!(f, "_{status}") } else { Ok(()) }
     }
 }

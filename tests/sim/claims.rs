@@ -383,7 +383,8 @@ impl Claims {
             | Note::GatewayBack(_)
             | Note::ConnectivityLost
             | Note::ConnectivityRestored
-            | Note::TriggerSet => {}
+            | Note::TriggerSet
+            | Note::TriggerMerged => {}
         }
     }
 

@@ -43,7 +43,7 @@ fn failed(failure: Failure) -> Note {
 
 #[test]
 fn a_delivered_beat_tells_its_steps_in_milliseconds_since_the_event() {
-    let mut journal = Journal::default();
+    let mut journal = Journal::new(0);
     journal.record(&acknowledged(false), after(5_000));
     assert_eq!(
         journal.delivered.expect("a beat").to_string(),
@@ -54,7 +54,7 @@ fn a_delivered_beat_tells_its_steps_in_milliseconds_since_the_event() {
 
 #[test]
 fn an_error_lasts_until_the_next_acknowledgement_and_the_turn_is_dated() {
-    let mut journal = Journal::default();
+    let mut journal = Journal::new(0);
     journal.record(&failed(Failure::Refused), after(1));
     journal.record(&failed(Failure::TimedOut), after(2));
     assert_eq!(journal.error, "no answer in time");
@@ -67,7 +67,7 @@ fn an_error_lasts_until_the_next_acknowledgement_and_the_turn_is_dated() {
 
 #[test]
 fn a_remark_goes_with_the_next_failure_only() {
-    let mut journal = Journal::default();
+    let mut journal = Journal::new(0);
     journal.remark("203.0.113.10:443");
     journal.record(&failed(Failure::Refused), after(1));
     assert_eq!(journal.error, "connection refused: 203.0.113.10:443");
@@ -87,7 +87,7 @@ fn a_status_comes_with_what_to_do() {
         (404, "not provisioned"),
         (307, "correct api_url"),
     ] {
-        let mut journal = Journal::default();
+        let mut journal = Journal::new(0);
         journal.record(&failed(Failure::Status(status)), after(1));
         assert!(journal.error.contains(advice), "{}", journal.error);
         assert!(journal.error.contains(&status.to_string()), "{}", journal.error);
@@ -96,7 +96,7 @@ fn a_status_comes_with_what_to_do() {
 
 #[test]
 fn long_words_are_cut_at_a_character() {
-    let mut journal = Journal::default();
+    let mut journal = Journal::new(0);
     journal.remark("ß".repeat(ERROR_MAX));
     assert_eq!(journal.detail.len(), ERROR_MAX);
     journal.record(&failed(Failure::Malformed), after(1));
@@ -105,7 +105,7 @@ fn long_words_are_cut_at_a_character() {
 
 #[test]
 fn an_answer_too_long_to_be_shown_is_forgotten() {
-    let mut journal = Journal::default();
+    let mut journal = Journal::new(0);
     journal.keep_answer(b"{\"ok\": true}", |_| false);
     journal.keep_answer(&[b' '; ANSWER_MAX + 1], |_| false);
     assert_eq!(journal.answer, b"");
@@ -113,7 +113,7 @@ fn an_answer_too_long_to_be_shown_is_forgotten() {
 
 #[test]
 fn an_answer_that_tells_a_secret_is_forgotten() {
-    let mut journal = Journal::default();
+    let mut journal = Journal::new(0);
     journal.keep_answer(b"{\"ok\": true}", |_| false);
     journal.keep_answer(b"{\"token\": \"s3cret\"}", |text| text.contains("s3cret"));
     assert_eq!(journal.answer, b"");

@@ -147,9 +147,7 @@ impl Agent {
         self.told = self.told.max(seq);
         match self.gate(now) {
             Gate::From(until) if until > now => {
-                if set {
-                    Action::Note(Note::TriggerSet).push_to(actions);
-                }
+                Action::Note(trigger_note(set)).push_to(actions);
                 TriggerAnswer::Held { seq, set, until }
             }
             Gate::From(_) | Gate::Closed => answer(set, seq, actions),
@@ -212,10 +210,10 @@ const fn is_of_the_time(failure: Failure) -> bool {
 }
 
 fn answer(set: bool, seq: u64, actions: &mut Actions) -> TriggerAnswer {
-    if set {
-        Action::Note(Note::TriggerSet).push_to(actions);
-        TriggerAnswer::Set { seq }
-    } else {
-        TriggerAnswer::Pending { seq }
-    }
+    Action::Note(trigger_note(set)).push_to(actions);
+    if set { TriggerAnswer::Set { seq } } else { TriggerAnswer::Pending { seq } }
+}
+
+const fn trigger_note(set: bool) -> Note {
+    if set { Note::TriggerSet } else { Note::TriggerMerged }
 }

@@ -45,6 +45,8 @@ pub enum Note {
     ConnectivityRestored,
     /// A trigger was newly set.
     TriggerSet,
+    /// A trigger came while a beat was wanted that covers it.
+    TriggerMerged,
     /// The server acknowledged beat `seq`.
     BeatAcknowledged {
         /// Beat counter since start.
