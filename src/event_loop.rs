@@ -202,6 +202,7 @@ impl EventLoop {
         let mut ready = Vec::with_capacity(EVENTS_MAX);
         while !self.stopping {
             self.recall_local();
+            self.date_history();
             self.tell_supervisor();
             self.timer.arm(Some(self.next_deadline()));
             self.wait(&mut events)?;

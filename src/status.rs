@@ -21,6 +21,7 @@ use crate::wire::json::{self, DEPTH_MAX, Kind, Value};
 use crate::wire::request::TooLarge;
 
 mod fields;
+pub mod history;
 pub mod page;
 mod state;
 #[cfg(test)]

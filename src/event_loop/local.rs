@@ -40,6 +40,8 @@ impl EventLoop {
             Ask::Trigger(word) => self.feed(Input::Triggered { word, ticket }),
             Ask::Status => self.reply_status(ticket),
             Ask::Preview => self.reply_preview(ticket),
+            Ask::History { after } => self.reply_history(ticket, after),
+            Ask::Metrics => self.reply_metrics(ticket),
         }
     }
 

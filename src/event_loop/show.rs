@@ -6,9 +6,13 @@ use std::path::Path;
 use super::EventLoop;
 use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::proto::event::{Reason, Ticket};
-use crate::status::{self, Beat, STATUS_MAX, Snapshot, WARNINGS_MAX};
+use crate::proto::history::Id;
+use crate::status::history::Past;
+use crate::status::{self, Beat, STATUS_MAX, Snapshot, State, WARNINGS_MAX};
+use crate::wire::date::Utc;
 use crate::wire::http_server::Content;
 use crate::wire::json;
+use crate::wire::metrics::{self, Metrics};
 use crate::wire::report::REPORT_MAX;
 use crate::wire::request::TooLarge;
 
@@ -71,6 +75,53 @@ impl EventLoop {
         self.reply(ticket, emitted, &buffer);
     }
 
+    /// Answers with what came to pass and has a number above `after`.
+    pub(super) fn reply_history(&mut self, ticket: Ticket, after: Id) {
+        self.journal.history.advance(self.now);
+        let unix_s = self.wall.timestamp(self.now).map(|Utc(unix_s)| unix_s);
+        let view = self.agent.view(self.now);
+        let past = Past {
+            history: &self.journal.history,
+            now: self.now,
+            unix_s,
+            started_at: self.started_at,
+            probes: view.probes_sent,
+            connects: view.connects,
+            after,
+        };
+        let json = past.emit();
+        self.tell(ticket, 200, &Content::JSON, json.as_bytes());
+    }
+
+    /// Answers with the metrics.
+    pub(super) fn reply_metrics(&mut self, ticket: Ticket) {
+        self.journal.history.advance(self.now);
+        let unix_s = self.wall.timestamp(self.now).map(|Utc(unix_s)| unix_s);
+        let (config, view) = (&self.setup.config, self.agent.view(self.now));
+        let delivered = self.journal.delivered.as_ref();
+        let state = State::of(config, &view, delivered.is_some());
+        let metrics = Metrics {
+            version: env!("CARGO_PKG_VERSION"),
+            now: self.now,
+            unix_s,
+            started_at: self.started_at,
+            state: state.word(),
+            online: state == State::Online,
+            enabled: config.settings.enabled,
+            interval: config.settings.interval,
+            uplink: view.uplinks.first().map(|uplink| uplink.name),
+            uplinks: view.uplinks.len(),
+            failures: view.rounds_failed,
+            acknowledged_at: delivered.map(|delivered| delivered.stamps.replied_at),
+            probes: view.probes_sent,
+            connects: view.connects,
+            history: &self.journal.history,
+        };
+        let text = metrics.to_string();
+        let content = Content { media_type: metrics::MEDIA_TYPE, ..Content::JSON };
+        self.tell(ticket, 200, &content, text.as_bytes());
+    }
+
     fn reply(&mut self, ticket: Ticket, emitted: Result<usize, TooLarge>, buffer: &[u8]) {
         let (code, body) = match emitted {
             Ok(length) => (200, buffer.get(..length).unwrap_or_default()),
@@ -78,7 +129,11 @@ impl EventLoop {
                 (503, br#"{"success":false,"error":"too much to be shown"}"#.as_slice())
             }
         };
-        self.status.reply(ticket, code, &Content::JSON, body, self.now);
+        self.tell(ticket, code, &Content::JSON, body);
+    }
+
+    fn tell(&mut self, ticket: Ticket, code: u16, content: &Content, body: &[u8]) {
+        self.status.reply(ticket, code, content, body, self.now);
         if let Some(helpers) = &mut self.helpers {
             helpers.reply(ticket, body);
         }

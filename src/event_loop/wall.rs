@@ -3,6 +3,7 @@
 use super::{EventLoop, Verdict};
 use crate::net::tls::Times;
 use crate::proto::event::{Attempt, Input};
+use crate::proto::history::Change;
 use crate::proto::time::Instant;
 use crate::proto::wall::{Floor, Source, Turn, WallClock};
 use crate::sys::clock;
@@ -20,6 +21,8 @@ pub(super) struct Wall {
     pub(super) watch: Option<ClockWatch>,
     /// Those by which certificates are judged.
     pub(super) times: Times,
+    /// Whether it was set since the history was last told.
+    was_set: bool,
 }
 
 impl Wall {
@@ -27,7 +30,12 @@ impl Wall {
         let watch = ClockWatch::new();
         let watch = watch.inspect_err(|error| log::debug!("the clock cannot be watched: {error}"));
         let built_s = BUILT_S.parse().expect("the build script writes a number");
-        Self { clock: WallClock::new(built_s), watch: watch.ok(), times: Times::default() }
+        Self {
+            clock: WallClock::new(built_s),
+            watch: watch.ok(),
+            times: Times::default(),
+            was_set: false,
+        }
     }
 
     /// Looks at the clock: once per beat, jump and question, because it may be slewed unheard.
@@ -37,7 +45,10 @@ impl Wall {
         self.times.floor.set(floor);
         match self.clock.look(unix_s, now) {
             None => {}
-            Some(Turn::Set) => log::info!("[Clock] the clock is set: {}", Utc(unix_s)),
+            Some(Turn::Set) => {
+                log::info!("[Clock] the clock is set: {}", Utc(unix_s));
+                self.was_set = true;
+            }
             Some(Turn::Unset) => log::warn!(
                 "[Clock] the clock is not set: it says {}, and {}; until it is set, certificates are \
                  judged by the latter, and beats carry no timestamp",
@@ -79,6 +90,13 @@ impl std::fmt::Display for Known {
 }
 
 impl EventLoop {
+    /// Tells the history that the clock was set, whoever has seen it first.
+    pub(super) fn date_history(&mut self) {
+        if std::mem::take(&mut self.wall.was_set) {
+            self.journal.history.turn(Change::ClockSet, self.now);
+        }
+    }
+
     /// The clock was set, or may have been: what failed for the time of a certificate may fare better.
     pub(super) fn hear_clock(&mut self) {
         if self.wall.watch.as_ref().is_some_and(ClockWatch::drain) {

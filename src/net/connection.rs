@@ -13,6 +13,8 @@
 //! is to be had: then `Secured` follows `Connected` at once. An idle connection that closes, or speaks
 //! without being asked, is a failure at once and not at the next beat.
 
+mod traffic;
+
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,8 +25,8 @@ use mio::event::Source;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
+pub use self::traffic::{Handshake, Traffic};
 use super::dial::{self, unless_blocked};
-pub use super::tls::Handshake;
 use super::tls::{Client, Detail, Pulled, Session};
 use crate::proto::event::Failure;
 use crate::proto::link::Name;
@@ -87,17 +89,6 @@ pub struct Connection {
     remote: SocketAddr,
     received: usize,
     traffic: Traffic,
-}
-
-/// What a connection did, beside its steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Traffic {
-    /// Bytes that the kernel took.
-    pub sent: u64,
-    /// Bytes that came.
-    pub received: u64,
-    /// The TLS handshake that is through.
-    pub handshake: Option<Handshake>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

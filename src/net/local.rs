@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use crate::proto::event::{Ticket, TriggerAnswer, Word};
+use crate::proto::history::Id;
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
 use crate::wire::outcome::Outcome;
@@ -43,6 +44,13 @@ pub enum Ask {
     Status,
     /// The report that would be sent now: goes to `reply`.
     Preview,
+    /// The history as JSON, of what has a greater number: goes to `reply`.
+    History {
+        /// The number.
+        after: Id,
+    },
+    /// The metrics as text: goes to `reply`.
+    Metrics,
 }
 
 /// Numbers the requests of one server, each unlike the other server's.

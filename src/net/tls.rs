@@ -19,7 +19,7 @@ use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
 
-use super::connection::REQUEST_MAX;
+use super::connection::{Handshake, REQUEST_MAX};
 use super::dial::unless_blocked;
 use crate::proto::event::Failure;
 
@@ -87,15 +87,6 @@ fn has_aes_instructions() -> bool {
     return std::arch::is_x86_feature_detected!("aes");
     #[cfg(not(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64")))]
     return false;
-}
-
-/// How a TLS session began.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handshake {
-    /// From nothing, the server's certificate verified.
-    Full,
-    /// From a ticket of an earlier session (RFC 8446 §2.2).
-    Resumed,
 }
 
 /// What one [`Session::pull`] brought.

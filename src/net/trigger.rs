@@ -9,6 +9,7 @@
 //! trigger --wait [REASON]   seq 812, 200, 83 ms, via wlan0 | failed: ... | gave up after 15 s ...
 //!                           | held until T (where that is later) | disabled | unconfigured
 //! status                    the status as JSON, then the end of the connection
+//! history [N]               the history as JSON, of what has a number above N; then the end
 //! anything else             error: what is wrong and what to do
 //! ```
 //!

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::proto::event::{WORD_MAX, Word};
+use crate::proto::history::Id;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,11 @@ pub enum Line {
     },
     /// `status`
     Status,
+    /// `history [N]`
+    History {
+        /// Only entries with a greater number are wanted.
+        after: Id,
+    },
 }
 
 /// Why a line is no request. `Display` says what to do, as one line.
@@ -42,7 +48,7 @@ impl fmt::Display for BadLine {
         f.write_str("error: ")?;
         match self {
             Self::Unknown => f.write_str(
-                "no such request: send trigger [REASON], trigger --wait [REASON] or status",
+                "no such request: send trigger [REASON], trigger --wait [REASON], status or history",
             ),
             Self::Reason => write!(
                 f,
@@ -63,6 +69,10 @@ pub fn parse(line: &[u8]) -> Result<Line, BadLine> {
     let mut words = line.split_ascii_whitespace().peekable();
     let request = match words.next() {
         Some("status") => Line::Status,
+        Some("history") => {
+            let after = words.next().map_or(Ok(0), str::parse);
+            Line::History { after: after.map_err(|_| BadLine::Unknown)? }
+        }
         Some("trigger") => {
             let wait = words.next_if_eq(&"--wait").is_some();
             let word = words.next().map(|word| Word::new(word).ok_or(BadLine::Reason));
@@ -73,6 +83,6 @@ pub fn parse(line: &[u8]) -> Result<Line, BadLine> {
     match (words.next(), &request) {
         (None, _) => Ok(request),
         (Some(_), Line::Trigger { .. }) => Err(BadLine::Reason),
-        (Some(_), Line::Status) => Err(BadLine::Unknown),
+        (Some(_), Line::Status | Line::History { .. }) => Err(BadLine::Unknown),
     }
 }

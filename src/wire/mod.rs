@@ -2,9 +2,11 @@
 
 pub mod date;
 pub mod dns;
+pub mod escaped;
 pub mod http_server;
 pub mod json;
 pub mod line;
+pub mod metrics;
 pub mod outcome;
 pub mod report;
 pub mod request;

@@ -152,6 +152,8 @@ impl Connection {
         let (ask, wait) = match what {
             What::Status => (Ask::Status, false),
             What::Preview => (Ask::Preview, false),
+            What::History { after } => (Ask::History { after }, false),
+            What::Metrics => (Ask::Metrics, false),
             What::Trigger { wait } => (Ask::Trigger(None), wait),
         };
         let asked = Asked::new(ticket, wait, now);

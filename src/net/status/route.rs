@@ -1,5 +1,6 @@
 //! What is served where.
 
+use crate::proto::history::Id;
 use crate::wire::http_server::{Content, Document, Method, Refusal, Request};
 
 /// What a request leads to.
@@ -18,6 +19,8 @@ pub(super) enum Route {
 pub(super) enum What {
     Status,
     Preview,
+    History { after: Id },
+    Metrics,
     Trigger { wait: bool },
 }
 
@@ -54,6 +57,10 @@ pub(super) fn route(request: &Request<'_>) -> Result<Route, Refusal> {
         "/" => readable(fixed(&INDEX)),
         "/api/meeting/status" => readable(Route::Ask(What::Status)),
         "/api/meeting/heartbeat/preview" => readable(Route::Ask(What::Preview)),
+        "/api/linkbeat/history" => {
+            readable(Route::Ask(What::History { after: after(request.query) }))
+        }
+        "/metrics" => readable(Route::Ask(What::Metrics)),
         "/api/meeting/heartbeat" if request.method == Method::Post => {
             let wait = !request.query.split('&').any(|parameter| parameter == "wait=0");
             Ok(Route::Ask(What::Trigger { wait }))
@@ -61,4 +68,10 @@ pub(super) fn route(request: &Request<'_>) -> Result<Route, Refusal> {
         "/api/meeting/heartbeat" => Err(Refusal::MethodNotAllowed { allow: "POST" }),
         _ => Err(Refusal::NotFound),
     }
+}
+
+/// The last entry of the history that the client knows; none if it says nothing that makes sense.
+fn after(query: &str) -> Id {
+    let mut values = query.split('&').filter_map(|parameter| parameter.strip_prefix("after="));
+    values.next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }

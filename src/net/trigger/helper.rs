@@ -158,6 +158,7 @@ impl Helper {
         self.spend(now, registry);
         match line::parse(&line) {
             Ok(Line::Status) => Heard::Ask { ask: Ask::Status, wait: false },
+            Ok(Line::History { after }) => Heard::Ask { ask: Ask::History { after }, wait: false },
             Ok(Line::Trigger { word, wait }) => Heard::Ask { ask: Ask::Trigger(word), wait },
             Err(bad) => self.say(&bad).map_or(Heard::End, |()| Heard::Nothing),
         }

@@ -7,7 +7,7 @@ use linkbeat::wire::line::{Line, parse};
 
 fuzz_target!(|data: &[u8]| {
     match parse(data) {
-        Ok(Line::Status) => {}
+        Ok(Line::Status | Line::History { .. }) => {}
         Ok(Line::Trigger { word, wait }) => {
             let option = if wait { "--wait " } else { "" };
             let again = format!("trigger {option}{}\n", word.as_ref().map_or("", |w| w.as_str()));
