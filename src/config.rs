@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::net::tls::{self, Roots};
+use crate::net::tls::{self, IdentityFiles, Roots};
 use crate::proto::link::{Mac, Name};
 use crate::proto::settings::{BucketSettings, Settings};
 use crate::wire::json::Chars;
@@ -26,6 +26,7 @@ pub mod check;
 mod document;
 mod env;
 mod files;
+mod identity;
 mod keys;
 mod problem;
 pub mod rp_filter;
@@ -33,6 +34,7 @@ pub mod rp_filter;
 mod tests;
 
 pub use files::{FILE_SIZE_MAX, Files};
+pub use identity::TlsPlaces;
 pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MIN, WATCHES_MAX};
 pub use problem::{PROBLEMS_MAX, Place, Problem, Severity};
 
@@ -57,6 +59,10 @@ pub struct Config {
     pub description: String,
     /// PEM file of the roots that replace the built-in ones, if there are any.
     pub ca_file: Option<PathBuf>,
+    /// PEM file of the certificate that this device shows; set if and only if `client_key` is.
+    pub client_cert: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub client_key: Option<PathBuf>,
     /// Whether a beat may travel as TLS 1.3 early data.
     pub early_data: bool,
     /// Address of the status server.
@@ -102,6 +108,8 @@ impl Default for Config {
             provisioned: false,
             description: String::from("RTSP Recorder"),
             ca_file: None,
+            client_cert: None,
+            client_key: None,
             early_data: false,
             status_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 5000))),
             status_token: None,
@@ -125,11 +133,15 @@ impl Config {
         self.settings.server.is_some()
     }
 
-    /// Whom an `https://` server has to be certified by; `None` for `http://` and without a server.
+    /// What secures the way to an `https://` server; `None` for `http://` and without a server.
     #[must_use]
-    pub fn roots(&self) -> Option<Roots> {
+    pub fn tls_files(&self) -> Option<tls::Files> {
         self.api_url.as_ref().filter(|url| url.is_tls())?;
-        Some(self.ca_file.clone().map_or(Roots::BuiltIn, Roots::File))
+        let identity = self.client_cert.clone().zip(self.client_key.clone());
+        Some(tls::Files {
+            roots: self.ca_file.clone().map_or(Roots::BuiltIn, Roots::File),
+            identity: identity.map(|(certificate, key)| IdentityFiles { certificate, key }),
+        })
     }
 
     /// Gives the device its derived key, unless a file names one.
@@ -252,24 +264,24 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// The files that exist. None of them: the first start of a fresh camera.
     pub found: Vec<PathBuf>,
-    /// Where `tls.ca_file` is named.
-    pub ca_file_at: Option<Place>,
+    /// Where the files of TLS are named.
+    pub tls_files_at: TlsPlaces,
 }
 
 impl Loaded {
-    /// The problem of a file of roots that cannot be used, in a configuration of `path`.
+    /// The problem of a file of TLS that cannot be used, in a configuration of `path`.
     #[must_use]
-    pub fn roots_problem(&self, path: &Path, error: &tls::Error) -> Problem {
+    pub fn tls_problem(&self, path: &Path, error: &tls::Error) -> Problem {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-        let message = format!("tls.ca_file: {error}{}", cause.unwrap_or_default());
-        Problem::error(self.ca_file_at.as_ref(), path, message)
+        let message = format!("{}: {error}{}", error.purpose.key(), cause.unwrap_or_default());
+        Problem::error(self.tls_files_at.of(error.purpose), path, message)
     }
 }
 
 /// Where keys stand that can be wrong although their values are allowed.
 #[derive(Default)]
 struct Places {
-    ca_file: Option<Place>,
+    tls: TlsPlaces,
     status_listen: Option<Place>,
 }
 
@@ -315,12 +327,13 @@ pub fn load(path: &Path) -> Loaded {
             ),
         }
     }
+    identity::look_at(&config, &places.tls, &mut problems);
     config.connect_settings();
     Loaded {
         config: (!problems.has_errors()).then_some(config),
         problems: problems.into_vec(),
         found,
-        ca_file_at: places.ca_file,
+        tls_files_at: places.tls,
     }
 }
 
@@ -332,9 +345,12 @@ fn read_json(
 ) {
     if let Some(mut document) = Document::parse(file, text, metadata, problems) {
         keys::read(&mut document, config);
-        for (key, place) in
-            [("tls.ca_file", &mut places.ca_file), ("status_listen", &mut places.status_listen)]
-        {
+        for (key, place) in [
+            ("tls.ca_file", &mut places.tls.ca_file),
+            ("tls.client_cert", &mut places.tls.client_cert),
+            ("tls.client_key", &mut places.tls.client_key),
+            ("status_listen", &mut places.status_listen),
+        ] {
             *place = document.place_of(key).or(place.take());
         }
         document.without_effect("state_file");

@@ -59,8 +59,8 @@ fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bo
     }
     let Some(config) = loaded.config.take() else { return Ok(false) };
     // By the very function that will read it.
-    if let Some(error) = config.roots().and_then(|roots| roots.load().err()) {
-        writeln!(out, "{}", loaded.roots_problem(path, &error))?;
+    if let Some(error) = config.tls_files().and_then(|files| files.load().err()) {
+        writeln!(out, "{}", loaded.tls_problem(path, &error))?;
         return Ok(false);
     }
     show(&config, out)?;
@@ -74,7 +74,7 @@ fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bo
 fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let settings = &config.settings;
     let path = |path: &'_ Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-    let rows: [(&str, &dyn Display); 24] = [
+    let rows: [(&str, &dyn Display); 26] = [
         ("enabled", &settings.enabled),
         ("api_url", &Or(config.api_url.as_ref(), "not set")),
         ("device_key", &Or(config.device_key.as_ref(), "host name and MAC, known to the agent")),
@@ -92,6 +92,8 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         ("moderation.trigger", &Bucket(settings.trigger_bucket)),
         ("moderation.network", &Bucket(settings.network_bucket)),
         ("tls.ca_file", &Or(path(&config.ca_file), WITHOUT_FILE)),
+        ("tls.client_cert", &Or(path(&config.client_cert), "none")),
+        ("tls.client_key", &Or(path(&config.client_key), "none")),
         ("tls.early_data", &config.early_data),
         ("status_listen", &Or(config.status_listen, "off")),
         ("status_token", &Or(config.status_token.as_ref(), "not set")),

@@ -59,6 +59,8 @@ pub(super) fn read(document: &mut Document<'_>, config: &mut Config) {
     read_bucket(document, "moderation.network.burst", "moderation.network.every_ms", bucket);
 
     document.take("tls.ca_file", text(path), &mut config.ca_file);
+    document.take("tls.client_cert", text(path), &mut config.client_cert);
+    document.take("tls.client_key", text(path), &mut config.client_key);
     document.take("tls.early_data", boolean, &mut config.early_data);
     document.take("status_listen", text(status_listen), &mut config.status_listen);
     document.take_secret("status_token", status_token, &mut config.status_token);

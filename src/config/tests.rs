@@ -66,7 +66,8 @@ const EVERY_KEY: &str = r#"{
     "trigger": {"burst": 3, "every_ms": 1000},
     "network": {"burst": 9, "every_ms": 0}
   },
-  "tls": {"ca_file": "/etc/ssl/own.pem", "early_data": true},
+  "tls": {"ca_file": "/etc/ssl/own.pem", "early_data": true,
+          "client_cert": "/etc/ssl/camera.pem", "client_key": "/etc/ssl/camera.key"},
   "status_listen": "0.0.0.0:8080",
   "status_token": "abcdefgh",
   "trigger_socket": "",
@@ -111,9 +112,9 @@ fn file_of_the_reference_works_untouched() {
 fn every_own_key_is_taken() {
     let directory = Directory::new("every-key").with("linkbeat.json", EVERY_KEY);
     let expected = [
-        "linkbeat.json:16:17: warning: state_file has no effect in this version",
-        "linkbeat.json:17:12: warning: watch has no effect in this version",
-        "linkbeat.json:13:20: warning: status_listen 0.0.0.0:8080 is not a loopback address: \
+        "linkbeat.json:17:17: warning: state_file has no effect in this version",
+        "linkbeat.json:18:12: warning: watch has no effect in this version",
+        "linkbeat.json:14:20: warning: status_listen 0.0.0.0:8080 is not a loopback address: \
          this version does not listen there",
     ];
     assert_eq!(directory.problems(), expected);
@@ -138,6 +139,8 @@ fn every_own_key_is_taken() {
         },
         description: String::from("Gate camera"),
         ca_file: Some(PathBuf::from("/etc/ssl/own.pem")),
+        client_cert: Some(PathBuf::from("/etc/ssl/camera.pem")),
+        client_key: Some(PathBuf::from("/etc/ssl/camera.key")),
         early_data: true,
         status_listen: Some(address("0.0.0.0:8080")),
         status_token: Some(Secret(String::from("abcdefgh"))),
@@ -341,6 +344,14 @@ const WRONG: &[(&str, &str)] = &[
     (
         r#"{"tls": {"ca_file": "own.pem"}}"#,
         r#"1:21: error: tls.ca_file: expected a path that begins with /, found "own.pem""#,
+    ),
+    (
+        r#"{"tls": {"client_cert": "/x.pem"}}"#,
+        "1:25: error: tls.client_cert needs tls.client_key as well",
+    ),
+    (
+        r#"{"tls": {"client_key": "/x.key"}}"#,
+        "1:24: error: tls.client_key needs tls.client_cert as well",
     ),
     (r#"{"tls": []}"#, "1:9: error: tls: expected an object, found an array"),
     (

@@ -243,6 +243,12 @@ const fn words(failure: Failure) -> &'static str {
         }
         Failure::Tls(TlsFailure::BadCertificate) => "TLS: the certificate is not acceptable",
         Failure::Tls(TlsFailure::RefusedByServer) => "TLS: the server refused the connection",
+        Failure::Tls(TlsFailure::ClientCertificateWanted) => {
+            "TLS: the server wants a client certificate (tls.client_cert, tls.client_key)"
+        }
+        Failure::Tls(TlsFailure::ClientCertificateRefused) => {
+            "TLS: the server does not accept our client certificate"
+        }
         Failure::Tls(TlsFailure::Handshake) => "TLS: the handshake failed",
         Failure::Malformed => "the answer is not HTTP",
         Failure::TooLarge => "the answer is too large",

@@ -2,17 +2,15 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use log::Level;
-use rustls::RootCertStore;
 use rustls::pki_types::ServerName;
 
 use crate::config::{self, Config, Problem, Severity};
 use crate::logger;
 use crate::net::connection::Security;
 use crate::net::facts::Identity;
-use crate::net::tls::{self, Client, Roots, Times};
+use crate::net::tls::{self, Client, Material, Times};
 use crate::net::watch::Watch;
 use crate::proto::link::Mac;
 use crate::proto::settings::Host;
@@ -40,8 +38,8 @@ pub(super) struct Setup {
     pub config: Config,
     /// What stays the same as long as the device runs.
     pub identity: Identity,
-    /// Those that `tls` was made with.
-    roots: Option<Arc<RootCertStore>>,
+    /// What `tls` was made with.
+    material: Option<Material>,
     tls: Option<Client>,
     /// By which the device is called where no file names it, once decided.
     pub mac: Option<Mac>,
@@ -59,7 +57,7 @@ impl Setup {
             found: Vec::new(),
             config: Config::default(),
             identity: Identity::read(),
-            roots: None,
+            material: None,
             tls: None,
             mac: None,
             complaint: None,
@@ -72,7 +70,7 @@ impl Setup {
         &self.path
     }
 
-    /// Reads the files and puts them in force if they are good; has the file of roots watched.
+    /// Reads the files and puts them in force if they are good; has the files of TLS watched.
     ///
     /// Problems are logged when they are new. Reads from disk: call it at start and on a change only.
     pub(super) fn load(&mut self, watch: &mut Watch, times: &Times) -> Verdict {
@@ -81,16 +79,17 @@ impl Setup {
         let Some(config) = loaded.config.take() else {
             return self.complain(&loaded.problems);
         };
-        let roots = config.roots();
-        watch.follow_roots(roots.as_ref().and_then(Roots::file));
-        let roots = match roots.map(|roots| roots.load()).transpose() {
-            Ok(roots) => roots,
-            Err(error) => return self.complain(&[loaded.roots_problem(&self.path, &error)]),
+        let files = config.tls_files();
+        let paths: Vec<_> = files.iter().flat_map(tls::Files::paths).collect();
+        watch.follow_tls(&paths);
+        let material = match files.as_ref().map(tls::Files::load).transpose() {
+            Ok(material) => material,
+            Err(error) => return self.complain(&[loaded.tls_problem(&self.path, &error)]),
         };
         if self.complaint.take().is_some() {
             log::info!("the configuration is usable again");
         }
-        if self.loaded.as_ref() == Some(&config) && same_roots(&self.roots, &roots) {
+        if self.loaded.as_ref() == Some(&config) && self.material == material {
             return Verdict::Same;
         }
         report(&loaded.problems);
@@ -103,8 +102,8 @@ impl Setup {
             log::warn!("no beat is sent: api_url is not set in {file}");
         }
         logger::configure(config.log_target, config.log_level);
-        self.tls = roots.as_ref().and_then(|roots| tls_of(&config, Arc::clone(roots), times));
-        self.roots = roots;
+        self.tls = material.as_ref().and_then(|it| tls_of(&config, it.clone(), times));
+        self.material = material;
         self.loaded = Some(config.clone());
         self.config = config;
         if let Some(mac) = self.mac {
@@ -157,17 +156,9 @@ impl Setup {
     }
 }
 
-fn same_roots(these: &Option<Arc<RootCertStore>>, those: &Option<Arc<RootCertStore>>) -> bool {
-    match (these, those) {
-        (Some(these), Some(those)) => these.roots == those.roots,
-        (None, None) => true,
-        (Some(_), None) | (None, Some(_)) => false,
-    }
-}
-
 /// What connections to an `https://` server need; `None` while there is no URL.
-fn tls_of(config: &Config, roots: Arc<RootCertStore>, times: &Times) -> Option<Client> {
-    let shared = tls::Config::new(roots, times.clone());
+fn tls_of(config: &Config, material: Material, times: &Times) -> Option<Client> {
+    let shared = tls::Config::new(material, times.clone());
     let name = match &config.api_url.as_ref()?.server().host {
         Host::Address(address) => ServerName::IpAddress((*address).into()),
         Host::Name(name) => ServerName::try_from(name.as_str().to_owned())

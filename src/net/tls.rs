@@ -17,23 +17,25 @@ use mio::net::TcpStream;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind};
 
 use super::connection::{Handshake, REQUEST_MAX};
 use super::dial::unless_blocked;
 use crate::proto::event::Failure;
 
 mod failure;
+mod files;
+mod identity;
 mod provider;
-mod roots;
 #[cfg(test)]
 mod tests;
 mod verifier;
 
 pub use failure::{DETAIL_MAX, Detail};
-pub use roots::{BUILT_IN, Error, Roots};
+pub use files::{BUILT_IN, Error, ErrorKind, Files, IdentityFiles, Material, Purpose, Roots};
 pub use verifier::{SharedFloor, Times};
 
+use self::identity::Identity;
 use self::verifier::{BootClock, Verifier};
 
 /// Tickets kept in memory for resumption, all of one server (rustls counts them by eights).
@@ -52,18 +54,21 @@ const PROTOCOL: &[u8] = b"http/1.1";
 pub struct Config {
     tls: Arc<ClientConfig>,
     verifier: Arc<Verifier>,
+    identity: Arc<Identity>,
 }
 
 impl Config {
-    /// `roots` are loaded ones ([`Roots::load`]); `times` are those by which certificates are judged.
+    /// `material` is what the configuration's files hold ([`Files::load`]), `times` are those by which
+    /// certificates are judged.
     ///
     /// # Panics
     ///
     /// Never: loaded roots are not empty, and the provider has cipher suites of both versions.
     #[must_use]
-    pub fn new(roots: Arc<RootCertStore>, times: Times) -> Arc<Self> {
+    pub fn new(material: Material, times: Times) -> Arc<Self> {
         let provider = Arc::new(provider::provider(has_aes_instructions()));
-        let verifier = Arc::new(Verifier::new(roots, Arc::clone(&provider), times));
+        let verifier = Arc::new(Verifier::new(material.roots, Arc::clone(&provider), times));
+        let identity = Arc::new(Identity::new(material.identity));
         // What rustls calls dangerous is that somebody else verifies. Ours asks its own verifier, and
         // the handshake's time is of no use to it.
         let mut tls = ClientConfig::builder_with_details(provider, Arc::new(BootClock))
@@ -71,10 +76,10 @@ impl Config {
             .expect("the provider has suites of both versions")
             .dangerous()
             .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
-            .with_no_client_auth();
+            .with_client_cert_resolver(Arc::<Identity>::clone(&identity));
         tls.alpn_protocols = vec![PROTOCOL.to_vec()];
         tls.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
-        Arc::new(Self { tls: Arc::new(tls), verifier })
+        Arc::new(Self { tls: Arc::new(tls), verifier, identity })
     }
 }
 
@@ -141,6 +146,7 @@ impl Client {
 pub(super) struct Session {
     tls: ClientConnection,
     verifier: Arc<Verifier>,
+    identity: Arc<Identity>,
     name: ServerName<'static>,
     unproven: Rc<Cell<bool>>,
     early: Early,
@@ -168,11 +174,12 @@ impl Session {
     /// Begins a session; the first [`flush`](Self::flush) sends the `ClientHello`.
     pub(super) fn new(client: &Client) -> Result<Self, Failure> {
         let mut tls = ClientConnection::new(client.config(), client.name.clone())
-            .map_err(|error| Failure::Tls(failure::classify(&error)))?;
+            .map_err(|error| Failure::Tls(failure::classify(&error, false)))?;
         tls.set_buffer_limit(Some(QUEUED_MAX));
         Ok(Self {
             tls,
             verifier: Arc::clone(&client.config.verifier),
+            identity: Arc::clone(&client.config.identity),
             name: client.name.clone(),
             unproven: Rc::clone(&client.unproven),
             early: Early::Unused,
@@ -290,7 +297,8 @@ impl Session {
             Ok(state) if bytes == 0 => Ok(Pulled::End { announced: state.peer_has_closed() }),
             Ok(_) => Ok(Pulled::Bytes(bytes)),
             Err(error) => {
-                let failure = Failure::Tls(failure::classify(&error));
+                let missed = self.identity.is_missed();
+                let failure = Failure::Tls(failure::classify(&error, missed));
                 self.error = Some(error);
                 // The alert tells the server's people why. Sent or not, we fail for that reason.
                 match self.flush(stream, &mut 0) {

@@ -38,7 +38,7 @@ pub const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
 /// Which kind of file changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Changed {
-    /// A file of the configuration, or the file of roots that it names.
+    /// A file of the configuration, or one of TLS that it names.
     pub config: bool,
     /// A file of the resolver.
     pub resolver: bool,
@@ -68,7 +68,7 @@ struct Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Config,
-    Roots,
+    Tls,
     Resolver,
 }
 
@@ -129,12 +129,12 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Watches this file of roots from now on, instead of the former one. Read it after this.
-    pub fn follow_roots(&mut self, path: Option<&Path>) {
-        let former = self.targets.iter().find(|target| target.kind == Kind::Roots);
-        if former.map(|target| target.path.as_path()) != path {
-            self.targets.retain(|target| target.kind != Kind::Roots);
-            self.targets.extend(path.map(|path| Target::new(path, Kind::Roots)));
+    /// Watches these files of TLS from now on, instead of the former ones. Read them after this.
+    pub fn follow_tls(&mut self, paths: &[&Path]) {
+        let former = self.targets.iter().filter(|target| target.kind == Kind::Tls);
+        if !former.map(|target| target.path.as_path()).eq(paths.iter().copied()) {
+            self.targets.retain(|target| target.kind != Kind::Tls);
+            self.targets.extend(paths.iter().map(|path| Target::new(path, Kind::Tls)));
             self.rebuild();
         }
     }
@@ -198,7 +198,7 @@ impl Watch {
         for target in &mut self.targets {
             let told = std::mem::take(&mut target.changed);
             match target.kind {
-                Kind::Config | Kind::Roots => changed.config |= told,
+                Kind::Config | Kind::Tls => changed.config |= told,
                 Kind::Resolver => changed.resolver |= told,
             }
         }

@@ -145,6 +145,10 @@ pub enum TlsFailure {
     BadCertificate,
     /// The server sent a fatal alert.
     RefusedByServer,
+    /// The server asked for a client certificate, and none was shown.
+    ClientCertificateWanted,
+    /// The server does not accept the client certificate that was shown.
+    ClientCertificateRefused,
     /// The handshake failed otherwise.
     Handshake,
 }

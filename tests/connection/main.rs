@@ -21,6 +21,8 @@ use socket2::SockRef;
 
 #[cfg(test)]
 mod early_data;
+#[cfg(test)]
+mod identity;
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -92,6 +94,14 @@ impl Client {
                 Err(failure) => return failure,
             }
         }
+    }
+
+    /// One beat on a new connection, whose failure may come at any step.
+    fn first_beat_at_any_step(&mut self) -> Result<Reply, Failure> {
+        self.establish()?;
+        self.connection.write(REQUEST);
+        while self.next()? != Progress::Replied {}
+        Ok(self.response.reply(0))
     }
 
     /// Goes on until nothing happens any more.
@@ -207,9 +217,9 @@ fn trusting(certificates: &Certificates) -> Arc<tls::Config> {
     let key = std::ptr::from_ref(certificates) as usize;
     path.push(format!("linkbeat-connection-{}-{key:x}.pem", std::process::id()));
     std::fs::write(&path, certificates.authority_pem()).expect("a file");
-    let roots = Roots::File(path.clone()).load();
+    let material = tls::Files { roots: Roots::File(path.clone()), identity: None }.load();
     std::fs::remove_file(path).expect("the file");
-    tls::Config::new(roots.expect("sound roots"), tls::Times::default())
+    tls::Config::new(material.expect("sound roots"), tls::Times::default())
 }
 
 fn secure(config: &Arc<tls::Config>) -> Security {
@@ -483,8 +493,8 @@ fn a_server_is_told_why_its_certificate_is_refused() {
 #[test]
 fn the_roots_of_the_web_do_not_vouch_for_us() {
     let server = Server::start();
-    let roots = Roots::BuiltIn.load().expect("sound roots");
-    let config = tls::Config::new(roots, tls::Times::default());
+    let files = tls::Files { roots: Roots::BuiltIn, identity: None };
+    let config = tls::Config::new(files.load().expect("sound roots"), tls::Times::default());
     let mut client = Client::open(server.https, secure(&config));
     assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::UnknownIssuer)));
 }
@@ -569,30 +579,6 @@ fn plain_text_to_a_tls_port_gets_no_answer() {
     let mut client = Client::open(server.https, Security::Plain);
     // An alert is all that TLS has to say to it.
     assert_eq!(client.first_beat_fails(), Failure::Malformed);
-}
-
-#[test]
-fn a_server_that_refuses_us_after_the_handshake_is_heard() {
-    let server = Server::start();
-    let mut roots = RootCertStore::empty();
-    let pem = server.certificates.authority_pem();
-    roots.add(rustls::pki_types::pem::PemObject::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier =
-        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks them")
-        .with_client_cert_verifier(verifier.build().expect("a verifier"))
-        .with_cert_resolver(Arc::clone(
-            &server.certificates.server(Shown::Good, false).cert_resolver,
-        ));
-    let (at, serving) = serve_tls(Arc::new(config), |_, _| panic!("no client certificate"));
-    let mut client = Client::open(at, secure(&server.config));
-    let refused = Failure::Tls(TlsFailure::RefusedByServer);
-    assert_eq!(client.first_beat_fails(), refused);
-    assert!(client.connection.detail().expect("words").contains("CertificateRequired"));
-    serving.join().expect("served");
 }
 
 #[test]

@@ -48,6 +48,8 @@ request_timeout_ms: 10000
 moderation.trigger: 5 at once, then one every 2000 ms
 moderation.network: 5 at once, then one every 2000 ms
 tls.ca_file: {WITHOUT_FILE}
+tls.client_cert: none
+tls.client_key: none
 tls.early_data: false
 status_listen: 127.0.0.1:5000
 status_token: not set
@@ -121,6 +123,42 @@ fn roots_that_cannot_be_used_are_an_error_where_they_are_needed() {
             let told = shown.contains("linkbeat.json:1:21: error: tls.ca_file: ");
             assert!(good || (told && shown.contains(words) && shown.contains(file)), "{shown}");
         }
+    }
+}
+
+#[test]
+fn client_certificate_and_key_are_read_as_they_will_be() {
+    let made = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new([String::from(name)]).unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let ((certificate, key), (_, other)) = (made("camera-1"), made("camera-2"));
+    let directory = Directory::new("check-identity")
+        .with("ca.pem", &certificate)
+        .with("meeting.json", r#"{"api_url": "https://h"}"#);
+    for (certificate, key, words) in [
+        (&*certificate, &*key, None),
+        (&certificate, &other, Some("1:88: error: tls.client_key: the private key in ")),
+        (&key, &key, Some("1:51: error: tls.client_cert: no certificate in PEM form in ")),
+        (&certificate, &certificate, Some("tls.client_key: no private key in PEM form in ")),
+    ] {
+        let path = |name: &str| directory.0.join(name).display().to_string();
+        fs::write(path("camera.pem"), certificate).unwrap();
+        fs::write(path("camera.key"), key).unwrap();
+        let (ca, certificate, key) = (path("ca.pem"), path("camera.pem"), path("camera.key"));
+        let own = format!(
+            "{{\"tls\": {{\"ca_file\": \"{ca}\",\n\"client_cert\": \"{certificate}\",\n\"client_key\": \"{key}\"}}}}"
+        );
+        fs::write(directory.0.join("linkbeat.json"), own).unwrap();
+        let (shown, good) = checked(&directory, "meeting.json");
+        assert_eq!(good, words.is_none(), "{shown}");
+        if let Some(words) = words {
+            let (place, message) = words.split_once(": error").unwrap_or(("", words));
+            assert!(shown.contains(message), "{shown}");
+            assert!(shown.contains("linkbeat.json:") || place.is_empty(), "{shown}");
+        }
+        assert!(shown.contains("the file of tls.client_key can be read by every user: chgrp"));
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use httpdate::HttpDate;
 use rustls::pki_types::UnixTime;
-use rustls::{CertificateError, Error};
+use rustls::{AlertDescription, CertificateError, Error};
 
 use crate::proto::event::TlsFailure;
 use crate::proto::wall::SLACK_S;
@@ -18,13 +18,43 @@ const DATE_MAX: u64 = 253_402_300_799;
 /// One line for a person: printable ASCII, cut at [`DETAIL_MAX`], no secret.
 pub type Detail = heapless::String<DETAIL_MAX>;
 
-/// The kind of failure that decisions and statistics need.
-pub(super) fn classify(error: &Error) -> TlsFailure {
+/// The kind of failure that decisions and statistics need. `missed`: the server asked for a certificate of
+/// this device, which showed none.
+pub(super) fn classify(error: &Error, missed: bool) -> TlsFailure {
     match error {
         Error::InvalidCertificate(error) => classify_certificate(error),
         Error::NoCertificatesPresented => TlsFailure::BadCertificate,
-        Error::AlertReceived(_) => TlsFailure::RefusedByServer,
+        Error::AlertReceived(alert) => classify_alert(*alert, missed),
         _ => TlsFailure::Handshake,
+    }
+}
+
+/// RFC 8446 §6.2: what a server says of certificates it says of the client's. Before TLS 1.3 there was
+/// no word for a missing one.
+fn classify_alert(alert: AlertDescription, missed: bool) -> TlsFailure {
+    match alert {
+        AlertDescription::CertificateRequired => TlsFailure::ClientCertificateWanted,
+        AlertDescription::NoCertificate
+        | AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied
+        | AlertDescription::HandshakeFailure
+            if missed =>
+        {
+            TlsFailure::ClientCertificateWanted
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => TlsFailure::ClientCertificateRefused,
+        _ => TlsFailure::RefusedByServer,
     }
 }
 

@@ -32,7 +32,7 @@ impl Drop for Pem {
 }
 
 fn load(roots: Roots) -> Result<Arc<Config>, Error> {
-    roots.load().map(|roots| Config::new(roots, Times::default()))
+    Files { roots, identity: None }.load().map(|it| Config::new(it, Times::default()))
 }
 
 fn authority() -> String {
@@ -42,7 +42,7 @@ fn authority() -> String {
 #[test]
 fn the_built_in_roots_are_sound() {
     if !BUILT_IN {
-        assert!(matches!(load(Roots::BuiltIn), Err(Error::NotBuiltIn)));
+        assert!(matches!(load(Roots::BuiltIn).map_err(|it| it.kind), Err(ErrorKind::NotBuiltIn)));
         return;
     }
     let config = &load(Roots::BuiltIn).unwrap().tls;
@@ -60,7 +60,7 @@ fn certificates_are_found_among_other_text() {
 #[test]
 fn a_missing_file_is_named() {
     let error = load(Roots::File("/nonexistent/ca.pem".into())).unwrap_err();
-    assert_eq!(error.to_string(), "read roots from /nonexistent/ca.pem");
+    assert_eq!(error.to_string(), "cannot read /nonexistent/ca.pem");
     assert!(error.source().is_some());
 }
 
@@ -68,21 +68,21 @@ fn a_missing_file_is_named() {
 fn a_directory_or_device_is_not_read() {
     for path in ["/", "/dev/zero"] {
         let error = load(Roots::File(path.into())).unwrap_err();
-        assert!(matches!(error, Error::NotAFile(_)), "{error}");
+        assert!(matches!(error.kind, ErrorKind::NotAFile(_)), "{error}");
     }
 }
 
 #[test]
 fn a_file_over_the_limit_is_not_parsed() {
     let error = Pem::new("large", vec![b'\n'; (1 << 20) + 1]).load().unwrap_err();
-    assert!(matches!(error, Error::TooLarge(_)), "{error}");
+    assert!(matches!(error.kind, ErrorKind::TooLarge(_)), "{error}");
 }
 
 #[test]
 fn a_file_without_a_certificate_is_an_error() {
     for content in ["", "no PEM here", "-----BEGIN X-----\nAAAA\n-----END X-----\n"] {
         let error = Pem::new("empty", content).load().unwrap_err();
-        assert!(matches!(error, Error::Empty(_)), "{error}");
+        assert!(matches!(error.kind, ErrorKind::Empty(_)), "{error}");
     }
 }
 
@@ -94,7 +94,7 @@ fn a_bad_certificate_is_named_by_its_position() {
     let cut = good.get(..good.len() / 2).unwrap();
     for bad in [not_base64, not_x509, cut] {
         let error = Pem::new("bad", format!("{good}{bad}")).load().unwrap_err();
-        assert!(error.to_string().starts_with("roots: certificate 2 in "), "{error}");
+        assert!(error.to_string().starts_with("certificate 2 in "), "{error}");
         assert!(error.source().is_some());
     }
 }
@@ -107,7 +107,7 @@ fn a_file_cut_or_changed_anywhere_never_panics() {
         changed[at] ^= 0x21;
         for content in [&good[..at], &changed] {
             // Whether it is still sound is not the claim.
-            drop(roots::parse(std::path::Path::new("ca.pem"), content));
+            drop(files::parse(std::path::Path::new("ca.pem"), content));
         }
     }
 }
@@ -143,7 +143,7 @@ fn every_kind_of_error_has_its_failure() {
         (CertificateError::BadEncoding, TlsFailure::BadCertificate),
     ];
     for (error, wanted) in certificate {
-        assert_eq!(classify(&TlsError::InvalidCertificate(error)), wanted);
+        assert_eq!(classify(&TlsError::InvalidCertificate(error), false), wanted);
     }
     let alert = rustls::AlertDescription::HandshakeFailure;
     let other = [
@@ -153,7 +153,27 @@ fn every_kind_of_error_has_its_failure() {
         (PeerIncompatible::NoCipherSuitesInCommon.into(), TlsFailure::Handshake),
     ];
     for (error, wanted) in other {
-        assert_eq!(classify(&error), wanted);
+        assert_eq!(classify(&error, false), wanted);
+    }
+}
+
+#[test]
+fn what_a_server_says_of_certificates_it_says_of_ours() {
+    use TlsFailure::{ClientCertificateRefused, ClientCertificateWanted, RefusedByServer};
+    use rustls::AlertDescription as Alert;
+    // Alert, as told to a device that showed one or was not asked, and to one that had none to show.
+    for (alert, shown, missed) in [
+        (Alert::CertificateRequired, ClientCertificateWanted, ClientCertificateWanted),
+        (Alert::HandshakeFailure, RefusedByServer, ClientCertificateWanted),
+        (Alert::BadCertificate, ClientCertificateRefused, ClientCertificateWanted),
+        (Alert::UnknownCA, ClientCertificateRefused, ClientCertificateWanted),
+        (Alert::CertificateExpired, ClientCertificateRefused, ClientCertificateWanted),
+        (Alert::AccessDenied, ClientCertificateRefused, ClientCertificateWanted),
+        (Alert::UnrecognisedName, RefusedByServer, RefusedByServer),
+        (Alert::ProtocolVersion, RefusedByServer, RefusedByServer),
+    ] {
+        assert_eq!(classify(&TlsError::AlertReceived(alert), false), shown, "{alert:?}");
+        assert_eq!(classify(&TlsError::AlertReceived(alert), true), missed, "{alert:?}");
     }
 }
 

@@ -235,14 +235,14 @@ fn the_file_of_roots_belongs_to_the_configuration_and_may_be_another_one() {
         root.write(path, "");
     }
     for (followed, other) in [("pki/ca.pem", "pki/other.pem"), ("pki/other.pem", "pki/ca.pem")] {
-        watch.follow_roots(Some(&root.at(followed)));
+        watch.follow_tls(&[&root.at(followed)]);
         watch.drain();
         root.write(other, "not followed");
         assert_eq!(watch.drain(), NOTHING);
         root.write(followed, "written");
         assert_eq!(watch.drain(), CONFIG);
     }
-    watch.follow_roots(None);
+    watch.follow_tls(&[]);
     watch.drain();
     root.write("pki/other.pem", "not followed any more");
     assert_eq!(watch.drain(), NOTHING);

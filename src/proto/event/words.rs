@@ -22,6 +22,8 @@ impl Failure {
             Self::Tls(TlsFailure::UnknownIssuer) => "tls_unknown_issuer",
             Self::Tls(TlsFailure::BadCertificate) => "tls_bad_certificate",
             Self::Tls(TlsFailure::RefusedByServer) => "tls_refused_by_server",
+            Self::Tls(TlsFailure::ClientCertificateWanted) => "tls_client_certificate_wanted",
+            Self::Tls(TlsFailure::ClientCertificateRefused) => "tls_client_certificate_refused",
             Self::Tls(TlsFailure::Handshake) => "tls_handshake",
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",

@@ -89,6 +89,14 @@ impl<'a> Advice<'a> {
                  {file}; if there is none, somebody may be in between"
             ),
             "tls_bad_certificate" => f.write_str("replace the certificate of the server"),
+            "tls_client_certificate_wanted" => write!(
+                f,
+                "name the certificate and the key of this device as tls.client_cert and                  tls.client_key in linkbeat.json, beside {file}: the server asks for them"
+            ),
+            "tls_client_certificate_refused" => f.write_str(
+                "have the certificate in tls.client_cert renewed, or its authority accepted by the \
+                 server: the error above has the server's reason",
+            ),
             "tls_refused_by_server" | "tls_handshake" => {
                 write!(f, "see that {url} speaks TLS 1.2 or 1.3 at this port")
             }

@@ -91,6 +91,8 @@ fn every_failure_comes_with_its_own_advice() {
         (tls(TlsFailure::UnknownIssuer), &["tls.ca_file", "linkbeat.json"]),
         (tls(TlsFailure::BadCertificate), &["certificate"]),
         (tls(TlsFailure::RefusedByServer), &["TLS 1.2", "https://h.example"]),
+        (tls(TlsFailure::ClientCertificateWanted), &["tls.client_cert", "tls.client_key", file]),
+        (tls(TlsFailure::ClientCertificateRefused), &["tls.client_cert", "renewed"]),
         (tls(TlsFailure::Handshake), &["TLS 1.2", "https://h.example"]),
         (Failure::NameNotFound, &["name", "api_url", file]),
         (Failure::NameServerFailed, &["/etc/resolv.conf"]),

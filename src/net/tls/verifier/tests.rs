@@ -58,7 +58,7 @@ impl World {
         verifier
             .verify_server_cert(end_entity, intermediates, &name, &[], unix_time(0))
             .map(|_| ())
-            .map_err(|error| classify(&error))
+            .map_err(|error| classify(&error, false))
     }
 
     /// A leaf of `days` under an intermediate of its own days.

@@ -1,0 +1,194 @@
+//! Servers that want to know who the device is.
+
+use std::path::PathBuf;
+
+use linkbeat::net::tls::IdentityFiles;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SignatureAlgorithm, date_time_ymd,
+};
+use rustls::version::{TLS12, TLS13};
+
+use super::*;
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+/// The certificate that the device shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mine {
+    None,
+    Good,
+    Foreign,
+    Expired,
+}
+
+fn authority(name: &str) -> Issuer {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// Certificate and key of a device, in PEM.
+fn device(issuer: &Issuer, expired: bool, kind: &'static SignatureAlgorithm) -> (String, String) {
+    let mut params = CertificateParams::new([String::from("camera-1")]).unwrap();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    if expired {
+        params.not_after = date_time_ymd(2001, 1, 1);
+    }
+    let key = KeyPair::generate_for(kind).unwrap();
+    (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
+}
+
+/// Files that are there for one test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(test: &str) -> Self {
+        let name = format!("linkbeat-identity-{test}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// A server that lets in whom `authority` vouches for.
+fn demanding(
+    certificates: &Certificates,
+    authority: &Issuer,
+    tls12_only: bool,
+) -> Arc<ServerConfig> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let versions: &[_] = if tls12_only { &[&TLS12] } else { &[&TLS13] };
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_cert_resolver(Arc::clone(&certificates.server(Shown::Good, false).cert_resolver));
+    Arc::new(config)
+}
+
+/// The first beat of a device that shows `mine`; with what it says about a failure.
+fn beat(mine: Mine, tls12_only: bool) -> Result<u16, (Failure, String)> {
+    let certificates = Certificates::new(&["localhost"]);
+    let (ours, theirs) = (authority("ours"), authority("theirs"));
+    let directory = Directory::new(&format!("{mine:?}-{tls12_only}"));
+    let issuer = if mine == Mine::Foreign { &theirs } else { &ours };
+    let (certificate, key) = device(issuer, mine == Mine::Expired, &PKCS_ECDSA_P384_SHA384);
+    let identity = IdentityFiles {
+        certificate: directory.write("device.pem", &certificate),
+        key: directory.write("device.key", &key),
+    };
+    let roots = Roots::File(directory.write("ca.pem", certificates.authority_pem()));
+    let identity = (mine != Mine::None).then_some(identity);
+    let material = tls::Files { roots, identity }.load().expect("sound files");
+    let config = demanding(&certificates, &ours, tls12_only);
+    let (at, serving) = serve_tls(config, |tls, stream| {
+        assert!(tls.peer_certificates().is_some_and(|chain| chain.len() == 1));
+        let mut tls = rustls::StreamOwned::new(tls, stream);
+        read_request(&mut tls);
+        tls.write_all(ANSWER).expect("written");
+        tls.flush().expect("flushed");
+    });
+    let mut client = Client::open(at, secure(&tls::Config::new(material, tls::Times::default())));
+    let result = client.first_beat_at_any_step();
+    serving.join().expect("served");
+    result.map(|reply| reply.status).map_err(|failure| {
+        (failure, client.connection.detail().map(|it| it.to_string()).unwrap_or_default())
+    })
+}
+
+#[test]
+fn device_is_let_in_or_told_why_not_whenever_the_server_says_so() {
+    for tls12_only in [false, true] {
+        assert_eq!(beat(Mine::Good, tls12_only), Ok(200));
+        for (mine, failure, words) in [
+            (Mine::None, TlsFailure::ClientCertificateWanted, "CertificateRequired"),
+            (Mine::Foreign, TlsFailure::ClientCertificateRefused, "UnknownCA"),
+            (Mine::Expired, TlsFailure::ClientCertificateRefused, "CertificateExpired"),
+        ] {
+            let (told, detail) = beat(mine, tls12_only).expect_err("let in");
+            assert_eq!(told, Failure::Tls(failure), "{mine:?}, TLS 1.2: {tls12_only}");
+            assert!(detail.contains(words), "{mine:?}: {detail}");
+        }
+    }
+}
+
+/// Takes one TLS record (RFC 8446 §5.1) and not what follows it.
+fn read_record(tls: &mut ServerConnection, stream: &mut TcpStream) -> Result<(), rustls::Error> {
+    let mut record = vec![0; 5];
+    stream.read_exact(&mut record).expect("a record");
+    let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+    record.resize(5 + length, 0);
+    stream.read_exact(&mut record[5..]).expect("a whole record");
+    tls.read_tls(&mut record.as_slice()).expect("memory");
+    tls.process_new_packets().map(drop)
+}
+
+fn flush(tls: &mut ServerConnection, stream: &mut TcpStream) {
+    while tls.wants_write() {
+        tls.write_tls(stream).expect("written");
+    }
+}
+
+#[test]
+fn refusal_is_heard_although_the_request_was_never_read_and_the_connection_reset() {
+    let certificates = Certificates::new(&["localhost"]);
+    let server = demanding(&certificates, &authority("ours"), false);
+    let (tell, written) = channel();
+    let (at, serving) = serve(move |mut stream| {
+        let mut tls = ServerConnection::new(server).expect("a sound configuration");
+        read_record(&mut tls, &mut stream).expect("a ClientHello");
+        flush(&mut tls, &mut stream);
+        let () = written.recv_timeout(PATIENCE).expect("a request");
+        // Up to the end of the handshake and no byte further.
+        while read_record(&mut tls, &mut stream).is_ok() {}
+        flush(&mut tls, &mut stream);
+    });
+    let mut client = Client::open(at, secure(&trusting(&certificates)));
+    assert_eq!(client.establish(), Ok(()));
+    client.connection.write(REQUEST);
+    assert_eq!(client.next(), Ok(Progress::Written));
+    tell.send(()).expect("a server");
+    serving.join().expect("served");
+    assert_eq!(client.next(), Err(Failure::Tls(TlsFailure::ClientCertificateWanted)));
+}
+
+#[test]
+fn server_without_demands_never_sees_the_certificate() {
+    let certificates = Certificates::new(&["localhost"]);
+    let directory = Directory::new("unasked");
+    let (certificate, key) = device(&authority("ours"), false, &PKCS_ED25519);
+    let identity = IdentityFiles {
+        certificate: directory.write("device.pem", &certificate),
+        key: directory.write("device.key", &key),
+    };
+    let roots = Roots::File(directory.write("ca.pem", certificates.authority_pem()));
+    let material = tls::Files { roots, identity: Some(identity) }.load().expect("sound files");
+    let (at, serving) = serve_tls(certificates.server(Shown::Good, false), |tls, stream| {
+        assert!(tls.peer_certificates().is_none());
+        let mut tls = rustls::StreamOwned::new(tls, stream);
+        read_request(&mut tls);
+        tls.write_all(ANSWER).expect("written");
+        tls.flush().expect("flushed");
+    });
+    let mut client = Client::open(at, secure(&tls::Config::new(material, tls::Times::default())));
+    assert_eq!(client.first_beat().map(|reply| reply.status), Ok(200));
+    serving.join().expect("served");
+}
