@@ -4,6 +4,8 @@
 //! `SIM_MINUTES=n` is how long the network misbehaves in each.
 
 #[cfg(test)]
+mod chronicle;
+#[cfg(test)]
 mod claims;
 #[cfg(test)]
 mod kernel;

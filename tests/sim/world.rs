@@ -10,6 +10,7 @@ use linkbeat::proto::event::{Action, Input, Ticket, Word};
 use linkbeat::proto::settings::{ResolverSettings, Settings};
 use linkbeat::proto::time::Instant;
 
+use super::chronicle::Chronicle;
 use super::claims::Claims;
 use super::net::{Net, News, Request};
 
@@ -77,6 +78,7 @@ pub(crate) struct World {
     pub(crate) agent: Agent,
     pub(crate) net: Net,
     pub(crate) claims: Claims,
+    chronicle: Chronicle,
     pub(crate) trace: Trace,
     pub(crate) settings: Settings,
     pub(crate) resolver: ResolverSettings,
@@ -98,6 +100,7 @@ impl World {
             agent: Agent::new(seed, now),
             net,
             claims: Claims::new(&settings, now),
+            chronicle: Chronicle::new(),
             trace: Trace::default(),
             settings: settings.clone(),
             resolver: resolver.clone(),
@@ -228,7 +231,11 @@ impl World {
                 self.net.kernel.watched = wanted;
                 None
             }
-            Action::AnswerTrigger(..) | Action::Note(_) => None,
+            Action::Note(note) => {
+                self.chronicle.record(&note, self.now);
+                None
+            }
+            Action::AnswerTrigger(..) => None,
         };
         self.outcomes.extend(outcome);
     }

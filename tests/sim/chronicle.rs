@@ -1,0 +1,58 @@
+//! What the history makes of a life: each turn follows from the one before it, and nothing is out of order.
+
+use linkbeat::proto::event::Note;
+use linkbeat::proto::history::{Change, History};
+use linkbeat::proto::link::Name;
+use linkbeat::proto::time::Instant;
+
+/// The history of a simulated agent, checked at every entry.
+#[derive(Debug)]
+pub(crate) struct Chronicle {
+    history: History,
+    uplink: Option<Name>,
+    offline: bool,
+    failing: bool,
+    entries: u64,
+}
+
+impl Chronicle {
+    pub(crate) fn new() -> Self {
+        let history = History::new(1);
+        Self { history, uplink: None, offline: false, failing: false, entries: 0 }
+    }
+
+    pub(crate) fn record(&mut self, note: &Note, now: Instant) {
+        let before = self.history.last_id();
+        self.history.record(note, now);
+        let turns = self.history.transitions().filter(|turn| turn.id > before);
+        for turn in turns {
+            assert_eq!(turn.at, now);
+            match turn.change {
+                Change::Uplink { from, to } => {
+                    assert_eq!(from, self.uplink, "a change of uplink is missing");
+                    assert_ne!(from, to, "no change of uplink");
+                    self.uplink = to;
+                }
+                Change::Offline => assert!(!std::mem::replace(&mut self.offline, true), "{turn:?}"),
+                Change::Online => assert!(std::mem::replace(&mut self.offline, false), "{turn:?}"),
+                Change::Failing(_) => {
+                    assert!(!std::mem::replace(&mut self.failing, true), "{turn:?}");
+                }
+                Change::Beating => self.failing = false,
+                Change::Started | Change::ClockSet => panic!("no note says so"),
+            }
+        }
+        let beats = matches!(note, Note::BeatAcknowledged { .. } | Note::BeatFailed { .. });
+        let beat = self.history.beats().next_back().filter(|beat| beat.id > before);
+        assert_eq!(beat.is_some(), beats, "a beat leaves an entry, and nothing else does");
+        self.entries += u64::from(beats);
+        let counters = self.history.counters();
+        let ended = counters.beats() + counters.failures.iter().sum::<u64>();
+        assert_eq!(ended, self.entries, "every end of a beat is counted once");
+        if let Some(outage) = self.history.last_outage() {
+            let trouble = self.failing || self.offline;
+            assert!(trouble || outage.ended_at.is_some(), "an outage has no end: {outage:?}");
+            assert!(outage.ended_at.is_none_or(|at| at >= outage.began.at), "{outage:?}");
+        }
+    }
+}
