@@ -1,6 +1,6 @@
 //! The command line: what it may say, and what the commands besides `run` do.
 //!
-//! `status` and `trigger` ask a running agent over its Unix socket. Everything said on standard
+//! `status`, `events` and `trigger` ask a running agent over its Unix socket. Everything said on standard
 //! output is for whoever asked; a reader that has gone is no error.
 
 use std::ffi::OsString;
@@ -15,6 +15,7 @@ use crate::proto::event::{WORD_MAX, Word};
 
 mod client;
 mod commands;
+mod show;
 #[cfg(test)]
 mod tests;
 
@@ -33,8 +34,13 @@ usage:
   linkbeat trigger [--reason WORD] [--wait] [--socket PATH]
       Asks the agent for a beat now; with --wait for its result, within 15 s.
       WORD is 1 to 64 of A-Z a-z 0-9 _ . -
-  linkbeat status [--json] [--socket PATH]
-      Tells how it goes: what is wrong, since when, and what to do.
+  linkbeat status [--json] [--watch] [--socket PATH]
+      Tells how it goes: what is wrong, since when, and what to do. With --watch
+      again every second on a terminal, and elsewhere a line for each change; it
+      goes on when the agent is started anew.
+  linkbeat events [--json] [--follow] [--socket PATH]
+      Lists the last beats and what the network did, newest last; with --follow
+      goes on with what is new.
   linkbeat check [FILE]
       Checks the configuration and shows what is in force.
   linkbeat --version
@@ -49,9 +55,9 @@ exit codes:
       with --wait, it was acknowledged
       status: online, and the last acknowledged beat is fresh
   1   trigger --wait: the beat failed, or is not answered within 15 s
-      status: offline, or in another trouble since the last beat
+      status: offline, or in another trouble since the last beat (disabled, say)
   2   trigger: no beat is sent, because they are disabled or unconfigured
-      status: no beat was acknowledged for two intervals and a time-out
+      status: no beat was acknowledged for two intervals and a time-out, or ever
   3   no agent runs, or it does not answer
   64  wrong usage
   71  the system refuses something, or another agent runs
@@ -81,6 +87,17 @@ pub enum Command {
     Status {
         /// As JSON, or for people.
         json: bool,
+        /// Again and again.
+        watch: bool,
+        /// Where the agent listens.
+        socket: Option<PathBuf>,
+    },
+    /// Ask what came to pass.
+    Events {
+        /// As JSON, or for people.
+        json: bool,
+        /// And go on with what is new.
+        follow: bool,
         /// Where the agent listens.
         socket: Option<PathBuf>,
     },
@@ -111,6 +128,7 @@ pub fn parse<I: IntoIterator<Item = OsString>>(arguments: I) -> Result<Command, 
             Some("run") => return parse_run(parser),
             Some("trigger") => return parse_trigger(parser),
             Some("status") => return parse_status(parser),
+            Some("events") => return parse_events(parser),
             Some("check") => return parse_check(parser),
             _ => return Err(Error::Usage(format!("unknown command {name:?}").into())),
         },
@@ -150,16 +168,31 @@ fn parse_trigger(mut parser: Parser) -> Result<Command, Error> {
 }
 
 fn parse_status(mut parser: Parser) -> Result<Command, Error> {
-    let (mut json, mut socket) = (false, None);
+    let (mut json, mut watch, mut socket) = (false, false, None);
     while let Some(argument) = parser.next()? {
         match argument {
             Long("json") => json = true,
+            Long("watch") => watch = true,
             Long("socket") => socket = Some(path(&mut parser)?),
             Long("help") | Short('h') => return Ok(Command::Help),
             other => return Err(other.unexpected().into()),
         }
     }
-    Ok(Command::Status { json, socket })
+    Ok(Command::Status { json, watch, socket })
+}
+
+fn parse_events(mut parser: Parser) -> Result<Command, Error> {
+    let (mut json, mut follow, mut socket) = (false, false, None);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("json") => json = true,
+            Long("follow") => follow = true,
+            Long("socket") => socket = Some(path(&mut parser)?),
+            Long("help") | Short('h') => return Ok(Command::Help),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Command::Events { json, follow, socket })
 }
 
 fn parse_check(mut parser: Parser) -> Result<Command, Error> {

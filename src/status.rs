@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::proto::agent::View;
 use crate::proto::event::{Reason, Stamps};
+use crate::proto::history::{Change, Outage};
 use crate::proto::link::Name;
 use crate::proto::time::Instant;
 use crate::proto::wall::Floor;
@@ -31,8 +32,8 @@ pub use self::fields::harmless;
 pub use self::state::{Cause, State};
 
 use self::fields::{
-    Additions, Addresses, ClockShown, Contract, Cut, Delivered, Masked, OrNothing, Others, Preview,
-    Text, UplinkInUse, Verbatim, Warnings, Words,
+    Additions, Addresses, ClockShown, Contract, Cut, Delivered, Masked, OrNothing, Others,
+    OutageShown, Preview, Text, UplinkInUse, Verbatim, Warnings, Words,
 };
 use self::page::Page;
 
@@ -67,6 +68,8 @@ pub struct Snapshot<'a> {
     pub view: View<'a>,
     /// The last acknowledged beat.
     pub beat: Option<Beat<'a>>,
+    /// The last outage that is known of.
+    pub outage: Option<Outage>,
     /// Beats acknowledged since start.
     pub acknowledged: u64,
     /// When beats last began to be acknowledged or to fail, after the opposite or after start.
@@ -206,6 +209,7 @@ impl Snapshot<'_> {
             }),
             uplinks: Others(others),
             beat: self.beat.map(Delivered::of),
+            last_outage: self.outage.map(|outage| self.last_outage(outage)),
             in_flight: view.in_flight,
             next_beat_in: next_beat_at.map(|at| self.seconds_until(at)),
             pending: view.pending.as_ref().map(Text),
@@ -228,6 +232,20 @@ impl Snapshot<'_> {
             config_error: self.config_error.map(|error| Text(Cut(error))),
             version: env!("CARGO_PKG_VERSION"),
             pid: std::process::id(),
+        }
+    }
+
+    fn last_outage(&self, outage: Outage) -> OutageShown {
+        let Outage { began, ended_at } = outage;
+        OutageShown {
+            kind: began.change.word(),
+            cause: match began.change {
+                Change::Failing(failure) => Some(Text(Cause(failure))),
+                _ => None,
+            },
+            began: Text(self.utc(began.at)),
+            began_ago: (self.now - began.at).as_secs(),
+            lasted: ended_at.map(|at| (at - began.at).as_secs()),
         }
     }
 

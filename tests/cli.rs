@@ -281,7 +281,7 @@ fn socket_that_we_may_not_use_is_a_refusal_of_the_system() {
 fn wrong_usage_exits_64_and_points_to_the_help() {
     for arguments in [
         &[][..],
-        &["events"],
+        &["events", "--watch"],
         &["run", "--trigger-fd", "x"],
         &["trigger", "--reason", "a b"],
         &["status", "--colour"],

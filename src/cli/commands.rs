@@ -6,19 +6,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::client::{ANSWER_TIME, Client, RESULT_TIME};
+use super::show::{self, Manner};
 use super::{Command, HELP};
 use crate::config::{self, Config, check};
 use crate::error::Error;
 use crate::proto::event::Word;
 use crate::status::harmless;
-use crate::status::page::{Page, Verdict};
-use crate::wire::json;
 
-/// Done, or all is well.
+/// Done.
 const EXIT_DONE: u8 = 0;
-/// The beat failed; the agent is offline.
+/// The beat failed.
 const EXIT_FAILED: u8 = 1;
-/// No beat is sent; the last acknowledged one is too old.
+/// No beat is sent.
 const EXIT_REFUSED: u8 = 2;
 /// Longest part of an answer that makes no sense which is shown, in characters.
 const NONSENSE_MAX: usize = 100;
@@ -34,7 +33,8 @@ const NONSENSE_MAX: usize = 100;
 /// On [`Command::Run`], which is the loop's.
 pub fn execute(command: Command) -> Result<ExitCode, Error> {
     let stdout = io::stdout();
-    let colour = stdout.is_terminal() && wants_colour(|name| std::env::var_os(name));
+    let terminal = stdout.is_terminal();
+    let colour = terminal && wants_colour(|name| std::env::var_os(name));
     let mut out = Out::Open(stdout.lock());
     let code = match command {
         Command::Run { .. } => unreachable!("the loop runs the agent"),
@@ -48,9 +48,13 @@ pub fn execute(command: Command) -> Result<ExitCode, Error> {
         Command::Trigger { reason, wait, socket } => {
             trigger(reason.as_ref(), wait, &socket.unwrap_or_else(usual_socket), &mut out)
         }
-        Command::Status { json, socket } => {
-            let socket = socket.unwrap_or_else(usual_socket);
-            status(json, &socket, colour, &mut out)
+        Command::Status { json, watch, socket } => {
+            let manner = Manner { json, again: watch, terminal: terminal && !json, colour };
+            show::status(manner, &socket.unwrap_or_else(usual_socket), &mut out)
+        }
+        Command::Events { json, follow, socket } => {
+            let manner = Manner { json, again: follow, terminal: terminal && !json, colour };
+            show::events(manner, &socket.unwrap_or_else(usual_socket), &mut out)
         }
     };
     code.map(ExitCode::from)
@@ -85,23 +89,8 @@ fn trigger(
     Ok(code)
 }
 
-fn status(as_json: bool, socket: &Path, colour: bool, out: &mut impl Write) -> Result<u8, Error> {
-    let answer = Client::ask(socket, "status\n", ANSWER_TIME)?.rest()?;
-    let status = json::parse(&answer).ok().filter(|status| status.kind() == json::Kind::Object);
-    let Some(status) = status else {
-        return Err(nonsense(socket, &String::from_utf8_lossy(&answer)));
-    };
-    let page = Page { status, colour };
-    say(out, &if as_json { escaped(status.raw()) } else { page.to_string() })?;
-    Ok(match page.verdict() {
-        Verdict::Fresh => EXIT_DONE,
-        Verdict::Offline => EXIT_FAILED,
-        Verdict::Stale => EXIT_REFUSED,
-    })
-}
-
 /// The same JSON, with escapes for what may stand in a string by itself and steers a terminal.
-fn escaped(json: &str) -> String {
+pub(super) fn escaped(json: &str) -> String {
     let mut text = String::with_capacity(json.len() + 1);
     for char in json.chars() {
         match char {
@@ -115,7 +104,7 @@ fn escaped(json: &str) -> String {
 }
 
 /// The error for an answer that is none.
-fn nonsense(socket: &Path, answer: &str) -> Error {
+pub(super) fn nonsense(socket: &Path, answer: &str) -> Error {
     let shown: String = answer.chars().take(NONSENSE_MAX).map(harmless).collect();
     let source = match shown.trim() {
         "" => io::ErrorKind::UnexpectedEof.into(),
@@ -130,7 +119,7 @@ fn wants_colour(variable: impl Fn(&str) -> Option<OsString>) -> bool {
     !dumb && variable("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-fn say(out: &mut impl Write, text: &str) -> Result<(), Error> {
+pub(super) fn say(out: &mut impl Write, text: &str) -> Result<(), Error> {
     let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     said.map_err(Error::system("write to standard output"))
 }

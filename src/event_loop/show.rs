@@ -48,6 +48,7 @@ impl EventLoop {
                 status: delivered.status,
                 stamps: delivered.stamps,
             }),
+            outage: journal.history.last_outage(),
             acknowledged: journal.acknowledged,
             turned_at: journal.turned_at,
             error: &journal.error,

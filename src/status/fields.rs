@@ -42,6 +42,7 @@ pub(super) struct Additions<'a> {
     pub(super) uplink: Option<UplinkInUse<'a>>,
     pub(super) uplinks: Others<'a>,
     pub(super) beat: Option<Delivered<'a>>,
+    pub(super) last_outage: Option<OutageShown>,
     pub(super) in_flight: bool,
     pub(super) next_beat_in: Option<u64>,
     pub(super) pending: Option<Text<&'a Reason>>,
@@ -58,6 +59,16 @@ pub(super) struct Additions<'a> {
     pub(super) config_error: Option<Text<Cut<&'a str>>>,
     pub(super) version: &'static str,
     pub(super) pid: u32,
+}
+
+/// The last time in which the server could not be told that we live; `lasted` once it is over.
+#[derive(Serialize)]
+pub(super) struct OutageShown {
+    pub(super) kind: &'static str,
+    pub(super) cause: Option<Text<Cause>>,
+    pub(super) began: Text<Utc>,
+    pub(super) began_ago: u64,
+    pub(super) lasted: Option<u64>,
 }
 
 /// The state in words.

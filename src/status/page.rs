@@ -3,16 +3,20 @@
 //! It reads the JSON that an agent wrote, and does not trust it: servers, files and other programs
 //! had a hand in its texts, so no control character of theirs reaches the terminal.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
-use super::{State, harmless};
-use crate::wire::json::{Text, Value};
+use super::State;
+use crate::wire::json::Value;
 
 mod advice;
 #[cfg(test)]
 mod tests;
+mod timeline;
+mod words;
 
 use self::advice::Advice;
+pub use self::timeline::{Entry, entries};
+use self::words::{Beat, Clean, ClockNotSet, For, Interface, Outage, Span, Steps};
 
 /// What a script wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,22 @@ impl<'a> Page<'a> {
         Clean::of(self.status.get(key)?)
     }
 
+    /// The uplink in use, where it is of interest.
+    fn over(&self) -> Option<Clean<'a>> {
+        let uplink = self.status.get("uplink")?.get("name")?;
+        Clean::of(uplink).filter(|_| self.state() == Some(State::Online))
+    }
+
+    /// How it goes in one line that is the same for as long as nothing changes.
+    #[must_use]
+    pub fn line(&self) -> impl Display {
+        Line(*self)
+    }
+
+    fn meaning(&self) -> &'static str {
+        self.state().map_or("not a word of this version", State::meaning)
+    }
+
     fn headline(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (begin, end) = match (self.colour, self.verdict()) {
             (false, _) => ("", ""),
@@ -76,13 +96,12 @@ impl<'a> Page<'a> {
             (true, Verdict::Offline) => ("\x1b[31m", "\x1b[0m"),
             (true, Verdict::Stale) => ("\x1b[33m", "\x1b[0m"),
         };
-        match (self.state(), self.text("state")) {
-            (Some(state), _) => write!(f, "{begin}{}{end}", name(state))?,
-            (None, Some(word)) => write!(f, "{begin}{word}{end}")?,
-            (None, None) => write!(f, "{begin}unknown{end}")?,
-        }
+        write!(f, "{begin}{}{end}", Named(self))?;
         write!(f, "{}", For(self.number("since_ago")))?;
-        writeln!(f, ": {}", self.state().map_or("not a word of this version", State::meaning))
+        if let Some(name) = self.over() {
+            write!(f, " over {name}")?;
+        }
+        writeln!(f, ": {}", self.meaning())
     }
 
     fn trouble(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -128,6 +147,9 @@ impl<'a> Page<'a> {
                 row(f, "its steps", Steps(beat))?;
             }
             _ => row(f, "last beat", "none has been acknowledged since start")?,
+        }
+        if let Some(outage) = self.status.get("last_outage").and_then(Outage::of) {
+            row(f, "last outage", outage)?;
         }
         if self.status.get("in_flight").and_then(|flag| flag.as_bool()) == Some(true) {
             row(f, "next beat", "under way")
@@ -178,8 +200,38 @@ impl Display for Page<'_> {
     }
 }
 
+/// The state by its name.
+struct Named<'a, 'b>(&'a Page<'b>);
+
+impl Display for Named<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.0.state(), self.0.text("state")) {
+            (Some(state), _) => f.write_str(name(state)),
+            (None, Some(word)) => write!(f, "{word}"),
+            (None, None) => f.write_str("unknown"),
+        }
+    }
+}
+
+struct Line<'a>(Page<'a>);
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let page = &self.0;
+        write!(f, "{}", Named(page))?;
+        if let Some(name) = page.over() {
+            write!(f, " over {name}")?;
+        }
+        match page.text("last_error") {
+            Some(error) => write!(f, ": {error}"),
+            None if page.verdict() == Verdict::Stale => f.write_str(", and no beat lately"),
+            None => write!(f, ": {}", page.meaning()),
+        }
+    }
+}
+
 fn row(f: &mut fmt::Formatter<'_>, name: &str, what: impl Display) -> fmt::Result {
-    writeln!(f, "  {name:<10}  {what}")
+    writeln!(f, "  {name:<11}  {what}")
 }
 
 const fn name(state: State) -> &'static str {
@@ -187,141 +239,5 @@ const fn name(state: State) -> &'static str {
         State::NoUplink => "no uplink",
         State::ServerSilent => "server silent",
         _ => state.word(),
-    }
-}
-
-/// A text of the JSON without anything that could steer a terminal.
-#[derive(Debug, Clone, Copy)]
-struct Clean<'a>(Text<'a>);
-
-impl<'a> Clean<'a> {
-    /// `None` for an empty text and for what is no text.
-    fn of(value: Value<'a>) -> Option<Self> {
-        value.as_text().filter(|text| text.chars().next().is_some()).map(Self)
-    }
-}
-
-impl Display for Clean<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|char| f.write_char(harmless(char)))
-    }
-}
-
-/// A member of an object as text; nothing if it is absent, or not even a text.
-struct Member<'a>(Value<'a>, &'static str);
-
-impl Display for Member<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.get(self.1).and_then(Clean::of).map_or(Ok(()), |text| text.fmt(f))
-    }
-}
-
-/// An interface with its addresses.
-struct Interface<'a>(Value<'a>);
-
-impl Display for Interface<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Member(self.0, "name"))?;
-        for address in self.0.get("addresses").iter().flat_map(Value::elements) {
-            address.as_text().map_or(Ok(()), |text| write!(f, " {}", Clean(text)))?;
-        }
-        Ok(())
-    }
-}
-
-/// What the last acknowledged beat was.
-struct Beat<'a>(Value<'a>);
-
-impl Display for Beat<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", Member(self.0, "reason"))?;
-        if let (Some(seq), Some(status)) = (self.number("seq"), self.number("status")) {
-            write!(f, ", seq {seq}, answered {status}")?;
-        }
-        match self.0.get("via").and_then(Clean::of) {
-            Some(via) => write!(f, " over {via}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Beat<'_> {
-    fn number(&self, key: &str) -> Option<u64> {
-        self.0.get(key)?.as_whole()
-    }
-}
-
-/// When the steps of a beat were done, in milliseconds from the event that asked for it.
-struct Steps<'a>(Value<'a>);
-
-impl Display for Steps<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for (key, name) in [
-            ("resolved_us", "resolved"),
-            ("connected_us", "connected"),
-            ("secured_us", "secured"),
-            ("written_us", "written"),
-            ("replied_us", "answered"),
-        ] {
-            if let Some(micros) = self.0.get(key).and_then(|value| value.as_whole()) {
-                let (millis, tenths) = (micros / 1000, micros % 1000 / 100);
-                write!(f, "{separator}{name} {millis}.{tenths}")?;
-                separator = ", ";
-            }
-        }
-        f.write_str(" ms")
-    }
-}
-
-/// A clock that is not set, and what is used instead.
-struct ClockNotSet<'a>(Value<'a>);
-
-impl<'a> ClockNotSet<'a> {
-    fn of(status: Value<'a>) -> Option<Self> {
-        let clock = status.get("clock")?;
-        (clock.get("set")?.as_bool() == Some(false)).then_some(Self(clock))
-    }
-}
-
-impl Display for ClockNotSet<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since_ago = self.0.get("since_ago").and_then(|ago| ago.as_whole());
-        let known = match Member(self.0, "source").to_string().as_str() {
-            "build" => "when this linkbeat was built",
-            "file" => "when its configuration was written",
-            _ => "by the server's date",
-        };
-        write!(
-            f,
-            "not set{}: certificates are judged by {}, {known}",
-            For(since_ago),
-            Member(self.0, "used")
-        )
-    }
-}
-
-/// How long, if that is known.
-struct For(Option<u64>);
-
-impl Display for For {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.map_or(Ok(()), |seconds| write!(f, " for {}", Span(seconds)))
-    }
-}
-
-/// A number of seconds in its two largest units.
-struct Span(u64);
-
-impl Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (days, hours) = (self.0 / 86_400, self.0 / 3600 % 24);
-        let (minutes, seconds) = (self.0 / 60 % 60, self.0 % 60);
-        match (days, hours, minutes) {
-            (0, 0, 0) => write!(f, "{seconds} s"),
-            (0, 0, _) => write!(f, "{minutes} min {seconds} s"),
-            (0, _, _) => write!(f, "{hours} h {minutes} min"),
-            _ => write!(f, "{days} d {hours} h"),
-        }
     }
 }

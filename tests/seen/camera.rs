@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ impl Camera {
         let mut command = self.linkbeat(&["run", "--config"]);
         command.arg(self.directory.join("meeting.json")).stderr(log);
         self.agent = Some(command.spawn().expect("start the agent"));
-        assert_eq!(self.beats.next("first beat", PATIENCE).reason(), "startup");
+        self.beats.expect("first beat", PATIENCE, |beat| beat.reason() == "startup");
     }
 
     /// Ends the agent with `signal`.
@@ -78,6 +78,12 @@ impl Camera {
         let mut command = Command::new(binary_or(env!("CARGO_BIN_EXE_linkbeat")));
         command.args(arguments).stdin(Stdio::null());
         command
+    }
+
+    /// What a command of the command line says to this agent.
+    pub(crate) fn says(&self, arguments: &[&str]) -> Output {
+        let mut command = self.linkbeat(arguments);
+        command.arg("--socket").arg(self.socket()).output().expect("run linkbeat")
     }
 
     pub(crate) fn socket(&self) -> PathBuf {

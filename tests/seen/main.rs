@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod camera;
 #[cfg(test)]
+mod command;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod prometheus;

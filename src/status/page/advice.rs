@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display};
 
-use super::{Clean, Member, Page};
+use super::Page;
+use super::words::{Clean, Member};
 use crate::status::State;
 use crate::wire::json::Value;
 

@@ -26,14 +26,14 @@ fn all_is_well_on_one_page() {
     let config = usual("page-well");
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let expected = "\
-online for 14 min 48 s: the server acknowledges the beats
-  uplink      eth0 192.168.1.20, in use for 14 min 55 s
-  in reserve  wlan0 192.168.1.7
-  last beat   12 s ago: interval, seq 812, answered 200 over eth0
-  its steps   resolved 0.1, connected 12.0, secured 40.0, written 40.1, answered 83.4 ms
-  next beat   in 18 s
-  server      https://h.example
-  device key  camera-1";
+online for 14 min 48 s over eth0: the server acknowledges the beats
+  uplink       eth0 192.168.1.20, in use for 14 min 55 s
+  in reserve   wlan0 192.168.1.7
+  last beat    12 s ago: interval, seq 812, answered 200 over eth0 in 83.4 ms
+  its steps    resolved 0.1, connected 12.0, secured 40.0, written 40.1, answered 83.4 ms
+  next beat    in 18 s
+  server       https://h.example
+  device key   camera-1";
     let page = page(&text(&well(&config, &uplinks)));
     assert_eq!(body(&page), expected);
     assert!(page.ends_with(&format!(", process {}\n", std::process::id())), "{page}");
@@ -50,11 +50,11 @@ fn unknown_device_key_is_told_with_the_key_and_the_file() {
     snapshot.warnings = &[&"wlan0: rp_filter is 1"];
     let expected = "\
 rejected for 14 min 48 s: the server answers, but does not accept the beat
-  error       the server answered 404
-  failures    3 in a row
-  what to do  provision the device key \"camera-1\" at the server, or correct device_key or \
+  error        the server answered 404
+  failures     3 in a row
+  what to do   provision the device key \"camera-1\" at the server, or correct device_key or \
 api_url in /etc/rpi-cam/meeting.json
-  warning     wlan0: rp_filter is 1
+  warning      wlan0: rp_filter is 1
 ";
     let page = page(&text(&snapshot));
     assert!(page.starts_with(expected), "{page}");
@@ -63,7 +63,7 @@ api_url in /etc/rpi-cam/meeting.json
 /// What there is to do in a snapshot.
 fn advice(snapshot: &Snapshot<'_>) -> Option<String> {
     let page = page(&text(snapshot));
-    page.lines().find_map(|line| line.strip_prefix("  what to do  ")).map(String::from)
+    page.lines().find_map(|line| line.strip_prefix("  what to do   ")).map(String::from)
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn bad_configuration_is_shown_and_is_what_to_mend_where_there_is_no_other() {
     let (fresh, usual) = (Config::default(), usual("page-bad"));
     let mut snapshot = well(&fresh, &[]);
     snapshot.config_error = Some(error);
-    let row = format!("\n  bad config  {error} (it is not in force)\n");
+    let row = format!("\n  bad config   {error} (it is not in force)\n");
     assert!(page(&text(&snapshot)).contains(&row));
     assert!(advice(&snapshot).unwrap().contains("linkbeat check /etc/rpi-cam/meeting.json"));
     snapshot.config = &usual;
@@ -189,7 +189,7 @@ fn next_beat_says_what_it_waits_for() {
         let mut snapshot = well(&config, &[]);
         change(&mut snapshot);
         let page = page(&text(&snapshot));
-        assert!(page.contains(&format!("\n  next beat   {words}")), "{page}");
+        assert!(page.contains(&format!("\n  next beat    {words}")), "{page}");
     }
 }
 
@@ -223,7 +223,7 @@ fn verdict_is_offline_then_stale_then_the_state() {
 #[test]
 fn online_without_a_fresh_beat_is_said_to_be_stale() {
     let json = r#"{"state": "online", "last_heartbeat_ago": 71, "stale_after": 70}"#;
-    assert!(page(json).contains("  stale       the last beat should be no older than 1 min 10 s"));
+    assert!(page(json).contains("  stale        the last beat should be no older than 1 min 10 s"));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn no_text_steers_the_terminal() {
     let steering = |char: char| char != '\n' && char.is_control() || char == '\u{202e}';
     assert!(!page.contains(steering), "{page:?}");
     for line in page.lines().skip(1) {
-        assert!(line.starts_with("  ") && line.chars().nth(12) == Some(' '), "{line:?}");
+        assert!(line.starts_with("  ") && line.chars().nth(13) == Some(' '), "{line:?}");
     }
 }
 
