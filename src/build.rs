@@ -1,7 +1,26 @@
-//! Tells the program when it was built: no clock that is earlier can be right.
+//! Tells the program when it was built, for no clock that is earlier can be right; makes its pages.
 
 use std::env;
 use std::time::SystemTime;
+
+use self::assemble::{Sources, Told, assemble};
+
+#[path = "page/assemble.rs"]
+mod assemble;
+
+/// The documents that `page` has.
+const DOCUMENTS: [Sources; 2] = [
+    Sources {
+        name: "page",
+        styles: &["base.css", "page.css"],
+        scripts: &["base.js", "page.js", "day.js"],
+    },
+    Sources {
+        name: "widget",
+        styles: &["base.css", "widget.css"],
+        scripts: &["base.js", "widget.js"],
+    },
+];
 
 #[expect(clippy::disallowed_methods, reason = "a build has no event loop to read the clock for it")]
 fn main() {
@@ -17,4 +36,12 @@ fn main() {
         }
     };
     println!("cargo::rustc-env=LINKBEAT_BUILT_S={built_s}");
+    for sources in DOCUMENTS {
+        let Told(variables) = assemble(&sources).unwrap_or_else(|error| {
+            panic!("cannot make {} of the files in src/page: {error}", sources.name)
+        });
+        for variable in variables {
+            println!("cargo::rustc-env={variable}");
+        }
+    }
 }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod event_loop;
 pub mod logger;
 pub mod net;
+pub mod page;
 pub mod proto;
 pub mod status;
 pub mod sys;

@@ -2,8 +2,8 @@
 //!
 //! The loop fills a [`Snapshot`] when somebody asks; [`Snapshot::emit`] writes it. The fields that
 //! devices in the field know (WIRE.md §3) stand on the top level and once more inside `status`; what
-//! linkbeat adds stands on the top level only. Nothing but the advice is allocated, and no token is ever
-//! shown.
+//! linkbeat adds stands on the top level only. Nothing but the advice is allocated, and no token
+//! is ever shown.
 
 use std::fmt::Display;
 use std::path::Path;

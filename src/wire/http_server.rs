@@ -34,6 +34,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The entity tags that the client has a body for; empty where there are none.
     pub if_none_match: &'a str,
+    /// Whether the client says that it can expand gzip.
+    pub takes_gzip: bool,
 }
 
 /// A method of RFC 9110 §9.3.
@@ -74,7 +76,19 @@ pub fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, Refusal> {
     check_body(parsed.headers)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let if_none_match = only(parsed.headers, "If-None-Match")?.unwrap_or_default();
-    Ok(Some(Request { method, path, query, if_none_match }))
+    let takes_gzip = takes_gzip(only(parsed.headers, "Accept-Encoding")?.unwrap_or_default());
+    Ok(Some(Request { method, path, query, if_none_match, takes_gzip }))
+}
+
+/// Whether a value of `Accept-Encoding` has gzip (RFC 9110 §12.5.3), and with a weight above zero.
+fn takes_gzip(codings: &str) -> bool {
+    codings.split(',').any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let name = name.trim();
+        let named = ["gzip", "x-gzip", "*"].iter().any(|known| name.eq_ignore_ascii_case(known));
+        // RFC 9110 §12.4.2: at most three digits follow the point.
+        named && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
+    })
 }
 
 /// Refuses a body that we would not read to its end.

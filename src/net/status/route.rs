@@ -1,5 +1,6 @@
 //! What is served where.
 
+use crate::page::{PAGE, WIDGET};
 use crate::proto::history::Id;
 use crate::wire::http_server::{Content, Document, Method, Refusal, Request};
 
@@ -31,30 +32,15 @@ impl What {
     }
 }
 
-/// Where people begin.
-static INDEX: Document = Document {
-    content: Content {
-        media_type: "text/html; charset=utf-8",
-        gzip: false,
-        etag: None,
-        policy: Some("default-src 'none'"),
-    },
-    body: b"<!doctype html><html lang=en><meta charset=utf-8><title>linkbeat</title>\
-        <p>linkbeat runs here. Its status: <a href=/api/meeting/status>/api/meeting/status</a>\n",
-};
-
 /// What `request` leads to.
 pub(super) fn route(request: &Request<'_>) -> Result<Route, Refusal> {
     let readable = |route| match request.method {
         Method::Get | Method::Head => Ok(route),
         Method::Post | Method::Other => Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }),
     };
-    let fixed = |document: &'static Document| {
-        let known = document.content.is_known(request.if_none_match);
-        if known { Route::Same(document.content) } else { Route::Show(document) }
-    };
     match request.path {
-        "/" => readable(fixed(&INDEX)),
+        "/" => readable(show(&PAGE, request)?),
+        "/widget" => readable(show(&WIDGET, request)?),
         "/api/meeting/status" => readable(Route::Ask(What::Status)),
         "/api/meeting/heartbeat/preview" => readable(Route::Ask(What::Preview)),
         "/api/linkbeat/history" => {
@@ -67,6 +53,18 @@ pub(super) fn route(request: &Request<'_>) -> Result<Route, Refusal> {
         }
         "/api/meeting/heartbeat" => Err(Refusal::MethodNotAllowed { allow: "POST" }),
         _ => Err(Refusal::NotFound),
+    }
+}
+
+/// How a document is shown to who asks for it.
+fn show(document: &'static Document, request: &Request<'_>) -> Result<Route, Refusal> {
+    let content = document.content;
+    if content.is_known(request.if_none_match) {
+        Ok(Route::Same(content))
+    } else if content.gzip && !request.takes_gzip {
+        Err(Refusal::NotAcceptable)
+    } else {
+        Ok(Route::Show(document))
     }
 }
 

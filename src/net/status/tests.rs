@@ -5,6 +5,7 @@ use mio::{Events, Poll};
 
 use super::*;
 use crate::net::local::{Ask, WAIT_MAX};
+use crate::page::{PAGE, WIDGET};
 use crate::status::STATUS_MAX;
 use crate::wire::json;
 
@@ -77,11 +78,11 @@ impl Loop {
     }
 
     /// Everything the server sends to `client` until it closes; requests are dropped.
-    fn answer(&mut self, client: &mut TcpStream) -> String {
+    fn bytes(&mut self, client: &mut TcpStream) -> Vec<u8> {
         let mut answer = Vec::new();
         for _ in 0..2_000 {
             match client.read_to_end(&mut answer) {
-                Ok(_) => return String::from_utf8(answer).unwrap(),
+                Ok(_) => return answer,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.turn(Duration::from_millis(10));
                 }
@@ -93,6 +94,11 @@ impl Loop {
 
     fn reply(&mut self, ticket: Ticket, body: &[u8]) {
         self.server.reply(ticket, 200, &Content::JSON, body, self.now);
+    }
+
+    /// The same as text.
+    fn answer(&mut self, client: &mut TcpStream) -> String {
+        String::from_utf8(self.bytes(client)).unwrap()
     }
 
     fn pass(&mut self, time: Duration) {
@@ -216,16 +222,53 @@ fn client_that_reads_a_large_answer_too_slowly_is_reset_in_the_end() {
     assert_eq!(tested.now - start, Duration::from_secs(10));
 }
 
+/// A request for this path, with these fields.
+fn visit(method: &str, path: &str, fields: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{fields}\r\n")
+}
+
 #[test]
 fn what_is_part_of_the_program_is_shown_without_asking() {
+    for (path, document) in [("/", &PAGE), ("/widget", &WIDGET)] {
+        let mut tested = Loop::new();
+        let mut client = tested.ask(&visit("GET", path, "Accept-Encoding: gzip\r\n"));
+        let answer = tested.bytes(&mut client);
+        let head = answer.strip_suffix(document.body).unwrap();
+        let mut client = tested.ask(&visit("HEAD", path, "Accept-Encoding: gzip\r\n"));
+        assert_eq!(tested.bytes(&mut client), head);
+        let head = std::str::from_utf8(head).unwrap();
+        for field in [
+            "Content-Type: text/html; charset=utf-8",
+            "Content-Encoding: gzip",
+            "Cache-Control: no-cache",
+            "X-Content-Type-Options: nosniff",
+            "Content-Security-Policy: default-src 'none'; script-src 'sha256-",
+        ] {
+            assert!(head.contains(&format!("\r\n{field}")), "{field}: {head}");
+        }
+    }
+}
+
+#[test]
+fn page_that_the_client_has_is_not_sent_again() {
     let mut tested = Loop::new();
-    let mut client = tested.ask("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let fields = format!("If-None-Match: {}\r\n", PAGE.content.etag.unwrap());
+    let mut client = tested.ask(&visit("GET", "/", &fields));
     let answer = tested.answer(&mut client);
-    assert!(answer.contains("Content-Type: text/html; charset=utf-8\r\n"), "{answer}");
-    assert!(answer.split_once("\r\n\r\n").unwrap().1.starts_with("<!doctype html>"), "{answer}");
-    let mut client = tested.ask("HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let head = tested.answer(&mut client);
-    assert_eq!(head, answer.split_inclusive("\r\n\r\n").next().unwrap());
+    assert!(answer.starts_with("HTTP/1.1 304 Not Modified\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn page_says_what_to_do_to_who_cannot_expand_it() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask(&visit("GET", "/", ""));
+    let answer = tested.answer(&mut client);
+    assert!(answer.starts_with("HTTP/1.1 406 Not Acceptable\r\n"), "{answer}");
+    assert!(body(&answer).contains("`curl --compressed`"), "{answer}");
+    let mut client = tested.ask(&visit("POST", "/", "Accept-Encoding: gzip\r\n"));
+    let answer = tested.answer(&mut client);
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
 }
 
 #[test]

@@ -3,14 +3,14 @@
 use core::fmt;
 
 /// Room for the head of every answer, in bytes.
-pub const ANSWER_HEAD_MAX: usize = 512;
+pub const ANSWER_HEAD_MAX: usize = 640;
 
 /// What kind of body an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content {
     /// The value of `Content-Type`.
     pub media_type: &'static str,
-    /// Whether the body is compressed by gzip: for clients of which all can expand it.
+    /// Whether the body is compressed by gzip: for clients that can expand it.
     pub gzip: bool,
     /// The entity tag with its quotes, of a body that is the same for as long as the program is; no
     /// other body is kept by anybody.
@@ -75,7 +75,7 @@ impl fmt::Display for AnswerHead {
                 content.media_type
             )?;
             if content.gzip {
-                f.write_str("Content-Encoding: gzip\r\n")?;
+                f.write_str("Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n")?;
             }
         }
         match content.etag {
@@ -101,6 +101,7 @@ const fn phrase(status: u16) -> &'static str {
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        406 => "Not Acceptable",
         408 => "Request Timeout",
         411 => "Length Required",
         413 => "Content Too Large",

@@ -18,6 +18,8 @@ pub enum Refusal {
         /// The value of `Allow`.
         allow: &'static str,
     },
+    /// The client does not say that it can expand what is there in compressed form only.
+    NotAcceptable,
     /// The head did not come in time.
     TimedOut,
     /// The body has no `Content-Length`.
@@ -39,6 +41,7 @@ impl Refusal {
             Self::Foreign => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
+            Self::NotAcceptable => 406,
             Self::TimedOut => 408,
             Self::LengthRequired => 411,
             Self::BodyTooLarge => 413,
@@ -57,6 +60,10 @@ impl fmt::Display for Refusal {
             ),
             Self::NotFound => f.write_str("not found: the status is at /api/meeting/status"),
             Self::MethodNotAllowed { allow } => write!(f, "method not allowed: use {allow}"),
+            Self::NotAcceptable => f.write_str(
+                "there is no other form than gzip: ask with Accept-Encoding: gzip, as \
+                 `curl --compressed` does",
+            ),
             Self::TimedOut => f.write_str("the request did not come in time"),
             Self::LengthRequired => f.write_str("a body must have a Content-Length"),
             Self::BodyTooLarge => write!(f, "a body may have {BODY_MAX} bytes"),

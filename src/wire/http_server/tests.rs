@@ -13,14 +13,25 @@ fn refusal(fields: &str) -> Option<Refusal> {
 #[test]
 fn a_request_is_split_into_method_path_and_query() {
     let request = parse(GET.as_bytes()).unwrap().unwrap();
-    let expected =
-        Request { method: Method::Get, path: "/api/meeting/status", query: "", if_none_match: "" };
+    let expected = Request {
+        method: Method::Get,
+        path: "/api/meeting/status",
+        query: "",
+        if_none_match: "",
+        takes_gzip: false,
+    };
     assert_eq!(request, expected);
     let posted = with("Host: localhost\r\n");
     let request = parse(posted.as_bytes()).unwrap().unwrap();
     assert_eq!(
         request,
-        Request { method: Method::Post, path: "/p", query: "wait=0", if_none_match: "" }
+        Request {
+            method: Method::Post,
+            path: "/p",
+            query: "wait=0",
+            if_none_match: "",
+            takes_gzip: false
+        }
     );
 }
 
@@ -28,7 +39,16 @@ fn a_request_is_split_into_method_path_and_query() {
 fn a_proxys_form_of_the_target_is_understood() {
     let text = "HEAD http://localhost:5000/p HTTP/1.1\r\nHost: localhost:5000\r\n\r\n";
     let request = parse(text.as_bytes()).unwrap().unwrap();
-    assert_eq!(request, Request { method: Method::Head, path: "/p", query: "", if_none_match: "" });
+    assert_eq!(
+        request,
+        Request {
+            method: Method::Head,
+            path: "/p",
+            query: "",
+            if_none_match: "",
+            takes_gzip: false
+        }
+    );
     let text = "GET http://evil.example/p HTTP/1.1\r\nHost: localhost:5000\r\n\r\n";
     assert_eq!(parse(text.as_bytes()), Err(Refusal::Foreign));
 }
@@ -153,6 +173,7 @@ fn every_answer_fits_its_room() {
         Refusal::Foreign,
         Refusal::NotFound,
         Refusal::MethodNotAllowed { allow: "GET, HEAD" },
+        Refusal::NotAcceptable,
         Refusal::TimedOut,
         Refusal::LengthRequired,
         Refusal::BodyTooLarge,
@@ -200,7 +221,7 @@ const PAGE: Content = Content {
 #[test]
 fn page_is_kept_by_browsers_and_asked_for_again() {
     let head = AnswerHead { status: 200, content: PAGE, length: 7, allow: None }.to_string();
-    assert!(head.contains("\r\nContent-Encoding: gzip\r\nCache-Control: no-cache\r\nETag: \"0"));
+    assert!(head.contains("\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\nCache-Control: no-cache\r\nETag: \"0"));
     let same = AnswerHead { status: 304, content: PAGE, length: 0, allow: None }.to_string();
     assert!(same.starts_with("HTTP/1.1 304 Not Modified\r\n") && same.contains("ETag: "), "{same}");
     assert!(!same.contains("Content-Length") && !same.contains("Content-Encoding"), "{same}");
@@ -219,4 +240,25 @@ fn only_the_tag_of_the_page_makes_it_known() {
         assert_eq!(PAGE.is_known(tags), known, "{tags}");
     }
     assert!(!Content::JSON.is_known("*"));
+}
+
+#[test]
+fn gzip_is_taken_only_by_who_says_so() {
+    for (codings, taken) in [
+        ("gzip", true),
+        ("GZIP", true),
+        ("gzip, deflate, br, zstd", true),
+        ("deflate,gzip;q=0.5", true),
+        ("br, *", true),
+        ("x-gzip", true),
+        ("identity", false),
+        ("", false),
+        ("gzip;q=0", false),
+        ("gzip; q=0.000", false),
+        ("gzipped", false),
+    ] {
+        let text =
+            format!("GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {codings}\r\n\r\n");
+        assert_eq!(parse(text.as_bytes()).unwrap().unwrap().takes_gzip, taken, "{codings}");
+    }
 }

@@ -1,0 +1,76 @@
+//! Makes one document of the sources of a page, and compresses it: for `build.rs`.
+//!
+//! The style sheets and scripts go into the one `<style>` and `<script>` of the HTML file, without
+//! indentation and without comments that have a line of their own. Nothing else is changed.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+use hmac_sha256::Hash;
+use zopfli::{Format, Options};
+
+/// What a document is made of, in files beside this one.
+pub(crate) struct Sources {
+    /// Its name, and that of the HTML file.
+    pub(crate) name: &'static str,
+    pub(crate) styles: &'static [&'static str],
+    pub(crate) scripts: &'static [&'static str],
+}
+
+/// What cargo is to tell the program about the document, as `NAME=VALUE`.
+pub(crate) struct Told(pub(crate) Vec<String>);
+
+/// Writes `NAME.html` and `NAME.html.gz` into the directory that cargo has for this.
+pub(crate) fn assemble(sources: &Sources) -> io::Result<Told> {
+    let name = sources.name;
+    let style = concatenate(sources.styles)?;
+    let script = concatenate(sources.scripts)?;
+    let document = read(&format!("{name}.html"))?
+        .replace("<style></style>", &format!("<style>{style}</style>"))
+        .replace("<script></script>", &format!("<script>{script}</script>"));
+    let mut compressed = Vec::new();
+    zopfli::compress(Options::default(), Format::Gzip, document.as_bytes(), &mut compressed)?;
+    let directory = env::var("OUT_DIR").map_err(io::Error::other)?;
+    let file = Path::new(&directory).join(format!("{name}.html"));
+    fs::write(&file, &document)?;
+    fs::write(file.with_extension("html.gz"), &compressed)?;
+    let variable = |what: &str| format!("LINKBEAT_{}_{what}", name.to_uppercase());
+    let tag: String =
+        Hash::hash(&compressed).iter().take(8).map(|it| format!("{it:02x}")).collect();
+    Ok(Told(vec![
+        format!("{}=\"{tag}\"", variable("ETAG")),
+        // CSP 3 §2.3.1: the hash of all that stands between the tags.
+        format!("{}='sha256-{}'", variable("STYLE"), base64(&Hash::hash(style.as_bytes()))),
+        format!("{}='sha256-{}'", variable("SCRIPT"), base64(&Hash::hash(script.as_bytes()))),
+    ]))
+}
+
+fn read(name: &str) -> io::Result<String> {
+    let text = fs::read_to_string(Path::new("src/page").join(name))?;
+    let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty());
+    Ok(lines.filter(|line| !is_comment(line)).flat_map(|line| [line, "\n"]).collect())
+}
+
+fn concatenate(names: &[&str]) -> io::Result<String> {
+    names.iter().map(|name| read(name)).collect()
+}
+
+fn is_comment(line: &str) -> bool {
+    line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/")
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digit = |bits: u32| DIGITS.get(bits as usize & 63).map_or('=', |digit| char::from(*digit));
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        for place in 0..4 {
+            let there = place <= three.len();
+            text.push(if there { digit(bits >> (18 - 6 * place)) } else { '=' });
+        }
+    }
+    text
+}

@@ -1,0 +1,25 @@
+// Milliseconds between two looks at the status.
+const PERIOD = 5000;
+
+let heardAt = 0;
+
+function heard(status) {
+  heardAt = performance.now();
+  document.body.classList.remove("stale");
+  const [word, tone] = appearance(status);
+  byId("dot").className = `dot ${tone}`;
+  say(byId("word"), word);
+  say(byId("since"), Number.isFinite(status.since_ago) ? `for ${span(status.since_ago)}` : "");
+  const { uplink, last_heartbeat_ago: ago, beat } = status;
+  say(byId("uplink"), uplink ? `${uplink.name} ${uplink.addresses?.[0] ?? ""}` : "none");
+  const known = Number.isFinite(ago);
+  say(byId("last"), known ? `${span(ago)} ago${beat ? `, ${beat.reason}` : ""}` : "none yet");
+}
+
+function missed() {
+  document.body.classList.add("stale");
+  const ago = heardAt ? `, heard ${span((performance.now() - heardAt) / 1000)} ago` : "";
+  say(byId("since"), `no answer${ago}`);
+}
+
+watch(PERIOD, heard, missed);
