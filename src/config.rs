@@ -20,6 +20,7 @@ use crate::net::tls::{self, IdentityFiles, Roots};
 use crate::proto::link::{Mac, Name};
 use crate::proto::settings::{BucketSettings, Settings};
 use crate::wire::json::Chars;
+use crate::wire::percent;
 use crate::wire::request::ApiUrl;
 
 pub mod check;
@@ -35,7 +36,7 @@ mod tests;
 
 pub use files::{FILE_SIZE_MAX, Files};
 pub use identity::TlsPlaces;
-pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MIN, WATCHES_MAX};
+pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MAX, STATUS_TOKEN_MIN, WATCHES_MAX};
 pub use problem::{PROBLEMS_MAX, Place, Problem, Severity};
 
 use document::Document;
@@ -65,9 +66,9 @@ pub struct Config {
     pub client_key: Option<PathBuf>,
     /// Whether a beat may travel as TLS 1.3 early data.
     pub early_data: bool,
-    /// Address of the status server.
-    pub status_listen: Option<SocketAddr>,
-    /// Asked from everyone who speaks to the status server; set whenever it is not on loopback.
+    /// Where the status server listens.
+    pub status_listen: Option<Listen>,
+    /// Asked of everyone who speaks to the status server over TCP; set whenever it is not on loopback.
     pub status_token: Option<Secret>,
     /// Unix socket of the command line and of helpers.
     pub trigger_socket: Option<PathBuf>,
@@ -111,7 +112,7 @@ impl Default for Config {
             client_cert: None,
             client_key: None,
             early_data: false,
-            status_listen: Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 5000))),
+            status_listen: Some(Listen::Address((Ipv4Addr::LOCALHOST, 5000).into())),
             status_token: None,
             trigger_socket: Some(PathBuf::from("/run/linkbeat/trigger.sock")),
             state_file: None,
@@ -159,7 +160,7 @@ impl Config {
         let Some(token) = self.token_code.as_ref().map(Secret::expose) else { return false };
         text.contains(token)
             || contains(Chars::of(text), token.chars())
-            || contains(percent_decoded(text.as_bytes()), token.bytes())
+            || contains(percent::decoded(text.as_bytes()), token.bytes())
     }
 
     /// Lets the core know the server as soon as a beat can be addressed.
@@ -185,22 +186,6 @@ fn contains<T: PartialEq>(
     }
 }
 
-/// The bytes of a text with every percent-encoding decoded (RFC 3986 §2.1).
-fn percent_decoded(text: &[u8]) -> impl Iterator<Item = u8> + Clone {
-    let mut rest = text;
-    core::iter::from_fn(move || {
-        let encoded = rest.split_first_chunk::<3>().and_then(|([percent, high, low], after)| {
-            let digit =
-                |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
-            let byte = digit(*high)? << 4 | digit(*low)?;
-            (*percent == b'%').then_some((byte, after))
-        });
-        let (byte, after) = encoded.or_else(|| rest.split_first().map(|(byte, it)| (*byte, it)))?;
-        rest = after;
-        Some(byte)
-    })
-}
-
 /// The device key of a camera whose configuration has none: `{hostname}-{12 hex digits}`, lower
 /// case.
 #[must_use]
@@ -209,11 +194,43 @@ pub fn derived_device_key(hostname: &str, mac: Mac) -> String {
     format!("{}-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}", hostname.to_lowercase())
 }
 
+/// Where the status server listens; `Display` is how the files have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    /// A TCP port of this device.
+    Address(SocketAddr),
+    /// A Unix socket.
+    Socket(PathBuf),
+}
+
+impl Listen {
+    /// Whether other machines could connect.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self, Self::Address(address) if !address.ip().is_loopback())
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Socket(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
 /// A word that must not be seen: neither `Debug` nor `Display` shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
+    /// Hides `word`.
+    #[must_use]
+    pub const fn new(word: String) -> Self {
+        Self(word)
+    }
+
     /// The word itself, for the one place that sends or compares it.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -310,23 +327,7 @@ pub fn load(path: &Path) -> Loaded {
         read_json(file, &mut config, &mut places, &mut problems);
     }
 
-    if let Some((file, place)) = &places.status_listen
-        && let Some(listen) = config.status_listen.filter(|listen| !listen.ip().is_loopback())
-    {
-        let message = format!("status_listen {listen} is not a loopback address");
-        match config.status_token {
-            None => problems.error(
-                file,
-                Some(*place),
-                format_args!("{message}: set status_token as well"),
-            ),
-            Some(_) => problems.warning(
-                file,
-                Some(*place),
-                format_args!("{message}: this version does not listen there"),
-            ),
-        }
-    }
+    check_listen(&config, places.status_listen.as_ref(), &mut problems);
     identity::look_at(&config, &places.tls, &mut problems);
     config.connect_settings();
     Loaded {
@@ -334,6 +335,22 @@ pub fn load(path: &Path) -> Loaded {
         problems: problems.into_vec(),
         found,
         tls_files_at: places.tls,
+    }
+}
+
+/// Refuses a place of the status server that the other keys do not allow.
+fn check_listen(config: &Config, place: Option<&Place>, problems: &mut Problems) {
+    let (Some(listen), Some((file, at))) = (&config.status_listen, place) else { return };
+    if listen.is_open() && config.status_token.is_none() {
+        let message =
+            format!("status_listen {listen} is not a loopback address: set status_token as well");
+        problems.error(file, Some(*at), message);
+    }
+    if let Listen::Socket(path) = listen
+        && config.trigger_socket.as_ref() == Some(path)
+    {
+        let message = "status_listen and trigger_socket are the same socket: give each its own";
+        problems.error(file, Some(*at), message);
     }
 }
 

@@ -195,7 +195,7 @@ impl EventLoop {
         self.open_helpers()?;
         log::info!("[Meeting] Heartbeat thread started");
         self.journal.history.turn(Change::Started, self.now);
-        self.status.listen(self.setup.config.status_listen, self.now);
+        self.open_status_server();
         self.feed(Input::LinksLost);
         self.configure();
         let mut events = Events::with_capacity(EVENTS_MAX);

@@ -95,7 +95,7 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         ("tls.client_cert", &Or(path(&config.client_cert), "none")),
         ("tls.client_key", &Or(path(&config.client_key), "none")),
         ("tls.early_data", &config.early_data),
-        ("status_listen", &Or(config.status_listen, "off")),
+        ("status_listen", &Or(config.status_listen.as_ref(), "off")),
         ("status_token", &Or(config.status_token.as_ref(), "not set")),
         ("trigger_socket", &Or(path(&config.trigger_socket), "off")),
         ("state_file", &Or(path(&config.state_file), "none")),

@@ -8,7 +8,7 @@ use heapless::Vec as Bounded;
 use log::LevelFilter;
 
 use super::document::{Allowed, Document, Wrong, boolean, text, whole};
-use super::{Config, LogTarget, Secret, Watch};
+use super::{Config, Listen, LogTarget, Secret, Watch};
 use crate::proto::event::Word;
 use crate::proto::link::Name;
 use crate::proto::settings::BucketSettings;
@@ -22,7 +22,7 @@ pub const DESCRIPTION_MAX: usize = 64;
 /// Shortest status token, in characters: it is all that guards a camera on an open network.
 pub const STATUS_TOKEN_MIN: usize = 8;
 /// Longest status token, in characters.
-const STATUS_TOKEN_MAX: usize = 128;
+pub const STATUS_TOKEN_MAX: usize = 128;
 /// Most entries of `watch`.
 pub const WATCHES_MAX: usize = 8;
 /// Longest name in `watch`: with `_recovered` behind it the reason stays a [`Word`].
@@ -108,7 +108,7 @@ pub(super) fn device_key(text: &str) -> Result<Option<String>, Allowed> {
 pub(super) fn token_code(text: &str) -> Result<Option<Secret>, Allowed> {
     match text {
         "" => Ok(None),
-        _ if valid_token(text) => Ok(Some(Secret(String::from(text)))),
+        _ if valid_token(text) => Ok(Some(Secret::new(String::from(text)))),
         _ => Err(Allowed::Text("at most 512 visible ASCII characters")),
     }
 }
@@ -120,7 +120,7 @@ fn status_token(text: &str) -> Result<Option<Secret>, Allowed> {
         Ok(None)
     } else if (STATUS_TOKEN_MIN..=STATUS_TOKEN_MAX).contains(&text.len()) && text.bytes().all(sound)
     {
-        Ok(Some(Secret(String::from(text))))
+        Ok(Some(Secret::new(String::from(text))))
     } else {
         Err(Allowed::Text("8 to 128 letters, digits or -._~+/="))
     }
@@ -142,12 +142,18 @@ fn address(text: &str) -> Result<SocketAddr, Allowed> {
     text.parse().ok().filter(|address: &SocketAddr| address.port() != 0).ok_or(ADDRESS)
 }
 
-fn status_listen(text: &str) -> Result<Option<SocketAddr>, Allowed> {
+fn status_listen(text: &str) -> Result<Option<Listen>, Allowed> {
     if text.is_empty() {
         return Ok(None);
     }
-    let allowed = Allowed::Text("an address with port, 127.0.0.1:5000 or [::1]:5000, or \"\"");
-    text.parse().map(Some).map_err(|_| allowed)
+    if let Some(path) = text.strip_prefix("unix:") {
+        let path = socket_path(path)?.ok_or(Allowed::Text("a path behind unix:"))?;
+        return Ok(Some(Listen::Socket(path)));
+    }
+    let allowed = Allowed::Text(
+        "an address with port, 127.0.0.1:5000 or [::1]:5000, unix: and a path, or \"\"",
+    );
+    text.parse().map(|address| Some(Listen::Address(address))).map_err(|_| allowed)
 }
 
 fn path(text: &str) -> Result<Option<PathBuf>, Allowed> {

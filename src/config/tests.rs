@@ -114,8 +114,6 @@ fn every_own_key_is_taken() {
     let expected = [
         "linkbeat.json:17:17: warning: state_file has no effect in this version",
         "linkbeat.json:18:12: warning: watch has no effect in this version",
-        "linkbeat.json:14:20: warning: status_listen 0.0.0.0:8080 is not a loopback address: \
-         this version does not listen there",
     ];
     assert_eq!(directory.problems(), expected);
     let config = directory.config();
@@ -142,8 +140,8 @@ fn every_own_key_is_taken() {
         client_cert: Some(PathBuf::from("/etc/ssl/camera.pem")),
         client_key: Some(PathBuf::from("/etc/ssl/camera.key")),
         early_data: true,
-        status_listen: Some(address("0.0.0.0:8080")),
-        status_token: Some(Secret(String::from("abcdefgh"))),
+        status_listen: Some(Listen::Address(address("0.0.0.0:8080"))),
+        status_token: Some(Secret::new(String::from("abcdefgh"))),
         trigger_socket: None,
         state_file: Some(PathBuf::from("/run/linkbeat/state")),
         watch: vec![watch("rtsp", "127.0.0.1:554", 3), watch("web", "[::1]:80", 10)],
@@ -152,6 +150,17 @@ fn every_own_key_is_taken() {
         ..Config::default()
     };
     assert_eq!(config, expected);
+}
+
+#[test]
+fn status_server_may_be_a_unix_socket_and_asks_for_no_token_there() {
+    let directory = Directory::new("unix")
+        .with("linkbeat.json", r#"{"status_listen": "unix:/run/linkbeat/http.sock"}"#);
+    assert!(directory.problems().is_empty());
+    let listen = directory.config().status_listen.expect("is set");
+    assert_eq!(listen, Listen::Socket(PathBuf::from("/run/linkbeat/http.sock")));
+    assert_eq!(listen.to_string(), "unix:/run/linkbeat/http.sock");
+    assert!(!listen.is_open());
 }
 
 #[test]
@@ -357,7 +366,19 @@ const WRONG: &[(&str, &str)] = &[
     (
         r#"{"status_listen": "localhost"}"#,
         "1:19: error: status_listen: expected an address with port, 127.0.0.1:5000 or \
-             [::1]:5000, or \"\", found \"localhost\"",
+             [::1]:5000, unix: and a path, or \"\", found \"localhost\"",
+    ),
+    (
+        r#"{"status_listen": "unix:http.sock"}"#,
+        "1:19: error: status_listen: expected a path that begins with /, found \"unix:http.sock\"",
+    ),
+    (
+        r#"{"status_listen": "unix:"}"#,
+        "1:19: error: status_listen: expected a path behind unix:, found \"unix:\"",
+    ),
+    (
+        r#"{"trigger_socket": "/run/a", "status_listen": "unix:/run/a"}"#,
+        "1:47: error: status_listen and trigger_socket are the same socket: give each its own",
     ),
     (
         r#"{"status_listen": "0.0.0.0:5000"}"#,

@@ -21,7 +21,15 @@ impl EventLoop {
             changed.config |= self.setup.complaint.is_some();
             self.take_changes(changed);
             self.find_helpers();
+            self.status.look(self.now);
         }
+    }
+
+    /// Has the status server listen where the configuration wants it.
+    pub(super) fn open_status_server(&mut self) {
+        let config = &self.setup.config;
+        let (listen, token) = (config.status_listen.as_ref(), config.status_token.as_ref());
+        self.status.listen(listen, token, self.now);
     }
 
     /// Opens the socket of helpers where it is missing.
@@ -51,7 +59,7 @@ impl EventLoop {
 
     /// Brings the sources in line with a new configuration, then the core.
     pub(super) fn reconfigure(&mut self) {
-        self.status.listen(self.setup.config.status_listen, self.now);
+        self.open_status_server();
         self.find_helpers();
         self.configure();
     }

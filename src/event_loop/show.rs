@@ -26,7 +26,7 @@ impl EventLoop {
         strict.retain(|name| view.uplinks.iter().any(|uplink| uplink.name == *name));
         let strict: Vec<_> = strict.into_iter().map(Strict).collect();
         let trouble = self.status.trouble();
-        let trouble = trouble.iter().map(|trouble| trouble as &dyn Display);
+        let trouble = trouble.iter().map(|trouble| *trouble as &dyn Display);
         let helpers = self.helpers_complaint.iter().map(|complaint| complaint as &dyn Display);
         let strict = strict.iter().map(|strict| strict as &dyn Display);
         let warnings: Vec<_> = trouble.chain(helpers).chain(strict).take(WARNINGS_MAX).collect();

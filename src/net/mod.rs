@@ -5,6 +5,7 @@ mod dial;
 pub mod facts;
 pub mod local;
 pub mod notify;
+mod place;
 pub mod probe;
 pub mod resolver;
 pub mod status;

@@ -13,24 +13,28 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
-use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
-use socket2::{Domain, Protocol, Socket, Type};
 
 use self::answer::Body;
 use self::connection::{Connection, Heard};
+use self::guard::{Gate, Guard};
+use self::listener::Listener;
 use super::local::{Allowance, Request, Tickets};
+use crate::config::{Listen, Secret};
 use crate::proto::event::{Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
-use crate::wire::http_server::{Content, Refusal};
+use crate::wire::http_server::{Content, Extra, Refusal};
 use crate::wire::outcome::Outcome;
 
 mod answer;
 mod connection;
+mod form;
+mod guard;
+mod listener;
 mod route;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod trouble;
@@ -43,49 +47,19 @@ pub const CONNECTIONS_MAX: usize = 8;
 const WAITING_MAX: usize = CONNECTIONS_MAX - 2;
 /// How many tokens the server uses, from the first it is given.
 pub const TOKENS: usize = 1 + CONNECTIONS_MAX;
-/// Most connections that the kernel queues for us.
-const QUEUE_MAX: i32 = 16;
 /// Most connections accepted in one wake-up.
 const ACCEPTS_MAX: usize = 4;
-/// Room in the kernel for the usual answer, so that it need not be kept here.
-const SEND_BUFFER: usize = 32 << 10;
-/// How long the kernel keeps what a client does not take, after the connection was closed.
-const ORPHAN_TIME: Duration = Duration::from_secs(10);
-/// First and longest wait before the address is tried again.
-const RETRY_WAITS: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
-
-/// Pause when there is no descriptor left for a connection.
-const EXHAUSTED_WAIT: Duration = Duration::from_secs(1);
-
 /// The status server. It never fails: what it cannot do is its [`Trouble`].
 #[derive(Debug)]
 pub struct StatusServer {
     registry: Registry,
     first: Token,
     listener: Listener,
+    gate: Gate,
     /// One per slot; their number never changes.
     connections: Vec<Option<Connection>>,
     tickets: Tickets,
     accepts: Allowance,
-}
-
-#[derive(Debug)]
-enum Listener {
-    /// Nothing is to be listened on, or it is refused.
-    Off(Option<Trouble>),
-    Listening {
-        socket: TcpListener,
-        address: SocketAddr,
-        /// Whether the kernel's queue may hold connections that no edge will tell again.
-        queued: bool,
-        /// Not accepted from earlier.
-        paused_until: Option<Instant>,
-    },
-    Retrying {
-        trouble: Trouble,
-        retry_at: Instant,
-        wait: Duration,
-    },
 }
 
 impl StatusServer {
@@ -99,77 +73,57 @@ impl StatusServer {
             registry: registry.try_clone()?,
             first,
             listener: Listener::Off(None),
+            gate: Gate::Loopback,
             connections: (0..CONNECTIONS_MAX).map(|_| None).collect(),
             tickets: Tickets::of_status_server(),
             accepts: Allowance::new(Instant::default()),
         })
     }
 
-    /// Listens on `address` from now on, or nowhere; an address in force stays untouched.
-    pub fn listen(&mut self, address: Option<SocketAddr>, now: Instant) {
-        if self.address() == address {
+    /// Listens there from now on, or nowhere, and asks for `token` over TCP; a socket in force stays
+    /// untouched.
+    pub fn listen(&mut self, listen: Option<&Listen>, token: Option<&Secret>, now: Instant) {
+        let is_served = listen.is_none_or(|listen| token.is_some() || !listen.is_open());
+        let in_force = self.listener.place() == listen && !self.listener.is_refused();
+        self.gate = match (listen, token) {
+            (Some(Listen::Socket(_)), _) => Gate::File,
+            (_, None) => Gate::Loopback,
+            // Who logged in stays so while the token is the same.
+            (_, Some(token)) => match std::mem::replace(&mut self.gate, Gate::Loopback) {
+                Gate::Guarded(guard) if guard.has(token) => Gate::Guarded(guard),
+                _ => Gate::Guarded(Box::new(Guard::new(token.clone()))),
+            },
+        };
+        if in_force && is_served {
             return;
         }
         // The former socket is closed first: the new address may overlap it.
         self.listener = Listener::Off(None);
-        let Some(address) = address else { return };
-        if address.ip().is_loopback() {
-            self.open(address, RETRY_WAITS.0, now);
+        let Some(listen) = listen.cloned() else { return };
+        self.listener = if is_served {
+            Listener::open(listen, &self.registry, self.first, now)
         } else {
-            let trouble = Trouble { address, kind: TroubleKind::NotLoopback };
+            let trouble = Trouble { listen, kind: TroubleKind::NoToken };
             log::warn!("{trouble}");
-            self.listener = Listener::Off(Some(trouble));
-        }
+            Listener::Off(Some(trouble))
+        };
     }
 
-    /// Where it is to listen.
-    const fn address(&self) -> Option<SocketAddr> {
-        match self.listener {
-            Listener::Off(None) => None,
-            Listener::Listening { address, .. } => Some(address),
-            Listener::Off(Some(trouble)) | Listener::Retrying { trouble, .. } => {
-                Some(trouble.address)
-            }
-        }
+    /// Sees to it that a Unix socket is found at its place; once per cycle is enough.
+    pub fn look(&mut self, now: Instant) {
+        self.listener.look(&self.registry, self.first, now);
     }
 
     /// The address in use, with the port that the kernel chose if 0 was asked for.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
-        match &self.listener {
-            Listener::Listening { socket, .. } => socket.local_addr().ok(),
-            Listener::Off(_) | Listener::Retrying { .. } => None,
-        }
+        self.listener.local_address()
     }
 
     /// Why it does not listen although it should; for people.
     #[must_use]
-    pub const fn trouble(&self) -> Option<Trouble> {
-        match self.listener {
-            Listener::Off(trouble) => trouble,
-            Listener::Retrying { trouble, .. } => Some(trouble),
-            Listener::Listening { .. } => None,
-        }
-    }
-
-    fn open(&mut self, address: SocketAddr, wait: Duration, now: Instant) {
-        let earlier = self.trouble();
-        let opened = bind(address).and_then(|mut socket| {
-            self.registry.register(&mut socket, self.first, Interest::READABLE).map(|()| socket)
-        });
-        self.listener = match opened {
-            Ok(socket) => {
-                log::info!("status server listens on {address}");
-                Listener::Listening { socket, address, queued: false, paused_until: None }
-            }
-            Err(error) => {
-                let trouble = Trouble::new(address, &error);
-                if earlier != Some(trouble) {
-                    log::warn!("{trouble}");
-                }
-                Listener::Retrying { trouble, retry_at: now + wait, wait }
-            }
-        };
+    pub const fn trouble(&self) -> Option<&Trouble> {
+        self.listener.trouble()
     }
 
     /// Does what the readiness of `token` allows; the request that is complete now, if any.
@@ -179,12 +133,13 @@ impl StatusServer {
     pub fn on_ready(&mut self, token: Token, now: Instant) -> Option<Request> {
         let slot = match token.0.checked_sub(self.first.0)? {
             0 => {
+                self.listener.knock();
                 self.accept(now);
                 return None;
             }
             offset => offset - 1,
         };
-        match self.connections.get_mut(slot)?.as_mut()?.on_ready(now) {
+        match self.connections.get_mut(slot)?.as_mut()?.on_ready(&mut self.gate, now) {
             Heard::Nothing => None,
             Heard::End => {
                 self.close(slot);
@@ -213,32 +168,12 @@ impl StatusServer {
 
     fn accept(&mut self, now: Instant) {
         for _ in 0..ACCEPTS_MAX {
-            let Listener::Listening { socket, queued, paused_until, .. } = &mut self.listener
-            else {
-                return;
-            };
-            *queued = true;
-            let free = self.connections.iter().position(Option::is_none);
-            let (Some(slot), None) = (free, *paused_until) else { return };
-            let mut stream = match socket.accept() {
-                Ok((stream, _)) => stream,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    *queued = false;
-                    return;
-                }
-                // accept(2): what befell one connection does not concern the next.
-                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-                Err(error) => {
-                    log::debug!("accept on the status server: {error}");
-                    *paused_until = Some(now + EXHAUSTED_WAIT);
-                    return;
-                }
-            };
-            *paused_until = self.accepts.take(now);
+            let Some(slot) = self.connections.iter().position(Option::is_none) else { return };
+            let Some(mut stream) = self.listener.accept(&mut self.accepts, now) else { return };
             let token = Token(self.first.0 + 1 + slot);
             // Writable only matters when an answer did not fit, and costs nothing before.
             let interest = Interest::READABLE | Interest::WRITABLE;
-            match self.registry.register(&mut stream, token, interest) {
+            match self.registry.register(stream.source(), token, interest) {
                 Ok(()) => {
                     let place = self.connections.get_mut(slot).expect("a slot that was found");
                     *place = Some(Connection::new(stream, now));
@@ -252,9 +187,8 @@ impl StatusServer {
     /// wait. Ask before every wait: an answer or a deadline can make room for who is queued.
     #[must_use]
     pub fn pending(&self) -> Option<Token> {
-        let accepts =
-            matches!(self.listener, Listener::Listening { queued: true, paused_until: None, .. });
-        (accepts && self.connections.iter().any(Option::is_none)).then_some(self.first)
+        let room = self.connections.iter().any(Option::is_none);
+        (room && self.listener.is_pending()).then_some(self.first)
     }
 
     /// Takes the core's word about a trigger. Ignores what is not this server's.
@@ -294,7 +228,7 @@ impl StatusServer {
         now: Instant,
     ) {
         let Some((slot, connection)) = self.find(ticket) else { return };
-        if connection.reply(status, content, Body::Made(body), now).is_err() {
+        if connection.reply(status, content, Extra::Nothing, Body::Made(body), now).is_err() {
             self.close(slot);
         }
     }
@@ -315,13 +249,8 @@ impl StatusServer {
     /// When [`on_deadline`](Self::on_deadline) is due.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
-        let listener = match self.listener {
-            Listener::Off(_) => None,
-            Listener::Listening { paused_until, .. } => paused_until,
-            Listener::Retrying { retry_at, .. } => Some(retry_at),
-        };
         let connections = self.connections.iter().flatten().map(Connection::deadline);
-        connections.chain(listener).min()
+        connections.chain(self.listener.next_deadline()).min()
     }
 
     /// Ends what took too long, and tries again what is due.
@@ -332,30 +261,6 @@ impl StatusServer {
                 *place = None;
             }
         }
-        match &mut self.listener {
-            Listener::Listening { paused_until, .. }
-                if paused_until.is_some_and(|at| now >= at) =>
-            {
-                *paused_until = None;
-            }
-            Listener::Retrying { trouble, retry_at, wait } if now >= *retry_at => {
-                let (address, wait) = (trouble.address, (*wait * 2).min(RETRY_WAITS.1));
-                self.open(address, wait, now);
-            }
-            Listener::Listening { .. } | Listener::Off(_) | Listener::Retrying { .. } => {}
-        }
+        self.listener.on_deadline(&self.registry, self.first, now);
     }
-}
-
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let kind = Type::STREAM.nonblocking().cloexec();
-    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
-    // ip(7): connections of an earlier run in TIME_WAIT are no reason to refuse the port.
-    socket.set_reuse_address(true)?;
-    // tcp(7): accepted sockets inherit it.
-    socket.set_send_buffer_size(SEND_BUFFER)?;
-    socket.set_tcp_user_timeout(Some(ORPHAN_TIME))?;
-    socket.bind(&address.into())?;
-    socket.listen(QUEUE_MAX)?;
-    Ok(TcpListener::from_std(socket.into()))
 }

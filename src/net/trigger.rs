@@ -25,8 +25,8 @@ use mio::net::UnixListener;
 use mio::{Interest, Registry, Token};
 
 use self::helper::{Heard, Helper};
-use self::place::Place;
 use super::local::{Allowance, Ask, Request, Tickets};
+use super::place::{self, Place};
 use crate::error::Error;
 use crate::proto::event::{Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
@@ -34,7 +34,6 @@ use crate::wire::date::Utc;
 use crate::wire::outcome::Outcome;
 
 mod helper;
-mod place;
 #[cfg(test)]
 mod tests;
 

@@ -2,7 +2,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::wire::http_server::{ANSWER_HEAD_MAX, AnswerHead};
+use crate::wire::http_server::{ANSWER_HEAD_MAX, AnswerHead, Extra};
 
 /// The documents as they were compressed, and the most bytes that each may take so.
 const DOCUMENTS: [(&Document, &str, usize); 2] = [
@@ -90,7 +90,8 @@ fn only_the_page_has_a_button_and_stands_in_no_frame() {
 fn heads_fit_their_room() {
     for (document, _, _) in DOCUMENTS {
         let content = document.content;
-        let head = AnswerHead { status: 200, content, length: 99_999, allow: Some("GET, HEAD") };
+        let head =
+            AnswerHead { status: 200, content, length: 99_999, extra: Extra::Allow("GET, HEAD") };
         assert!(head.to_string().len() <= ANSWER_HEAD_MAX, "{head}");
     }
 }

@@ -15,6 +15,7 @@ mod failure;
 pub mod inotify;
 pub mod neighbours;
 pub mod netlink;
+pub mod random;
 pub mod signals;
 pub mod timerfd;
 

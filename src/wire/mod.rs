@@ -8,6 +8,7 @@ pub mod json;
 pub mod line;
 pub mod metrics;
 pub mod outcome;
+pub mod percent;
 pub mod report;
 pub mod request;
 pub mod resolv_conf;

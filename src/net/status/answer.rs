@@ -1,12 +1,9 @@
 //! An answer on its way: at once where the kernel has room for it, in pieces where it has not.
 
 use std::borrow::Cow;
-use std::io::{self, IoSlice, Write as _};
 
 use heapless::String;
-use mio::net::TcpStream;
 
-use super::connection::Over;
 use crate::wire::http_server::ANSWER_HEAD_MAX;
 
 /// An answer of which `sent` bytes are gone.
@@ -47,22 +44,6 @@ impl Body<'_> {
         match self {
             Self::Made(bytes) => Cow::Owned(bytes.to_vec()),
             Self::Fixed(bytes) => Cow::Borrowed(bytes),
-        }
-    }
-}
-
-/// Writes once: how much of both the kernel took, `None` when it would have to wait.
-pub(super) fn write(
-    stream: &mut TcpStream,
-    head: &[u8],
-    body: &[u8],
-) -> Result<Option<usize>, Over> {
-    loop {
-        match stream.write_vectored(&[IoSlice::new(head), IoSlice::new(body)]) {
-            Ok(bytes) => return Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Over),
         }
     }
 }

@@ -1,22 +1,22 @@
 //! One connection to the status server, from accept to close.
 
 use std::fmt::Write as _;
-use std::io::{self, Read};
-use std::net::Shutdown;
+#[cfg(test)]
+use std::io;
 use std::time::Duration;
 
 use heapless::Vec;
-use mio::net::TcpStream;
-use socket2::SockRef;
 
-use super::answer::{Body, Head, Rest, write};
+use super::answer::{Body, Head, Rest};
+use super::guard::Gate;
 use super::route::{Route, What, route};
+use super::stream::Stream;
 use crate::net::local::{Ask, Asked, Request};
 use crate::proto::event::{Ticket, TriggerAnswer};
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
 use crate::wire::http_server::{
-    self, ANSWER_HEAD_MAX, AnswerHead, Content, HEAD_MAX, Method, Refusal,
+    self, ANSWER_HEAD_MAX, AnswerHead, Content, Extra, HEAD_MAX, Method, Refusal,
 };
 use crate::wire::outcome::{self, Outcome};
 
@@ -48,7 +48,7 @@ pub(super) enum Heard {
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     phase: Phase,
     /// Whether the answer is to come without its body.
     head_only: bool,
@@ -70,7 +70,7 @@ enum Phase {
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, now: Instant) -> Self {
+    pub(super) fn new(stream: Stream, now: Instant) -> Self {
         let phase = Phase::Reading(Vec::new());
         Self { stream, phase, head_only: false, deadline: now + PATIENCE }
     }
@@ -85,7 +85,7 @@ impl Connection {
 
     #[cfg(test)]
     pub(super) fn send_buffer_size(&self) -> io::Result<usize> {
-        SockRef::from(&self.stream).send_buffer_size()
+        self.stream.send_buffer_size()
     }
 
     #[cfg(test)]
@@ -102,9 +102,9 @@ impl Connection {
         matches!(&self.phase, Phase::Asked(asked) if asked.waits())
     }
 
-    pub(super) fn on_ready(&mut self, now: Instant) -> Heard {
+    pub(super) fn on_ready(&mut self, gate: &mut Gate, now: Instant) -> Heard {
         let heard = match self.phase {
-            Phase::Reading(_) => self.read(now),
+            Phase::Reading(_) => self.read(gate, now),
             // Whoever shuts its sending side down may still wait for the answer.
             Phase::Asked(_) => Ok(Heard::Nothing),
             Phase::Answering(_) => self.go_on(now).map(|()| Heard::Nothing),
@@ -113,35 +113,44 @@ impl Connection {
         heard.unwrap_or(Heard::End)
     }
 
-    /// Reads as much of the head as there is.
-    fn read(&mut self, now: Instant) -> Result<Heard, Over> {
-        let Phase::Reading(head) = &mut self.phase else { return Ok(Heard::Nothing) };
+    /// Reads as much of the request as there is, and answers it if nobody else has to.
+    fn read(&mut self, gate: &mut Gate, now: Instant) -> Result<Heard, Over> {
+        let Phase::Reading(bytes) = &mut self.phase else { return Ok(Heard::Nothing) };
         let mut buffer = [0; READ_MAX];
         let mut ended = false;
-        while let Some(read) = read(&mut self.stream, &mut buffer)? {
-            let room = head.capacity() - head.len();
-            head.extend_from_slice(buffer.get(..read.min(room)).unwrap_or_default())
+        while let Some(read) = self.stream.read(&mut buffer).map_err(|_| Over)? {
+            let room = bytes.capacity() - bytes.len();
+            bytes
+                .extend_from_slice(buffer.get(..read.min(room)).unwrap_or_default())
                 .expect("no more is taken than there is room for");
             ended = read == 0;
-            if ended || head.is_full() {
+            if ended || bytes.is_full() {
                 break;
             }
         }
-        let route = match http_server::parse(head) {
-            Ok(None) if ended => return Err(Over),
-            Ok(None) => return Ok(Heard::Nothing),
-            Ok(Some(request)) => {
-                self.head_only = request.method == Method::Head;
-                route(&request)
-            }
-            Err(refusal) => Err(refusal),
-        };
+        let route = http_server::parse(bytes, gate.names()).and_then(|request| {
+            let Some(request) = request else { return Ok(None) };
+            self.head_only = request.method == Method::Head;
+            route(&request, gate, self.stream.peer(), now)
+        });
         match route {
-            Ok(Route::Ask(what)) => return Ok(Heard::Ask(what)),
-            Ok(Route::Show(document)) => {
-                self.reply(200, &document.content, Body::Fixed(document.body), now)
+            Ok(None) if ended => return Err(Over),
+            Ok(None) if bytes.is_full() => self.refuse(Refusal::BodyTooLarge, now),
+            Ok(None) => Ok(()),
+            Ok(Some(Route::Ask(what))) => return Ok(Heard::Ask(what)),
+            Ok(Some(Route::Show(status, document, extra))) => {
+                self.reply(status, &document.content, extra, Body::Fixed(document.body), now)
             }
-            Ok(Route::Same(content)) => self.reply(304, &content, Body::Fixed(&[]), now),
+            Ok(Some(Route::Same(content))) => {
+                self.reply(304, &content, Extra::Nothing, Body::Fixed(&[]), now)
+            }
+            Ok(Some(Route::Go(path))) => {
+                self.reply(303, &Content::JSON, Extra::Location(path), Body::Fixed(&[]), now)
+            }
+            Ok(Some(Route::LoggedIn(session))) => {
+                let extra = Extra::Session(&session, "/");
+                self.reply(303, &Content::JSON, extra, Body::Fixed(&[]), now)
+            }
             Err(refusal) => self.refuse(refusal, now),
         }
         .map(|()| Heard::Nothing)
@@ -178,37 +187,34 @@ impl Connection {
         let mut body = [0; OUTCOME_MAX];
         let length = outcome.emit(&mut body).map_err(|_| Over)?;
         let body = Body::Made(body.get(..length).unwrap_or_default());
-        self.reply(outcome.http_status(), &Content::JSON, body, now)
+        self.reply(outcome.http_status(), &Content::JSON, Extra::Nothing, body, now)
     }
 
     pub(super) fn reply(
         &mut self,
         status: u16,
         content: &Content,
+        extra: Extra<'_>,
         body: Body<'_>,
         now: Instant,
     ) -> Result<(), Over> {
         let length = body.bytes().len();
-        self.send(&AnswerHead { status, content: *content, length, allow: None }, body, now)
+        self.send(&AnswerHead { status, content: *content, length, extra }, body, now)
     }
 
     pub(super) fn refuse(&mut self, refusal: Refusal, now: Instant) -> Result<(), Over> {
         let mut body = [0; ANSWER_HEAD_MAX];
         let length = outcome::emit_error(&refusal, &mut body).map_err(|_| Over)?;
-        let allow = match refusal {
-            Refusal::MethodNotAllowed { allow } => Some(allow),
-            _ => None,
-        };
-        let head = AnswerHead { status: refusal.status(), content: Content::JSON, length, allow };
-        self.send(&head, Body::Made(body.get(..length).unwrap_or_default()), now)
+        let body = Body::Made(body.get(..length).unwrap_or_default());
+        self.reply(refusal.status(), &Content::JSON, refusal.extra(), body, now)
     }
 
     /// Sends as much of the answer as the kernel takes, which mostly is all, and keeps the rest.
-    fn send(&mut self, head: &AnswerHead, body: Body<'_>, now: Instant) -> Result<(), Over> {
+    fn send(&mut self, head: &AnswerHead<'_>, body: Body<'_>, now: Instant) -> Result<(), Over> {
         let body = if self.head_only { Body::Fixed(&[]) } else { body };
         let mut text = Head::new();
         write!(text, "{head}").map_err(|_| Over)?;
-        let sent = write(&mut self.stream, text.as_bytes(), body.bytes())?.unwrap_or(0);
+        let sent = self.stream.write(text.as_bytes(), body.bytes()).map_err(|_| Over)?.unwrap_or(0);
         if sent == text.len() + body.bytes().len() {
             return self.finish(now);
         }
@@ -223,7 +229,8 @@ impl Connection {
         while let (head, body) = rest.parts()
             && !(head.is_empty() && body.is_empty())
         {
-            let Some(sent) = write(&mut self.stream, head, body)? else { return Ok(()) };
+            let sent = self.stream.write(head, body).map_err(|_| Over)?;
+            let Some(sent) = sent else { return Ok(()) };
             rest.sent += sent;
         }
         self.finish(now)
@@ -231,7 +238,7 @@ impl Connection {
 
     /// Ends our side and begins to linger.
     fn finish(&mut self, now: Instant) -> Result<(), Over> {
-        self.stream.shutdown(Shutdown::Write).map_err(|_| Over)?;
+        self.stream.end_sending().map_err(|_| Over)?;
         self.phase = Phase::Lingering { reads: 0 };
         self.deadline = now + PATIENCE;
         self.linger()
@@ -241,7 +248,7 @@ impl Connection {
     fn linger(&mut self) -> Result<(), Over> {
         let Phase::Lingering { reads } = &mut self.phase else { return Ok(()) };
         let mut buffer = [0; READ_MAX];
-        while let Some(read) = read(&mut self.stream, &mut buffer)? {
+        while let Some(read) = self.stream.read(&mut buffer).map_err(|_| Over)? {
             *reads += 1;
             if read == 0 || *reads >= LINGER_READS_MAX {
                 return Err(Over);
@@ -258,8 +265,7 @@ impl Connection {
             Phase::Asked(asked) => asked.give_up(now).ok_or(Over)?,
             Phase::Answering(_) => {
                 // What the kernel still has for it would outlive the connection.
-                let reset = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
-                if let Err(error) = reset {
+                if let Err(error) = self.stream.will_reset() {
                     log::debug!("reset a connection to the status server: {error}");
                 }
                 return Err(Over);
@@ -267,17 +273,5 @@ impl Connection {
             Phase::Lingering { .. } => return Err(Over),
         };
         self.end(&outcome, now)
-    }
-}
-
-/// Reads once: 0 bytes at the end of the stream, `None` when it would have to wait.
-fn read(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<Option<usize>, Over> {
-    loop {
-        match stream.read(buffer) {
-            Ok(bytes) => return Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return Err(Over),
-        }
     }
 }

@@ -1,18 +1,27 @@
 //! What is served where.
 
+use std::net::IpAddr;
+
+use super::form::{LOGIN, LOGIN_AGAIN};
+use super::guard::{Gate, Session};
 use crate::page::{PAGE, WIDGET};
 use crate::proto::history::Id;
-use crate::wire::http_server::{Content, Document, Method, Refusal, Request};
+use crate::proto::time::Instant;
+use crate::wire::http_server::{Content, Document, Extra, Method, Refusal, Request};
 
 /// What a request leads to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Route {
     /// Others answer it.
     Ask(What),
-    /// The answer is part of the program.
-    Show(&'static Document),
+    /// The answer is part of the program, and has this status.
+    Show(u16, &'static Document, Extra<'static>),
     /// The client has it already.
     Same(Content),
+    /// The client is sent to another path.
+    Go(&'static str),
+    /// The client sent the token and gets a cookie for it.
+    LoggedIn(Session),
 }
 
 /// What is asked of others.
@@ -32,8 +41,50 @@ impl What {
     }
 }
 
-/// What `request` leads to.
-pub(super) fn route(request: &Request<'_>) -> Result<Route, Refusal> {
+/// What `request` of the address `from` leads to; `None` while its body is needed and not complete.
+pub(super) fn route(
+    request: &Request<'_>,
+    gate: &mut Gate,
+    from: IpAddr,
+    now: Instant,
+) -> Result<Option<Route>, Refusal> {
+    if request.path == "/login" {
+        return log_in(request, gate, from, now);
+    }
+    let route = open_route(request)?;
+    match gate.admit(request, from, now) {
+        Ok(()) => Ok(Some(route)),
+        // Who is shown a page is shown where to log in.
+        Err(Refusal::Unauthorized) if matches!(route, Route::Show(..) | Route::Same(_)) => {
+            Ok(Some(Route::Go("/login")))
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn log_in(
+    request: &Request<'_>,
+    gate: &mut Gate,
+    from: IpAddr,
+    now: Instant,
+) -> Result<Option<Route>, Refusal> {
+    let Gate::Guarded(guard) = gate else { return Ok(Some(Route::Go("/"))) };
+    match request.method {
+        Method::Get | Method::Head => Ok(Some(Route::Show(200, &LOGIN, Extra::Nothing))),
+        Method::Post if !request.is_whole() => Ok(None),
+        Method::Post => match guard.log_in(request, from, now) {
+            Ok(session) => Ok(Some(Route::LoggedIn(session))),
+            Err(Refusal::Unauthorized) => {
+                Ok(Some(Route::Show(401, &LOGIN_AGAIN, Extra::Authenticate)))
+            }
+            Err(refusal) => Err(refusal),
+        },
+        Method::Other => Err(Refusal::MethodNotAllowed { allow: "GET, HEAD, POST" }),
+    }
+}
+
+/// What it leads to where everyone is let in.
+fn open_route(request: &Request<'_>) -> Result<Route, Refusal> {
     let readable = |route| match request.method {
         Method::Get | Method::Head => Ok(route),
         Method::Post | Method::Other => Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }),
@@ -64,7 +115,7 @@ fn show(document: &'static Document, request: &Request<'_>) -> Result<Route, Ref
     } else if content.gzip && !request.takes_gzip {
         Err(Refusal::NotAcceptable)
     } else {
-        Ok(Route::Show(document))
+        Ok(Route::Show(200, document, Extra::Nothing))
     }
 }
 

@@ -1,8 +1,11 @@
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::time::Duration;
 
 use mio::{Events, Poll};
+use socket2::{Domain, Socket, Type};
 
+use super::listener::SEND_BUFFER;
 use super::*;
 use crate::net::local::{Ask, WAIT_MAX};
 use crate::page::{PAGE, WIDGET};
@@ -27,8 +30,17 @@ impl Loop {
         let poll = Poll::new().unwrap();
         let server = StatusServer::new(poll.registry(), FIRST).unwrap();
         let mut this = Self { poll, server, now: Instant::from_micros(1_000_000) };
-        this.server.listen(Some((Ipv4Addr::LOCALHOST, 0).into()), this.now);
+        this.listen("127.0.0.1:0", None);
         this
+    }
+
+    fn listen(&mut self, place: &str, token: Option<&str>) {
+        let listen = match place.strip_prefix("unix:") {
+            Some(path) => Listen::Socket(path.into()),
+            None => Listen::Address(place.parse().unwrap()),
+        };
+        let token = token.map(|token| Secret::new(token.into()));
+        self.server.listen(Some(&listen), token.as_ref(), self.now);
     }
 
     fn connect(&self) -> TcpStream {
@@ -504,8 +516,9 @@ fn port_in_use_is_told_and_tried_again() {
     let other = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = other.local_addr().unwrap();
     let mut tested = Loop::new();
-    tested.server.listen(Some(address), tested.now);
-    assert_eq!(tested.server.trouble(), Some(Trouble { address, kind: TroubleKind::InUse }));
+    tested.listen(&address.to_string(), None);
+    let trouble = Trouble { listen: Listen::Address(address), kind: TroubleKind::InUse };
+    assert_eq!(tested.server.trouble(), Some(&trouble));
     for wait in [5, 10, 20, 40, 60, 60] {
         let due = tested.server.next_deadline().unwrap();
         assert_eq!(due - tested.now, Duration::from_secs(wait));
@@ -532,29 +545,219 @@ fn port_of_a_former_agent_is_free_at_once() {
     drop(client);
     let mut successor = Loop::new();
     drop(tested);
-    successor.server.listen(address, successor.now);
+    successor.listen(&address.unwrap().to_string(), None);
     assert_eq!(successor.server.trouble(), None);
 }
 
 #[test]
-fn other_machines_are_not_listened_to() {
+fn other_machines_are_listened_to_only_with_a_token() {
     let mut tested = Loop::new();
-    let address = "0.0.0.0:5000".parse().unwrap();
-    tested.server.listen(Some(address), tested.now);
+    tested.listen("0.0.0.0:0", None);
     let trouble = tested.server.trouble().unwrap();
-    assert_eq!(trouble, Trouble { address, kind: TroubleKind::NotLoopback });
-    assert!(trouble.to_string().contains("set status_listen to 127.0.0.1:5000"));
+    assert_eq!(trouble.kind, TroubleKind::NoToken);
+    assert!(trouble.to_string().contains("set status_token as well"), "{trouble}");
     assert_eq!(tested.server.local_address(), None);
     assert_eq!(tested.server.next_deadline(), None);
+    tested.listen("0.0.0.0:0", Some("a token of sorts"));
+    assert_eq!(tested.server.trouble(), None);
+    assert!(tested.server.local_address().unwrap().ip().is_unspecified());
+    tested.listen("0.0.0.0:0", None);
+    assert_eq!(tested.server.local_address(), None);
 }
 
 #[test]
 fn same_address_keeps_the_socket_and_none_closes_it() {
     let mut tested = Loop::new();
     let before = tested.server.local_address();
-    tested.server.listen(Some((Ipv4Addr::LOCALHOST, 0).into()), tested.now);
+    tested.listen("127.0.0.1:0", None);
     assert_eq!(tested.server.local_address(), before);
-    tested.server.listen(None, tested.now);
+    tested.listen("127.0.0.1:0", Some("a token of sorts"));
+    assert_eq!(tested.server.local_address(), before);
+    tested.server.listen(None, None, tested.now);
     assert_eq!(tested.server.local_address(), None);
     assert!(TcpStream::connect(before.unwrap()).is_err());
+}
+
+/// The lines of a head that begin so.
+fn field<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+#[test]
+fn browser_is_led_to_the_form_and_back_with_a_cookie() {
+    let mut tested = Loop::new();
+    tested.listen("127.0.0.1:0", Some("the token"));
+    let mut get = |request: &str| {
+        let mut client = tested.ask(request);
+        tested.answer(&mut client)
+    };
+    let head = "HEAD / HTTP/1.1\r\nHost: camera.local\r\nAccept-Encoding: gzip\r\n";
+    let page = |cookie: &str| format!("{head}{cookie}\r\n");
+    let answer = get(&page(""));
+    assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
+    assert_eq!(field(&answer, "Location"), Some("/login"));
+    let form = get("GET /login HTTP/1.1\r\nHost: camera.local\r\n\r\n");
+    assert!(form.starts_with("HTTP/1.1 200 OK\r\n") && form.contains("name=token"), "{form}");
+    let send = |token: &str| {
+        let length = token.len() + 6;
+        let head = "POST /login HTTP/1.1\r\nHost: camera.local\r\nOrigin: http://camera.local";
+        format!("{head}\r\nContent-Length: {length}\r\n\r\ntoken={token}")
+    };
+    let again = get(&send("rubbish"));
+    assert!(again.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{again}");
+    assert!(again.contains("name=token") && again.contains("not the token"), "{again}");
+    assert!(field(&again, "WWW-Authenticate").is_some() && field(&again, "Set-Cookie").is_none());
+    let answer = get(&send("the%20token"));
+    assert!(answer.starts_with("HTTP/1.1 303 See Other\r\n"), "{answer}");
+    assert_eq!(field(&answer, "Location"), Some("/"));
+    let cookie = field(&answer, "Set-Cookie").unwrap();
+    assert!(cookie.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{cookie}");
+    let session = cookie.split(';').next().unwrap();
+    let answer = get(&page(&format!("Cookie: {session}\r\n")));
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    // Another token ends what was given for this one, the same again does not.
+    tested.listen("127.0.0.1:0", Some("the token"));
+    let mut client = tested.ask(&page(&format!("Cookie: {session}\r\n")));
+    assert!(tested.answer(&mut client).starts_with("HTTP/1.1 200 "));
+    tested.listen("127.0.0.1:0", Some("another token"));
+    let mut client = tested.ask(&page(&format!("Cookie: {session}\r\n")));
+    assert!(tested.answer(&mut client).starts_with("HTTP/1.1 303 "));
+}
+
+#[test]
+fn script_is_asked_for_the_token() {
+    let mut tested = Loop::new();
+    tested.listen("127.0.0.1:0", Some("the-token"));
+    for request in [STATUS, TRIGGER, TRIGGER_ONLY] {
+        let mut client = tested.ask(request);
+        let answer = tested.answer(&mut client);
+        assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{answer}");
+        assert_eq!(field(&answer, "WWW-Authenticate"), Some("Bearer realm=\"linkbeat\""));
+        assert!(body(&answer).contains("status_token"), "{answer}");
+        let _client =
+            tested.ask(&request.replace("\r\n\r\n", "\r\nAuthorization: Bearer the-token\r\n\r\n"));
+        let request = tested.request();
+        tested.reply(request.ticket, b"{}");
+    }
+    for _ in 0..6 {
+        let client = STATUS.replace("\r\n\r\n", "\r\nAuthorization: Bearer no-token\r\n\r\n");
+        let mut client = tested.ask(&client);
+        let answer = tested.answer(&mut client);
+        let limited = answer.starts_with("HTTP/1.1 429 Too Many Requests\r\n");
+        assert!(limited || answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert_eq!(limited, field(&answer, "Retry-After").is_some(), "{answer}");
+        tested.pass(Duration::from_millis(300));
+    }
+    let mut client = tested.ask(&STATUS.replace("\r\n\r\n", "\r\nAuthorization: Bearer x\r\n\r\n"));
+    assert!(tested.answer(&mut client).starts_with("HTTP/1.1 429 "));
+}
+
+#[test]
+fn form_in_single_bytes_is_a_form_and_one_that_is_too_large_is_told_so() {
+    let mut tested = Loop::new();
+    tested.listen("127.0.0.1:0", Some("the-token"));
+    let form = |fill: usize| {
+        format!(
+            "POST /login HTTP/1.1\r\nHost: camera\r\nX: {}\r\nContent-Length: 15\r\n\r\n\
+             token=the-token",
+            "x".repeat(fill)
+        )
+    };
+    let mut client = tested.connect();
+    for byte in form(1).bytes() {
+        client.write_all(&[byte]).unwrap();
+        assert!(tested.turn(PATIENCE).is_empty());
+    }
+    assert!(tested.answer(&mut client).starts_with("HTTP/1.1 303 "));
+    let most = crate::wire::http_server::HEAD_MAX - form(0).len();
+    for (fill, status) in [(most, 303), (most + 1, 413)] {
+        let mut client = tested.ask(&form(fill));
+        let answer = tested.answer(&mut client);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{fill}: {answer}");
+    }
+}
+
+#[test]
+fn form_is_only_there_where_a_token_is_asked_for() {
+    let mut tested = Loop::new();
+    let mut client = tested.ask("GET /login HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let answer = tested.answer(&mut client);
+    assert_eq!(field(&answer, "Location"), Some("/"), "{answer}");
+}
+
+/// A directory of our own, gone with its drop.
+struct Directory(std::path::PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let name = format!("linkbeat-status-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+#[test]
+fn unix_socket_serves_whoever_may_open_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = Directory::new("unix");
+    let path = directory.0.join("http.sock");
+    let mut tested = Loop::new();
+    let before = tested.server.local_address().unwrap();
+    // The token is for TCP.
+    tested.listen(&format!("unix:{}", path.display()), Some("the-token"));
+    assert_eq!(tested.server.trouble(), None);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+    assert!(TcpStream::connect(before).is_err());
+    let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    client.write_all(STATUS.replace("localhost", "any.name").as_bytes()).unwrap();
+    let request = tested.request();
+    let large = vec![b' '; 4 << 20];
+    tested.reply(request.ticket, &large);
+    assert!(tested.is_answering());
+    client.set_nonblocking(true).unwrap();
+    let (mut answer, mut piece, mut turns) = (Vec::new(), [0; 10_000], 0);
+    loop {
+        match client.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => answer.extend_from_slice(&piece[..read]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                tested.turn(Duration::from_millis(100));
+                turns += 1;
+                assert!(turns < 1_000, "{} bytes", answer.len());
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert!(answer.ends_with(&large));
+    tested.listen("127.0.0.1:0", None);
+    assert!(!path.exists());
+}
+
+#[test]
+fn unix_socket_whose_file_is_gone_is_made_again_and_one_in_use_is_told() {
+    let directory = Directory::new("gone");
+    let path = directory.0.join("http.sock");
+    let place = format!("unix:{}", path.display());
+    let mut tested = Loop::new();
+    tested.listen(&place, None);
+    tested.server.look(tested.now);
+    std::fs::remove_file(&path).unwrap();
+    tested.server.look(tested.now);
+    assert!(path.exists());
+    let mut other = Loop::new();
+    other.listen(&place, None);
+    let trouble = other.server.trouble().unwrap().to_string();
+    assert!(trouble.contains("another agent, process ") && trouble.contains(&place), "{trouble}");
+    drop(tested);
+    other.pass(Duration::from_secs(5));
+    assert_eq!(other.server.trouble(), None);
+    drop(other);
+    assert!(!path.exists());
 }

@@ -2,8 +2,10 @@
 
 use core::fmt;
 
+use super::login::COOKIE;
+
 /// Room for the head of every answer, in bytes.
-pub const ANSWER_HEAD_MAX: usize = 640;
+pub const ANSWER_HEAD_MAX: usize = 768;
 
 /// What kind of body an answer has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,20 +46,37 @@ pub struct Document {
 
 /// The head of an answer, at most [`ANSWER_HEAD_MAX`] bytes as `Display` writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AnswerHead {
+pub struct AnswerHead<'a> {
     /// Status code.
     pub status: u16,
     /// What follows.
     pub content: Content,
     /// Length of the body in bytes, for `HEAD` of the body that is not sent.
     pub length: usize,
-    /// The methods that the path has, where the request had another.
-    pub allow: Option<&'static str>,
+    /// What else the client has to know.
+    pub extra: Extra<'a>,
 }
 
-impl fmt::Display for AnswerHead {
+/// What only some heads say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra<'a> {
+    /// Nothing.
+    Nothing,
+    /// The methods that the path has, where the request had another.
+    Allow(&'static str),
+    /// That a token is asked for (RFC 6750 §3).
+    Authenticate,
+    /// When to come back, in seconds.
+    RetryAfter(u64),
+    /// Where to go.
+    Location(&'static str),
+    /// Where to go with this cookie, which no script sees and no other site's page makes a browser send.
+    Session(&'a str, &'static str),
+}
+
+impl fmt::Display for AnswerHead<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { status, content, length, allow } = self;
+        let Self { status, content, length, extra } = self;
         // RFC 9110 §6.6.1: no `Date` from a clock that may not have been set since boot.
         write!(
             f,
@@ -85,8 +104,19 @@ impl fmt::Display for AnswerHead {
         if let Some(policy) = content.policy {
             write!(f, "Content-Security-Policy: {policy}\r\n")?;
         }
-        if let Some(allow) = allow {
-            write!(f, "Allow: {allow}\r\n")?;
+        match extra {
+            Extra::Nothing => {}
+            Extra::Allow(methods) => write!(f, "Allow: {methods}\r\n")?,
+            Extra::Authenticate => {
+                f.write_str("WWW-Authenticate: Bearer realm=\"linkbeat\"\r\n")?;
+            }
+            Extra::RetryAfter(seconds) => write!(f, "Retry-After: {seconds}\r\n")?,
+            Extra::Location(path) => write!(f, "Location: {path}\r\n")?,
+            Extra::Session(session, path) => write!(
+                f,
+                "Location: {path}\r\n\
+                 Set-Cookie: {COOKIE}={session}; Path=/; HttpOnly; SameSite=Strict\r\n"
+            )?,
         }
         f.write_str("\r\n")
     }
@@ -96,8 +126,10 @@ impl fmt::Display for AnswerHead {
 const fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        303 => "See Other",
         304 => "Not Modified",
         400 => "Bad Request",
+        401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
@@ -105,6 +137,7 @@ const fn phrase(status: u16) -> &'static str {
         408 => "Request Timeout",
         411 => "Length Required",
         413 => "Content Too Large",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
         _ => "",

@@ -2,15 +2,19 @@
 
 use core::fmt;
 
-use super::{BODY_MAX, FIELDS_MAX, HEAD_MAX};
+use super::{BODY_MAX, Extra, FIELDS_MAX, HEAD_MAX};
 
 /// Why a request is not served. `Display` says what to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Not HTTP/1.x, no `Host`, or a length that is none.
     Malformed,
+    /// Neither the token nor a cookie that is given for it.
+    Unauthorized,
     /// `Host` or `Origin` is not the loopback's own.
     Foreign,
+    /// `Origin` is a page of another host.
+    OtherPage,
     /// There is nothing at this path.
     NotFound,
     /// The path has no such method, but these (RFC 9110 §10.2.1).
@@ -28,25 +32,45 @@ pub enum Refusal {
     BodyTooLarge,
     /// The head is longer than [`HEAD_MAX`], or has more than [`FIELDS_MAX`] fields.
     HeadTooLarge,
+    /// The client gave wrong tokens before, and is not heard before its time.
+    TooManyGuesses {
+        /// Seconds until then.
+        wait_s: u64,
+    },
+    /// The kernel has no random number for a cookie yet.
+    NoEntropy,
     /// As many wait for the end of a beat as may.
     Crowded,
 }
 
 impl Refusal {
-    /// The status code of the answer (RFC 9110 §15.5 and §15.6, RFC 6585 §5).
+    /// The status code of the answer (RFC 9110 §15.5 and §15.6, RFC 6585 §4 and §5).
     #[must_use]
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
-            Self::Foreign => 403,
+            Self::Unauthorized => 401,
+            Self::Foreign | Self::OtherPage => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed { .. } => 405,
             Self::NotAcceptable => 406,
             Self::TimedOut => 408,
             Self::LengthRequired => 411,
             Self::BodyTooLarge => 413,
+            Self::TooManyGuesses { .. } => 429,
             Self::HeadTooLarge => 431,
-            Self::Crowded => 503,
+            Self::NoEntropy | Self::Crowded => 503,
+        }
+    }
+
+    /// What the head of the answer has to say beside it.
+    #[must_use]
+    pub const fn extra(self) -> Extra<'static> {
+        match self {
+            Self::Unauthorized => Extra::Authenticate,
+            Self::MethodNotAllowed { allow } => Extra::Allow(allow),
+            Self::TooManyGuesses { wait_s } => Extra::RetryAfter(wait_s),
+            _ => Extra::Nothing,
         }
     }
 }
@@ -58,6 +82,11 @@ impl fmt::Display for Refusal {
             Self::Foreign => f.write_str(
                 "Host, and Origin where there is one, must name localhost, 127.0.0.1 or [::1]",
             ),
+            Self::Unauthorized => f.write_str(
+                "send Authorization: Bearer and the status_token of the configuration, or log in \
+                 at /login",
+            ),
+            Self::OtherPage => f.write_str("a page of another host may not ask"),
             Self::NotFound => f.write_str("not found: the status is at /api/meeting/status"),
             Self::MethodNotAllowed { allow } => write!(f, "method not allowed: use {allow}"),
             Self::NotAcceptable => f.write_str(
@@ -70,6 +99,10 @@ impl fmt::Display for Refusal {
             Self::HeadTooLarge => {
                 write!(f, "a head may have {HEAD_MAX} bytes and {FIELDS_MAX} fields")
             }
+            Self::TooManyGuesses { wait_s } => {
+                write!(f, "too many wrong tokens: wait {wait_s} s")
+            }
+            Self::NoEntropy => f.write_str("no random number yet: try again in a second"),
             Self::Crowded => {
                 f.write_str("too many wait for the end of a beat: ask with ?wait=0, or later")
             }

@@ -6,51 +6,43 @@ fn with(fields: &str) -> String {
     format!("POST /p?wait=0 HTTP/1.1\r\n{fields}\r\n")
 }
 
+fn bare<'a>(method: Method, path: &'a str, query: &'a str) -> Request<'a> {
+    let (if_none_match, authorization, cookie) = ("", "", "");
+    let (takes_gzip, body_length, body) = (false, 0, &[][..]);
+    Request {
+        method,
+        path,
+        query,
+        if_none_match,
+        takes_gzip,
+        authorization,
+        cookie,
+        body_length,
+        body,
+    }
+}
+
 fn refusal(fields: &str) -> Option<Refusal> {
-    parse(with(fields).as_bytes()).err()
+    parse(with(fields).as_bytes(), Names::Loopback).err()
 }
 
 #[test]
 fn a_request_is_split_into_method_path_and_query() {
-    let request = parse(GET.as_bytes()).unwrap().unwrap();
-    let expected = Request {
-        method: Method::Get,
-        path: "/api/meeting/status",
-        query: "",
-        if_none_match: "",
-        takes_gzip: false,
-    };
+    let request = parse(GET.as_bytes(), Names::Loopback).unwrap().unwrap();
+    let expected = bare(Method::Get, "/api/meeting/status", "");
     assert_eq!(request, expected);
     let posted = with("Host: localhost\r\n");
-    let request = parse(posted.as_bytes()).unwrap().unwrap();
-    assert_eq!(
-        request,
-        Request {
-            method: Method::Post,
-            path: "/p",
-            query: "wait=0",
-            if_none_match: "",
-            takes_gzip: false
-        }
-    );
+    let request = parse(posted.as_bytes(), Names::Loopback).unwrap().unwrap();
+    assert_eq!(request, bare(Method::Post, "/p", "wait=0"));
 }
 
 #[test]
 fn a_proxys_form_of_the_target_is_understood() {
     let text = "HEAD http://localhost:5000/p HTTP/1.1\r\nHost: localhost:5000\r\n\r\n";
-    let request = parse(text.as_bytes()).unwrap().unwrap();
-    assert_eq!(
-        request,
-        Request {
-            method: Method::Head,
-            path: "/p",
-            query: "",
-            if_none_match: "",
-            takes_gzip: false
-        }
-    );
+    let request = parse(text.as_bytes(), Names::Loopback).unwrap().unwrap();
+    assert_eq!(request, bare(Method::Head, "/p", ""));
     let text = "GET http://evil.example/p HTTP/1.1\r\nHost: localhost:5000\r\n\r\n";
-    assert_eq!(parse(text.as_bytes()), Err(Refusal::Foreign));
+    assert_eq!(parse(text.as_bytes(), Names::Loopback), Err(Refusal::Foreign));
 }
 
 #[test]
@@ -80,6 +72,41 @@ fn only_the_loopbacks_own_names_are_served() {
         "evil.example:80:localhost",
     ] {
         assert_eq!(refusal(&format!("Host: {host}\r\n")), Some(Refusal::Foreign), "{host}");
+    }
+}
+
+#[test]
+fn any_name_is_served_where_a_token_is_asked_for_but_no_other_page() {
+    for (host, origin, expected) in [
+        ("camera.local:5000", None, None),
+        ("192.168.1.9", None, None),
+        ("192.168.1.9:5000", Some("http://192.168.1.9:5000"), None),
+        ("Camera", Some("http://camera:8080"), None),
+        ("[fe80::1]:5000", Some("https://[fe80::1]"), None),
+        ("camera", Some("http://camera.evil.example"), Some(Refusal::OtherPage)),
+        ("camera", Some("http://evil.example"), Some(Refusal::OtherPage)),
+        ("[fe80::1]:5000", Some("http://[fe80::2]:5000"), Some(Refusal::OtherPage)),
+        ("localhost", Some("http://127.0.0.1"), Some(Refusal::OtherPage)),
+        ("camera", Some("null"), Some(Refusal::OtherPage)),
+        ("camera", Some("camera"), Some(Refusal::OtherPage)),
+    ] {
+        let origin = origin.map_or(String::new(), |origin| format!("Origin: {origin}\r\n"));
+        let text = with(&format!("Host: {host}\r\n{origin}"));
+        assert_eq!(parse(text.as_bytes(), Names::Any).err(), expected, "{host} {origin}");
+    }
+    let text = "GET http://camera/ HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\n\r\n";
+    assert_eq!(parse(text.as_bytes(), Names::Any), Err(Refusal::OtherPage));
+}
+
+#[test]
+fn body_is_there_as_far_as_it_came() {
+    let text = with("Host: localhost\r\nContent-Length: 5\r\n") + "helloGET";
+    for (cut, body, whole) in
+        [(8, "", false), (4, "hell", false), (3, "hello", true), (0, "hello", true)]
+    {
+        let text = &text.as_bytes()[..text.len() - cut];
+        let request = parse(text, Names::Loopback).unwrap().unwrap();
+        assert_eq!((request.body, request.is_whole()), (body.as_bytes(), whole), "{cut}");
     }
 }
 
@@ -130,7 +157,7 @@ fn heads_are_bounded() {
     assert_eq!(refusal(&field(most)), None);
     assert_eq!(refusal(&field(most + 1)), Some(Refusal::HeadTooLarge));
     let unfinished = "GET /".to_owned() + &"a".repeat(HEAD_MAX);
-    assert_eq!(parse(unfinished.as_bytes()), Err(Refusal::HeadTooLarge));
+    assert_eq!(parse(unfinished.as_bytes(), Names::Loopback), Err(Refusal::HeadTooLarge));
     let fields = |count| "Host: localhost\r\n".to_owned() + &"X: y\r\n".repeat(count);
     assert_eq!(refusal(&fields(FIELDS_MAX - 1)), None);
     assert_eq!(refusal(&fields(FIELDS_MAX)), Some(Refusal::HeadTooLarge));
@@ -139,16 +166,16 @@ fn heads_are_bounded() {
 #[test]
 fn other_methods_and_versions_are_told_apart() {
     let options = "OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    assert_eq!(parse(options.as_bytes()).unwrap().unwrap().method, Method::Other);
+    assert_eq!(parse(options.as_bytes(), Names::Loopback).unwrap().unwrap().method, Method::Other);
     for text in ["GET / HTTP/2.0\r\n\r\n", "GET /\r\n\r\n", "\u{16}\u{3}\u{1}", "GET\t/ HTTP/1.1"] {
-        assert_eq!(parse(text.as_bytes()), Err(Refusal::Malformed), "{text:?}");
+        assert_eq!(parse(text.as_bytes(), Names::Loopback), Err(Refusal::Malformed), "{text:?}");
     }
 }
 
 #[test]
 fn a_cut_head_is_never_a_request() {
     for end in 0..GET.len() {
-        assert_eq!(parse(&GET.as_bytes()[..end]), Ok(None), "{end}");
+        assert_eq!(parse(&GET.as_bytes()[..end], Names::Loopback), Ok(None), "{end}");
     }
 }
 
@@ -159,7 +186,7 @@ fn a_changed_byte_never_serves_a_stranger() {
         for byte in 0..=u8::MAX {
             let mut changed = text.clone().into_bytes();
             changed[at] = byte;
-            if let Ok(Some(request)) = parse(&changed) {
+            if let Ok(Some(request)) = parse(&changed, Names::Loopback) {
                 assert!(request.path.len() + request.query.len() <= text.len());
             }
         }
@@ -178,12 +205,17 @@ fn every_answer_fits_its_room() {
         Refusal::LengthRequired,
         Refusal::BodyTooLarge,
         Refusal::HeadTooLarge,
+        Refusal::Unauthorized,
+        Refusal::OtherPage,
+        Refusal::TooManyGuesses { wait_s: 10 },
+        Refusal::NoEntropy,
+        Refusal::Crowded,
     ] {
         let head = AnswerHead {
             status: refusal.status(),
             content: PAGE,
             length: usize::MAX,
-            allow: Some("GET, HEAD"),
+            extra: Extra::Session("0123456789abcdef0123456789abcdef", "/"),
         };
         let text = head.to_string();
         assert!(text.len() <= ANSWER_HEAD_MAX, "{} bytes: {text}", text.len());
@@ -194,7 +226,8 @@ fn every_answer_fits_its_room() {
 
 #[test]
 fn answer_is_written_byte_for_byte() {
-    let head = AnswerHead { status: 405, content: Content::JSON, length: 7, allow: Some("POST") };
+    let head =
+        AnswerHead { status: 405, content: Content::JSON, length: 7, extra: Extra::Allow("POST") };
     assert_eq!(
         head.to_string(),
         "HTTP/1.1 405 Method Not Allowed\r\n\
@@ -220,9 +253,11 @@ const PAGE: Content = Content {
 
 #[test]
 fn page_is_kept_by_browsers_and_asked_for_again() {
-    let head = AnswerHead { status: 200, content: PAGE, length: 7, allow: None }.to_string();
+    let head =
+        AnswerHead { status: 200, content: PAGE, length: 7, extra: Extra::Nothing }.to_string();
     assert!(head.contains("\r\nContent-Encoding: gzip\r\nVary: Accept-Encoding\r\nCache-Control: no-cache\r\nETag: \"0"));
-    let same = AnswerHead { status: 304, content: PAGE, length: 0, allow: None }.to_string();
+    let same =
+        AnswerHead { status: 304, content: PAGE, length: 0, extra: Extra::Nothing }.to_string();
     assert!(same.starts_with("HTTP/1.1 304 Not Modified\r\n") && same.contains("ETag: "), "{same}");
     assert!(!same.contains("Content-Length") && !same.contains("Content-Encoding"), "{same}");
 }
@@ -259,6 +294,10 @@ fn gzip_is_taken_only_by_who_says_so() {
     ] {
         let text =
             format!("GET / HTTP/1.1\r\nHost: localhost\r\nAccept-Encoding: {codings}\r\n\r\n");
-        assert_eq!(parse(text.as_bytes()).unwrap().unwrap().takes_gzip, taken, "{codings}");
+        assert_eq!(
+            parse(text.as_bytes(), Names::Loopback).unwrap().unwrap().takes_gzip,
+            taken,
+            "{codings}"
+        );
     }
 }

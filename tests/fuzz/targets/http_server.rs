@@ -3,32 +3,49 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::wire::http_server::{ANSWER_HEAD_MAX, AnswerHead, Refusal, parse};
+use linkbeat::wire::http_server::{
+    ANSWER_HEAD_MAX, AnswerHead, Content, Names, Refusal, Request, login, parse,
+};
 use linkbeat::wire::{json, outcome};
 
 fn check_refusal(refusal: Refusal) {
     let mut buffer = [0; ANSWER_HEAD_MAX];
     let length = outcome::emit_error(&refusal, &mut buffer).expect("it fits, as the server has it");
     json::check(&buffer[..length]).expect("it is JSON");
-    let allow = match refusal {
-        Refusal::MethodNotAllowed { allow } => Some(allow),
-        _ => None,
-    };
-    let head = AnswerHead { status: refusal.status(), length, allow }.to_string();
+    let (status, content, extra) = (refusal.status(), Content::JSON, refusal.extra());
+    let head = AnswerHead { status, content, length, extra }.to_string();
     assert!(head.len() <= ANSWER_HEAD_MAX, "{head}");
 }
 
+/// A request without its body, which comes in pieces.
+fn head<'a>(parsed: Result<Option<Request<'a>>, Refusal>) -> Result<Option<Request<'a>>, Refusal> {
+    parsed.map(|request| request.map(|request| Request { body: &[], ..request }))
+}
+
 fuzz_target!(|data: &[u8]| {
-    let whole = parse(data);
-    if let Err(refusal) = whole {
-        check_refusal(refusal);
-    }
-    let step = 1 + data.len() / 64;
-    for length in (0..data.len()).step_by(step) {
-        match parse(&data[..length]) {
+    for names in [Names::Loopback, Names::Any] {
+        let whole = parse(data, names);
+        match whole {
+            Err(refusal) => check_refusal(refusal),
+            Ok(Some(request)) => {
+                assert!(request.body.len() <= request.body_length);
+                let token = login::form_token(&request).map_or(0, Iterator::count);
+                assert!(token <= request.body.len());
+                assert!(login::cookies(&request).all(|it| it.len() < request.cookie.len()));
+                login::bearer(&request);
+            }
             Ok(None) => {}
-            // What follows a complete request is not looked at.
-            early => return assert_eq!(early, whole, "after {length} bytes"),
+        }
+        let step = 1 + data.len() / 64;
+        for length in (0..data.len()).step_by(step) {
+            match parse(&data[..length], names) {
+                Ok(None) => {}
+                // What follows a complete head changes nothing but the body.
+                early => {
+                    assert_eq!(head(early), head(whole), "after {length} bytes");
+                    break;
+                }
+            }
         }
     }
 });

@@ -1,4 +1,4 @@
-//! The file of the trigger socket: made, defended against a second agent, and removed.
+//! The file of a Unix socket: made, defended against a second agent, and removed.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::io;
@@ -89,7 +89,7 @@ fn listen(own: &Path) -> io::Result<(Socket, Place)> {
 /// What is there may change between a look at it and the move. So the two change places, and what
 /// was there is looked at once more, out of everybody's reach.
 fn take_place(own: &Path, path: &Path) -> Result<(), Error> {
-    let failed = || Error::system_on("put the trigger socket at", path);
+    let failed = || Error::system_on("put the socket at", path);
     for _ in 0..MOVES_MAX {
         match renameat_with(CWD, own, CWD, path, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
@@ -126,7 +126,7 @@ fn make_directory(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Refuses to go on unless what is `found`, the trigger socket of `path`, is one that an agent left
+/// Refuses to go on unless what is `found`, the socket of `path`, is one that an agent left
 /// which ended without a word.
 fn spare_the_living(found: &Path, path: &Path) -> Result<(), Error> {
     match fs::symlink_metadata(found) {
@@ -134,7 +134,7 @@ fn spare_the_living(found: &Path, path: &Path) -> Result<(), Error> {
         Ok(_) => {
             let other =
                 io::Error::new(io::ErrorKind::AlreadyExists, "another file is in its place");
-            return Err(Error::system_on("make the trigger socket", path)(other));
+            return Err(Error::system_on("make the socket", path)(other));
         }
         // What else is wrong with the path, the next step will say.
         Err(_) => return Ok(()),
