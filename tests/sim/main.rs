@@ -14,6 +14,8 @@ mod net;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]
+mod wall;
+#[cfg(test)]
 mod weather;
 #[cfg(test)]
 mod world;

@@ -16,6 +16,7 @@ use linkbeat::proto::settings::{ResolverSettings, Settings};
 use linkbeat::proto::time::Instant;
 
 use super::kernel::{Interface, Kernel};
+use super::wall::Wall;
 use super::weather::pick;
 
 /// First wait before a SYN is sent again; doubled each time.
@@ -35,6 +36,7 @@ pub(crate) enum News {
     LinksLost,
     LinksDumped,
     Neighbour(Neighbour),
+    ClockSet,
     Configured(Box<Settings>),
     ResolverChanged(Box<ResolverSettings>),
     Triggered(Option<Word>, Ticket),
@@ -215,6 +217,7 @@ pub(crate) struct Net {
     pub(crate) kernel: Kernel,
     pub(crate) outside: Outside,
     pub(crate) packets: Packets,
+    pub(crate) wall: Wall,
     /// Reports the server acknowledged, in the order in which it took them in.
     pub(crate) taken: Vec<Request>,
     /// Until then, messages of the kernel find no room.
@@ -236,6 +239,7 @@ impl Net {
             kernel,
             outside,
             packets: Packets::default(),
+            wall: Wall::new(),
             taken: vec![],
             deaf_until: None,
             lost_told: false,
@@ -717,8 +721,14 @@ impl Net {
         tcp.answered = true;
         tcp.acked = true;
         match back {
-            Back::Hello => self.news.push(News::Secured(attempt)),
+            Back::Hello => match self.wall.verdict(at) {
+                None => self.news.push(News::Secured(attempt)),
+                Some(failure) => self.fail(attempt, Failure::Tls(failure)),
+            },
             Back::Reply(reply) => {
+                if !self.outside.plain {
+                    self.wall.hear_date(at);
+                }
                 self.news.push(News::Replied(attempt, reply));
                 match self.outside.keep_alive.filter(|_| reply.keep_alive) {
                     Some(idle) => self.put(at + idle, Event::IdleClose(attempt, flight)),

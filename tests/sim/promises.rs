@@ -391,3 +391,47 @@ fn ten_minutes_of_a_flapping_uplink_before_a_dead_server_send_their_tokens() {
     assert!(cost.connects <= (5 + 300) * 3 + 40, "{cost:?}");
     assert_eq!(cost.probes, 0, "the uplink in use has not changed");
 }
+
+#[test]
+fn a_clock_that_is_set_right_has_the_beat_that_failed_for_it_sent_within_its_round_trips() {
+    let mut times = vec![];
+    for seed in 0..50 {
+        let mut world = weather::fair(seed, |_| ());
+        world.pass(ms(35_000));
+        // Years ahead, and the server has forgotten the connection: the next one is verified.
+        world.net.wall.set(365 * 86_400);
+        world.hear(News::ClockSet);
+        world.net.forget_connections(true);
+        let failing = ms(31_000) + Rng::new(seed).fraction(ms(600_000));
+        world.pass(failing);
+        assert!(world.agent.view(world.now).failure.is_some(), "seed {seed}");
+        world.net.wall.set(0);
+        world.hear(News::ClockSet);
+        let set_at = world.now;
+        let took = until_taken(&mut world, set_at, ms(60_000));
+        // SYN, TLS, report, and where a round was under way its end, on the slowest uplink.
+        let bound = round_trips(6, world.net.outside.round_trips[2]) + ms(10);
+        assert!(took <= bound, "seed {seed}: {took:?} of {bound:?}\n{}", world.trace.tail());
+        times.push(took);
+    }
+    summary("clock set right while beats fail for it", times);
+}
+
+#[test]
+fn a_device_that_slept_sends_one_beat_at_once() {
+    for seed in 0..50 {
+        let mut world = weather::fair(seed, |_| ());
+        world.pass(ms(35_000));
+        let sent = world.net.taken.len();
+        let asleep = ms(120_000) + Rng::new(seed).fraction(ms(3_600_000));
+        world.net.suspend(asleep);
+        world.now = world.now + asleep;
+        let woken_at = world.now;
+        let took = until_taken(&mut world, woken_at, ms(5_000));
+        assert!(took <= round_trips(4, world.net.outside.round_trips[ETH0]) + ms(10), "{took:?}");
+        assert_eq!(world.net.taken.len(), sent + 1, "seed {seed}");
+        // The cycle keeps its phase, so that the next one is there within an interval.
+        world.pass(ms(30_000));
+        assert_eq!(world.net.taken.len(), sent + 2, "seed {seed}");
+    }
+}

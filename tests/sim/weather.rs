@@ -12,6 +12,7 @@ use linkbeat::proto::settings::{
 
 use super::kernel::{Kernel, NAMES};
 use super::net::{Flow, Mood, NameMood, Net, News, Outside, ProbeMood};
+use super::wall::Wall;
 use super::world::World;
 
 const SERVER: [IpAddr; 4] = [
@@ -25,7 +26,7 @@ const SERVER: [IpAddr; 4] = [
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The kinds of trouble; a seed has a taste for some of them.
-const KINDS: u64 = 17;
+const KINDS: u64 = 18;
 
 /// How a seed likes to make trouble.
 #[derive(Debug)]
@@ -96,6 +97,12 @@ impl Weather {
             15 => {
                 let told = world.net.kernel.gateway(at, chance(rng, 50));
                 told.into_iter().for_each(|told| world.hear(News::Neighbour(told)));
+            }
+            16 => {
+                let ahead_s = pick(rng, &Wall::JUMPS_S);
+                world.net.wall.set(ahead_s);
+                world.trace.weather(now, &("clock ahead by", ahead_s));
+                world.hear(News::ClockSet);
             }
             _ => stop(world, rng),
         }
@@ -397,6 +404,11 @@ pub(crate) fn calm(world: &mut World) {
     }
     for news in world.net.overheard() {
         world.hear(news);
+    }
+    // Set right only where it has to be: a camera without a clock beats as well.
+    if world.net.wall.verdict(world.now).is_some() {
+        world.net.wall.set(0);
+        world.hear(News::ClockSet);
     }
     let mut settings = world.settings.clone();
     settings.enabled = true;

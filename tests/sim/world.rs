@@ -256,6 +256,7 @@ fn input(news: &News) -> Input<'_> {
         News::LinksLost => Input::LinksLost,
         News::LinksDumped => Input::LinksDumped,
         News::Neighbour(neighbour) => Input::Neighbour(*neighbour),
+        News::ClockSet => Input::ClockSet,
         News::Configured(settings) => Input::Configured(settings),
         News::ResolverChanged(settings) => Input::ResolverChanged(settings),
         News::Triggered(word, ticket) => Input::Triggered { word: word.clone(), ticket: *ticket },

@@ -142,7 +142,8 @@ impl Loop<'_> {
                 self.feed(Input::Link(event));
             }
             60..=79 => self.bring_up(),
-            80..=82 => self.feed(Input::LinksLost),
+            80..=81 => self.feed(Input::LinksLost),
+            82 => self.feed(Input::ClockSet),
             83..=89 => self.feed(Input::LinksDumped),
             90..=94 => {
                 let (index, address) = (self.bytes.index(), self.bytes.ip());

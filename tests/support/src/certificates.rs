@@ -1,11 +1,16 @@
 //! Certificates made at start: an authority of our own, and servers that are right or wrong.
 
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::version::{TLS12, TLS13};
+
+use crate::clock;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Which certificate a server shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,6 +22,8 @@ pub enum Shown {
     WrongName,
     /// Its validity is over.
     Expired,
+    /// Issued yesterday, for three months.
+    Recent,
     /// Its validity has not begun.
     NotYetValid,
     /// From an authority that nobody knows.
@@ -24,8 +31,14 @@ pub enum Shown {
 }
 
 impl Shown {
-    const ALL: [Self; 5] =
-        [Self::Good, Self::WrongName, Self::Expired, Self::NotYetValid, Self::Foreign];
+    const ALL: [Self; 6] = [
+        Self::Good,
+        Self::WrongName,
+        Self::Expired,
+        Self::Recent,
+        Self::NotYetValid,
+        Self::Foreign,
+    ];
 }
 
 /// An authority and the certificates it made for one server.
@@ -96,6 +109,11 @@ fn server(shown: Shown, tls12_only: bool, names: &[&str], issuer: &Authority) ->
     let mut params = CertificateParams::new(names).expect("names or addresses");
     match shown {
         Shown::Expired => params.not_after = rcgen::date_time_ymd(2001, 1, 1),
+        Shown::Recent => {
+            let now = UNIX_EPOCH + Duration::from_micros(clock::wall_us());
+            params.not_before = (now - DAY).into();
+            params.not_after = (now + 90 * DAY).into();
+        }
         Shown::NotYetValid => params.not_before = rcgen::date_time_ymd(2990, 1, 1),
         Shown::Good | Shown::WrongName | Shown::Foreign => {}
     }

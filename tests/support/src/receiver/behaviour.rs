@@ -122,6 +122,7 @@ impl Behaviour {
             ["close", "untold"] => self.close = Close::Untold,
             ["certificate", "good"] => self.shown = Shown::Good,
             ["certificate", "wrong-name"] => self.shown = Shown::WrongName,
+            ["certificate", "recent"] => self.shown = Shown::Recent,
             ["certificate", "expired"] => self.shown = Shown::Expired,
             ["certificate", "not-yet-valid"] => self.shown = Shown::NotYetValid,
             ["certificate", "foreign"] => self.shown = Shown::Foreign,
@@ -164,6 +165,6 @@ delay MS                        wait before answering
 drip on|off                     one byte at a time
 framing length|chunked|close    how the body ends
 close keep|told|untold          what happens to the connection after an answer
-certificate good|wrong-name|expired|not-yet-valid|foreign
+certificate good|recent|wrong-name|expired|not-yet-valid|foreign
 tls12-only on|off
 early-data accept|reject|too-early";

@@ -125,6 +125,7 @@ impl Day<'_> {
         self.step("cable of eth0 plugged too", "eth0_priority", "eth0", |it| {
             it.set_link("eth0", true)
         })
+        .map(drop)
     }
 
     /// A card goes when the kernel has let go of it: five seconds after it is asked to.
@@ -137,6 +138,7 @@ impl Day<'_> {
         self.step("card of eth0 added, leased by DHCP", "eth0_priority", "eth0", |it| {
             it.add("eth0")
         })
+        .map(drop)
     }
 
     /// Init does not watch over the agent: the loop of its S-script does.
@@ -156,14 +158,15 @@ impl Day<'_> {
         events.expect("RESET", None)
     }
 
-    /// Does something and times the beat that it brings: with this reason (any, if empty), over this card.
+    /// Does something and times the beat that it brings, which it returns: with this reason (any, if empty),
+    /// over this card.
     pub(crate) fn step(
         &mut self,
         what: &'static str,
         reason: &str,
         card: &str,
         act: impl FnOnce(&mut Machine) -> io::Result<()>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Beat> {
         self.say(what)?;
         self.beats.skip();
         let mut lines = self.machine.log().follow();
@@ -172,6 +175,7 @@ impl Day<'_> {
         let brought = |beat: &Beat| beat.reason().contains(reason);
         let beat = self.beats.find(PATIENCE, brought);
         let beat = beat.ok_or_else(|| missing(&format!("beat {reason}")))?;
+        let first = beat.clone();
         let took_us = beat.received_us.saturating_sub(event_us);
         let sent = format!("sent: seq {}, {}", beat.seq(), beat.reason());
         let line = lines.find(PATIENCE, |line| line.text.contains(&sent));
@@ -187,7 +191,8 @@ impl Day<'_> {
             row += &format!("  over {other}; over {card} after {}", milliseconds(took_us));
         }
         self.rows.push(row);
-        self.tell()
+        self.tell()?;
+        Ok(first)
     }
 
     /// Lets time pass.

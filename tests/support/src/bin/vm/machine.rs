@@ -22,12 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Image {
     kernel: PathBuf,
     initramfs: PathBuf,
+    /// What the clock reads at power on: `utc`, or a date and time.
+    clock: &'static str,
     cards: &'static [&'static str],
 }
 
 impl Image {
     /// Packs the root file system `work/tree`.
-    pub(crate) fn pack(work: &Path, cards: &'static [&'static str]) -> io::Result<Self> {
+    pub(crate) fn pack(
+        work: &Path,
+        cards: &'static [&'static str],
+        clock: &'static str,
+    ) -> io::Result<Self> {
         const PACK: &str = "find . | cpio --quiet --create --format=newc | gzip -1";
         let initramfs = work.join("initramfs.gz");
         let mut command = Command::new("sh");
@@ -35,14 +41,15 @@ impl Image {
         if !command.stdout(File::create(&initramfs)?).status()?.success() {
             return Err(io::Error::other("pack the initramfs"));
         }
-        Ok(Self { kernel: work.join("vmlinuz"), initramfs, cards })
+        Ok(Self { kernel: work.join("vmlinuz"), initramfs, clock, cards })
     }
 
     /// A machine whose cards are in sockets that they can be pulled out of. It has no console yet,
     /// and nothing at the other end of its ports `commands` and `log`.
     fn command(&self) -> Command {
         let mut command = Command::new("qemu-system-aarch64");
-        command.args(["-M", "virt", "-cpu", "cortex-a53", "-m", "256", "-rtc", "base=utc"]);
+        command.args(["-M", "virt", "-cpu", "cortex-a53", "-m", "256"]);
+        command.arg("-rtc").arg(format!("base={}", self.clock));
         command.args(["-nodefaults", "-display", "none", "-append", "console=ttyAMA0 loglevel=4"]);
         command.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initramfs);
         command.args(["-device", "virtio-rng-pci", "-device", "virtio-serial-pci"]);

@@ -14,11 +14,14 @@ use machine::{Image, Machine};
 use network::{CARDS, Network};
 
 mod channel;
+mod clock;
 mod day;
 mod machine;
 mod network;
 mod wifi;
 
+/// A clock that goes right.
+const RIGHT: &str = "utc";
 /// As many lines of the console are shown after a failure.
 const TAIL: usize = 60;
 
@@ -27,10 +30,13 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         [option, work] if option == "--shell" => lend(&PathBuf::from(work)),
         [option, work] if option == "--wifi" => {
-            run(&PathBuf::from(work), &CARDS[..1], |day| day.wifi())
+            run(&PathBuf::from(work), &CARDS[..1], RIGHT, |day| day.wifi())
         }
-        [work] => run(&PathBuf::from(work), &CARDS, |day| day.cables()),
-        _ => Err(io::Error::other("usage: vm [--shell | --wifi] DIRECTORY")),
+        [option, work] if option == "--clock" => {
+            run(&PathBuf::from(work), &CARDS, clock::POWER_ON, |day| day.clock())
+        }
+        [work] => run(&PathBuf::from(work), &CARDS, RIGHT, |day| day.cables()),
+        _ => Err(io::Error::other("usage: vm [--shell | --wifi | --clock] DIRECTORY")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -42,9 +48,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(work: &Path, cards: &'static [&'static str], steps: Steps) -> io::Result<()> {
+fn run(
+    work: &Path,
+    cards: &'static [&'static str],
+    clock: &'static str,
+    steps: Steps,
+) -> io::Result<()> {
     let network = Network::start(work)?;
-    let image = prepare(work, &network, cards)?;
+    if clock == clock::POWER_ON {
+        clock::behave(&network.receiver);
+    }
+    let image = prepare(work, &network, cards, clock)?;
     let mut machine = Machine::start(&image, work)?;
     let result = day::live(&network, &mut machine, steps);
     if result.is_err() {
@@ -60,13 +74,18 @@ fn run(work: &Path, cards: &'static [&'static str], steps: Steps) -> io::Result<
 
 fn lend(work: &Path) -> io::Result<()> {
     let network = Network::start(work)?;
-    let status = prepare(work, &network, &CARDS)?.lend(work)?;
+    let status = prepare(work, &network, &CARDS, RIGHT)?.lend(work)?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("qemu: {status}"))) }
 }
 
 /// Writes what the web manager of a camera writes, and packs the image. The group is that of the
 /// directory, whose setgid bit is the package's.
-fn prepare(work: &Path, network: &Network, cards: &'static [&'static str]) -> io::Result<Image> {
+fn prepare(
+    work: &Path,
+    network: &Network,
+    cards: &'static [&'static str],
+    clock: &'static str,
+) -> io::Result<Image> {
     let meeting = json!({
         "enabled": true, "api_url": format!("https://{SERVER_NAME}/api"), "device_key": "camera-1",
         "token_code": "s3cret-token", "heartbeat_interval": 30, "provisioned": true,
@@ -83,5 +102,5 @@ fn prepare(work: &Path, network: &Network, cards: &'static [&'static str]) -> io
         fs::write(&file, text)?;
         fs::set_permissions(&file, fs::Permissions::from_mode(0o640))?;
     }
-    Image::pack(work, cards)
+    Image::pack(work, cards, clock)
 }

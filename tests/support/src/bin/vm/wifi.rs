@@ -37,7 +37,7 @@ impl Day<'_> {
         lines.find(PATIENCE, lost).ok_or_else(|| missing("word that there is no uplink"))?;
         self.pass(UNPLUGGED);
         self.tell()?;
-        self.step("one access point on again", "", RADIO, |it| enable(it, "wlan1", true))
+        self.step("one access point on again", "", RADIO, |it| enable(it, "wlan1", true)).map(drop)
     }
 }
 
