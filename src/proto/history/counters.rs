@@ -41,7 +41,9 @@ impl Histogram {
 }
 
 /// The kinds of failure that are counted apart: each as itself, an HTTP status by its hundred.
-pub const FAILURES: [Failure; 23] = [
+///
+/// Files that are kept name a kind by its place: new ones come last.
+pub const FAILURES: [Failure; 25] = [
     Failure::Refused,
     Failure::Unreachable,
     Failure::TimedOut,
@@ -65,6 +67,8 @@ pub const FAILURES: [Failure; 23] = [
     Failure::NameNotFound,
     Failure::NameServerFailed,
     Failure::NoNameserver,
+    Failure::Tls(TlsFailure::ClientCertificateWanted),
+    Failure::Tls(TlsFailure::ClientCertificateRefused),
 ];
 
 /// A failure of [`FAILURES`]; `Display` is its word, `http_4xx` for an HTTP status.
@@ -81,13 +85,35 @@ impl fmt::Display for Kind {
     }
 }
 
-/// The kind of a failure, one of [`FAILURES`]; whatever is no 3xx nor 4xx counts with 5xx.
-const fn kind(failure: Failure) -> Failure {
+/// The place of a failure's kind in [`FAILURES`]; whatever is no 3xx nor 4xx is with 5xx.
+#[must_use]
+pub const fn place(failure: Failure) -> usize {
     match failure {
-        Failure::Status(300..=399) => Failure::Status(300),
-        Failure::Status(400..=499) => Failure::Status(400),
-        Failure::Status(_) => Failure::Status(500),
-        other => other,
+        Failure::Refused => 0,
+        Failure::Unreachable => 1,
+        Failure::TimedOut => 2,
+        Failure::Reset => 3,
+        Failure::Closed => 4,
+        Failure::NoInterface => 5,
+        Failure::Denied => 6,
+        Failure::Exhausted => 7,
+        Failure::Tls(TlsFailure::NotYetValid) => 8,
+        Failure::Tls(TlsFailure::Expired) => 9,
+        Failure::Tls(TlsFailure::WrongName) => 10,
+        Failure::Tls(TlsFailure::UnknownIssuer) => 11,
+        Failure::Tls(TlsFailure::BadCertificate) => 12,
+        Failure::Tls(TlsFailure::RefusedByServer) => 13,
+        Failure::Tls(TlsFailure::Handshake) => 14,
+        Failure::Malformed => 15,
+        Failure::TooLarge => 16,
+        Failure::Status(300..=399) => 17,
+        Failure::Status(400..=499) => 18,
+        Failure::Status(_) => 19,
+        Failure::NameNotFound => 20,
+        Failure::NameServerFailed => 21,
+        Failure::NoNameserver => 22,
+        Failure::Tls(TlsFailure::ClientCertificateWanted) => 23,
+        Failure::Tls(TlsFailure::ClientCertificateRefused) => 24,
     }
 }
 
@@ -141,8 +167,7 @@ impl Counters {
     }
 
     pub(super) fn failed(&mut self, failure: Failure) {
-        let place = FAILURES.iter().position(|known| *known == kind(failure));
-        if let Some(count) = place.and_then(|place| self.failures.get_mut(place)) {
+        if let Some(count) = self.failures.get_mut(place(failure)) {
             *count += 1;
         }
     }
