@@ -370,7 +370,6 @@ fn read_json(
         ] {
             *place = document.place_of(key).or(place.take());
         }
-        document.without_effect("state_file");
         document.without_effect("watch");
         document.finish();
     }

@@ -14,6 +14,7 @@ mod files;
 mod hear;
 mod journal;
 mod local;
+mod past;
 mod perform;
 mod report;
 mod sessions;
@@ -32,6 +33,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
 use self::journal::Journal;
+use self::past::Past;
 use self::sessions::{SESSIONS_MAX, Sessions};
 use self::setup::{Setup, Verdict};
 use self::slots::Slots;
@@ -48,7 +50,6 @@ use crate::net::trigger::{self, TriggerSocket};
 use crate::net::watch::{RESOLVER_FILES, Watch};
 use crate::proto::agent::Agent;
 use crate::proto::event::{Attempt, Failure, Input, Probe, Query, Ticket};
-use crate::proto::history::Change;
 use crate::proto::reach::OUTSTANDING_MAX;
 use crate::proto::resolve::QUERIES_MAX;
 use crate::proto::settings::ResolverSettings;
@@ -123,6 +124,7 @@ pub struct EventLoop {
     setup: Setup,
     vitals: Vitals,
     journal: Journal,
+    past: Past,
 }
 
 impl EventLoop {
@@ -182,6 +184,7 @@ impl EventLoop {
             setup: Setup::new(config),
             vitals: Vitals::new(),
             journal: Journal::new(clock::seed()),
+            past: Past::default(),
         })
     }
 
@@ -194,7 +197,7 @@ impl EventLoop {
         self.load();
         self.open_helpers()?;
         log::info!("[Meeting] Heartbeat thread started");
-        self.journal.history.turn(Change::Started, self.now);
+        self.begin_history();
         self.open_status_server();
         self.feed(Input::LinksLost);
         self.configure();
@@ -203,6 +206,7 @@ impl EventLoop {
         while !self.stopping {
             self.recall_local();
             self.date_history();
+            self.keep_history();
             self.tell_supervisor();
             self.timer.arm(Some(self.next_deadline()));
             self.wait(&mut events)?;
@@ -220,6 +224,7 @@ impl EventLoop {
         }
         self.supervisor.iter().for_each(Notify::stopping);
         self.sessions.close_all();
+        self.write_history();
         log::info!("[Meeting] Heartbeat thread stopped");
         Ok(())
     }
@@ -284,7 +289,8 @@ impl EventLoop {
         let helpers = self.helpers.as_ref().and_then(TriggerSocket::next_deadline);
         let core = self.agent.next_deadline(self.now);
         let supervisor = self.supervisor.as_ref().and_then(Notify::next_deadline);
-        let local = [self.status.next_deadline(), helpers, supervisor];
+        let history = self.history_deadline();
+        let local = [self.status.next_deadline(), helpers, supervisor, history];
         let soonest = local.into_iter().chain([core]).flatten().min();
         // With a cycle running, the look rides on its wake-ups.
         soonest.unwrap_or(self.look_at)

@@ -111,10 +111,7 @@ fn file_of_the_reference_works_untouched() {
 #[test]
 fn every_own_key_is_taken() {
     let directory = Directory::new("every-key").with("linkbeat.json", EVERY_KEY);
-    let expected = [
-        "linkbeat.json:17:17: warning: state_file has no effect in this version",
-        "linkbeat.json:18:12: warning: watch has no effect in this version",
-    ];
+    let expected = ["linkbeat.json:18:12: warning: watch has no effect in this version"];
     assert_eq!(directory.problems(), expected);
     let config = directory.config();
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");

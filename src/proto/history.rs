@@ -12,7 +12,7 @@ mod tests;
 
 use heapless::Deque;
 
-pub use self::counters::{BUCKETS_US, Counters, FAILURES, Histogram, Kind};
+pub use self::counters::{BUCKETS_US, Counters, FAILURES, Histogram, Kind, place};
 pub use self::entry::{Beat, Change, Class, Id, Outcome, Steps, Transition};
 use self::hours::Hours;
 pub use self::hours::{HOUR_US, HOURS_MAX, Hour};
@@ -26,6 +26,9 @@ pub const BEATS_MAX: usize = 64;
 pub const TRANSITIONS_MAX: usize = 256;
 
 const _: () = assert!(size_of::<History>() <= 40 << 10, "the history is small");
+
+/// Highest number of an entry that is taken back: others are to follow it.
+const RESTORED_MAX: Id = Id::MAX / 2;
 
 /// A time in which the server could not be told that we live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,8 +99,9 @@ impl History {
                 self.event_to_acknowledged.add(stamps.replied_at - stamps.event_at);
                 self.round_trip.add(stamps.replied_at - stamps.written_at);
                 let hour = self.hours.at(now);
-                hour.beats += 1;
-                hour.immediate += u32::from(class != Class::Interval);
+                hour.beats = hour.beats.saturating_add(1);
+                let immediate = u32::from(class != Class::Interval);
+                hour.immediate = hour.immediate.saturating_add(immediate);
                 self.failing = false;
                 let steps = Steps::of(stamps);
                 let outcome = Outcome::Acknowledged { status: *status, steps };
@@ -108,7 +112,8 @@ impl History {
             }
             Note::BeatFailed { seq, reason, failure, .. } => {
                 self.counters.failed(*failure);
-                self.hours.at(now).failed += 1;
+                let hour = self.hours.at(now);
+                hour.failed = hour.failed.saturating_add(1);
                 if !core::mem::replace(&mut self.failing, true) {
                     self.turn(Change::Failing(*failure), now);
                 }
@@ -145,6 +150,45 @@ impl History {
     const fn next_id(&mut self) -> Id {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Takes a beat of an earlier run back; `None` if it cannot have come after those that are there.
+    pub fn put_beat(&mut self, beat: Beat, now: Instant) -> Option<()> {
+        let last = self.beats.back().map_or((0, Instant::default()), |last| (last.id, last.at));
+        if beat.id <= last.0 || beat.id > RESTORED_MAX || beat.at < last.1 || beat.at > now {
+            return None;
+        }
+        self.last_id = self.last_id.max(beat.id);
+        self.beats.push_back(beat).ok()
+    }
+
+    /// Takes a turn of events of an earlier run back; `None` if it cannot be.
+    pub fn put_turn(&mut self, turn: Transition, now: Instant) -> Option<()> {
+        let last =
+            self.transitions.back().map_or((0, Instant::default()), |last| (last.id, last.at));
+        if turn.id <= last.0 || turn.id > RESTORED_MAX || turn.at < last.1 || turn.at > now {
+            return None;
+        }
+        self.last_id = self.last_id.max(turn.id);
+        self.transitions.push_back(turn).ok()
+    }
+
+    /// Takes an hour of an earlier run back; `None` if it cannot be.
+    pub fn put_hour(&mut self, hour: Hour, now: Instant) -> Option<()> {
+        self.hours.put(hour, now)
+    }
+
+    /// Calls everything that is there of an earlier run.
+    pub const fn resume(&mut self) {
+        self.earlier = self.last_id;
+    }
+
+    /// Forgets everything that was put back.
+    pub fn forget(&mut self) {
+        self.beats.clear();
+        self.transitions.clear();
+        self.hours = Hours::NONE;
+        (self.last_id, self.earlier) = (0, 0);
     }
 
     /// Counts the time without connectivity up to `now`: before the numbers are shown, at least.

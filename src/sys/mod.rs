@@ -13,6 +13,7 @@ pub mod clock;
 pub mod eventfd;
 mod failure;
 pub mod inotify;
+pub mod kept_file;
 pub mod neighbours;
 pub mod netlink;
 pub mod random;

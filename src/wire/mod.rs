@@ -14,3 +14,4 @@ pub mod request;
 pub mod resolv_conf;
 pub mod response;
 pub mod rtnetlink;
+pub mod state_file;

@@ -57,7 +57,7 @@ impl Camera {
         camera
     }
 
-    /// Starts the agent, and waits until it has told the server so.
+    /// Starts the agent, and waits until the server has acknowledged so.
     pub(crate) fn run(&mut self) {
         let log = self.directory.join("log");
         let log = fs::File::options().create(true).append(true).open(log).expect("a log");
@@ -65,6 +65,8 @@ impl Camera {
         command.arg(self.directory.join("meeting.json")).stderr(log);
         self.agent = Some(command.spawn().expect("start the agent"));
         self.beats.expect("first beat", PATIENCE, |beat| beat.reason() == "startup");
+        // Received is not acknowledged yet.
+        while !self.get("/api/meeting/status").contains(r#""state":"online""#) {}
     }
 
     /// Ends the agent with `signal`.
@@ -72,6 +74,10 @@ impl Camera {
         let Some(mut agent) = self.agent.take() else { return };
         kill_process(Pid::from_child(&agent), signal).expect("our own child");
         agent.wait().expect("our own child");
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).expect("a log")
     }
 
     pub(crate) fn linkbeat(&self, arguments: &[&str]) -> Command {

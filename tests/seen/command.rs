@@ -129,7 +129,7 @@ fn followed_events_go_on_after_a_restart() {
     let mut camera = Camera::start(&json!({}));
     let watcher = Watcher::start(&camera, &["events", "--follow"]);
     watcher.next("  started  ");
-    while !watcher.next("").contains("  beating  ") {}
+    while !watcher.next("Z  ").contains("  beating  ") {}
     camera.trigger();
     watcher.next("  beat       trigger, seq 2, answered 200");
     camera.end(Signal::KILL);

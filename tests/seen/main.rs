@@ -8,3 +8,5 @@ mod command;
 mod history;
 #[cfg(test)]
 mod prometheus;
+#[cfg(test)]
+mod restart;

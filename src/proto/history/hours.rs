@@ -41,6 +41,18 @@ impl Hours {
         place.get_or_insert_default()
     }
 
+    /// Puts an hour of the last day back, and leaves out an older one; `None` if it cannot be.
+    pub(super) fn put(&mut self, hour: Hour, now: Instant) -> Option<()> {
+        let age = number(now).checked_sub(hour.number)?;
+        if hour.offline_us > HOUR_US {
+            return None;
+        }
+        if age < HOURS_MAX {
+            *self.place(hour.number) = Some(hour);
+        }
+        Some(())
+    }
+
     /// Spreads time without connectivity over the hours it was in.
     pub(super) fn offline(&mut self, from: Instant, until: Instant) {
         let day = Duration::from_micros(u64::from(HOUR_US) * (u64::from(HOURS_MAX - 1)));
