@@ -154,6 +154,36 @@ fn file_of_roots_is_a_part_of_the_configuration() {
 }
 
 #[test]
+fn client_certificate_and_key_are_a_part_of_the_configuration_and_may_come_one_by_one() {
+    let made = || {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new([String::from("camera-1")]).unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let world = World::new();
+    let tls = json!({
+        "ca_file": "/etc/ca.pem", "client_cert": "/etc/own.pem", "client_key": "/etc/own.key",
+    });
+    let setting = Setting::new(&world).every(RARELY).own("tls", tls);
+    let mut camera = Camera::silent(&world, &setting);
+    camera.agent.said("tls.client_cert: cannot read /etc/own.pem");
+    let (certificate, key) = (camera.agent.file("/etc/own.pem"), camera.agent.file("/etc/own.key"));
+    let (first, second) = (made(), made());
+    fs::write(&certificate, &first.0).unwrap();
+    camera.agent.said("tls.client_key: cannot read /etc/own.key");
+    fs::write(&key, &first.1).unwrap();
+    assert_eq!(camera.beat().reason(), "startup");
+
+    // Renewed, the certificate before its key: the pair in force stays until both are there.
+    fs::write(&certificate, &second.0).unwrap();
+    camera.agent.said("is not that of the first certificate");
+    camera.ring();
+    camera.beat_for("trigger");
+    fs::write(&key, &second.1).unwrap();
+    camera.beat_for("config_changed");
+}
+
+#[test]
 fn configuration_that_no_longer_names_the_device_derives_its_name() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
