@@ -174,9 +174,8 @@ function mark(back, name) {
 }
 
 // The day in a sentence.
-function summary(day) {
-  const known = total(day);
-  if (!known) return "Nothing is known yet.";
+function summary(day, end) {
+  if (!day.length) return "Nothing is known yet.";
   const outages = day.filter(({ tone }) => tone === "bad");
   const length = (parts) => span(total(parts) / 1000);
   const longest = Math.max(...outages.map(({ from, to }) => to - from));
@@ -184,7 +183,8 @@ function summary(day) {
     ?? `${outages.length} outages, ${length(outages)} in all, the longest ${span(longest / 1000)}`];
   const failing = day.filter(({ tone }) => tone === "warn");
   if (failing.length) words.push(`online, but not acknowledged, for ${length(failing)}`);
-  if (known < DAY - 60000) words.push(`known are ${span(known / 1000)}`);
+  const first = end - day[0].from;
+  if (first < DAY - 60000) words.push(`the history begins ${span(first / 1000)} ago`);
   return `${words.join("; ")}.`;
 }
 
@@ -195,7 +195,7 @@ function showDay() {
   const online = known - total(day.filter(({ tone }) => tone === "bad"));
   // Rounded down: a day with an outage is never one of 100 %.
   const share = known ? `${(Math.floor((online / known) * 1000) / 10).toFixed(1)} %` : "–";
-  say(byId("day-words"), summary(day));
+  say(byId("day-words"), summary(day, end));
   const lanes = [lane("online", day, "day", end, share), ...uplinkLanes(end)];
   byId("day").replaceChildren(...lanes, ...showHours(), axis());
   showReasons();

@@ -234,9 +234,10 @@ function missed(error, wait) {
 function tellSilence() {
   const { error, until } = silence;
   const refused = error.status ? ` as it should (${error.status})` : "";
-  say(byId("silence-words"), error.status === 401
-    ? "This page is locked. Load it again to sign in."
-    : `The agent does not answer${refused}.`);
+  const locked = error.status === 401;
+  const words = locked ? "This page is locked." : `The agent does not answer${refused}.`;
+  say(byId("silence-words"), words);
+  say(byId("again"), locked ? "Sign in" : "Try now");
   const old = span((performance.now() - heardAt) / 1000);
   const shown = status ? `Shown is what it said ${old} ago. ` : "";
   const wait = Math.max(0, Math.ceil((until - performance.now()) / 1000));
@@ -246,6 +247,12 @@ function tellSilence() {
 function tick() {
   if (silence) tellSilence();
   else growAll();
+}
+
+// The agent sends who is not signed in from the page to where that is done.
+function again() {
+  if (silence.error.status === 401) location.reload();
+  else look();
 }
 
 // Sends a beat and tells what became of it.
@@ -279,5 +286,5 @@ async function request() {
 }
 
 byId("send").addEventListener("click", send);
-byId("again").addEventListener("click", () => look());
+byId("again").addEventListener("click", again);
 setInterval(tick, 1000);

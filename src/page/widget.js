@@ -16,8 +16,9 @@ function heard(status) {
   say(byId("last"), known ? `${span(ago)} ago${beat ? `, ${beat.reason}` : ""}` : "none yet");
 }
 
-function missed() {
+function missed(error) {
   document.body.classList.add("stale");
+  if (error.status === 401) return say(byId("since"), "locked: sign in on the page");
   const ago = heardAt ? `, heard ${span((performance.now() - heardAt) / 1000)} ago` : "";
   say(byId("since"), `no answer${ago}`);
 }
