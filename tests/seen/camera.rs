@@ -80,6 +80,10 @@ impl Camera {
         fs::read_to_string(self.directory.join("log")).expect("a log")
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(self.agent.as_ref().expect("it runs"))
+    }
+
     pub(crate) fn linkbeat(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(binary_or(env!("CARGO_BIN_EXE_linkbeat")));
         command.args(arguments).stdin(Stdio::null());

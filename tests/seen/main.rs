@@ -1,6 +1,8 @@
 //! What people, scripts and a monitoring system see of the real agent, which beats to a server beside it.
 
 #[cfg(test)]
+mod abuse;
+#[cfg(test)]
 mod camera;
 #[cfg(test)]
 mod command;

@@ -85,19 +85,18 @@ fn log_in(
 
 /// What it leads to where everyone is let in.
 fn open_route(request: &Request<'_>) -> Result<Route, Refusal> {
-    let readable = |route| match request.method {
-        Method::Get | Method::Head => Ok(route),
+    let is_readable = || match request.method {
+        Method::Get | Method::Head => Ok(()),
         Method::Post | Method::Other => Err(Refusal::MethodNotAllowed { allow: "GET, HEAD" }),
     };
+    let readable = |what| is_readable().map(|()| Route::Ask(what));
     match request.path {
-        "/" => readable(show(&PAGE, request)?),
-        "/widget" => readable(show(&WIDGET, request)?),
-        "/api/meeting/status" => readable(Route::Ask(What::Status)),
-        "/api/meeting/heartbeat/preview" => readable(Route::Ask(What::Preview)),
-        "/api/linkbeat/history" => {
-            readable(Route::Ask(What::History { after: after(request.query) }))
-        }
-        "/metrics" => readable(Route::Ask(What::Metrics)),
+        "/" => is_readable().and_then(|()| show(&PAGE, request)),
+        "/widget" => is_readable().and_then(|()| show(&WIDGET, request)),
+        "/api/meeting/status" => readable(What::Status),
+        "/api/meeting/heartbeat/preview" => readable(What::Preview),
+        "/api/linkbeat/history" => readable(What::History { after: after(request.query) }),
+        "/metrics" => readable(What::Metrics),
         "/api/meeting/heartbeat" if request.method == Method::Post => {
             let wait = !request.query.split('&').any(|parameter| parameter == "wait=0");
             Ok(Route::Ask(What::Trigger { wait }))
