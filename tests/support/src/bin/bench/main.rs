@@ -12,6 +12,7 @@ mod camera;
 mod costs;
 mod events;
 mod floor;
+mod load;
 mod memory;
 mod picture;
 mod process;
@@ -140,6 +141,10 @@ fn bench(options: &Options) -> io::Result<()> {
     if options.wants("start") {
         minutes("starts, one after the other")?;
         report.starts = start::measure(options)?;
+    }
+    if load::wanted(options) {
+        minutes("a cable pulled while clients ask for the status")?;
+        report.loads = load::measure(options)?;
     }
     minutes("events, which all three agents see at the same time")?;
     report.rows.splice(0..0, events::measure(options)?);

@@ -9,6 +9,7 @@ use std::{fs, thread};
 use crate::Options;
 use crate::camera::Kind;
 use crate::costs::Cost;
+use crate::load::{self, Load};
 use crate::memory::Growth;
 use crate::picture;
 use crate::stats::{Sample, Summary, time};
@@ -76,6 +77,7 @@ pub(crate) struct Report<'a> {
     pub(crate) costs: Vec<Cost>,
     pub(crate) memory: Option<Growth>,
     pub(crate) starts: Vec<u64>,
+    pub(crate) loads: Vec<Load>,
     pub(crate) took_s: u64,
 }
 
@@ -91,6 +93,7 @@ impl<'a> Report<'a> {
             costs: Vec::new(),
             memory: None,
             starts: Vec::new(),
+            loads: Vec::new(),
             took_s: 0,
         })
     }
@@ -190,6 +193,7 @@ impl<'a> Report<'a> {
             let cells = row.cells(|kind| Some(row.summary_by(kind, |it| Some(it.act_us))?.cell()));
             writeln!(text, "| {} | {}", row.name, cells.trim_end()).ok();
         }
+        text += &load::table(&self.loads);
         if !self.costs.is_empty() {
             text += "\n## While nothing happens\n\n";
             text += &self.costs_table();
