@@ -88,9 +88,6 @@ function notes() {
   if (advice) found.push(["What to do", advice, ""]);
   if (config) found.push(["Not in force", config, "warn"]);
   if (clock?.set === false) found.push(["Clock", clockWords(clock), "warn"]);
-  for (const { name, address, state } of status.watch ?? []) {
-    if (state === "down") found.push([name, `nobody answers at ${address}`, "warn"]);
-  }
   for (const warning of status.warnings ?? []) found.push(["Warning", warning, "warn"]);
   return found;
 }
@@ -185,6 +182,20 @@ function steps(beat) {
   return [...rows, all];
 }
 
+// The services that are watched, where there are any.
+function showServices() {
+  const services = status.watch ?? [];
+  const tones = { up: "good", down: "bad" };
+  byId("services-section").hidden = !services.length;
+  const key = services.map(({ name, address, state }) => [name, address, state]).join();
+  show("services", key, () => services.map(({ name, address, state, since_ago: since }) => {
+    const words = [`${address} is ${state === "unknown" ? "not known yet" : state}`];
+    if (Number.isFinite(since)) words.push(age(ago(since), ", for "));
+    const mark = make("span", `mark ${tones[state] ?? ""}`);
+    return make("li", "", make("span", "", name), mark, make("span", "", ...words));
+  }));
+}
+
 function showAbout() {
   const { api_url: url, config_file: file, version, pid } = status;
   const parts = [url && `server ${url}`, file, `linkbeat ${version}, process ${pid}`];
@@ -215,6 +226,7 @@ function heard(answer) {
   showUplinks();
   showLast();
   showNext();
+  showServices();
   showSteps();
   showAbout();
   pulse(status);

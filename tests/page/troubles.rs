@@ -8,6 +8,15 @@ use crate::browser::Browser;
 use crate::live::{RARELY, agent};
 use crate::tab::{PAGE, Tab};
 
+/// A script that does this to each `answer` of the agent before the page sees it.
+fn answering(change: &str) -> String {
+    format!(
+        "const real = window.fetch; window.fetch = async (...asked) => {{ \
+           const answer = await (await real(...asked)).json(); {change} \
+           return new Response(JSON.stringify(answer)); }}"
+    )
+}
+
 #[test]
 fn servers_word_is_shown_with_what_to_do() {
     let world = World::new();
@@ -104,6 +113,24 @@ fn markup_of_others_is_text() {
 }
 
 #[test]
+fn watched_services_are_listed() {
+    let world = World::new();
+    let _agent = agent(&world, &Setting::new(&world).every(RARELY));
+    let browser = Browser::start(&world);
+    let tab = Tab::blank(&browser);
+    tab.prepare(&answering(
+        "if ('state' in answer) answer.watch = [ \
+           {name: 'rtsp', address: '127.0.0.1:8554', state: 'down', since: null, since_ago: 61}, \
+           {name: 'web', address: '127.0.0.1:80', state: 'unknown', since: null, since_ago: null}];",
+    ));
+    tab.go(PAGE);
+    tab.shows("#services", "127.0.0.1:8554 is down, for 1 min");
+    tab.shows("#services", "127.0.0.1:80 is not known yet");
+    tab.wait("document.querySelectorAll('#services .mark.bad').length === 1");
+    tab.is_clean();
+}
+
+#[test]
 fn clock_that_is_not_set_is_told_and_times_are_ages() {
     let world = World::new();
     let _agent = agent(&world, &Setting::new(&world).every(RARELY));
@@ -111,13 +138,10 @@ fn clock_that_is_not_set_is_told_and_times_are_ages() {
     let tab = Tab::blank(&browser);
     // What a camera says whose clock is not set: this machine's is.
     let clock = json!({"set": false, "since": "start", "used": "2026-02-02T12:34:56Z"});
-    tab.prepare(&format!(
-        "const real = window.fetch; window.fetch = async (...asked) => {{ \
-           const answer = await (await real(...asked)).json(); \
-           if ('clock_set' in answer) answer.clock_set = false; \
-           if ('state' in answer) answer.clock = {clock}; \
-           return new Response(JSON.stringify(answer)); }}"
-    ));
+    tab.prepare(&answering(&format!(
+        "if ('clock_set' in answer) answer.clock_set = false; \
+         if ('state' in answer) answer.clock = {clock};"
+    )));
     tab.go(PAGE);
     tab.shows("#notes", "Clock: not set");
     tab.shows("#events", " s ago");
