@@ -4,6 +4,8 @@ const DAY = 24 * HOUR;
 // could not be had, not at once again.
 const HISTORY_PERIOD = 60000;
 const HISTORY_PAUSE = 5000;
+// The clock of the page stands still while the reader's machine sleeps, the wall clock does not.
+const SLEEP = 5000;
 // Entries kept by this page, and those shown at first.
 const ENTRIES_MAX = 1000;
 const SHOWN_AT_FIRST = 12;
@@ -44,13 +46,22 @@ let past = NOTHING;
 // The status with which the history was asked for last, and when it may be asked for again.
 let seen = "";
 let notBefore = 0;
+// One request at a time: two would bring the same entries.
+let following = false;
 let shownMost = SHOWN_AT_FIRST;
 
 // Asks for what is new in the history, if something may be.
 async function follow() {
+  if (following) return;
   const { pid, state, beats_acknowledged: beats, failures, uplink } = status;
   const present = [pid, state, beats, failures, uplink?.name].join();
+  if (Math.abs(boot() - past.boot) > SLEEP) {
+    // Where each entry stands on the clock of the page is not true any more.
+    past = NOTHING;
+    notBefore = 0;
+  }
   if (performance.now() < notBefore && present === seen) return;
+  following = true;
   seen = present;
   notBefore = performance.now() + HISTORY_PERIOD;
   try {
@@ -65,15 +76,20 @@ async function follow() {
   } catch (error) {
     notBefore = performance.now() + HISTORY_PAUSE;
     say(byId("day-words"), `The history cannot be had: ${error.message || error.status}.`);
+  } finally {
+    following = false;
   }
 }
+
+// When the clock of the page began, by the wall clock.
+const boot = () => Date.now() - performance.now();
 
 function remember(history) {
   const { run, last_id, hours, counters, clock_set, beats, transitions } = history;
   const moment = (entry) => ({ ...entry, t: performance.now() - entry.ago_ms });
   const added = [...beats, ...transitions].map(moment).sort((a, b) => a.id - b.id);
   const entries = [...past.entries, ...added].slice(-ENTRIES_MAX);
-  past = { run, last_id, hours, counters, clock_set, entries };
+  past = { run, last_id, hours, counters, clock_set, entries, boot: boot() };
 }
 
 // Stretches of time in which something was the same, oldest first: `after` tells what is so from an

@@ -149,6 +149,9 @@ fn page_outlives_the_agent_and_comes_back_with_the_next() {
     tab.shows("#word", "Online");
     tab.wait("document.body.classList.contains('stale')");
     tab.picture("silent");
+    // It asks less and less often, but at once if it is told to.
+    tab.shows("#silence", "Next try in 4 s");
+    tab.asks(|| tab.click("#again"));
     tab.click("#send");
     tab.shows("#sent", "the agent does not answer");
     let _second = first.restart(&world, binary_or(env!("CARGO_BIN_EXE_linkbeat")), &setting);
@@ -187,6 +190,24 @@ fn page_with_a_token_is_signed_in_to_and_says_when_it_is_locked_again() {
     tab.click("#again");
     sign_in();
     tab.keeps_to_its_agent();
+}
+
+#[test]
+fn history_is_asked_for_anew_when_the_readers_machine_has_slept() {
+    let world = World::new();
+    let _agent = agent(&world, &Setting::new(&world).every(RARELY));
+    let browser = Browser::start(&world);
+    let tab = Tab::open(&browser, PAGE);
+    tab.shows("#events", "startup");
+    let asked = || tab.requests().iter().filter(|it| it.ends_with("history?after=0")).count();
+    assert_eq!(asked(), 1);
+    // In sleep the wall clock goes on alone.
+    tab.value("(() => { const now = Date.now; Date.now = () => now() + 3600000; })()");
+    tab.asks(|| ());
+    tab.wait("past.boot > performance.timeOrigin + 3000000");
+    assert_eq!(asked(), 2);
+    tab.shows("#events", "startup");
+    tab.is_clean();
 }
 
 #[test]
