@@ -67,7 +67,7 @@ def the_list_of_crates_is_the_lock_file():
 
 def every_file_is_installed_with_its_mode():
     variables = {
-        "bindir": "/usr/bin", "sysconfdir": "/etc", "systemd_system_unitdir": "/usr/lib/systemd/system",
+        "bindir": "/usr/bin", "datadir": "/usr/share", "mandir": "/usr/share/man", "sysconfdir": "/etc", "systemd_system_unitdir": "/usr/lib/systemd/system",
         "S": str(ROOT), "CARGO_TARGET_SUBDIR": "release", "LINKBEAT_CONFIG": ""}
     with tempfile.TemporaryDirectory() as directory:
         binary = pathlib.Path(directory, "build/target/release/linkbeat")
@@ -90,6 +90,10 @@ def every_file_is_installed_with_its_mode():
         "/etc/rpi-cam/linkbeat.json": "640",
         "/etc/sysctl.d/50-linkbeat.conf": "644",
         "/usr/lib/systemd/system/linkbeat.service": "644",
+        "/usr/share/bash-completion/completions/linkbeat": "644",
+        "/usr/share/fish/vendor_completions.d/linkbeat.fish": "644",
+        "/usr/share/man/man8/linkbeat.8": "644",
+        "/usr/share/zsh/site-functions/_linkbeat": "644",
     }, installed
 
 

@@ -50,7 +50,8 @@ def recipe(**options):
     unknown = set(re.findall(r"undefined variable '(.*?)'", result.stderr))
     assert unknown <= {"@", "TARGET_MAKE_ENV", "PKG_CARGO_ENV", "BR2_PACKAGE_LINKBEAT_TARBALL",
                        "BR2_PACKAGE_LINKBEAT_CONFIG", "BR2_PACKAGE_LINKBEAT_WEB_ROOTS",
-                       "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER"}, unknown
+                       "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER", "BR2_PACKAGE_BASH_COMPLETION",
+                       "BR2_PACKAGE_ZSH"}, unknown
     variables, name = {}, None
     for line in result.stdout.splitlines():
         match = re.match(r"(LINKBEAT_\w+)=(.*)", line)
@@ -140,12 +141,15 @@ def both_sources_are_named():
 def every_file_is_installed_with_its_mode():
     variables = recipe(
         BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER="y",
+        BR2_PACKAGE_BASH_COMPLETION="y",
+        BR2_PACKAGE_ZSH="y",
         BR2_PACKAGE_LINKBEAT_CONFIG='"buildroot/package/linkbeat/linkbeat.json"')
     hooks = variables["LINKBEAT_POST_INSTALL_TARGET_HOOKS"].split()
     commands = hooks + ["LINKBEAT_INSTALL_INIT_SYSV", "LINKBEAT_INSTALL_INIT_SYSTEMD"]
     with tempfile.TemporaryDirectory() as target:
         for name in commands:
-            script = variables[name].replace("TARGET/", target + "/")
+            # $(@D) comes to nothing here: the sources are where it is run.
+            script = variables[name].replace("TARGET/", target + "/").replace(" /src/", " src/")
             subprocess.run(["sh", "-euc", script], cwd=ROOT, check=True)
         installed = {
             "/" + str(path.relative_to(target)): f"{path.stat().st_mode & 0o7777:o}"
@@ -155,9 +159,11 @@ def every_file_is_installed_with_its_mode():
         "/etc/sysctl.d/50-linkbeat.conf": "644",
         "/etc/init.d/S60linkbeat": "755",
         "/usr/lib/systemd/system/linkbeat.service": "644",
+        "/usr/share/bash-completion/completions/linkbeat": "644",
+        "/usr/share/zsh/site-functions/_linkbeat": "644",
     }, installed
     without = recipe()["LINKBEAT_POST_INSTALL_TARGET_HOOKS"].split()
-    assert "LINKBEAT_INSTALL_SYSCTL" not in without
+    assert without == ["LINKBEAT_INSTALL_CONFIG"], without
 
 
 def the_agent_has_a_user_and_may_read_its_files():

@@ -54,6 +54,23 @@ endef
 LINKBEAT_POST_INSTALL_TARGET_HOOKS += LINKBEAT_INSTALL_SYSCTL
 endif
 
+# An image has no manual pages, and completions where it has the shell for them.
+ifeq ($(BR2_PACKAGE_BASH_COMPLETION),y)
+define LINKBEAT_INSTALL_BASH_COMPLETION
+	$(INSTALL) -D -m 0644 $(@D)/src/cli/shell/linkbeat.bash \
+		$(TARGET_DIR)/usr/share/bash-completion/completions/linkbeat
+endef
+LINKBEAT_POST_INSTALL_TARGET_HOOKS += LINKBEAT_INSTALL_BASH_COMPLETION
+endif
+
+ifeq ($(BR2_PACKAGE_ZSH),y)
+define LINKBEAT_INSTALL_ZSH_COMPLETION
+	$(INSTALL) -D -m 0644 $(@D)/src/cli/shell/_linkbeat \
+		$(TARGET_DIR)/usr/share/zsh/site-functions/_linkbeat
+endef
+LINKBEAT_POST_INSTALL_TARGET_HOOKS += LINKBEAT_INSTALL_ZSH_COMPLETION
+endif
+
 define LINKBEAT_INSTALL_INIT_SYSV
 	$(INSTALL) -D -m 0755 $(LINKBEAT_PKGDIR)/S60linkbeat \
 		$(TARGET_DIR)/etc/init.d/S60linkbeat

@@ -69,6 +69,11 @@ do_install() {
     install -D -m 0644 $package/linkbeat.service ${D}${systemd_system_unitdir}/linkbeat.service
     install -D -m 0644 $package/50-linkbeat.conf ${D}${sysconfdir}/sysctl.d/50-linkbeat.conf
     install -D -m 0640 "$config" ${D}${sysconfdir}/rpi-cam/linkbeat.json
+    install -D -m 0644 ${S}/src/cli/linkbeat.8 ${D}${mandir}/man8/linkbeat.8
+    shell=${S}/src/cli/shell
+    install -D -m 0644 $shell/linkbeat.bash ${D}${datadir}/bash-completion/completions/linkbeat
+    install -D -m 0644 $shell/_linkbeat ${D}${datadir}/zsh/site-functions/_linkbeat
+    install -D -m 0644 $shell/linkbeat.fish ${D}${datadir}/fish/vendor_completions.d/linkbeat.fish
     # The web manager writes here as root, the agent reads as its group.
     chown -R root:linkbeat ${D}${sysconfdir}/rpi-cam
     chmod 2750 ${D}${sysconfdir}/rpi-cam
@@ -76,7 +81,9 @@ do_install() {
 do_install[file-checksums] += "${@(d.getVar('LINKBEAT_CONFIG') + ':True') if d.getVar('LINKBEAT_CONFIG') else ''}"
 
 # Needed where more than one uplink is used, and in the way of a strict filter.
-PACKAGES =+ "${PN}-rp-filter"
+PACKAGES =+ "${PN}-rp-filter ${PN}-completions"
 FILES:${PN}-rp-filter += "${sysconfdir}/sysctl.d/50-linkbeat.conf"
+# For who works at a shell of the device; the manual is in the package of documents.
+FILES:${PN}-completions += "${datadir}/bash-completion ${datadir}/zsh ${datadir}/fish"
 RRECOMMENDS:${PN} += "${PN}-rp-filter"
 CONFFILES:${PN} = "${sysconfdir}/rpi-cam/linkbeat.json"

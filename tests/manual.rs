@@ -1,0 +1,165 @@
+//! The manual page and the completions say what the program says: no command, option, key or exit code
+//! is missing, and none is there that was taken away.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+
+use linkbeat_support::agent::binary_or;
+
+const MANUAL: &str = include_str!("../src/cli/linkbeat.8");
+const BASH: &str = include_str!("../src/cli/shell/linkbeat.bash");
+const ZSH: &str = include_str!("../src/cli/shell/_linkbeat");
+const FISH: &str = include_str!("../src/cli/shell/linkbeat.fish");
+
+type Words = BTreeSet<String>;
+
+fn linkbeat(arguments: &[&str]) -> String {
+    let mut command = Command::new(binary_or(env!("CARGO_BIN_EXE_linkbeat")));
+    let output = command.args(arguments).output().expect("run linkbeat");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The options of each command in `--help`, without their dashes; those without a command under "".
+fn usage() -> BTreeMap<String, Words> {
+    let mut commands = BTreeMap::<String, Words>::new();
+    for line in linkbeat(&["--help"]).lines().filter_map(|line| line.strip_prefix("  linkbeat ")) {
+        let (first, _) = line.split_once(' ').unwrap_or((line, ""));
+        let command = if first.starts_with("--") { "" } else { first };
+        commands.entry(command.to_owned()).or_default().extend(options(line));
+    }
+    assert!(commands.len() > 3 && commands.contains_key(""), "{commands:?}");
+    commands
+}
+
+fn options(text: &str) -> Words {
+    let words = text.split(|it: char| !(it.is_ascii_alphanumeric() || it == '-'));
+    let named = words.filter_map(|word| word.strip_prefix("--")).filter(|name| !name.is_empty());
+    named.map(ToOwned::to_owned).collect()
+}
+
+/// What stands between these in each line.
+fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().flat_map(move |line| {
+        line.split(before).skip(1).map(move |rest| rest.split(after).next().unwrap_or(rest))
+    })
+}
+
+fn all(usage: &BTreeMap<String, Words>) -> Words {
+    usage.values().flatten().cloned().collect()
+}
+
+fn named(usage: &BTreeMap<String, Words>) -> Words {
+    usage.keys().filter(|name| !name.is_empty()).cloned().collect()
+}
+
+/// The text from one of these on, to the next.
+fn section<'a>(text: &'a str, first: &str, next: &str) -> &'a str {
+    let (_, rest) = text.split_once(first).unwrap_or_else(|| panic!("{first} is missing"));
+    rest.split_once(next).map_or(rest, |(section, _)| section)
+}
+
+#[test]
+fn manual_has_every_command_with_its_options_in_synopsis_and_description() {
+    let usage = usage();
+    let synopsis = section(MANUAL, ".Sh SYNOPSIS\n", ".Sh ").replace("Fl -", "--");
+    let description = section(MANUAL, ".Sh DESCRIPTION\n", ".Sh ").replace("Fl -", "--");
+    for (command, expected) in usage.iter().filter(|(command, _)| !command.is_empty()) {
+        let wanted = section(&synopsis, &format!(".Cm {command}\n"), ".Nm");
+        assert_eq!(options(wanted), *expected, "{command} in the synopsis");
+        let line = section(&description, &format!(".It Cm {command} "), "\n");
+        assert_eq!(options(line), *expected, "{command} in the description");
+    }
+    for option in &usage[""] {
+        assert!(synopsis.contains(&format!(".Nm\n.--{option}\n")), "{option}");
+        assert!(description.contains(&format!(".It --{option}\n")), "{option}");
+    }
+    assert_eq!(options(&MANUAL.replace("Fl -", "--")).len(), all(&usage).len());
+}
+
+#[test]
+fn manual_has_every_exit_code() {
+    let help = linkbeat(&["--help"]);
+    let (_, codes) = help.split_once("exit codes:\n").unwrap();
+    let codes: Words = codes
+        .lines()
+        .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
+        .filter(|word| word.parse::<u8>().is_ok())
+        .map(ToOwned::to_owned)
+        .collect();
+    let told = section(MANUAL, ".Sh EXIT STATUS\n", ".Sh ");
+    let told: Words = between(told, ".It ", "\n").map(ToOwned::to_owned).collect();
+    assert_eq!(told, codes);
+}
+
+#[test]
+fn manual_has_every_key_of_the_configuration() {
+    let directory = std::env::temp_dir().join(format!("linkbeat-manual-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("linkbeat.json");
+    fs::write(&file, r#"{"watch": [{"name": "a", "address": "127.0.0.1:1"}]}"#).unwrap();
+    let shown = linkbeat(&["check", file.to_str().unwrap()]);
+    fs::remove_dir_all(&directory).unwrap();
+    let key = |line: &str| {
+        let (key, _) = line.split_once(": ")?;
+        key.bytes().all(|it| it.is_ascii_lowercase() || b"_.".contains(&it)).then(|| key.to_owned())
+    };
+    let keys: Words = shown.lines().filter_map(key).filter(|key| key != "read").collect();
+    assert!(keys.len() > 20, "{shown}");
+    let told = section(MANUAL, ".Sh CONFIGURATION\n", ".Sh ");
+    let told = between(told, ".It Cm ", "\n").flat_map(|line| line.split(" , "));
+    assert_eq!(told.map(ToOwned::to_owned).collect::<Words>(), keys);
+}
+
+fn words(text: &str) -> Words {
+    text.split(' ').map(ToOwned::to_owned).collect()
+}
+
+fn dashed(words: &Words) -> Words {
+    words.iter().map(|it| format!("--{it}")).collect()
+}
+
+#[test]
+fn bash_is_told_every_command_and_option() {
+    let usage = usage();
+    let first = words(section(BASH, "-eq 1 ]; then\n        words='", "'"));
+    assert_eq!(first, &named(&usage) | &dashed(&usage[""]));
+    for (command, expected) in usage.iter().filter(|(_, options)| !options.is_empty()) {
+        if !command.is_empty() {
+            let told = words(section(BASH, &format!(" {command}) words='"), "'"));
+            assert_eq!(told, dashed(expected), "{command}");
+        }
+    }
+    assert_eq!(options(BASH), all(&usage));
+}
+
+#[test]
+fn zsh_is_told_every_command_and_option() {
+    let usage = usage();
+    let told = section(ZSH, "commands=(\n", "\n    )").lines().filter_map(|line| {
+        line.trim().strip_prefix('\'')?.split(':').next().map(ToOwned::to_owned)
+    });
+    assert_eq!(told.collect::<Words>(), named(&usage));
+    for (command, expected) in usage.iter().filter(|(command, _)| !command.is_empty()) {
+        let told = section(ZSH, &format!("\n    {command})"), ";;").replace("$socket", "--socket");
+        assert_eq!(options(&told), *expected, "{command}");
+    }
+    assert_eq!(options(ZSH), all(&usage));
+}
+
+#[test]
+fn fish_is_told_every_command_and_option() {
+    let usage = usage();
+    assert_eq!(words(section(FISH, "set -l commands ", "\n")), named(&usage));
+    let told = between(FISH, " -a ", " ").map(ToOwned::to_owned);
+    assert_eq!(told.collect::<Words>(), named(&usage));
+    for (command, expected) in usage.iter().filter(|(command, _)| !command.is_empty()) {
+        let told = FISH.lines().filter(|line| {
+            let mut of = between(line, "'__fish_seen_subcommand_from ", "'");
+            of.any(|commands| words(commands).contains(command))
+        });
+        let told = told.flat_map(|line| between(line, " -l ", " ")).map(ToOwned::to_owned);
+        assert_eq!(told.collect::<Words>(), *expected, "{command}");
+    }
+    assert_eq!(options(&FISH.replace(" -l commands", "").replace("-l ", "--")), all(&usage));
+}
