@@ -66,7 +66,7 @@ impl Camera {
         self.agent = Some(command.spawn().expect("start the agent"));
         self.beats.expect("first beat", PATIENCE, |beat| beat.reason() == "startup");
         // Received is not acknowledged yet.
-        while !self.get("/api/meeting/status").contains(r#""state":"online""#) {}
+        while !self.says(&["status"]).status.success() {}
     }
 
     /// Ends the agent with `signal`.

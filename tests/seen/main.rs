@@ -12,3 +12,5 @@ mod history;
 mod prometheus;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod token;
