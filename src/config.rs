@@ -36,7 +36,7 @@ mod tests;
 
 pub use files::{FILE_SIZE_MAX, Files};
 pub use identity::TlsPlaces;
-pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MAX, STATUS_TOKEN_MIN, WATCHES_MAX};
+pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MAX, STATUS_TOKEN_MIN};
 pub use problem::{PROBLEMS_MAX, Place, Problem, Severity};
 
 use document::Document;
@@ -74,8 +74,6 @@ pub struct Config {
     pub trigger_socket: Option<PathBuf>,
     /// Where the history survives a restart.
     pub state_file: Option<PathBuf>,
-    /// Local services whose recovery triggers a beat.
-    pub watch: Vec<Watch>,
     /// What is logged.
     pub log_level: LevelFilter,
     /// Where it is logged to.
@@ -102,6 +100,7 @@ impl Default for Config {
                 request_timeout: Duration::from_secs(10),
                 trigger_bucket: bucket,
                 network_bucket: bucket,
+                services: heapless::Vec::new(),
             },
             api_url: None,
             device_key: None,
@@ -116,7 +115,6 @@ impl Default for Config {
             status_token: None,
             trigger_socket: Some(PathBuf::from("/run/linkbeat/trigger.sock")),
             state_file: None,
-            watch: Vec::new(),
             log_level: LevelFilter::Info,
             log_target: LogTarget::Auto,
         }
@@ -250,17 +248,6 @@ impl fmt::Display for Secret {
     }
 }
 
-/// A local service whose recovery triggers a beat.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watch {
-    /// Its name in the reason and in status: 1 to 32 of `[A-Za-z0-9_.-]`, unlike every other's.
-    pub name: String,
-    /// Its TCP address.
-    pub address: SocketAddr,
-    /// Time between two looks, 1 s to 3,600 s.
-    pub interval: Duration,
-}
-
 /// Where the log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogTarget {
@@ -370,7 +357,6 @@ fn read_json(
         ] {
             *place = document.place_of(key).or(place.take());
         }
-        document.without_effect("watch");
         document.finish();
     }
 }

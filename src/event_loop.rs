@@ -52,6 +52,7 @@ use crate::proto::agent::Agent;
 use crate::proto::event::{Attempt, Failure, Input, Probe, Query, Ticket};
 use crate::proto::reach::OUTSTANDING_MAX;
 use crate::proto::resolve::QUERIES_MAX;
+use crate::proto::services::{Look, SERVICES_MAX};
 use crate::proto::settings::ResolverSettings;
 use crate::proto::time::Instant;
 use crate::sys::clock;
@@ -76,7 +77,9 @@ const QUERY_FIRST: usize = CONNECTION_LAST + 1;
 const QUERY_LAST: usize = QUERY_FIRST + QUERIES_MAX - 1;
 const PROBE_FIRST: usize = QUERY_LAST + 1;
 const PROBE_LAST: usize = PROBE_FIRST + OUTSTANDING_MAX - 1;
-const WATCH: usize = PROBE_LAST + 1;
+const LOOK_FIRST: usize = PROBE_LAST + 1;
+const LOOK_LAST: usize = LOOK_FIRST + SERVICES_MAX - 1;
+const WATCH: usize = LOOK_LAST + 1;
 const STATUS_FIRST: usize = WATCH + 1;
 const STATUS_LAST: usize = STATUS_FIRST + status::TOKENS - 1;
 
@@ -109,6 +112,7 @@ pub struct EventLoop {
     sessions: Sessions,
     queries: Slots<Query, QuerySocket, QUERIES_MAX>,
     probes: Slots<Probe, ProbeSocket, OUTSTANDING_MAX>,
+    looks: Slots<Look, ProbeSocket, SERVICES_MAX>,
     watch: Watch,
     look_at: Instant,
     status: StatusServer,
@@ -172,6 +176,7 @@ impl EventLoop {
             sessions: Sessions::default(),
             queries: Slots::default(),
             probes: Slots::default(),
+            looks: Slots::default(),
             watch,
             look_at: now + LOOK_EVERY,
             status,
@@ -262,6 +267,7 @@ impl EventLoop {
             CONNECTION_FIRST..=CONNECTION_LAST => self.pump(token - CONNECTION_FIRST),
             QUERY_FIRST..=QUERY_LAST => self.hear_nameserver(token - QUERY_FIRST),
             PROBE_FIRST..=PROBE_LAST => self.hear_probe(token - PROBE_FIRST),
+            LOOK_FIRST..=LOOK_LAST => self.hear_service(token - LOOK_FIRST),
             WATCH => {
                 let changed = self.watch.drain();
                 if changed.more {

@@ -33,7 +33,7 @@ pub use self::state::{Cause, State};
 
 use self::fields::{
     Additions, Addresses, ClockShown, Contract, Cut, Delivered, Masked, OrNothing, Others,
-    OutageShown, Preview, Text, UplinkInUse, Verbatim, Warnings, Words,
+    OutageShown, Preview, Text, UplinkInUse, Verbatim, Warnings, Watched, Words,
 };
 use self::page::Page;
 
@@ -222,6 +222,7 @@ impl Snapshot<'_> {
                 used: self.clock_unset.map(|(_, floor)| Text(Utc(floor.unix_s))),
                 source: self.clock_unset.map(|(_, floor)| floor.source.word()),
             },
+            watch: Watched(view.services, self),
             failures: view.rounds_failed,
             probes_sent: view.probes_sent,
             connects: view.connects,

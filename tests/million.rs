@@ -62,6 +62,7 @@ fn settings() -> Settings {
         request_timeout: Duration::from_secs(10),
         trigger_bucket: bucket,
         network_bucket: bucket,
+        services: heapless::Vec::new(),
     }
 }
 

@@ -5,9 +5,10 @@ use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Config, Files, LogTarget, Watch, load, rp_filter};
+use super::{Config, Files, LogTarget, load, rp_filter};
 use crate::error::Error;
 use crate::net::tls;
+use crate::proto::services::ServiceSettings;
 use crate::proto::settings::BucketSettings;
 
 #[cfg(test)]
@@ -105,7 +106,7 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     for (key, value) in rows {
         writeln!(out, "{key}: {value}")?;
     }
-    for Watch { name, address, interval } in &config.watch {
+    for ServiceSettings { name, address, interval } in &settings.services {
         writeln!(out, "watch: {name} at {address} every {} s", interval.as_secs())?;
     }
     match (settings.enabled, &config.api_url) {

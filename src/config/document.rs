@@ -109,18 +109,6 @@ impl<'a> Document<'a> {
         Some((self.file.to_path_buf(), json::position(self.text, offset)))
     }
 
-    /// Says of a key that is there that nothing comes of it yet, where that is all that is wrong.
-    pub(super) fn without_effect(&mut self, key: &'static str) {
-        if let Some(value) = self.find(key).filter(|_| !self.problems.has_errors()) {
-            let place = self.place(value.offset());
-            self.problems.warning(
-                self.file,
-                place,
-                format_args!("{key} has no effect in this version"),
-            );
-        }
-    }
-
     /// Makes names known that a parser looks for by itself.
     pub(super) fn also_known(&mut self, keys: &[&'static str]) {
         self.known.extend_from_slice(keys);

@@ -8,9 +8,9 @@ use heapless::Vec as Bounded;
 use log::LevelFilter;
 
 use super::document::{Allowed, Document, Wrong, boolean, text, whole};
-use super::{Config, Listen, LogTarget, Secret, Watch};
-use crate::proto::event::Word;
+use super::{Config, Listen, LogTarget, Secret};
 use crate::proto::link::Name;
+use crate::proto::services::{SERVICES_MAX, ServiceName, ServiceSettings};
 use crate::proto::settings::BucketSettings;
 use crate::wire::json::{Kind, Value};
 use crate::wire::request::{ApiUrl, valid_token};
@@ -23,10 +23,6 @@ pub const DESCRIPTION_MAX: usize = 64;
 pub const STATUS_TOKEN_MIN: usize = 8;
 /// Longest status token, in characters.
 pub const STATUS_TOKEN_MAX: usize = 128;
-/// Most entries of `watch`.
-pub const WATCHES_MAX: usize = 8;
-/// Longest name in `watch`: with `_recovered` behind it the reason stays a [`Word`].
-const WATCH_NAME_MAX: usize = 32;
 /// Time between two looks at a watched service whose entry names none.
 const WATCH_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest path of a Unix socket, in bytes: `sun_path` (unix(7)) less the final zero, and less a dot
@@ -66,7 +62,7 @@ pub(super) fn read(document: &mut Document<'_>, config: &mut Config) {
     document.take_secret("status_token", status_token, &mut config.status_token);
     document.take("trigger_socket", text(socket_path), &mut config.trigger_socket);
     document.take("state_file", text(path), &mut config.state_file);
-    document.take("watch", watch, &mut config.watch);
+    document.take("watch", watch, &mut config.settings.services);
     document.also_known(&["watch.name", "watch.address", "watch.interval_s"]);
     document.take("log_level", text(log_level), &mut config.log_level);
     document.take("log_target", text(log_target), &mut config.log_target);
@@ -212,20 +208,17 @@ fn probe_addresses<const N: usize>(value: Value<'_>) -> Result<Bounded<SocketAdd
     }
 }
 
-fn watch(value: Value<'_>) -> Result<Vec<Watch>, Wrong<'_>> {
+fn watch(value: Value<'_>) -> Result<Bounded<ServiceSettings, SERVICES_MAX>, Wrong<'_>> {
     if value.kind() != Kind::Array {
         return Err(Wrong { value, allowed: Allowed::Text("an array of objects") });
     }
-    let mut watches: Vec<Watch> = Vec::new();
+    let mut services = Bounded::<ServiceSettings, SERVICES_MAX>::new();
     for element in value.elements() {
         let wrong = |value, words| Wrong { value, allowed: Allowed::Text(words) };
-        if watches.len() == WATCHES_MAX {
-            return Err(wrong(element, "no more than 8 entries"));
-        }
         let need = |key| element.get(key).ok_or(wrong(element, "an object with name and address"));
         let name_at = need("name")?;
-        let name = text(watch_name)(name_at)?;
-        if watches.iter().any(|other| other.name == name) {
+        let name = text(service_name)(name_at)?;
+        if services.iter().any(|other| other.name == name) {
             return Err(wrong(name_at, "a name of its own"));
         }
         let address = text(address)(need("address")?)?;
@@ -233,12 +226,12 @@ fn watch(value: Value<'_>) -> Result<Vec<Watch>, Wrong<'_>> {
             Some(value) => whole(1, 3_600, Duration::from_secs)(value)?,
             None => WATCH_INTERVAL,
         };
-        watches.push(Watch { name, address, interval });
+        let over = wrong(element, "no more than 8 entries");
+        services.push(ServiceSettings { name, address, interval }).map_err(|_| over)?;
     }
-    Ok(watches)
+    Ok(services)
 }
 
-fn watch_name(text: &str) -> Result<String, Allowed> {
-    let sound = text.len() <= WATCH_NAME_MAX && Word::new(text).is_some();
-    sound.then(|| String::from(text)).ok_or(Allowed::Text("1 to 32 of A-Z a-z 0-9 _ . -"))
+fn service_name(text: &str) -> Result<ServiceName, Allowed> {
+    ServiceName::new(text).ok_or(Allowed::Text("1 to 32 of A-Z a-z 0-9 _ . -"))
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::services::{ServiceName, ServiceSettings};
 use crate::proto::settings::{Host, HostName};
 
 /// A directory of one test, removed with it.
@@ -111,12 +112,11 @@ fn file_of_the_reference_works_untouched() {
 #[test]
 fn every_own_key_is_taken() {
     let directory = Directory::new("every-key").with("linkbeat.json", EVERY_KEY);
-    let expected = ["linkbeat.json:18:12: warning: watch has no effect in this version"];
-    assert_eq!(directory.problems(), expected);
+    assert_eq!(directory.problems(), Vec::<String>::new());
     let config = directory.config();
     let address = |text: &str| text.parse::<SocketAddr>().expect("an address");
-    let watch = |name: &str, at, seconds| Watch {
-        name: String::from(name),
+    let watch = |name: &str, at, seconds| ServiceSettings {
+        name: ServiceName::new(name).expect("a name"),
         address: address(at),
         interval: Duration::from_secs(seconds),
     };
@@ -130,6 +130,9 @@ fn every_own_key_is_taken() {
             request_timeout: Duration::from_secs(5),
             trigger_bucket: BucketSettings { burst: 3, every: Duration::from_secs(1) },
             network_bucket: BucketSettings { burst: 9, every: Duration::ZERO },
+            services: [watch("rtsp", "127.0.0.1:554", 3), watch("web", "[::1]:80", 10)]
+                .into_iter()
+                .collect(),
             ..Config::default().settings
         },
         description: String::from("Gate camera"),
@@ -141,7 +144,6 @@ fn every_own_key_is_taken() {
         status_token: Some(Secret::new(String::from("abcdefgh"))),
         trigger_socket: None,
         state_file: Some(PathBuf::from("/run/linkbeat/state")),
-        watch: vec![watch("rtsp", "127.0.0.1:554", 3), watch("web", "[::1]:80", 10)],
         log_level: LevelFilter::Debug,
         log_target: LogTarget::Syslog,
         ..Config::default()
@@ -454,7 +456,6 @@ fn unknown_keys_are_warnings_with_the_nearest_name() {
 }"#;
     let directory = Directory::new("unknown").with("meeting.json", text);
     let expected = [
-        "meeting.json:8:12: warning: watch has no effect in this version",
         r#"meeting.json:2:3: warning: unknown key "devicekey", did you mean "device_key"?"#,
         r#"meeting.json:3:11: warning: unknown key "tls.cafile", did you mean "tls.ca_file"?"#,
         r#"meeting.json:3:27: warning: unknown key "tls.verify""#,

@@ -58,6 +58,16 @@ impl EventLoop {
         }
     }
 
+    pub(super) fn hear_service(&mut self, slot: usize) {
+        let Some((look, socket)) = self.looks.at(slot) else { return };
+        let Some(result) = socket.on_ready() else { return };
+        drop(self.looks.take(look));
+        self.feed(match result {
+            Ok(()) => Input::ServiceAnswered(look),
+            Err(failure) => Input::ServiceFailed(look, failure),
+        });
+    }
+
     pub(super) fn hear_probe(&mut self, slot: usize) {
         let Some((probe, socket)) = self.probes.at(slot) else { return };
         let Some(result) = socket.on_ready() else { return };

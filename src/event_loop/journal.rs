@@ -78,6 +78,8 @@ impl Journal {
             Note::GatewayBack(uplink) => {
                 log::info!("[Network] The gateway of {uplink} answers again")
             }
+            Note::ServiceLost(name) => log::warn!("[Watch] {name} does not answer"),
+            Note::ServiceRecovered(name) => log::info!("[Watch] {name} answers again"),
             Note::ConnectivityLost => log::info!("[Meeting] Connectivity lost"),
             Note::ConnectivityRestored => {
                 log::info!("[Meeting] Connectivity restored, sending immediate heartbeat");

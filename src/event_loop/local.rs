@@ -75,6 +75,8 @@ impl EventLoop {
             Note::UplinkChanged { .. }
             | Note::NetworkChanged(_)
             | Note::GatewayBack(_)
+            | Note::ServiceLost(_)
+            | Note::ServiceRecovered(_)
             | Note::ConnectivityLost
             | Note::ConnectivityRestored
             | Note::TriggerSet

@@ -4,12 +4,13 @@ use std::net::SocketAddr;
 
 use mio::{Interest, Token};
 
-use super::{EventLoop, NEIGHBOURS, PROBE_FIRST, QUERY_FIRST, listen};
+use super::{EventLoop, LOOK_FIRST, NEIGHBOURS, PROBE_FIRST, QUERY_FIRST, listen};
 use crate::error::Error;
 use crate::net::probe::ProbeSocket;
 use crate::net::resolver::QuerySocket;
 use crate::proto::event::{Action, Attempt, Failure, Input, Probe, Query, Reason, RecordKind};
 use crate::proto::link::Name;
+use crate::proto::services::Look;
 use crate::proto::settings::{Host, Server};
 use crate::sys::neighbours::NeighbourSocket;
 use crate::sys::{self, acked};
@@ -42,6 +43,12 @@ impl EventLoop {
                     self.outcomes.push_back(Input::ProbeFailed(probe, failure));
                 }
             }
+            Action::OpenLook { look, to } => {
+                if let Err(failure) = self.open_look(look, to) {
+                    self.outcomes.push_back(Input::ServiceFailed(look, failure));
+                }
+            }
+            Action::CloseLook(look) => drop(self.looks.take(look)),
             Action::CloseProbe(probe) => drop(self.probes.take(probe)),
             Action::SendQuery { query, to, via, kind, search } => {
                 if let Err(failure) = self.open_query(query, to, via, kind, search) {
@@ -96,6 +103,18 @@ impl EventLoop {
             .register(socket.source(), Token(PROBE_FIRST + slot), Interest::WRITABLE)
             .map_err(|error| sys::failure_of(&error))?;
         self.probes.put(slot, probe, socket);
+        Ok(())
+    }
+
+    /// A service is looked at from the device itself, whatever the uplink.
+    fn open_look(&mut self, look: Look, to: SocketAddr) -> Result<(), Failure> {
+        let slot = self.looks.free();
+        let mut socket = ProbeSocket::open(to, None)?;
+        let registry = self.poll.registry();
+        registry
+            .register(socket.source(), Token(LOOK_FIRST + slot), Interest::WRITABLE)
+            .map_err(|error| sys::failure_of(&error))?;
+        self.looks.put(slot, look, socket);
         Ok(())
     }
 

@@ -114,6 +114,7 @@ impl EventLoop {
             uplinks: view.uplinks.len(),
             failures: view.rounds_failed,
             acknowledged_at: delivered.map(|delivered| delivered.stamps.replied_at),
+            services: view.services,
             probes: view.probes_sent,
             connects: view.connects,
             history: &self.journal.history,

@@ -37,6 +37,7 @@ use super::reach::Reach;
 use super::resolve::Resolver;
 use super::rng::Rng;
 use super::schedule::{Cycle, Wants};
+use super::services::Services;
 use super::settings::{BucketSettings, Settings};
 use super::time::Instant;
 use super::uplink::{Active, Uplinks};
@@ -60,6 +61,7 @@ pub struct Agent {
     watching: bool,
     resolver: Resolver,
     reach: Reach,
+    services: Services,
     // What is wanted.
     cycle: Cycle,
     started: bool,
@@ -113,6 +115,7 @@ impl Agent {
             watching: false,
             resolver: Resolver::new(),
             reach: Reach::new(),
+            services: Services::new(),
             cycle: Cycle::default(),
             started: false,
             fresh: Wants::default(),
@@ -165,6 +168,8 @@ impl Agent {
             Input::Triggered { word, ticket } => self.triggered(word, ticket, now, out),
             Input::ProbeAnswered(probe) => self.probe_answered(probe, now, out),
             Input::ProbeFailed(probe, failure) => self.reach.failed(probe, failure, now),
+            Input::ServiceAnswered(look) => self.looked(look, true, now, out),
+            Input::ServiceFailed(look, _) => self.looked(look, false, now, out),
             // Whether it is of use shows in the addresses.
             Input::QueryAnswered(query, answer) => {
                 self.resolver.answered(query, answer, now, out);
@@ -197,6 +202,7 @@ impl Agent {
             self.owed.as_ref().map(|owed| owed.until),
             self.reach.next_deadline(),
             self.resolver.next_deadline(),
+            self.services.next_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -205,6 +211,7 @@ impl Agent {
 
     fn advance(&mut self, now: Instant, actions: &mut Actions) {
         self.tick(now);
+        self.look_around(now, actions);
         self.resolver.tick(now, actions);
         if self.beat.is_idle() && self.gate(now) == Gate::From(now) {
             self.start(now, actions);

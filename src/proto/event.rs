@@ -12,6 +12,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use super::link::{LinkEvent, Name, Neighbour};
+use super::services::{Look, ServiceName};
 use super::settings::{ResolverSettings, Settings};
 use super::time::Instant;
 
@@ -71,6 +72,8 @@ pub enum Reason {
     Triggered(Option<Word>),
     /// Offline, then online again on the same uplink.
     Restored,
+    /// A service on the device answers again.
+    ServiceRecovered(ServiceName),
     /// The same uplink has another address.
     AddressChanged,
     /// A lower interface took over, or any after none.
@@ -88,6 +91,7 @@ impl fmt::Display for Reason {
             Self::Triggered(None) => f.write_str("trigger"),
             Self::Triggered(Some(word)) => write!(f, "trigger:{}", word.as_str()),
             Self::Restored => f.write_str("connectivity_restored"),
+            Self::ServiceRecovered(name) => write!(f, "{name}_recovered"),
             Self::AddressChanged => f.write_str("address_changed"),
             Self::FailoverTo(name) => write!(f, "failover_to_{name}"),
             Self::Priority(name) => write!(f, "{name}_priority"),
@@ -212,6 +216,10 @@ pub enum Input<'a> {
     ProbeAnswered(Probe),
     /// A probe ended otherwise.
     ProbeFailed(Probe, Failure),
+    /// A service on the device answered a look.
+    ServiceAnswered(Look),
+    /// It did not.
+    ServiceFailed(Look, Failure),
     /// A nameserver answered.
     QueryAnswered(Query, &'a Answer),
     /// A nameserver did not answer usefully.
@@ -257,6 +265,15 @@ pub enum Action {
     },
     /// Close a probe socket; its result is no longer wanted.
     CloseProbe(Probe),
+    /// Connect to a service on the device, and close at once; answer with [`Input::ServiceAnswered`].
+    OpenLook {
+        /// Its number.
+        look: Look,
+        /// The service.
+        to: SocketAddr,
+    },
+    /// Close a look; its result is no longer wanted.
+    CloseLook(Look),
     /// Ask a nameserver for the server's name, qualified with a search domain if given
     /// ([`ResolverSettings::search`] by position).
     SendQuery {

@@ -119,6 +119,8 @@ impl History {
                 }
                 self.beat(*seq, reason, None, Outcome::Failed(*failure), now);
             }
+            Note::ServiceLost(name) => self.turn(Change::ServiceDown(*name), now),
+            Note::ServiceRecovered(name) => self.turn(Change::ServiceUp(*name), now),
             Note::NetworkChanged(_) | Note::GatewayBack(_) => {}
         }
     }
@@ -277,7 +279,11 @@ impl History {
                 // The network is back; what fails besides goes on failing.
                 Change::Online => !failing,
                 Change::Beating => true,
-                Change::Started | Change::Uplink { .. } | Change::ClockSet => false,
+                Change::Started
+                | Change::Uplink { .. }
+                | Change::ClockSet
+                | Change::ServiceDown(_)
+                | Change::ServiceUp(_) => false,
             };
             if over {
                 failing = false;

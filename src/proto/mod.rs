@@ -13,6 +13,7 @@ pub mod reach;
 pub mod resolve;
 pub mod rng;
 pub mod schedule;
+pub mod services;
 pub mod settings;
 pub mod time;
 pub mod uplink;

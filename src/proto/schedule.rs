@@ -16,6 +16,7 @@
 use core::time::Duration;
 
 use super::event::{Reason, Word};
+use super::services::ServiceName;
 use super::time::Instant;
 
 /// Reasons waiting for one beat, one slot for each class.
@@ -24,6 +25,7 @@ pub struct Wants {
     uplink: Option<Reason>,
     address: bool,
     restored: bool,
+    service: Option<ServiceName>,
     trigger: Option<Option<Word>>,
     config: bool,
     startup: bool,
@@ -32,7 +34,7 @@ pub struct Wants {
 }
 
 impl Wants {
-    /// Adds a reason seen at `at`; the newest change of uplink and the first word of a helper stay.
+    /// Adds a reason seen at `at`; the newest change of uplink and of a service, and the first word of a helper stay.
     pub fn add(&mut self, reason: Reason, at: Instant) {
         self.since = Some(self.since.map_or(at, |since| since.min(at)));
         match reason {
@@ -46,6 +48,7 @@ impl Wants {
                 }
             }
             Reason::Restored => self.restored = true,
+            Reason::ServiceRecovered(name) => self.service = Some(name),
             Reason::AddressChanged => self.address = true,
             reason @ (Reason::FailoverTo(_) | Reason::Priority(_)) => self.uplink = Some(reason),
         }
@@ -60,6 +63,7 @@ impl Wants {
         self.uplink = self.uplink.take().or(older.uplink);
         self.address |= older.address;
         self.restored |= older.restored;
+        self.service = self.service.or(older.service);
         self.trigger = match (self.trigger.take(), older.trigger) {
             (Some(ours), Some(theirs)) => Some(theirs.or(ours)),
             (ours, theirs) => ours.or(theirs),
@@ -93,6 +97,12 @@ impl Wants {
         self.trigger.is_some()
     }
 
+    /// Whether something on the device asks: a helper, or a service that is back.
+    #[must_use]
+    pub const fn has_request(&self) -> bool {
+        self.trigger.is_some() || self.service.is_some()
+    }
+
     /// The change of uplink among them.
     #[must_use]
     pub const fn uplink_change(&self) -> Option<&Reason> {
@@ -120,7 +130,7 @@ impl Wants {
     /// Whether the cycle alone asks.
     #[must_use]
     pub const fn is_cycle_only(&self) -> bool {
-        let asked = self.has_uplink_change() || self.has_local_change() || self.has_trigger();
+        let asked = self.has_uplink_change() || self.has_local_change() || self.has_request();
         self.interval && !self.startup && !asked
     }
 
@@ -135,6 +145,8 @@ impl Wants {
             Reason::AddressChanged
         } else if self.restored {
             Reason::Restored
+        } else if let Some(name) = self.service {
+            Reason::ServiceRecovered(name)
         } else if let Some(word) = &self.trigger {
             Reason::Triggered(word.clone())
         } else if self.config {

@@ -6,6 +6,7 @@ use core::time::Duration;
 use heapless::{String, Vec};
 
 use super::link::Name;
+use super::services::{SERVICES_MAX, ServiceSettings};
 
 /// Most patterns in `interfaces` and in `ignore_interfaces`, each.
 pub const PATTERNS_MAX: usize = 16;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub trigger_bucket: BucketSettings,
     /// Moderation of network changes.
     pub network_bucket: BucketSettings,
+    /// Services on the device whose recovery is worth a beat.
+    pub services: Vec<ServiceSettings, SERVICES_MAX>,
 }
 
 /// A token bucket: `burst` at once, then one every `every`.

@@ -1,14 +1,16 @@
 //! The JSON fields of status and preview, and how their values are written.
 
 use std::fmt::{self, Display, Write};
+use std::net::SocketAddr;
 use std::path;
 
 use serde::{Serialize, Serializer};
 
-use super::{Beat, Cause, State, TEXT_MAX, WARNINGS_MAX};
+use super::{Beat, Cause, Snapshot, State, TEXT_MAX, WARNINGS_MAX};
 use crate::proto::event::Reason;
 use crate::proto::link::Name;
 use crate::proto::links::Family;
+use crate::proto::services::{Service, ServiceName, ServiceState};
 use crate::proto::time::Instant;
 use crate::proto::uplink::Uplink;
 use crate::wire::date::Utc;
@@ -49,6 +51,7 @@ pub(super) struct Additions<'a> {
     pub(super) waits_until: Option<Text<Utc>>,
     pub(super) held_until: Option<Text<Utc>>,
     pub(super) clock: ClockShown,
+    pub(super) watch: Watched<'a>,
     pub(super) failures: u32,
     pub(super) probes_sent: u64,
     pub(super) connects: u64,
@@ -76,6 +79,33 @@ pub(super) struct OutageShown {
 pub(super) struct Words {
     pub(super) meaning: &'static str,
     pub(super) advice: Option<Text<String>>,
+}
+
+/// The services on the device that are looked at.
+pub(super) struct Watched<'a>(pub(super) &'a [Service], pub(super) &'a Snapshot<'a>);
+
+impl Serialize for Watched<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(|service| {
+            let since = (service.state != ServiceState::Unknown).then_some(service.since);
+            WatchedService {
+                name: Text(service.settings.name),
+                address: Text(service.settings.address),
+                state: service.state.word(),
+                since: since.map(|at| Text(self.1.utc(at))),
+                since_ago: since.map(|at| (self.1.now - at).as_secs()),
+            }
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct WatchedService {
+    name: Text<ServiceName>,
+    address: Text<SocketAddr>,
+    state: &'static str,
+    since: Option<Text<Utc>>,
+    since_ago: Option<u64>,
 }
 
 /// Whether the wall clock is set; if not, since when, and which time certainly has passed instead.

@@ -186,6 +186,9 @@ impl Display for Turn<'_> {
                 write!(f, ",\"from\":{},\"to\":{}", Or(from), Or(to))?;
             }
             Change::Failing(failure) => write!(f, ",\"cause\":\"{}\"", Cause(failure))?,
+            Change::ServiceDown(name) | Change::ServiceUp(name) => {
+                write!(f, ",\"name\":\"{name}\"")?;
+            }
             Change::Started
             | Change::Offline
             | Change::Online

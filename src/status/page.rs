@@ -16,7 +16,7 @@ mod words;
 
 use self::advice::Advice;
 pub use self::timeline::{Entry, entries};
-use self::words::{Beat, Clean, ClockNotSet, For, Interface, Outage, Span, Steps};
+use self::words::{Beat, Clean, ClockNotSet, For, Interface, Member, Outage, Span, Steps};
 
 /// What a script wants to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +140,16 @@ impl<'a> Page<'a> {
         Ok(())
     }
 
+    fn services(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for service in self.status.get("watch").iter().flat_map(Value::elements) {
+            let since_ago = service.get("since_ago").and_then(|ago| ago.as_whole());
+            let (name, state) = (Member(service, "name"), Member(service, "state"));
+            let address = Member(service, "address");
+            row(f, "service", format_args!("{name} at {address}: {state}{}", For(since_ago)))?;
+        }
+        Ok(())
+    }
+
     fn beats(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.number("last_heartbeat_ago"), self.status.get("beat")) {
             (Some(ago), Some(beat)) => {
@@ -186,6 +196,7 @@ impl Display for Page<'_> {
             }
         }
         self.uplinks(f)?;
+        self.services(f)?;
         self.beats(f)?;
         if let Some(url) = self.text("api_url") {
             row(f, "server", url)?;

@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::escaped::Escaped;
 use crate::proto::history::{BUCKETS_US, Class, Counters, FAILURES, Histogram, History, Kind};
 use crate::proto::link::Name;
+use crate::proto::services::{Service, ServiceState};
 use crate::proto::time::Instant;
 
 #[cfg(test)]
@@ -43,6 +44,8 @@ pub struct Metrics<'a> {
     pub failures: u32,
     /// When a beat was last acknowledged.
     pub acknowledged_at: Option<Instant>,
+    /// The services on the device that are looked at.
+    pub services: &'a [Service],
     /// Probes sent since start.
     pub probes: u64,
     /// Connections to the server begun since start.
@@ -56,6 +59,7 @@ impl Display for Metrics<'_> {
         self.state(f)?;
         self.beats(f)?;
         self.network(f)?;
+        self.services(f)?;
         let what = "Time from the event that asked for a beat to its acknowledgement.";
         histogram(f, "event_to_acknowledged", what, self.history.event_to_acknowledged())?;
         let what = "Time from a request with the kernel to its acknowledgement.";
@@ -116,6 +120,20 @@ impl Metrics<'_> {
         one(f, "triggers_total", what, counter, counters.triggers)?;
         let what = "Triggers that came while a beat was pending that covers them.";
         one(f, "triggers_merged_total", what, counter, counters.merged)
+    }
+
+    fn services(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // Of one that nobody has looked at yet nothing is known.
+        let known = |service: &&Service| service.state != ServiceState::Unknown;
+        let mut known = self.services.iter().filter(known).peekable();
+        if known.peek().is_some() {
+            let [gauge, _] = TYPES;
+            head(f, "service_up", "Whether a service on the device answers.", gauge)?;
+        }
+        known.try_for_each(|service| {
+            let up = u8::from(service.state == ServiceState::Up);
+            writeln!(f, "linkbeat_service_up{{service=\"{}\"}} {up}", service.settings.name)
+        })
     }
 
     fn network(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -16,6 +16,7 @@ use crate::proto::history::{
     TRANSITIONS_MAX, Transition, place,
 };
 use crate::proto::link::Name;
+use crate::proto::services::ServiceName;
 use crate::proto::time::Instant;
 
 mod bytes;
@@ -88,6 +89,7 @@ fn emit_beat(beat: &Beat, to: &mut Writer<'_>) -> Result<(), TooLarge> {
     to.text(match &beat.reason {
         Reason::Triggered(Some(word)) => word.as_str(),
         Reason::FailoverTo(name) | Reason::Priority(name) => name.as_str(),
+        Reason::ServiceRecovered(name) => name.as_str(),
         _ => "",
     })?;
     emit_name(beat.via.as_ref(), to)?;
@@ -126,6 +128,14 @@ fn emit_turn(turn: &Transition, to: &mut Writer<'_>) -> Result<(), TooLarge> {
         }
         Change::Beating => to.u8(5),
         Change::ClockSet => to.u8(6),
+        Change::ServiceDown(name) => {
+            to.u8(7)?;
+            to.text(name.as_str())
+        }
+        Change::ServiceUp(name) => {
+            to.u8(8)?;
+            to.text(name.as_str())
+        }
     }
 }
 
@@ -203,6 +213,7 @@ fn read_beat(from: &mut Reader<'_>) -> Option<Beat> {
         (Class::Address, "") => Reason::AddressChanged,
         (Class::Failover, name) => Reason::FailoverTo(Name::new(name)?),
         (Class::Priority, name) => Reason::Priority(Name::new(name)?),
+        (Class::Service, name) => Reason::ServiceRecovered(ServiceName::new(name)?),
         _ => return None,
     };
     let via = read_name(from)?;
@@ -234,6 +245,8 @@ fn read_turn(from: &mut Reader<'_>) -> Option<Transition> {
         4 => Change::Failing(read_failure(from)?),
         5 => Change::Beating,
         6 => Change::ClockSet,
+        7 => Change::ServiceDown(ServiceName::new(from.text()?)?),
+        8 => Change::ServiceUp(ServiceName::new(from.text()?)?),
         _ => return None,
     };
     Some(Transition { id, at, change })

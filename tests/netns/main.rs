@@ -22,6 +22,8 @@ mod rtnetlink;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod services;
+#[cfg(test)]
 mod triggers;
 #[cfg(test)]
 mod world;

@@ -10,6 +10,7 @@ use linkbeat::proto::link::Name;
 use linkbeat::proto::race::TRIES_MAX;
 use linkbeat::proto::reach::budget::{OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
 use linkbeat::proto::resolve::QUERIES_MAX;
+use linkbeat::proto::services::SERVICES_MAX;
 use linkbeat::proto::settings::Settings;
 use linkbeat::proto::time::Instant;
 
@@ -87,6 +88,11 @@ pub(crate) struct Claims {
     attempts: BTreeMap<Attempt, Open>,
     probes: BTreeSet<u32>,
     queries: BTreeSet<u32>,
+    looks: BTreeSet<u32>,
+    last_look: u32,
+    /// Of the one service: whether it was told to be down.
+    lost: bool,
+    looking: Leaky,
     last_attempt: u32,
     last_probe: u32,
     last_query: Option<u32>,
@@ -123,6 +129,10 @@ impl Claims {
             attempts: BTreeMap::new(),
             probes: BTreeSet::new(),
             queries: BTreeSet::new(),
+            looks: BTreeSet::new(),
+            last_look: 0,
+            lost: false,
+            looking: Leaky::new(now),
             last_attempt: 0,
             last_probe: 0,
             last_query: None,
@@ -194,6 +204,9 @@ impl Claims {
                     self.healed_at = now;
                 }
             }
+            News::Looked(look, _) => {
+                self.looks.remove(&look.0);
+            }
             News::Queried(query, _) => {
                 self.queries.remove(&query.0);
             }
@@ -248,6 +261,14 @@ impl Claims {
             Action::CloseProbe(probe) => {
                 assert!(self.probes.remove(&probe.0), "{probe:?} ends twice");
             }
+            Action::OpenLook { look, .. } => {
+                assert!(look.0 > self.last_look, "a look's number is used twice");
+                self.last_look = look.0;
+                self.looks.insert(look.0);
+                assert!(self.looks.len() <= SERVICES_MAX, "{} looks", self.looks.len());
+                assert!(self.looking.add(now, 1.0, 3.0), "more looks than promised");
+            }
+            Action::CloseLook(look) => assert!(self.looks.remove(&look.0), "{look:?} ends twice"),
             Action::SendQuery { query, to, via, .. } => {
                 assert!(!self.silent, "a query while nothing may be sent");
                 assert!(self.last_query.is_none_or(|last| query.0 > last), "{query:?} again");
@@ -358,6 +379,12 @@ impl Claims {
                     stamps.replied_at,
                 ];
                 assert!(steps.is_sorted() && stamps.replied_at == now, "{stamps:?}");
+            }
+            Note::ServiceLost(name) => {
+                assert!(!std::mem::replace(&mut self.lost, true), "{name} is lost twice");
+            }
+            Note::ServiceRecovered(name) => {
+                assert!(std::mem::replace(&mut self.lost, false), "{name} was not lost");
             }
             Note::BeatFailed { seq, covers, retry_at, .. } => {
                 self.count_round(now);

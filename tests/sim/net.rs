@@ -12,6 +12,7 @@ use linkbeat::proto::event::{
 };
 use linkbeat::proto::link::{LinkEvent, LinkIndex, Name, Neighbour};
 use linkbeat::proto::rng::Rng;
+use linkbeat::proto::services::Look;
 use linkbeat::proto::settings::{ResolverSettings, Settings};
 use linkbeat::proto::time::Instant;
 
@@ -41,6 +42,7 @@ pub(crate) enum News {
     ResolverChanged(Box<ResolverSettings>),
     Triggered(Option<Word>, Ticket),
     Probed(Probe, Result<(), Failure>),
+    Looked(Look, Result<(), Failure>),
     Queried(Query, Result<Answer, Failure>),
     Opened(Attempt, IpAddr),
     Connected(Attempt),
@@ -117,6 +119,8 @@ pub(crate) struct Outside {
     pub(crate) plain: bool,
     /// Whether the server allows another request on the same connection, and for how long.
     pub(crate) keep_alive: Option<Duration>,
+    /// What a service on the device does with a look; `None`: nothing.
+    pub(crate) service: Option<Result<(), Failure>>,
     /// The device has no descriptor left.
     pub(crate) exhausted: bool,
 }

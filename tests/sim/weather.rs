@@ -6,6 +6,7 @@ use std::time::Duration;
 use linkbeat::proto::event::{Failure, TlsFailure, Word};
 use linkbeat::proto::link::Name;
 use linkbeat::proto::rng::Rng;
+use linkbeat::proto::services::{SERVICES_MAX, ServiceName, ServiceSettings};
 use linkbeat::proto::settings::{
     BucketSettings, Host, HostName, Nameserver, ResolverSettings, Server, Settings,
 };
@@ -26,7 +27,7 @@ const SERVER: [IpAddr; 4] = [
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// The kinds of trouble; a seed has a taste for some of them.
-const KINDS: u64 = 18;
+const KINDS: u64 = 19;
 
 /// How a seed likes to make trouble.
 #[derive(Debug)]
@@ -103,6 +104,11 @@ impl Weather {
                 world.net.wall.set(ahead_s);
                 world.trace.weather(now, &("clock ahead by", ahead_s));
                 world.hear(News::ClockSet);
+            }
+            17 => {
+                let refused = Some(Err(Failure::Refused));
+                world.net.outside.service = pick(rng, &[Some(Ok(())), Some(Ok(())), refused, None]);
+                world.trace.weather(now, &("service", world.net.outside.service));
             }
             _ => stop(world, rng),
         }
@@ -289,6 +295,13 @@ fn server(rng: &mut Rng) -> Server {
     Server { host: pick(rng, &hosts), port: 443 }
 }
 
+fn services(rng: &mut Rng) -> heapless::Vec<ServiceSettings, SERVICES_MAX> {
+    let name = ServiceName::new("rtsp").unwrap();
+    let interval = Duration::from_secs(pick(rng, &[1, 10, 60]));
+    let rtsp = ServiceSettings { name, address: SocketAddr::new(LOOPBACK, 8554), interval };
+    chance(rng, 40).then_some(rtsp).into_iter().collect()
+}
+
 fn probe_addresses() -> heapless::Vec<SocketAddr, 8> {
     ["8.8.8.8:53", "[2001:4860:4860::8888]:53"].into_iter().map(|it| it.parse().unwrap()).collect()
 }
@@ -309,6 +322,7 @@ fn settings(rng: &mut Rng) -> Settings {
         request_timeout: Duration::from_secs(pick(rng, &[3, 10, 10])),
         trigger_bucket: bucket,
         network_bucket: bucket,
+        services: services(rng),
     }
 }
 
@@ -349,6 +363,7 @@ pub(crate) fn fair(seed: u64, vary: impl FnOnce(&mut Settings)) -> World {
     settings.bind_to_uplink = true;
     settings.probe_addresses = probe_addresses();
     settings.request_timeout = Duration::from_secs(10);
+    settings.services.clear();
     let host = Host::Name(HostName::try_from("api.example.org").unwrap());
     settings.server = Some(Server { host, port: 443 });
     vary(&mut settings);
@@ -371,6 +386,7 @@ fn fine() -> Outside {
         addresses: at(SERVER),
         plain: false,
         keep_alive: Some(Duration::from_secs(75)),
+        service: Some(Ok(())),
         exhausted: false,
     }
 }

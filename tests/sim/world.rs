@@ -227,6 +227,10 @@ impl World {
                 self.net.close(attempt);
                 None
             }
+            Action::OpenLook { look, to: _ } => {
+                self.net.outside.service.map(|result| News::Looked(look, result))
+            }
+            Action::CloseLook(_) => None,
             Action::WatchNeighbours(wanted) => {
                 self.net.kernel.watched = wanted;
                 None
@@ -262,6 +266,8 @@ fn input(news: &News) -> Input<'_> {
         News::Triggered(word, ticket) => Input::Triggered { word: word.clone(), ticket: *ticket },
         News::Probed(probe, Ok(())) => Input::ProbeAnswered(*probe),
         News::Probed(probe, Err(failure)) => Input::ProbeFailed(*probe, *failure),
+        News::Looked(look, Ok(())) => Input::ServiceAnswered(*look),
+        News::Looked(look, Err(failure)) => Input::ServiceFailed(*look, *failure),
         News::Queried(query, Ok(answer)) => Input::QueryAnswered(*query, answer),
         News::Queried(query, Err(failure)) => Input::QueryFailed(*query, *failure),
         News::Opened(attempt, local) => Input::Opened(*attempt, *local),

@@ -26,7 +26,6 @@ fn a_good_configuration_is_shown_as_it_is_in_force() {
         );
     let expected = format!(
         "\
-linkbeat.json:2:26: warning: watch has no effect in this version
 linkbeat.json:1:2: warning: unknown key \"colour\"
 read: meeting.json
 read: linkbeat.json

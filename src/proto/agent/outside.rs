@@ -9,6 +9,7 @@ use crate::proto::links::Family;
 use crate::proto::race::{Stage, TRIES_MAX, Trust};
 use crate::proto::reach::{Connectivity, Finding, Targets};
 use crate::proto::resolve::Families;
+use crate::proto::services::{Look, Turn};
 use crate::proto::time::Instant;
 use crate::proto::uplink;
 
@@ -126,6 +127,37 @@ impl Agent {
             // A beat that waits pays when it starts.
             if self.beat.is_idle() || self.changes.take(1, now) {
                 self.heal(now, now, actions);
+            }
+        }
+    }
+
+    /// Looks at the services that are due.
+    pub(super) fn look_around(&mut self, now: Instant, actions: &mut Actions) {
+        for turn in self.services.tick(now, actions) {
+            self.service_turned(turn, now, actions);
+        }
+    }
+
+    pub(super) fn looked(
+        &mut self,
+        look: Look,
+        answers: bool,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        if let Some(turn) = self.services.looked(look, answers, now) {
+            self.service_turned(turn, now, actions);
+        }
+    }
+
+    fn service_turned(&mut self, turn: Turn, now: Instant, actions: &mut Actions) {
+        match turn {
+            Turn::Lost(name) => Action::Note(Note::ServiceLost(name)).push_to(actions),
+            Turn::Recovered(name) => {
+                Action::Note(Note::ServiceRecovered(name)).push_to(actions);
+                if self.started {
+                    self.tell(Reason::ServiceRecovered(name), now);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ mod inputs;
 mod outside;
 mod owed;
 mod paths;
+mod services;
 mod waits;
 
 use super::*;
@@ -42,6 +43,7 @@ fn settings() -> Settings {
         request_timeout: Duration::from_secs(10),
         trigger_bucket: bucket,
         network_bucket: bucket,
+        services: heapless::Vec::new(),
     }
 }
 

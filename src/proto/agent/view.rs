@@ -7,6 +7,7 @@ use crate::proto::event::{Failure, Reason};
 use crate::proto::link::Mac;
 use crate::proto::links::Family;
 use crate::proto::reach::Connectivity;
+use crate::proto::services::Service;
 use crate::proto::time::Instant;
 use crate::proto::uplink::Uplink;
 
@@ -39,6 +40,8 @@ pub struct View<'a> {
     pub failure: Option<Failure>,
     /// Rounds that failed since the last acknowledgement.
     pub rounds_failed: u32,
+    /// The services that are looked at.
+    pub services: &'a [Service],
     /// Probes sent since start.
     pub probes_sent: u64,
     /// Connections opened since start.
@@ -67,6 +70,7 @@ impl Agent {
             due_at: self.cycle.due_at(),
             failure: self.last_failure,
             rounds_failed: self.rounds_failed,
+            services: self.services.all(),
             probes_sent: self.reach.sent(),
             connects: self.race.opened(),
         }

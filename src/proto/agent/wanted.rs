@@ -56,6 +56,7 @@ impl Agent {
         let former = self.settings.replace(settings.clone());
         self.triggers.configure(settings.trigger_bucket, now);
         self.changes.configure(settings.network_bucket, now);
+        self.services.configure(&settings.services, now, actions);
         self.close_kept(actions);
         // The ways to the nameservers may be others now.
         self.resolver.close_all(actions);
@@ -168,7 +169,7 @@ impl Agent {
         let waiting = !self.retrying.is_empty();
         let cycle = (self.fresh.has_cycle() && !waiting).then_some(now);
         let local = self.has_evidence().then(|| self.changes.token_at(1, now));
-        let trigger = self.fresh.has_trigger().then(|| self.triggers.token_at(0, now));
+        let trigger = self.fresh.has_request().then(|| self.triggers.token_at(0, now));
         let retry = waiting.then_some(self.retry_at.max(now));
         let soonest = [change, cycle, local, trigger, retry].into_iter().flatten().min();
         soonest.map_or(Gate::Closed, Gate::From)
@@ -199,7 +200,7 @@ impl Agent {
         }
         let waiting = !self.retrying.is_empty();
         let free = if waiting { self.retry_at <= now } else { self.fresh.has_cycle() };
-        let paid = evidence || free || (self.fresh.has_trigger() && self.triggers.take(0, now));
+        let paid = evidence || free || (self.fresh.has_request() && self.triggers.take(0, now));
         debug_assert!(paid, "the gate saw a token");
     }
 }

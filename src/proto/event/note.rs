@@ -2,6 +2,7 @@
 
 use super::{Failure, Reason};
 use crate::proto::link::Name;
+use crate::proto::services::ServiceName;
 use crate::proto::time::Instant;
 
 /// When each step of a beat happened; a step that was not needed has the time of the one before it.
@@ -39,6 +40,10 @@ pub enum Note {
     NetworkChanged(Reason),
     /// The gateway of this uplink answers again.
     GatewayBack(Name),
+    /// A service on the device does not answer any more, or has not yet.
+    ServiceLost(ServiceName),
+    /// A service on the device answers again.
+    ServiceRecovered(ServiceName),
     /// Online to offline.
     ConnectivityLost,
     /// Offline to online.

@@ -2,6 +2,7 @@
 
 use crate::proto::event::{Failure, Reason, Stamps};
 use crate::proto::link::Name;
+use crate::proto::services::ServiceName;
 use crate::proto::time::Instant;
 
 /// One number for each entry, growing over beats and transitions together, in the order they came.
@@ -26,11 +27,13 @@ pub enum Class {
     Failover,
     /// A higher interface became active again.
     Priority,
+    /// A service on the device answers again.
+    Service,
 }
 
 impl Class {
     /// Every class; the number of each is its place.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Interval,
         Self::Startup,
         Self::Config,
@@ -39,6 +42,7 @@ impl Class {
         Self::Address,
         Self::Failover,
         Self::Priority,
+        Self::Service,
     ];
 
     /// The class of a reason.
@@ -53,6 +57,7 @@ impl Class {
             Reason::AddressChanged => Self::Address,
             Reason::FailoverTo(_) => Self::Failover,
             Reason::Priority(_) => Self::Priority,
+            Reason::ServiceRecovered(_) => Self::Service,
         }
     }
 
@@ -68,6 +73,7 @@ impl Class {
             Self::Address => "address",
             Self::Failover => "failover",
             Self::Priority => "priority",
+            Self::Service => "service",
         }
     }
 }
@@ -171,6 +177,10 @@ pub enum Change {
     Beating,
     /// The wall clock is right from now on.
     ClockSet,
+    /// A service on the device does not answer from now on.
+    ServiceDown(ServiceName),
+    /// It answers again.
+    ServiceUp(ServiceName),
 }
 
 impl Change {
@@ -185,6 +195,8 @@ impl Change {
             Self::Failing(_) => "failing",
             Self::Beating => "beating",
             Self::ClockSet => "clock_set",
+            Self::ServiceDown(_) => "service_down",
+            Self::ServiceUp(_) => "service_up",
         }
     }
 }

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proto::event::{Failure, Stamps, Word};
+use crate::proto::services::ServiceName;
 
 const HOUR: u64 = HOUR_US as u64;
 
@@ -65,6 +66,7 @@ fn every_note_leaves_what_the_table_says() {
         (Reason::AddressChanged, Class::Address),
         (Reason::FailoverTo(Name::new("wlan0").unwrap()), Class::Failover),
         (Reason::Priority(Name::new("eth0").unwrap()), Class::Priority),
+        (Reason::ServiceRecovered(ServiceName::new("rtsp").unwrap()), Class::Service),
     ];
     assert_eq!(reasons.len(), Class::ALL.len());
     for (place, (reason, class)) in reasons.into_iter().enumerate() {
@@ -93,6 +95,8 @@ fn every_note_leaves_what_the_table_says() {
         (uplink(None, Some("eth0")), Some("uplink")),
         (Note::ConnectivityLost, Some("offline")),
         (Note::ConnectivityRestored, Some("online")),
+        (Note::ServiceLost(ServiceName::new("rtsp").unwrap()), Some("service_down")),
+        (Note::ServiceRecovered(ServiceName::new("rtsp").unwrap()), Some("service_up")),
         (Note::TriggerSet, None),
         (Note::NetworkChanged(Reason::AddressChanged), None),
         (Note::GatewayBack(Name::new("eth0").unwrap()), None),

@@ -29,6 +29,7 @@ fn settings() -> Settings {
         request_timeout: Duration::from_secs(10),
         trigger_bucket: bucket,
         network_bucket: bucket,
+        services: Vec::new(),
     }
 }
 

@@ -59,7 +59,7 @@ impl Entry<'_> {
         let (begin, end) = match (self.colour, name) {
             (true, "online" | "beating") => ("\x1b[32m", "\x1b[0m"),
             (true, "offline" | "failing" | "failed") => ("\x1b[31m", "\x1b[0m"),
-            (true, "started" | "uplink" | "clock set") => ("\x1b[33m", "\x1b[0m"),
+            (true, "started" | "uplink" | "clock set" | "service") => ("\x1b[33m", "\x1b[0m"),
             _ => ("", ""),
         };
         write!(f, "  {begin}{name:<9}{end}  {what}")
@@ -93,6 +93,14 @@ impl Display for Entry<'_> {
             "beating" => self.row(f, &kind, "the server acknowledges the beats"),
             "clock_set" => {
                 self.row(f, "clock set", "what is shown of the time before is right now")
+            }
+            "service_down" => self.row(
+                f,
+                "service",
+                format_args!("{} does not answer", Member(self.entry, "name")),
+            ),
+            "service_up" => {
+                self.row(f, "service", format_args!("{} answers again", Member(self.entry, "name")))
             }
             // A newer agent has a word that is not known here.
             _ => self.row(f, &kind, Member(self.entry, "name")),
@@ -163,7 +171,7 @@ mod tests {
 4 s ago               online     the outside answers again
 1 min 30 s ago        beating    the server acknowledges the beats
 at some time          clock set  what is shown of the time before is right now
-at some time          service_up  rtsp
+at some time          service    rtsp answers again
 ";
         assert_eq!(lines(HISTORY, false), expected);
         let history = json::parse(HISTORY.as_bytes()).unwrap();
@@ -176,7 +184,7 @@ at some time          service_up  rtsp
     fn colour_is_around_the_name_and_text_cannot_steer_the_terminal() {
         let coloured = lines(HISTORY, true);
         assert!(coloured.contains("  \x1b[31moffline  \x1b[0m  nothing"), "{coloured:?}");
-        assert_eq!(coloured.matches("\x1b[0m").count(), 8, "{coloured:?}");
+        assert_eq!(coloured.matches("\x1b[0m").count(), 9, "{coloured:?}");
         let spoilt = HISTORY.replace("\": \"", "\": \"\\u001b[31m\\n\u{202e}");
         let steering = |char: char| char != '\n' && char.is_control() || char == '\u{202e}';
         let lines = lines(&spoilt, false);

@@ -1,7 +1,8 @@
 //! The text as Prometheus gets it, byte for byte.
 
 use super::*;
-use crate::proto::event::{Failure, Note, Reason, Stamps, Word};
+use crate::proto::event::{Action, Actions, Failure, Note, Reason, Stamps, Word};
+use crate::proto::services::{ServiceName, ServiceSettings, Services};
 
 fn at(micros: u64) -> Instant {
     Instant::from_micros(micros)
@@ -72,6 +73,7 @@ fn metrics(history: &History) -> Metrics<'_> {
         uplinks: 2,
         failures: 1,
         acknowledged_at: Some(at(91_000_000)),
+        services: &[],
         probes: 8,
         connects: 5,
         history,
@@ -85,6 +87,30 @@ fn metrics_are_what_the_vector_says() {
     let expected = include_str!("../../../tests/vectors/metrics/all.prom");
     assert_eq!(text, expected);
     assert!(!text.contains("door"), "a helper's word makes no series");
+}
+
+#[test]
+fn services_are_shown_once_somebody_has_looked() {
+    let mut services = Services::new();
+    let mut actions = Actions::new();
+    let settings = ["rtsp", "web", "onvif"].map(|name| ServiceSettings {
+        name: ServiceName::new(name).unwrap(),
+        address: "127.0.0.1:554".parse().unwrap(),
+        interval: Duration::from_secs(10),
+    });
+    services.configure(&settings.into_iter().collect(), at(0), &mut actions);
+    assert!(services.tick(at(0), &mut actions).is_empty());
+    for (answers, action) in [true, false].into_iter().zip(actions) {
+        let Action::OpenLook { look, .. } = action else { panic!("{action:?}") };
+        services.looked(look, answers, at(1));
+    }
+    let history = history();
+    let text = Metrics { services: services.all(), ..metrics(&history) }.to_string();
+    let expected = "\n# HELP linkbeat_service_up Whether a service on the device answers.\n\
+                    # TYPE linkbeat_service_up gauge\n\
+                    linkbeat_service_up{service=\"rtsp\"} 1\n\
+                    linkbeat_service_up{service=\"web\"} 0\n#";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

@@ -45,7 +45,11 @@ fn all() -> (History, Instant) {
     let (eth0, wlan0) = (Name::new("eth0").unwrap(), Name::new("wlan0").unwrap());
     history.turn(Change::Started, now);
     history.turn(Change::ClockSet, now);
+    let rtsp = ServiceName::new("rtsp").unwrap();
+    history.turn(Change::ServiceDown(rtsp), now);
+    history.turn(Change::ServiceUp(rtsp), now);
     let reasons = [
+        Reason::ServiceRecovered(rtsp),
         Reason::Startup,
         Reason::Interval,
         Reason::ConfigChanged,

@@ -18,6 +18,7 @@ use linkbeat::proto::event::{
 use linkbeat::proto::race::TRIES_MAX;
 use linkbeat::proto::reach::OUTSTANDING_MAX;
 use linkbeat::proto::resolve::QUERIES_MAX;
+use linkbeat::proto::services::{Look, SERVICES_MAX, ServiceName, ServiceSettings};
 use linkbeat::proto::settings::{
     BucketSettings, Host, HostName, Nameserver, ResolverSettings, Server, Settings,
 };
@@ -49,6 +50,7 @@ struct Loop<'a> {
     attempts: Vec<(Attempt, Stage)>,
     probes: Vec<Probe>,
     queries: Vec<Query>,
+    looks: Vec<Look>,
     outcomes: VecDeque<Input<'static>>,
     /// Whether every input so far was one that the real loop could give.
     sound: bool,
@@ -96,6 +98,14 @@ impl Loop<'_> {
                     None => self.queries.push(query),
                 }
             }
+            Action::OpenLook { look, .. } => {
+                assert!(self.looks.len() < SERVICES_MAX, "too many looks");
+                match self.broken {
+                    Some(failure) => self.outcomes.push_back(Input::ServiceFailed(look, failure)),
+                    None => self.looks.push(look),
+                }
+            }
+            Action::CloseLook(look) => self.looks.retain(|open| *open != look),
             Action::CloseQuery(query) => self.queries.retain(|open| *open != query),
             Action::Connect { attempt, .. } => {
                 assert!(self.attempts.len() <= TRIES_MAX, "too many connections");
@@ -168,6 +178,7 @@ impl Loop<'_> {
             126..=140 => self.end_probe(),
             141..=155 => self.end_query(),
             156..=235 => self.move_connection(),
+            246..=248 => self.end_look(),
             236..=245 => self.broken = self.bytes.maybe(failure),
             _ => self.mislead(),
         }
@@ -221,6 +232,15 @@ impl Loop<'_> {
             Some(failure) => Input::ProbeFailed(probe, failure),
         };
         self.feed(input);
+    }
+
+    fn end_look(&mut self) {
+        if let Some(look) = self.looks.pop() {
+            self.feed(match self.bytes.maybe(failure) {
+                None => Input::ServiceAnswered(look),
+                Some(failure) => Input::ServiceFailed(look, failure),
+            });
+        }
     }
 
     fn end_query(&mut self) {
@@ -326,6 +346,7 @@ fn failure(bytes: &mut Bytes<'_>) -> Failure {
         Failure::Denied,
         Failure::Exhausted,
         Failure::Tls(TlsFailure::NotYetValid),
+        Failure::Tls(TlsFailure::ClientCertificateWanted),
         Failure::Malformed,
         Failure::TooLarge,
         Failure::NameNotFound,
@@ -372,6 +393,16 @@ fn settings(bytes: &mut Bytes<'_>) -> Settings {
     settings.request_timeout = Duration::from_millis(bytes.pick(&[10_000, 100, 300_000]));
     settings.trigger_bucket = bucket(bytes);
     settings.network_bucket = bucket(bytes);
+    let services = bytes.below(SERVICES_MAX + 1);
+    settings.services = ["a", "b", "c", "d", "e", "f", "g", "h"]
+        .into_iter()
+        .take(services)
+        .map(|name| ServiceSettings {
+            name: ServiceName::new(name).expect("a name"),
+            address: (bytes.ip(), 554).into(),
+            interval: Duration::from_secs(bytes.pick(&[10, 1, 3_600])),
+        })
+        .collect();
     settings
 }
 
@@ -400,6 +431,7 @@ fuzz_target!(|data: &[u8]| {
         attempts: Vec::new(),
         probes: Vec::new(),
         queries: Vec::new(),
+        looks: Vec::new(),
         outcomes: VecDeque::new(),
         sound: true,
         broken: None,

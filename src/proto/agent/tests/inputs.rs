@@ -15,6 +15,8 @@ fn orders(actions: &[Action]) -> String {
         Action::Note(Note::BeatAcknowledged { .. }) => Some("acknowledged"),
         Action::Note(Note::BeatFailed { .. }) => Some("failed"),
         Action::WatchNeighbours(_)
+        | Action::OpenLook { .. }
+        | Action::CloseLook(_)
         | Action::CloseProbe(_)
         | Action::CloseQuery(_)
         | Action::AnswerTrigger(..)
