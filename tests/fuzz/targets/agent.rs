@@ -15,6 +15,7 @@ use linkbeat::proto::agent::Agent;
 use linkbeat::proto::event::{
     Action, Answer, Attempt, Failure, Input, Probe, Query, Reply, Ticket, TlsFailure, Word,
 };
+use linkbeat::proto::link::Neighbour;
 use linkbeat::proto::race::TRIES_MAX;
 use linkbeat::proto::reach::OUTSTANDING_MAX;
 use linkbeat::proto::resolve::QUERIES_MAX;
@@ -135,7 +136,8 @@ impl Loop<'_> {
             }
             Action::DumpLinks
             | Action::WatchNeighbours(_)
-            | Action::AnswerTrigger(..) | Action::Note(_) => {}
+            | Action::AnswerTrigger(..)
+            | Action::Note(_) => {}
         }
     }
 
@@ -236,7 +238,8 @@ impl Loop<'_> {
 
     fn end_look(&mut self) {
         if let Some(look) = self.looks.pop() {
-            self.feed(match self.bytes.maybe(failure) {
+            let result = self.bytes.maybe(failure);
+            self.feed(match result {
                 None => Input::ServiceAnswered(look),
                 Some(failure) => Input::ServiceFailed(look, failure),
             });
