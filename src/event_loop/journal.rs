@@ -50,12 +50,12 @@ pub(super) struct Journal {
     /// When beats last began to be acknowledged or to fail, after the opposite or after start.
     pub(super) turned_at: Option<Instant>,
     /// What came to pass before.
-    pub(super) history: History,
+    pub(super) history: Box<History>,
 }
 
 impl Journal {
     /// An empty one, for a run of the agent that `run` tells from every other.
-    pub(super) const fn new(run: u64) -> Self {
+    pub(super) fn new(run: u64) -> Self {
         Self {
             delivered: None,
             answer: Vec::new(),
@@ -63,7 +63,7 @@ impl Journal {
             detail: String::new(),
             acknowledged: 0,
             turned_at: None,
-            history: History::new(run),
+            history: Box::new(History::new(run)),
         }
     }
 

@@ -131,7 +131,8 @@ impl History {
         if self.transitions.is_full() {
             self.transitions.pop_front();
         }
-        self.transitions.push_back(transition).expect("there is room for one more");
+        let pushed = self.transitions.push_back(transition).is_ok();
+        debug_assert!(pushed, "room was made for it");
     }
 
     fn beat(
@@ -146,7 +147,8 @@ impl History {
         if self.beats.is_full() {
             self.beats.pop_front();
         }
-        self.beats.push_back(beat).expect("there is room for one more");
+        let pushed = self.beats.push_back(beat).is_ok();
+        debug_assert!(pushed, "room was made for it");
     }
 
     const fn next_id(&mut self) -> Id {

@@ -57,11 +57,20 @@ impl Past<'_> {
 
     fn counters(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counters = self.history.counters();
-        let beats = Class::ALL.iter().map(|class| class.word()).zip(counters.beats);
-        write!(f, "{{\"beats\":{{{}}}", Numbers(beats))?;
-        let kinds = FAILURES.into_iter().map(Kind);
-        let failures = kinds.zip(counters.failures).filter(|(_, count)| *count > 0);
-        write!(f, ",\"failures\":{{{}}}", Numbers(failures))?;
+        f.write_str("{\"beats\":{")?;
+        let mut comma = "";
+        for (class, count) in Class::ALL.iter().zip(counters.beats) {
+            write!(f, "{comma}\"{}\":{count}", class.word())?;
+            comma = ",";
+        }
+        f.write_str("},\"failures\":{")?;
+        comma = "";
+        for (failure, count) in FAILURES.iter().zip(counters.failures) {
+            if count > 0 {
+                write!(f, "{comma}\"{}\":{count}", Kind(*failure))?;
+                comma = ",";
+            }
+        }
         let others = [
             ("triggers", counters.triggers),
             ("merged", counters.merged),
@@ -76,7 +85,41 @@ impl Past<'_> {
             ("received_bytes", counters.received_bytes),
             ("offline_s", counters.offline_us / 1_000_000),
         ];
-        write!(f, ",{}}}", Numbers(others.into_iter()))
+        write!(f, "}},{}}}", Numbers(&others))
+    }
+
+    fn beats(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for beat in self.history.beats().filter(|beat| beat.id > self.after) {
+            write!(f, "{comma}{}", ShownBeat { when: self.when(beat.id, beat.at), beat })?;
+            comma = ",";
+        }
+        Ok(())
+    }
+
+    fn turns(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for turn in self.history.transitions().filter(|turn| turn.id > self.after) {
+            write!(f, "{comma}{}", Turn { when: self.when(turn.id, turn.at), turn })?;
+            comma = ",";
+        }
+        Ok(())
+    }
+
+    fn hours(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut comma = "";
+        for (ago, hour) in self.history.hours(self.now) {
+            let numbers = [
+                ("ago_h", ago.into()),
+                ("beats", hour.beats.into()),
+                ("immediate", hour.immediate.into()),
+                ("failed", hour.failed.into()),
+                ("offline_s", (hour.offline_us / 1_000_000).into()),
+            ];
+            write!(f, "{comma}{{{}}}", Numbers(&numbers))?;
+            comma = ",";
+        }
+        Ok(())
     }
 }
 
@@ -91,22 +134,13 @@ impl Display for Past<'_> {
             (self.now - self.started_at).as_secs(),
             self.unix_s.is_some(),
         )?;
-        let beats = history.beats().filter(|beat| beat.id > self.after);
-        let beats = beats.map(|beat| ShownBeat { when: self.when(beat.id, beat.at), beat });
-        write!(f, ",\"beats\":[{}]", List(beats))?;
-        let turns = history.transitions().filter(|turn| turn.id > self.after);
-        let turns = turns.map(|turn| Turn { when: self.when(turn.id, turn.at), turn });
-        write!(f, ",\"transitions\":[{}]", List(turns))?;
-        let hours = history.hours(self.now).map(|(ago, hour)| {
-            Object([
-                ("ago_h", ago),
-                ("beats", hour.beats),
-                ("immediate", hour.immediate),
-                ("failed", hour.failed),
-                ("offline_s", hour.offline_us / 1_000_000),
-            ])
-        });
-        write!(f, ",\"hours\":[{}],\"counters\":", List(hours))?;
+        f.write_str(",\"beats\":[")?;
+        self.beats(f)?;
+        f.write_str("],\"transitions\":[")?;
+        self.turns(f)?;
+        f.write_str("],\"hours\":[")?;
+        self.hours(f)?;
+        f.write_str("],\"counters\":")?;
         self.counters(f)?;
         write!(
             f,
@@ -150,18 +184,19 @@ impl Display for ShownBeat<'_> {
         )?;
         match outcome {
             Outcome::Acknowledged { status, steps } => {
-                let steps = Object([
-                    ("usable_us", steps.usable_us),
-                    ("resolved_us", steps.resolved_us),
-                    ("connected_us", steps.connected_us),
-                    ("secured_us", steps.secured_us),
-                    ("written_us", steps.written_us),
-                    ("replied_us", steps.replied_us),
-                ]);
+                let steps = [
+                    ("usable_us", steps.usable_us.into()),
+                    ("resolved_us", steps.resolved_us.into()),
+                    ("connected_us", steps.connected_us.into()),
+                    ("secured_us", steps.secured_us.into()),
+                    ("written_us", steps.written_us.into()),
+                    ("replied_us", steps.replied_us.into()),
+                ];
+                let steps = Numbers(&steps);
                 write!(
                     f,
                     ",\"result\":\"acknowledged\",\"status\":{status},\"cause\":null,\
-                     \"stamps\":{steps}}}"
+                     \"stamps\":{{{steps}}}}}"
                 )
             }
             Outcome::Failed(failure) => write!(
@@ -206,49 +241,37 @@ impl Display for Buckets<'_> {
         write!(
             f,
             "{{\"le_us\":[{}],\"counts\":[{}],\"sum_us\":{},\"count\":{}}}",
-            List(BUCKETS_US.iter()),
-            List(self.0.counts.iter()),
+            List(&BUCKETS_US),
+            List(&self.0.counts),
             self.0.sum_us,
             self.0.count(),
         )
     }
 }
 
-/// An object of numbers.
-struct Object<const N: usize>([(&'static str, u32); N]);
-
-impl<const N: usize> Display for Object<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{{{}}}", Numbers(self.0.iter().copied()))
-    }
-}
-
 /// Members of an object, each a name and a number.
-struct Numbers<I>(I);
+struct Numbers<'a>(&'a [(&'static str, u64)]);
 
-impl<K: Display, V: Display, I: Iterator<Item = (K, V)> + Clone> Display for Numbers<I> {
+impl Display for Numbers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        List(self.0.clone().map(|(name, value)| Member(name, value))).fmt(f)
+        let mut comma = "";
+        for (name, number) in self.0 {
+            write!(f, "{comma}\"{name}\":{number}")?;
+            comma = ",";
+        }
+        Ok(())
     }
 }
 
-struct Member<K, V>(K, V);
+/// Numbers with a comma between each two.
+struct List<'a>(&'a [u64]);
 
-impl<K: Display, V: Display> Display for Member<K, V> {
+impl Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\":{}", self.0, self.1)
-    }
-}
-
-/// Items with a comma between each two.
-struct List<I>(I);
-
-impl<T: Display, I: Iterator<Item = T> + Clone> Display for List<I> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        for item in self.0.clone() {
-            write!(f, "{separator}{item}")?;
-            separator = ",";
+        let mut comma = "";
+        for number in self.0 {
+            write!(f, "{comma}{number}")?;
+            comma = ",";
         }
         Ok(())
     }

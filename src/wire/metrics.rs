@@ -79,25 +79,25 @@ impl Metrics<'_> {
             writeln!(f, "# TYPE {name} gauge\n{name} {started_s}")?;
         }
         let uptime = Seconds::of(self.now - self.started_at);
-        one(f, "uptime_seconds", "Time since the agent started.", gauge, uptime)?;
+        time(f, "uptime_seconds", "Time since the agent started.", gauge, uptime)?;
         let what = "Whether the server acknowledges the beats.";
-        one(f, "online", what, gauge, u8::from(self.online))?;
+        one(f, "online", what, gauge, u64::from(self.online))?;
         head(f, "state_info", "How it goes, in the word that the status has.", gauge)?;
         writeln!(f, "linkbeat_state_info{{state=\"{}\"}} 1", Escaped(self.state))?;
         let what = "Whether the configuration wants beats.";
-        one(f, "enabled", what, gauge, u8::from(self.enabled))?;
+        one(f, "enabled", what, gauge, u64::from(self.enabled))?;
         let interval = Seconds::of(self.interval);
-        one(f, "interval_seconds", "Time between two beats of the cycle.", gauge, interval)?;
+        time(f, "interval_seconds", "Time between two beats of the cycle.", gauge, interval)?;
         if let Some(uplink) = self.uplink {
             head(f, "uplink_info", "The uplink in use.", gauge)?;
             writeln!(f, "linkbeat_uplink_info{{uplink=\"{}\"}} 1", Escaped(uplink))?;
         }
-        one(f, "usable_uplinks", "Uplinks that lead out.", gauge, self.uplinks)?;
+        one(f, "usable_uplinks", "Uplinks that lead out.", gauge, self.uplinks as u64)?;
         let what = "Rounds of attempts that failed since the last acknowledgement.";
-        one(f, "consecutive_failures", what, gauge, self.failures)?;
+        one(f, "consecutive_failures", what, gauge, self.failures.into())?;
         let Some(at) = self.acknowledged_at else { return Ok(()) };
         let what = "Time since a beat was last acknowledged.";
-        one(f, "last_acknowledged_age_seconds", what, gauge, Seconds::of(self.now - at))?;
+        time(f, "last_acknowledged_age_seconds", what, gauge, Seconds::of(self.now - at))?;
         let Some(unix_s) = self.unix_s else { return Ok(()) };
         let what = "When a beat was last acknowledged, in seconds since 1970 UTC.";
         let at_s = unix_s.saturating_sub((self.now - at).as_secs());
@@ -142,7 +142,7 @@ impl Metrics<'_> {
             *self.history.counters();
         let Counters { sent_bytes, received_bytes, offline_us, .. } = *self.history.counters();
         let what = "Time without connectivity.";
-        one(f, "offline_seconds_total", what, counter, Seconds(offline_us))?;
+        time(f, "offline_seconds_total", what, counter, Seconds(offline_us))?;
         let what = "Connections to the server that were begun.";
         one(f, "connects_total", what, counter, self.connects)?;
         let what = "Connections to the server that were established.";
@@ -169,15 +169,15 @@ fn head(f: &mut Formatter<'_>, name: &str, what: &str, kind: &str) -> fmt::Resul
     writeln!(f, "# HELP linkbeat_{name} {what}\n# TYPE linkbeat_{name} {kind}")
 }
 
-fn one(
-    f: &mut Formatter<'_>,
-    name: &str,
-    what: &str,
-    kind: &str,
-    value: impl Display,
-) -> fmt::Result {
+fn one(f: &mut Formatter<'_>, name: &str, what: &str, kind: &str, value: u64) -> fmt::Result {
     head(f, name, what, kind)?;
     writeln!(f, "linkbeat_{name} {value}")
+}
+
+/// The same for a time.
+fn time(f: &mut Formatter<'_>, name: &str, what: &str, kind: &str, time: Seconds) -> fmt::Result {
+    head(f, name, what, kind)?;
+    writeln!(f, "linkbeat_{name} {time}")
 }
 
 fn histogram(f: &mut Formatter<'_>, name: &str, what: &str, times: &Histogram) -> fmt::Result {

@@ -63,88 +63,88 @@ pub fn emit(
     buffer: &mut [u8],
 ) -> Result<usize, TooLarge> {
     let mut to = Writer::new(buffer);
-    to.bytes(MAGIC)?;
-    to.text(boot_id)?;
-    to.u16(history.beats().count())?;
-    history.beats().try_for_each(|beat| emit_beat(beat, &mut to))?;
-    to.u16(history.transitions().count())?;
-    history.transitions().try_for_each(|turn| emit_turn(turn, &mut to))?;
-    to.u16(history.hours(now).count())?;
+    to.bytes(MAGIC);
+    to.text(boot_id);
+    to.u16(history.beats().count());
+    history.beats().for_each(|beat| emit_beat(beat, &mut to));
+    to.u16(history.transitions().count());
+    history.transitions().for_each(|turn| emit_turn(turn, &mut to));
+    to.u16(history.hours(now).count());
     for (_, hour) in history.hours(now) {
         for number in [hour.number, hour.beats, hour.immediate, hour.failed, hour.offline_us] {
-            to.u32(number)?;
+            to.u32(number);
         }
     }
     let sum = checksum(to.written());
-    to.u64(sum)?;
-    Ok(to.written().len())
+    to.u64(sum);
+    to.end()
 }
 
-fn emit_beat(beat: &Beat, to: &mut Writer<'_>) -> Result<(), TooLarge> {
-    to.u32(beat.id)?;
-    to.u64(beat.at.as_micros())?;
-    to.u64(beat.seq)?;
+fn emit_beat(beat: &Beat, to: &mut Writer<'_>) {
+    to.u32(beat.id);
+    to.u64(beat.at.as_micros());
+    to.u64(beat.seq);
     let class = Class::of(&beat.reason);
-    to.u8(Class::ALL.iter().position(|known| *known == class).unwrap_or_default())?;
+    to.u8(Class::ALL.iter().position(|known| *known == class).unwrap_or_default());
     to.text(match &beat.reason {
         Reason::Triggered(Some(word)) => word.as_str(),
         Reason::FailoverTo(name) | Reason::Priority(name) => name.as_str(),
         Reason::ServiceRecovered(name) => name.as_str(),
         _ => "",
-    })?;
-    emit_name(beat.via.as_ref(), to)?;
+    });
+    emit_name(beat.via.as_ref(), to);
     match beat.outcome {
         Outcome::Failed(failure) => {
-            to.u8(0)?;
+            to.u8(0);
             emit_failure(failure, to)
         }
         Outcome::Acknowledged { status, steps } => {
-            to.u8(1)?;
-            to.u16(status.into())?;
+            to.u8(1);
+            to.u16(status.into());
             let Steps { usable_us, resolved_us, connected_us, .. } = steps;
             let Steps { secured_us, written_us, replied_us, .. } = steps;
             [usable_us, resolved_us, connected_us, secured_us, written_us, replied_us]
                 .into_iter()
-                .try_for_each(|micros| to.u32(micros))
+                .for_each(|micros| to.u32(micros));
         }
     }
 }
 
-fn emit_turn(turn: &Transition, to: &mut Writer<'_>) -> Result<(), TooLarge> {
-    to.u32(turn.id)?;
-    to.u64(turn.at.as_micros())?;
+fn emit_turn(turn: &Transition, to: &mut Writer<'_>) {
+    to.u32(turn.id);
+    to.u64(turn.at.as_micros());
     match turn.change {
         Change::Started => to.u8(0),
         Change::Uplink { from, to: now } => {
-            to.u8(1)?;
-            emit_name(from.as_ref(), to)?;
+            to.u8(1);
+            emit_name(from.as_ref(), to);
             emit_name(now.as_ref(), to)
         }
         Change::Offline => to.u8(2),
         Change::Online => to.u8(3),
         Change::Failing(failure) => {
-            to.u8(4)?;
+            to.u8(4);
             emit_failure(failure, to)
         }
         Change::Beating => to.u8(5),
         Change::ClockSet => to.u8(6),
         Change::ServiceDown(name) => {
-            to.u8(7)?;
+            to.u8(7);
             to.text(name.as_str())
         }
         Change::ServiceUp(name) => {
-            to.u8(8)?;
+            to.u8(8);
             to.text(name.as_str())
         }
     }
 }
 
-fn emit_name(name: Option<&Name>, to: &mut Writer<'_>) -> Result<(), TooLarge> {
+fn emit_name(name: Option<&Name>, to: &mut Writer<'_>) {
     to.text(name.map_or("", Name::as_str))
 }
 
-fn emit_failure(failure: Failure, to: &mut Writer<'_>) -> Result<(), TooLarge> {
-    to.u8(place(failure))?;
+fn emit_failure(failure: Failure, to: &mut Writer<'_>) {
+    to.u8(place(failure));
     to.u16(match failure {
         Failure::Status(status) => status.into(),
         _ => 0,

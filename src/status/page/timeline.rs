@@ -8,14 +8,14 @@ use crate::wire::json::Value;
 /// The entries of a history as an agent tells it, oldest first. What makes no sense is left out.
 #[must_use]
 pub fn entries<'a>(history: &Value<'a>, colour: bool) -> Vec<Entry<'a>> {
-    let lists = ["beats", "transitions"].into_iter().filter_map(|key| history.get(key));
-    let values: Vec<_> = lists.collect();
-    let mut entries: Vec<_> = values
-        .iter()
-        .flat_map(Value::elements)
-        .filter_map(|entry| Some(Entry { id: entry.get("id")?.as_whole()?, entry, colour }))
-        .collect();
-    entries.sort_by_key(|entry| entry.id);
+    let mut entries = Vec::<Entry<'a>>::new();
+    for list in ["beats", "transitions"] {
+        for entry in history.get(list).iter().flat_map(Value::elements) {
+            let Some(id) = entry.get("id").and_then(|id| id.as_whole()) else { continue };
+            let place = entries.partition_point(|known| known.id < id);
+            entries.insert(place, Entry { id, entry, colour });
+        }
+    }
     entries
 }
 
@@ -55,7 +55,7 @@ impl Entry<'_> {
     }
 
     /// A row with its name, coloured where it is good or bad news.
-    fn row(&self, f: &mut fmt::Formatter<'_>, name: &str, what: impl Display) -> fmt::Result {
+    fn row(&self, f: &mut fmt::Formatter<'_>, name: &str, what: &dyn Display) -> fmt::Result {
         let (begin, end) = match (self.colour, name) {
             (true, "online" | "beating") => ("\x1b[32m", "\x1b[0m"),
             (true, "offline" | "failing" | "failed") => ("\x1b[31m", "\x1b[0m"),
@@ -75,35 +75,37 @@ impl Display for Entry<'_> {
                 Some(_) => {
                     let reason = Member(self.entry, "reason");
                     let seq = self.number("seq").unwrap_or_default();
-                    self.row(f, "failed", format_args!("{reason}, seq {seq}: {cause}"))
+                    self.row(f, "failed", &format_args!("{reason}, seq {seq}: {cause}"))
                 }
-                None => self.row(f, "beat", Acknowledged(self.entry)),
+                None => self.row(f, "beat", &Acknowledged(self.entry)),
             };
         }
         let kind = self.text("kind").map(|kind| kind.to_string()).unwrap_or_default();
         match kind.as_str() {
-            "started" => self.row(f, &kind, "the agent started"),
+            "started" => self.row(f, &kind, &"the agent started"),
             "uplink" => {
                 let name = |key| End(self.text(key));
-                self.row(f, &kind, format_args!("{} -> {}", name("from"), name("to")))
+                self.row(f, &kind, &format_args!("{} -> {}", name("from"), name("to")))
             }
-            "offline" => self.row(f, &kind, "nothing outside answers"),
-            "online" => self.row(f, &kind, "the outside answers again"),
-            "failing" => self.row(f, &kind, format_args!("beats fail from now on: {cause}")),
-            "beating" => self.row(f, &kind, "the server acknowledges the beats"),
+            "offline" => self.row(f, &kind, &"nothing outside answers"),
+            "online" => self.row(f, &kind, &"the outside answers again"),
+            "failing" => self.row(f, &kind, &format_args!("beats fail from now on: {cause}")),
+            "beating" => self.row(f, &kind, &"the server acknowledges the beats"),
             "clock_set" => {
-                self.row(f, "clock set", "what is shown of the time before is right now")
+                self.row(f, "clock set", &"what is shown of the time before is right now")
             }
             "service_down" => self.row(
                 f,
                 "service",
-                format_args!("{} does not answer", Member(self.entry, "name")),
+                &format_args!("{} does not answer", Member(self.entry, "name")),
             ),
-            "service_up" => {
-                self.row(f, "service", format_args!("{} answers again", Member(self.entry, "name")))
-            }
+            "service_up" => self.row(
+                f,
+                "service",
+                &format_args!("{} answers again", Member(self.entry, "name")),
+            ),
             // A newer agent has a word that is not known here.
-            _ => self.row(f, &kind, Member(self.entry, "name")),
+            _ => self.row(f, &kind, &Member(self.entry, "name")),
         }
     }
 }

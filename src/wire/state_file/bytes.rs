@@ -6,43 +6,57 @@ use crate::wire::request::TooLarge;
 pub(super) struct Writer<'a> {
     buffer: &'a mut [u8],
     length: usize,
+    full: bool,
 }
 
 impl<'a> Writer<'a> {
     pub(super) const fn new(buffer: &'a mut [u8]) -> Self {
-        Self { buffer, length: 0 }
+        Self { buffer, length: 0, full: false }
     }
 
     pub(super) fn written(&self) -> &[u8] {
         self.buffer.get(..self.length).unwrap_or_default()
     }
 
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), TooLarge> {
-        let end = self.length + bytes.len();
-        self.buffer.get_mut(self.length..end).ok_or(TooLarge)?.copy_from_slice(bytes);
-        self.length = end;
-        Ok(())
+    /// The length of all that was written.
+    ///
+    /// # Errors
+    ///
+    /// Something did not fit.
+    pub(super) const fn end(&self) -> Result<usize, TooLarge> {
+        if self.full { Err(TooLarge) } else { Ok(self.length) }
     }
 
-    pub(super) fn u8(&mut self, number: usize) -> Result<(), TooLarge> {
-        self.bytes(&[u8::try_from(number).map_err(|_| TooLarge)?])
+    /// Bytes that do not fit are left out, which [`end`](Self::end) tells.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        match self.buffer.get_mut(self.length..self.length + bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.length += bytes.len();
+            }
+            None => self.full = true,
+        }
     }
 
-    pub(super) fn u16(&mut self, number: usize) -> Result<(), TooLarge> {
-        self.bytes(&u16::try_from(number).map_err(|_| TooLarge)?.to_le_bytes())
+    pub(super) fn u8(&mut self, number: usize) {
+        self.bytes(&[u8::try_from(number).unwrap_or(u8::MAX)]);
     }
 
-    pub(super) fn u32(&mut self, number: u32) -> Result<(), TooLarge> {
-        self.bytes(&number.to_le_bytes())
+    pub(super) fn u16(&mut self, number: usize) {
+        self.bytes(&u16::try_from(number).unwrap_or(u16::MAX).to_le_bytes());
     }
 
-    pub(super) fn u64(&mut self, number: u64) -> Result<(), TooLarge> {
-        self.bytes(&number.to_le_bytes())
+    pub(super) fn u32(&mut self, number: u32) {
+        self.bytes(&number.to_le_bytes());
     }
 
-    pub(super) fn text(&mut self, text: &str) -> Result<(), TooLarge> {
-        self.u8(text.len())?;
-        self.bytes(text.as_bytes())
+    pub(super) fn u64(&mut self, number: u64) {
+        self.bytes(&number.to_le_bytes());
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        self.u8(text.len());
+        self.bytes(text.as_bytes());
     }
 }
 

@@ -218,15 +218,14 @@ fn forged_entries_in_a_wrong_order_or_from_the_future_are_not_taken() {
     let turns = |turns: &[(u32, u64)]| {
         let mut buffer = [0; 512];
         let mut to = Writer::new(&mut buffer);
-        to.bytes(MAGIC).unwrap();
-        to.text(BOOT).unwrap();
-        to.u16(0).unwrap();
-        to.u16(turns.len()).unwrap();
+        to.bytes(MAGIC);
+        to.text(BOOT);
+        to.u16(0);
+        to.u16(turns.len());
         for (id, micros) in turns {
-            emit_turn(&Transition { id: *id, at: at(*micros), change: Change::Online }, &mut to)
-                .unwrap();
+            emit_turn(&Transition { id: *id, at: at(*micros), change: Change::Online }, &mut to);
         }
-        to.u16(0).unwrap();
+        to.u16(0);
         forged(to.written())
     };
     for (entries, sound) in [
