@@ -12,6 +12,8 @@ mod camera;
 #[cfg(test)]
 mod growth;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod ledger;
 #[cfg(test)]
 mod memory;

@@ -1,0 +1,45 @@
+//! Whatever is in the file of the history, its checksum right: no panic, and what is taken can go on
+//! and is written and read back as it is.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use linkbeat::proto::event::{Failure, Note, Reason};
+use linkbeat::proto::history::History;
+use linkbeat::proto::time::Instant;
+use linkbeat::wire::state_file::{STATE_MAX, emit, restore};
+
+/// The boot of the vector.
+const BOOT: &str = "0123abcd-boot";
+
+/// The same bytes with the checksum that they need.
+fn forged(data: &[u8]) -> Vec<u8> {
+    let content = &data[..data.len().saturating_sub(8)];
+    let sum = content.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    [content, &sum.to_le_bytes()].concat()
+}
+
+fn taken(file: &[u8], now: Instant) -> Option<History> {
+    let mut history = History::new(1);
+    restore(file, BOOT, now, &mut history).ok().map(|()| history)
+}
+
+fuzz_target!(|data: &[u8]| {
+    let now = Instant::from_micros(1 << 40);
+    let Some(mut history) = taken(&forged(data), now) else { return };
+    let reason = Reason::Interval;
+    let (failure, retry_at) = (Failure::Refused, None);
+    history.record(
+        &Note::BeatFailed { seq: 1, covers: 1, reason, failure, retry_at, news: true },
+        now,
+    );
+    assert!(history.beats().all(|beat| beat.at <= now));
+    assert!(history.last_outage().is_some());
+    let mut file = vec![0; STATE_MAX];
+    let length = emit(&history, BOOT, now, &mut file).expect("every history fits");
+    let again = taken(&file[..length], now).expect("what we write we read");
+    assert!(again.beats().eq(history.beats()) && again.transitions().eq(history.transitions()));
+    assert!(again.hours(now).eq(history.hours(now)));
+});
