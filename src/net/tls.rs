@@ -63,11 +63,11 @@ impl Config {
     ///
     /// # Panics
     ///
-    /// Never: loaded roots are not empty, and the provider has cipher suites of both versions.
+    /// Never: the provider has cipher suites of both versions.
     #[must_use]
     pub fn new(material: Material, times: Times) -> Arc<Self> {
         let provider = Arc::new(provider::provider(has_aes_instructions()));
-        let verifier = Arc::new(Verifier::new(material.roots, Arc::clone(&provider), times));
+        let verifier = Arc::new(Verifier::new(material.roots, &provider, times));
         let identity = Arc::new(Identity::new(material.identity));
         // What rustls calls dangerous is that somebody else verifies. Ours asks its own verifier, and
         // the handshake's time is of no use to it.

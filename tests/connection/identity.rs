@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use linkbeat::net::tls::IdentityFiles;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    PKCS_ECDSA_P384_SHA384, PKCS_ED25519, SignatureAlgorithm, date_time_ymd,
+    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, SignatureAlgorithm, date_time_ymd,
 };
 use rustls::version::{TLS12, TLS13};
 
@@ -174,7 +174,7 @@ fn refusal_is_heard_although_the_request_was_never_read_and_the_connection_reset
 fn server_without_demands_never_sees_the_certificate() {
     let certificates = Certificates::new(&["localhost"]);
     let directory = Directory::new("unasked");
-    let (certificate, key) = device(&authority("ours"), false, &PKCS_ED25519);
+    let (certificate, key) = device(&authority("ours"), false, &PKCS_ECDSA_P256_SHA256);
     let identity = IdentityFiles {
         certificate: directory.write("device.pem", &certificate),
         key: directory.write("device.key", &key),

@@ -1,15 +1,20 @@
 //! What this agent takes of ring's cryptography: all of its suites, groups and signatures, but not
-//! QUIC. Private keys are loaded by ring's own provider where a configuration names one.
+//! QUIC, and of private keys RSA and ECDSA: nobody certifies clients by others.
 
+use std::sync::Arc;
+
+use rustls::crypto::ring::sign::{RsaSigningKey, any_ecdsa_type};
 use rustls::crypto::ring::{self, cipher_suite};
-use rustls::crypto::{CipherSuiteCommon, CryptoProvider};
+use rustls::crypto::{CipherSuiteCommon, CryptoProvider, KeyProvider};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
 use rustls::{SupportedCipherSuite, Tls13CipherSuite};
 
 /// The cipher suites of ring, the newest version first and, within a version, the cheapest cipher
 /// for this processor: without AES instructions ChaCha20 takes a fraction of the time (RFC 8446
 /// §B.4 leaves the order to us, and servers commonly follow a client that asks for ChaCha20).
 pub(super) fn provider(has_aes: bool) -> CryptoProvider {
-    let mut provider = ring::default_provider();
+    let mut provider = CryptoProvider { key_provider: &Keys, ..ring::default_provider() };
     // By version and key of the server; the last of each three is ChaCha20.
     provider.cipher_suites = vec![
         SupportedCipherSuite::Tls13(&AES_256),
@@ -43,5 +48,21 @@ const fn without_quic(suite: &SupportedCipherSuite) -> Tls13CipherSuite {
         hkdf_provider: suite.hkdf_provider,
         aead_alg: suite.aead_alg,
         quic: None,
+    }
+}
+
+/// Loads keys of RSA and ECDSA. Those of EdDSA would be another 8 KB.
+#[derive(Debug)]
+struct Keys;
+
+impl KeyProvider for Keys {
+    fn load_private_key(
+        &self,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        match RsaSigningKey::new(&key) {
+            Ok(rsa) => Ok(Arc::new(rsa)),
+            Err(_) => any_ecdsa_type(&key),
+        }
     }
 }

@@ -11,10 +11,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
+};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
@@ -81,24 +84,18 @@ fn unix_time(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
-/// Verifies chains as rustls does, at the right time.
+/// Verifies chains as rustls does, by the same functions, at the right time. Rustls' own verifier can take
+/// lists of revoked certificates besides, and there are none here.
 #[derive(Debug)]
 pub(super) struct Verifier {
-    chains: Arc<WebPkiServerVerifier>,
+    roots: Arc<RootCertStore>,
+    algorithms: WebPkiSupportedAlgorithms,
     times: Times,
 }
 
 impl Verifier {
-    /// # Panics
-    ///
-    /// If `roots` are empty, which no loaded ones are.
-    pub(super) fn new(
-        roots: Arc<RootCertStore>,
-        provider: Arc<CryptoProvider>,
-        times: Times,
-    ) -> Self {
-        let chains = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-        Self { chains: chains.expect("loaded roots are not empty"), times }
+    pub(super) fn new(roots: Arc<RootCertStore>, provider: &CryptoProvider, times: Times) -> Self {
+        Self { roots, algorithms: provider.signature_verification_algorithms, times }
     }
 
     /// Whether a chain is that of `name` at this very second.
@@ -109,13 +106,32 @@ impl Verifier {
         unix_s: u64,
     ) -> bool {
         let Some((end_entity, intermediates)) = chain.split_first() else { return false };
-        let at = unix_time(unix_s);
-        self.chains.verify_server_cert(end_entity, intermediates, name, &[], at).is_ok()
+        self.verify(end_entity, intermediates, name, unix_s).is_ok()
     }
 
     /// What the wall clock reads.
     pub(super) fn wall_s(&self) -> u64 {
         self.times.wall.current_time().map_or(0, |time| time.as_secs())
+    }
+
+    /// Roots, signatures, validity, usage and name (RFC 5280 §6.1, RFC 9525).
+    fn verify(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        unix_s: u64,
+    ) -> Result<(), Error> {
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        let (at, algorithms) = (unix_time(unix_s), self.algorithms.all);
+        verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.roots,
+            intermediates,
+            at,
+            algorithms,
+        )?;
+        verify_server_name(&parsed, name)
     }
 }
 
@@ -125,18 +141,12 @@ impl ServerCertVerifier for Verifier {
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
+        _ocsp_response: &[u8],
         _since_boot: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verify = |unix_s| {
-            let at = unix_time(unix_s);
-            self.chains.verify_server_cert(
-                end_entity,
-                intermediates,
-                server_name,
-                ocsp_response,
-                at,
-            )
+            self.verify(end_entity, intermediates, server_name, unix_s)
+                .map(|()| ServerCertVerified::assertion())
         };
         let (wall_s, floor) = (self.wall_s(), self.times.floor.floor());
         if floor.allows(wall_s) {
@@ -161,7 +171,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls12_signature(message, cert, signature)
+        verify_tls12_signature(message, cert, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -170,11 +180,11 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.chains.verify_tls13_signature(message, cert, signature)
+        verify_tls13_signature(message, cert, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -52,7 +52,7 @@ impl World {
     fn verdict(&self, wall_s: u64, chain: &Chain) -> Verdict {
         let times = Times { wall: Arc::new(Stopped(wall_s)), floor: SharedFloor::default() };
         times.floor.set(Floor { unix_s: unix_s(BUILT), source: Source::Build });
-        let verifier = Verifier::new(Arc::clone(&self.roots), Arc::new(provider(true)), times);
+        let verifier = Verifier::new(Arc::clone(&self.roots), &provider(true), times);
         let (end_entity, intermediates) = chain.split_first().unwrap();
         let name = "localhost".try_into().unwrap();
         verifier
