@@ -30,6 +30,18 @@ config BR2_PACKAGE_HOST_RUSTC
 source "$BR2_EXTERNAL_LINKBEAT_PATH/Config.in"
 """
 
+# The profile that Buildroot exports for every Rust package, as it is where nobody asked for another.
+PROFILE = {
+    "INCREMENTAL": "false",
+    "CODEGEN_UNITS": "16",
+    "SPLIT_DEBUGINFO": "off",
+    "OPT_LEVEL": "2",
+    "LTO": "false",
+    "DEBUG": "0",
+    "DEBUG_ASSERTIONS": "false",
+    "OVERFLOW_CHECKS": "false",
+}
+
 
 def menu():
     os.environ["BR2_EXTERNAL_LINKBEAT_PATH"] = str(ROOT / "buildroot")
@@ -61,6 +73,11 @@ def recipe(**options):
         else:
             variables[name] += "\n" + line
     return variables
+
+
+def environment():
+    """What the recipe exports when it builds."""
+    return dict(word.split("=", 1) for word in shlex.split(recipe()["LINKBEAT_CARGO_ENV"]))
 
 
 def the_menu_follows_the_toolchain():
@@ -102,8 +119,25 @@ def the_profile_is_that_of_the_crate():
     expected = {
         "CARGO_PROFILE_RELEASE_" + key.upper().replace("-", "_"): str(value).lower()
         for key, value in CARGO["profile"]["release"].items()}
-    told = dict(word.split("=") for word in shlex.split(recipe()["LINKBEAT_CARGO_ENV"]))
+    told = environment()
     assert told == expected, (told, expected)
+
+
+def the_binary_is_as_small_as_without_buildroot():
+    base = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+    exported = {f"CARGO_PROFILE_RELEASE_{key}": value for key, value in PROFILE.items()}
+    ours = environment()
+    # Side by side: the last step of each has one processor to itself.
+    builds = [
+        (target, subprocess.Popen(
+            ["cargo", "build", "--quiet", "--release", "--locked", "--bin", "linkbeat", "--target-dir", target],
+            cwd=ROOT, env={**os.environ, **profile}))
+        for target, profile in ((base, {}), (base / "buildroot", {**exported, **ours}))]
+    assert [build.wait() for _, build in builds] == [0, 0]
+    plain, built = ((target / "release/linkbeat").stat().st_size for target, _ in builds)
+    print(f"recipe: {built} bytes with the profile of Buildroot below that of the recipe, {plain} without")
+    # The order of functions depends on the names of the crates, and those on what was set how.
+    assert abs(built - plain) < plain / 1000
 
 
 def the_roots_of_the_web_can_be_left_out():
@@ -179,7 +213,7 @@ def the_agent_has_a_user_and_may_read_its_files():
 
 CLAIMS = [claim for name, claim in list(globals().items())
           if callable(claim) and getattr(claim, "__module__", "") == "__main__"
-          and name not in ("menu", "recipe")]
+          and name not in ("menu", "recipe", "environment")]
 for claim in CLAIMS:
     claim()
     print("recipe:", claim.__name__.replace("_", " "))
