@@ -60,7 +60,8 @@ def recipe(**options):
         cwd=ROOT, capture_output=True, text=True, check=True)
     # The names that only Buildroot knows come to nothing here.
     unknown = set(re.findall(r"undefined variable '(.*?)'", result.stderr))
-    assert unknown <= {"@", "TARGET_MAKE_ENV", "PKG_CARGO_ENV", "BR2_PACKAGE_LINKBEAT_TARBALL",
+    assert unknown <= {"@", "TARGET_MAKE_ENV", "PKG_CARGO_ENV", "TARGET_CFLAGS", "RUSTC_TARGET_NAME", "BR2_arm",
+                       "BR2_armeb", "BR2_PACKAGE_LINKBEAT_TARBALL",
                        "BR2_PACKAGE_LINKBEAT_CONFIG", "BR2_PACKAGE_LINKBEAT_WEB_ROOTS",
                        "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER", "BR2_PACKAGE_BASH_COMPLETION",
                        "BR2_PACKAGE_ZSH"}, unknown
@@ -75,9 +76,13 @@ def recipe(**options):
     return variables
 
 
-def environment():
+def environment(**options):
     """What the recipe exports when it builds."""
-    return dict(word.split("=", 1) for word in shlex.split(recipe()["LINKBEAT_CARGO_ENV"]))
+    return dict(word.split("=", 1) for word in shlex.split(recipe(**options)["LINKBEAT_CARGO_ENV"]))
+
+
+def profile():
+    return {name: value for name, value in environment().items() if name.startswith("CARGO_PROFILE_")}
 
 
 def the_menu_follows_the_toolchain():
@@ -119,25 +124,43 @@ def the_profile_is_that_of_the_crate():
     expected = {
         "CARGO_PROFILE_RELEASE_" + key.upper().replace("-", "_"): str(value).lower()
         for key, value in CARGO["profile"]["release"].items()}
-    told = environment()
+    told = profile()
     assert told == expected, (told, expected)
 
 
 def the_binary_is_as_small_as_without_buildroot():
     base = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
     exported = {f"CARGO_PROFILE_RELEASE_{key}": value for key, value in PROFILE.items()}
-    ours = environment()
     # Side by side: the last step of each has one processor to itself.
     builds = [
         (target, subprocess.Popen(
             ["cargo", "build", "--quiet", "--release", "--locked", "--bin", "linkbeat", "--target-dir", target],
-            cwd=ROOT, env={**os.environ, **profile}))
-        for target, profile in ((base, {}), (base / "buildroot", {**exported, **ours}))]
+            cwd=ROOT, env={**os.environ, **variables}))
+        for target, variables in ((base, {}), (base / "buildroot", {**exported, **profile()}))]
     assert [build.wait() for _, build in builds] == [0, 0]
     plain, built = ((target / "release/linkbeat").stat().st_size for target, _ in builds)
     print(f"recipe: {built} bytes with the profile of Buildroot below that of the recipe, {plain} without")
     # The order of functions depends on the names of the crates, and those on what was set how.
     assert abs(built - plain) < plain / 1000
+
+
+def nobody_misses_the_tables_to_unwind_by():
+    flags = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS"
+    told = environment(RUSTC_TARGET_NAME="aarch64-unknown-linux-musl")
+    assert told[flags] == "-Clink-arg=-Tbuildroot/package/linkbeat/tables.ld", told
+    assert told["CFLAGS"].split()[-1] == "-Os", told
+    # There Buildroot has flags of its own, under the same name.
+    assert not any(name.endswith("_RUSTFLAGS") for name in environment(BR2_arm="y"))
+    with tempfile.TemporaryDirectory() as directory:
+        program, script = pathlib.Path(directory, "program"), PACKAGE / "tables.ld"
+        for linked in ([], ["-static"]):
+            subprocess.run(["cc", *linked, f"-Wl,-T,{script}", "-x", "c", "-", "-o", program],
+                           input=b"int main(void) { return 7; }", check=True)
+            assert subprocess.run([program]).returncode == 7
+            sections = subprocess.run(["readelf", "--sections", "--wide", program],
+                                      check=True, capture_output=True, text=True).stdout
+            assert "gcc_except_table" not in sections, sections
+            assert int(re.search(r" \.eh_frame .*?(?:\w+ +){3}(\w+)", sections)[1], 16) < 1000, sections
 
 
 def the_roots_of_the_web_can_be_left_out():
@@ -213,7 +236,7 @@ def the_agent_has_a_user_and_may_read_its_files():
 
 CLAIMS = [claim for name, claim in list(globals().items())
           if callable(claim) and getattr(claim, "__module__", "") == "__main__"
-          and name not in ("menu", "recipe", "environment")]
+          and name not in ("menu", "recipe", "environment", "profile")]
 for claim in CLAIMS:
     claim()
     print("recipe:", claim.__name__.replace("_", " "))

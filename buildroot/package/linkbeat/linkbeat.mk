@@ -34,6 +34,17 @@ LINKBEAT_CARGO_ENV = \
 	CARGO_PROFILE_RELEASE_STRIP="true" \
 	CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS="true"
 
+# The C of ring as small as the Rust: the last one counts.
+LINKBEAT_CARGO_ENV += CFLAGS="$(TARGET_CFLAGS) -Os"
+
+# A panic ends the process: the ready-made standard library comes with tables
+# to unwind by that nobody reads. Those of 32-bit ARM are others, and Buildroot
+# has flags of its own there.
+ifneq ($(BR2_arm)$(BR2_armeb),y)
+LINKBEAT_CARGO_ENV += \
+	CARGO_TARGET_$(call UPPERCASE,$(RUSTC_TARGET_NAME))_RUSTFLAGS="-Clink-arg=-T$(LINKBEAT_PKGDIR)/tables.ld"
+endif
+
 ifneq ($(BR2_PACKAGE_LINKBEAT_WEB_ROOTS),y)
 # Installing builds once more what was built otherwise.
 LINKBEAT_CARGO_BUILD_OPTS = --no-default-features
