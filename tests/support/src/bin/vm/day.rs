@@ -68,7 +68,11 @@ impl Day<'_> {
             it.set_link("eth0", true)
         })?;
         self.pull_both()?;
-        self.change_card()?;
+        if self.machine.ask("ls /sys/bus/pci_express/drivers || true")?.contains("pciehp") {
+            self.change_card()?;
+        } else {
+            self.say("no card is removed: this kernel cannot")?;
+        }
         self.step("somebody rings (linkbeat trigger)", "door", "eth0", |it| {
             it.ask("linkbeat trigger --reason door --wait").map(drop)
         })?;
