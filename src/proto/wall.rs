@@ -145,9 +145,9 @@ impl WallClock {
     /// better.
     #[must_use]
     pub fn best(&self, unix_s: u64, now: Instant) -> u64 {
-        match self.unset_since {
-            Some(_) => self.server_s(now).unwrap_or(unix_s),
-            None => unix_s,
+        match (self.unset_since, self.floor(now)) {
+            (Some(_), Floor { unix_s: server_s, source: Source::Server }) => server_s,
+            (Some(_) | None, _) => unix_s,
         }
     }
 

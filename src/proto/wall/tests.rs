@@ -77,6 +77,9 @@ fn best_guess_is_the_clock_if_set_then_the_server_then_the_clock_all_the_same() 
     let mut clock = WallClock::new(BUILT_S);
     assert_eq!(clock.look(7, at(7)), Some(Turn::Unset));
     assert_eq!(clock.best(7, at(7)), 7);
+    // A server that is itself behind knows nothing better.
+    clock.server_said(BUILT_S - YEAR_S, at(9));
+    assert_eq!(clock.best(9, at(9)), 9);
     clock.server_said(BUILT_S + 500, at(10));
     assert_eq!(clock.best(12, at(12)), BUILT_S + 502);
     assert_eq!(clock.look(BUILT_S + 600, at(13)), Some(Turn::Set));
