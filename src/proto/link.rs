@@ -3,46 +3,38 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use super::label::Label;
+
 /// Longest interface name, in bytes (`IFNAMSIZ` less the final zero, netdevice(7)).
 pub const NAME_MAX: usize = 15;
 
 /// An interface name, `Copy` because it travels in actions.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Name {
-    length: u8,
-    bytes: [u8; NAME_MAX],
-}
+pub struct Name(Label<NAME_MAX>);
 
 impl Name {
     /// The name, or `None` if it is empty, longer than [`NAME_MAX`] bytes, or has white space, `/` or a control character.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
-        let sound = |byte: u8| byte.is_ascii_graphic() && byte != b'/';
-        if name.is_empty() || name.len() > NAME_MAX || !name.bytes().all(sound) {
-            return None;
-        }
-        let mut bytes = [0; NAME_MAX];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-        Some(Self { length: u8::try_from(name.len()).ok()?, bytes })
+        Label::new(name, |byte| byte.is_ascii_graphic() && byte != b'/').map(Self)
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.0.fmt(f)
     }
 }
 
 impl fmt::Debug for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

@@ -5,6 +5,7 @@ pub mod backoff;
 pub mod event;
 pub mod gateways;
 pub mod history;
+mod label;
 pub mod link;
 pub mod links;
 pub mod moderation;

@@ -19,6 +19,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use super::event::{Action, Actions, Word};
+use super::label::Label;
 use super::time::Instant;
 
 #[cfg(test)]
@@ -35,38 +36,32 @@ pub const DOWN_EVERY: Duration = Duration::from_secs(1);
 
 /// The name of a service: 1 to [`SERVICE_NAME_MAX`] of `[A-Za-z0-9_.-]`.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ServiceName {
-    length: u8,
-    bytes: [u8; SERVICE_NAME_MAX],
-}
+pub struct ServiceName(Label<SERVICE_NAME_MAX>);
 
 impl ServiceName {
     /// The name, or `None` if it is empty, too long, or has another character.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         Word::new(name)?;
-        let mut bytes = [0; SERVICE_NAME_MAX];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-        Some(Self { length: u8::try_from(name.len()).ok()?, bytes })
+        Label::new(name, |_| true).map(Self)
     }
 
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        self.0.fmt(f)
     }
 }
 
 impl fmt::Debug for ServiceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 
