@@ -108,6 +108,7 @@ impl EventLoop {
     /// Reads the configuration, and what its files tell of the time.
     pub(super) fn load(&mut self) -> Verdict {
         let verdict = self.setup.load(&mut self.watch, &self.wall.times);
+        self.wall.clock.forget_files();
         for (file, written_s) in self.setup.written() {
             if !self.wall.clock.file_written(written_s) {
                 log::warn!(

@@ -91,6 +91,12 @@ impl WallClock {
         Self { built_s, file_s: 0, date: None, unset_since: None }
     }
 
+    /// Forgets the times of files, which are to be read again: one that was written while the clock was
+    /// ahead is put right by writing it once more.
+    pub const fn forget_files(&mut self) {
+        self.file_s = 0;
+    }
+
     /// Takes the time at which a file was last written; false if that is too late to be believed.
     pub const fn file_written(&mut self, unix_s: u64) -> bool {
         let believed = unix_s <= self.built_s.saturating_add(FILES_BELIEVED_S);

@@ -40,6 +40,10 @@ fn floor_is_the_latest_of_build_file_and_server() {
     // An older file takes nothing back.
     assert!(clock.file_written(BUILT_S + 20));
     assert_eq!(clock.floor(at(0)).unix_s, BUILT_S + 50);
+    clock.forget_files();
+    assert!(clock.file_written(BUILT_S + 20));
+    assert_eq!(clock.floor(at(0)).unix_s, BUILT_S + 20);
+    assert!(clock.file_written(BUILT_S + 50));
     clock.server_said(BUILT_S + 40, at(100));
     assert_eq!(clock.floor(at(100)).source, Source::File);
     // Its date goes on with the clock since boot.
