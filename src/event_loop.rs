@@ -1,10 +1,10 @@
 //! The one loop: waits, sees what is ready, feeds the core, performs what it orders.
 //!
 //! ```text
-//! poll --> by token: timer, rtnetlink, triggers, beat, DNS, probe, local --> Input
-//!   ^                                                                          |
-//!   |                                              Agent::handle(input, now) <-+
-//!   +---- timer armed with next_deadline <---- perform each Action <-----------+
+//! poll --> by token: timer, clock, rtnetlink, triggers, beat, DNS, probe, service, local --> Input
+//!   ^                                                                                          |
+//!   |                                                              Agent::handle(input, now) <-+
+//!   +---- timer armed with next_deadline <-------------------- perform each Action <-----------+
 //! ```
 //!
 //! It decides nothing. Readiness comes by edges: a source that used up its budget is visited again
