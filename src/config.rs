@@ -92,7 +92,7 @@ impl Default for Config {
                 auto_connect: true,
                 server: None,
                 interval: Duration::from_secs(30),
-                interfaces: patterns(&["eth0", "wlan1", "wlan0"]),
+                interfaces: patterns(&["eth*", "en*", "wlan1", "wlan0", "wl*"]),
                 ignore_interfaces: patterns(&["lo", "docker*", "veth*", "br-*"]),
                 bind_to_uplink: true,
                 probe_addresses: [probe_v4, probe_v6].into_iter().collect(),

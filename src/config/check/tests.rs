@@ -37,7 +37,7 @@ heartbeat_interval: 30
 auto_connect: true
 provisioned: false
 description: RTSP Recorder
-interfaces: eth0, wlan1, wlan0
+interfaces: eth*, en*, wlan1, wlan0, wl*
 ignore_interfaces: none
 bind_to_uplink: true
 probe.address: 8.8.8.8:53, [2001:4860:4860::8888]:53
