@@ -17,6 +17,7 @@ pub mod kept_file;
 pub mod neighbours;
 pub mod netlink;
 pub mod random;
+pub mod routes;
 pub mod signals;
 pub mod timerfd;
 

@@ -1,16 +1,17 @@
-//! The rtnetlink(7) socket: every change of links, addresses and routes, and dumps on demand.
+//! The rtnetlink(7) socket: every change of links, and of what decides where packets go; dumps of
+//! the links on demand.
 //!
 //! One socket does both, so that what a dump lists and what changes meanwhile arrive in the order
 //! in which they happened. The kernel runs one dump per socket at a time:
 //!
 //! ```text
-//! Idle --start_dump--> Running(Links) --done--> Running(Addresses) --done--> Running(Routes)
-//!  ^ ^                   |        ^                                               |
-//!  | |                 EBUSY      | the older dump ends                           | done
-//!  | |                   v        |                                               v
-//!  | |                  Waiting --+                                             Ended
-//!  | +-- something was lost -------- any state                                    |
-//!  +----------------------------------------- the next drain tells Dumped --------+
+//! Idle --start_dump--> Running --done--> Ended
+//!  ^ ^                  |   ^              |
+//!  | |                EBUSY | the older    |
+//!  | |                  v   | dump ends    |
+//!  | |                 Waiting             |
+//!  | +-- something was lost -- any state   |
+//!  +----- the next drain tells Dumped -----+
 //! ```
 //!
 //! The end is told by a call of its own: what was told before it may have made the caller order
@@ -19,6 +20,9 @@
 //! After an overflow the kernel drops notifications, silently, until the queue was read empty. A
 //! dump that began before that could miss a change made after it: it is `Deferred` until then, and
 //! what is still in the queue is not told.
+//!
+//! An emulator of system calls may be unable to receive what the kernel says of rules. Each such message is
+//! a loss, and the dump that follows leads to the same questions as the message would.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -30,8 +34,7 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::net::{bind, recvfrom, send, socket_with};
 
 use crate::proto::link::LinkEvent;
-use crate::wire::rtnetlink::{DUMP_REQUEST_MAX, Kind, Malformed, Message, Subject};
-use crate::wire::rtnetlink::{emit_dump, messages};
+use crate::wire::rtnetlink::{Kind, Malformed, Message, emit_dump, messages};
 
 /// Largest datagram, in bytes: the kernel makes none larger for a dump (netlink(7) advises as
 /// much).
@@ -43,19 +46,21 @@ const QUEUE: usize = 1024 * 1024;
 /// RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR, RTMGRP_IPV6_ROUTE.
 const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 
+/// RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP: not every kernel has them.
+const NEWER_GROUPS: u32 = 1 << (8 - 1) | 1 << (19 - 1) | 1 << (32 - 1);
+
 /// What the kernel told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
-    /// A link, an address or a route, listed or changed.
+    /// A link, listed or changed, or news of what decides where packets go.
     Event(LinkEvent),
-    /// Something was missed, or has no message: call [`RouteSocket::start_dump`]. Told once until
-    /// that is called.
+    /// Something was missed: call [`RouteSocket::start_dump`]. Told once until that is called.
     Lost,
     /// The dump is complete.
     Dumped,
 }
 
-/// An rtnetlink socket that belongs to the groups of links, addresses and routes.
+/// An rtnetlink socket that belongs to the groups of links, addresses, routes, rules and nexthop objects.
 #[derive(Debug)]
 pub struct RouteSocket {
     fd: OwnedFd,
@@ -76,12 +81,13 @@ impl RouteSocket {
         // Only CAP_NET_ADMIN may exceed net.core.rmem_max; the other call is cut to it.
         set_socket_recv_buffer_size_force(&fd, QUEUE)
             .or_else(|_| set_socket_recv_buffer_size(&fd, QUEUE))?;
-        bind(&fd, &SocketAddrNetlink::new(0, GROUPS))?;
+        bind(&fd, &SocketAddrNetlink::new(0, GROUPS | NEWER_GROUPS))
+            .or_else(|_| bind(&fd, &SocketAddrNetlink::new(0, GROUPS)))?;
         let buffer = vec![0; DATAGRAM_MAX].into_boxed_slice();
         Ok(Self { fd, buffer, progress: Progress::new() })
     }
 
-    /// Orders a dump of links, then addresses, then routes. One that is unfinished starts anew.
+    /// Orders a dump of the links. One that is unfinished starts anew.
     ///
     /// [`drain`](Self::drain) tells its end as [`Heard::Dumped`], unless [`Heard::Lost`] comes
     /// first.
@@ -90,8 +96,8 @@ impl RouteSocket {
     ///
     /// What send(2) says: no memory, or a sandbox forbids it. No dump runs then.
     pub fn start_dump(&mut self) -> io::Result<()> {
-        let Step::Send(request) = self.progress.start() else { return Ok(()) };
-        request.send(&self.fd).map_err(|errno| {
+        let Step::Send(seq) = self.progress.start() else { return Ok(()) };
+        request_dump(&self.fd, seq).map_err(|errno| {
             self.progress.dump = Dump::Idle;
             errno.into()
         })
@@ -103,7 +109,7 @@ impl RouteSocket {
         let Self { fd, buffer, progress } = self;
         let mut perform = |progress: &mut Progress, step| {
             let told = match step {
-                Step::Send(request) if request.send(fd).is_ok() => Step::Nothing,
+                Step::Send(seq) if request_dump(fd, seq).is_ok() => Step::Nothing,
                 Step::Send(_) => progress.lose(),
                 Step::Nothing | Step::Tell(_) => step,
             };
@@ -122,11 +128,6 @@ impl RouteSocket {
                     for message in messages(datagram) {
                         let step = progress.take(message);
                         perform(progress, step);
-                        // After the news itself, which must not wait for the dump.
-                        if message.is_ok_and(|message| message.silent) {
-                            let step = progress.lose();
-                            perform(progress, step);
-                        }
                     }
                 }
                 Err(Errno::WOULDBLOCK) => match progress.emptied() {
@@ -168,26 +169,16 @@ pub(super) fn receive<'a>(fd: &OwnedFd, buffer: &'a mut [u8]) -> Result<&'a [u8]
     Ok(buffer.get(..taken).unwrap_or_default())
 }
 
-/// A request for a dump.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Request {
-    subject: Subject,
-    seq: u32,
-}
-
-impl Request {
-    fn send(self, fd: &OwnedFd) -> Result<(), Errno> {
-        let mut buffer = [0; DUMP_REQUEST_MAX];
-        let bytes = emit_dump(&mut buffer, self.subject, self.seq);
-        retry_on_intr(|| send(fd, bytes, SendFlags::empty())).map(drop)
-    }
+fn request_dump(fd: &OwnedFd, seq: u32) -> Result<(), Errno> {
+    retry_on_intr(|| send(fd, &emit_dump(seq), SendFlags::empty())).map(drop)
 }
 
 /// What follows from something that happened to the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Nothing,
-    Send(Request),
+    /// Request a dump, with this number.
+    Send(u32),
     Tell(Heard),
 }
 
@@ -209,7 +200,7 @@ enum Dump {
     Idle,
     Deferred,
     Waiting,
-    Running(Subject),
+    Running,
     Ended,
 }
 
@@ -225,15 +216,15 @@ impl Progress {
             self.dump = Dump::Deferred;
             return Step::Nothing;
         }
-        self.request(Subject::Links)
+        self.request()
     }
 
     /// The queue was read empty.
     fn emptied(&mut self) -> Step {
         self.congested = false;
         match self.dump {
-            Dump::Deferred => self.request(Subject::Links),
-            Dump::Idle | Dump::Waiting | Dump::Running(_) | Dump::Ended => Step::Nothing,
+            Dump::Deferred => self.request(),
+            Dump::Idle | Dump::Waiting | Dump::Running | Dump::Ended => Step::Nothing,
         }
     }
 
@@ -263,29 +254,22 @@ impl Progress {
             Kind::Done if ours => self.done(),
             Kind::Error(errno) if ours => self.refused(errno),
             // An older dump has ended; the one that was ordered since can begin.
-            Kind::Done | Kind::Error(_) if self.dump == Dump::Waiting => {
-                self.request(Subject::Links)
-            }
+            Kind::Done | Kind::Error(_) if self.dump == Dump::Waiting => self.request(),
             Kind::Done | Kind::Error(_) => Step::Nothing,
         }
     }
 
-    fn request(&mut self, subject: Subject) -> Step {
-        self.dump = Dump::Running(subject);
+    fn request(&mut self) -> Step {
+        self.dump = Dump::Running;
         self.seq = self.seq.wrapping_add(1);
-        Step::Send(Request { subject, seq: self.seq })
+        Step::Send(self.seq)
     }
 
     fn done(&mut self) -> Step {
-        match self.dump {
-            Dump::Running(Subject::Links) => self.request(Subject::Addresses),
-            Dump::Running(Subject::Addresses) => self.request(Subject::Routes),
-            Dump::Running(Subject::Routes) => {
-                self.dump = Dump::Ended;
-                Step::Nothing
-            }
-            Dump::Idle | Dump::Deferred | Dump::Waiting | Dump::Ended => Step::Nothing,
+        if self.dump == Dump::Running {
+            self.dump = Dump::Ended;
         }
+        Step::Nothing
     }
 
     /// All that was told before the end has been heeded.
@@ -298,7 +282,9 @@ impl Progress {
     }
 
     fn refused(&mut self, errno: i32) -> Step {
-        let Dump::Running(subject) = self.dump else { return Step::Nothing };
+        if self.dump != Dump::Running {
+            return Step::Nothing;
+        }
         let is = |named: Errno| errno == named.raw_os_error();
         if is(Errno::BUSY) {
             self.dump = Dump::Waiting;
@@ -307,7 +293,7 @@ impl Progress {
             self.lose()
         } else {
             // It would be refused again, and for ever: go on without.
-            log::warn!("rtnetlink refuses the dump of {subject:?}: errno {errno}");
+            log::warn!("rtnetlink refuses to list the links: errno {errno}");
             self.done()
         }
     }

@@ -1,5 +1,4 @@
-//! rtnetlink(7): the bytes of a datagram in, [`LinkEvent`]s out; and the requests that ask for
-//! everything.
+//! rtnetlink(7): the bytes of a datagram in, facts out; the requests that ask for them.
 //!
 //! The parser keeps no state and judges nothing but single messages. What it passes on:
 //!
@@ -7,29 +6,26 @@
 //!   which speak of a port and not of the interface, are ignored, and so are the wireless events of
 //!   a WiFi scan: they have neither `IFLA_OPERSTATE` nor the hardware address, and would look like
 //!   a change.
-//! - Addresses: every IPv4 and IPv6 address, loopback and link-local ones too, each with whether it
-//!   may be used.
-//! - Routes: unicast, table main, any protocol and scope, one event per next hop that is not dead.
-//!   Routes for one TOS only are ignored, and so are those that name their next hop by number alone
-//!   (`RTA_NH_ID`, which the kernel does only where `net.ipv4.nexthop_compat_mode` is 0).
+//! - Announcements: everything that may change where packets go (addresses, routes, rules, nexthop
+//!   objects), reduced to digests, because the outcome is asked for (`question`).
 //! - Neighbours: those that have failed, and those whose hardware address is known without doubt.
 //!   What the kernel does in between to find out is ignored.
-//!
-//! The kernel does not announce all it does to routes (measured on Linux 6.18). Where a message
-//! implies such a change, it yields an event of its own or is marked `silent`. Two limits remain:
-//! routes that differ only in what a [`Route`](crate::proto::link::Route) does not show are one,
-//! and a dead next hop that a new address brings back to life is seen in the next dump only.
 //!
 //! Numbers are in the byte order of the machine, as netlink(7) has them. Unknown messages and
 //! attributes are skipped.
 
-mod attribute;
-mod route;
+use core::fmt::Write;
 
-use self::attribute::{ALIGNMENT, Attributes, any_address, parse_ip, parse_name, parse_u32};
+mod announcement;
+mod attribute;
+mod question;
+
+pub use self::question::{Answer, Form, Found, QUESTION_MAX, answers, emit_question, guess, route};
+
+use self::announcement::parse_announcement;
+use self::attribute::{ALIGNMENT, Attributes, any_address, parse_ip, parse_name};
 use self::attribute::{take, take_u16, take_u32};
-use self::route::{Change, NextHops, parse_route};
-use crate::proto::link::{LinkEvent, LinkIndex, Mac, Neighbour};
+use crate::proto::link::{LinkEvent, LinkIndex, Mac, NAME_MAX, Name, Neighbour};
 
 // linux/netlink.h
 const NLMSG_ERROR: u16 = 2;
@@ -52,6 +48,22 @@ const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
 const RTM_NEWNEIGH: u16 = 28;
+const RTM_NEWRULE: u16 = 32;
+const RTM_DELRULE: u16 = 33;
+const RTM_NEWNEXTHOP: u16 = 104;
+const RTM_DELNEXTHOP: u16 = 105;
+const RTM_F_CLONED: u32 = 0x200;
+const RTA_DST: u16 = 1;
+const RTA_SRC: u16 = 2;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_PRIORITY: u16 = 6;
+const RTA_PREFSRC: u16 = 7;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_CACHEINFO: u16 = 12;
+const RTA_TABLE: u16 = 15;
+const RTA_VIA: u16 = 18;
+const RTA_NH_ID: u16 = 30;
 
 // linux/if_link.h, linux/if.h
 const IFLA_ADDRESS: u16 = 1;
@@ -61,61 +73,73 @@ const IFLA_PERM_ADDRESS: u16 = 54;
 const IFF_UP: u32 = 1;
 const IFF_RUNNING: u32 = 0x40;
 
-// linux/if_addr.h
-const IFA_ADDRESS: u16 = 1;
-const IFA_LOCAL: u16 = 2;
-const IFA_FLAGS: u16 = 8;
-const IFA_F_OPTIMISTIC: u32 = 0x04;
-const IFA_F_DADFAILED: u32 = 0x08;
-const IFA_F_DEPRECATED: u32 = 0x20;
-const IFA_F_TENTATIVE: u32 = 0x40;
-
 // linux/neighbour.h
 const NDA_DST: u16 = 1;
 const NUD_REACHABLE: u16 = 0x02;
 const NUD_STALE: u16 = 0x04;
+const NUD_DELAY: u16 = 0x08;
 const NUD_FAILED: u16 = 0x20;
 
 // linux/socket.h
 const AF_UNSPEC: u8 = 0;
 
-/// Length of the longest dump request, in bytes.
-pub const DUMP_REQUEST_MAX: usize = 32;
+// linux/rtnetlink.h: addresses of this scope or a narrower one do not leave the link.
+const RT_SCOPE_LINK: u8 = 253;
 
-/// What one dump lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Subject {
-    /// Interfaces.
-    Links,
-    /// Addresses of both families.
-    Addresses,
-    /// Routes of both families, all tables.
-    Routes,
-}
+/// Length of the request for a dump, in bytes: a header and the largest body, `struct ifinfomsg`.
+pub const DUMP_REQUEST: usize = 32;
 
-/// Writes the request for a dump into `buffer` and returns the bytes to send.
+/// The request for a dump of all links.
 ///
 /// The kernel runs one dump per socket at a time and answers a second one with `EBUSY`. Every
 /// message of the answer carries `seq`; the last one is [`Kind::Done`] or [`Kind::Error`].
 #[must_use]
-pub fn emit_dump(buffer: &mut [u8; DUMP_REQUEST_MAX], subject: Subject, seq: u32) -> &[u8] {
-    let (kind, length) = match subject {
-        Subject::Links => (RTM_GETLINK, 32_u8),
-        Subject::Addresses => (RTM_GETADDR, 24),
-        Subject::Routes => (RTM_GETROUTE, 28),
-    };
-    // The fixed part of the subject (ifinfomsg, ifaddrmsg, rtmsg) is all zero: AF_UNSPEC, nothing
-    // filtered.
-    *buffer = [0; DUMP_REQUEST_MAX];
-    let header = u32::from(length).to_ne_bytes().into_iter();
-    let header = header.chain(kind.to_ne_bytes()).chain((NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
-    for (to, from) in buffer.iter_mut().zip(header.chain(seq.to_ne_bytes())) {
-        *to = from;
-    }
-    buffer.get(..usize::from(length)).unwrap_or_default()
+pub fn emit_dump(seq: u32) -> [u8; DUMP_REQUEST] {
+    emit_request(RTM_GETLINK, seq)
 }
 
-/// One fact from a datagram; a message with several next hops yields several.
+/// The request for a dump of all addresses.
+#[must_use]
+pub fn emit_address_dump(seq: u32) -> [u8; DUMP_REQUEST] {
+    emit_request(RTM_GETADDR, seq)
+}
+
+fn emit_request(kind: u16, seq: u32) -> [u8; DUMP_REQUEST] {
+    // The body is all zero: AF_UNSPEC, nothing filtered.
+    let mut request = [0; DUMP_REQUEST];
+    let header = emit_header(DUMP_REQUEST, kind, NLM_F_REQUEST | NLM_F_DUMP, seq);
+    for (to, from) in request.iter_mut().zip(header) {
+        *to = from;
+    }
+    request
+}
+
+/// The interfaces of those addresses in a dump that packets may leave the link with.
+pub fn addressed(datagram: &[u8]) -> impl Iterator<Item = LinkIndex> {
+    let mut rest = datagram;
+    core::iter::from_fn(move || read(&mut rest, parse_scope)).flatten().flatten()
+}
+
+/// Reads RTM_NEWADDR: the interface, unless the address is for the link only.
+fn parse_scope(frame: &Frame<'_>) -> Result<Option<LinkIndex>, Malformed> {
+    if frame.kind != RTM_NEWADDR {
+        return Ok(None);
+    }
+    let mut body = frame.body;
+    let [_family, _prefix, _flags, scope] = take(&mut body)?;
+    let index = LinkIndex(take_u32(&mut body)?);
+    Ok((scope < RT_SCOPE_LINK).then_some(index))
+}
+
+/// `struct nlmsghdr` of a request.
+fn emit_header(length: usize, kind: u16, flags: u16, seq: u32) -> impl Iterator<Item = u8> {
+    let length = u32::try_from(length).unwrap_or_default().to_ne_bytes().into_iter();
+    let header = length.chain(kind.to_ne_bytes()).chain(flags.to_ne_bytes());
+    // Port 0: the kernel fills it in.
+    header.chain(seq.to_ne_bytes()).chain([0; 4])
+}
+
+/// One message of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message {
     /// The number of the request that this answers. Of a notification: the number that whoever
@@ -123,16 +147,14 @@ pub struct Message {
     pub seq: u32,
     /// The tables changed while they were dumped (`NLM_F_DUMP_INTR`): the dump must be repeated.
     pub interrupted: bool,
-    /// The kernel has changed more than it says here: only a dump tells.
-    pub silent: bool,
-    /// The fact.
+    /// What it says.
     pub kind: Kind,
 }
 
 /// What a message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A link, an address or a route.
+    /// A link, or news of what decides where packets go.
     Event(LinkEvent),
     /// A neighbour.
     Neighbour(Neighbour),
@@ -151,135 +173,111 @@ pub enum Kind {
 pub struct Malformed;
 
 /// Iterates over what a datagram says, in order; nothing follows an error.
-#[must_use]
-pub fn messages(datagram: &[u8]) -> Messages<'_> {
-    let more = More::Nothing;
-    Messages { rest: datagram, seq: 0, interrupted: false, silent: false, more }
+pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Result<Message, Malformed>> {
+    let (mut rest, mut second) = (datagram, None);
+    core::iter::from_fn(move || match second.take() {
+        Some(message) => Some(Ok(message)),
+        None => read(&mut rest, parse_message).map(|parsed| {
+            let (first, more) = parsed?;
+            second = more;
+            Ok(first)
+        }),
+    })
 }
 
-/// Iterator made by [`messages`].
-#[derive(Debug, Clone)]
-pub struct Messages<'a> {
-    rest: &'a [u8],
+/// `struct nlmsghdr` and what it heads.
+struct Frame<'a> {
+    kind: u16,
+    flags: u16,
     seq: u32,
-    interrupted: bool,
-    silent: bool,
-    more: More<'a>,
+    body: &'a [u8],
 }
 
-/// What the message taken last has still to say.
-#[derive(Debug, Clone)]
-enum More<'a> {
-    Nothing,
-    RoutesGone(LinkIndex),
-    NextHops(NextHops<'a>),
+/// Takes the next message off a datagram and has it parsed; drops the datagram if that fails.
+fn read<'a, T>(
+    rest: &mut &'a [u8],
+    parse: fn(&Frame<'a>) -> Result<T, Malformed>,
+) -> Option<Result<T, Malformed>> {
+    if rest.is_empty() {
+        return None;
+    }
+    let parsed = take_frame(rest).and_then(|frame| parse(&frame));
+    if parsed.is_err() {
+        *rest = &[];
+    }
+    Some(parsed)
 }
 
-impl Iterator for Messages<'_> {
-    type Item = Result<Message, Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let kind = match self.next_of_message() {
-            Ok(None) if self.rest.is_empty() => return None,
-            Ok(None) => self.take_message(),
-            Ok(Some(event)) => Ok(Kind::Event(event)),
-            Err(malformed) => Err(malformed),
-        };
-        if kind.is_err() {
-            *self = messages(&[]);
-        }
-        let Self { seq, interrupted, silent, .. } = *self;
-        Some(kind.map(|kind| Message { seq, interrupted, silent, kind }))
-    }
+/// Takes the first message off a datagram: header, body, padding to four bytes.
+fn take_frame<'a>(rest: &mut &'a [u8]) -> Result<Frame<'a>, Malformed> {
+    let mut header = *rest;
+    let length = usize::try_from(take_u32(&mut header)?).map_err(|_| Malformed)?;
+    let kind = take_u16(&mut header)?;
+    let flags = take_u16(&mut header)?;
+    let seq = take_u32(&mut header)?;
+    let body = rest.get(NLMSG_HDRLEN..length).ok_or(Malformed)?;
+    *rest = rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
+    Ok(Frame { kind, flags, seq, body })
 }
 
-impl<'a> Messages<'a> {
-    /// The next event of a message that has several.
-    fn next_of_message(&mut self) -> Result<Option<LinkEvent>, Malformed> {
-        match &mut self.more {
-            More::Nothing => Ok(None),
-            More::NextHops(hops) => hops.next().transpose(),
-            More::RoutesGone(index) => {
-                let index = *index;
-                self.more = More::Nothing;
-                Ok(Some(LinkEvent::RoutesGone { index }))
-            }
+/// What a message says, and what follows from it.
+fn parse_message(frame: &Frame<'_>) -> Result<(Message, Option<Message>), Malformed> {
+    let &Frame { kind, flags, seq, body } = frame;
+    let event = |event: Option<LinkEvent>| event.map_or(Kind::Ignored, Kind::Event);
+    let replaces = flags & NLM_F_REPLACE != 0;
+    let announced = parse_announcement(kind, replaces, body)?.map(LinkEvent::Announced);
+    let interrupted = flags & NLM_F_DUMP_INTR != 0;
+    let message = |kind| Message { seq, interrupted, kind };
+    let kind = match kind {
+        NLMSG_DONE | NLMSG_ERROR => parse_end(kind, body)?,
+        NLMSG_OVERRUN => Kind::Overrun,
+        RTM_NEWNEIGH => parse_neighbour(body)?,
+        RTM_NEWLINK => event(parse_link(body)?),
+        RTM_DELLINK => event(parse_link_gone(body)?),
+        _ => return Ok((message(event(announced)), None)),
+    };
+    Ok((message(kind), announced.map(|it| message(Kind::Event(it)))))
+}
+
+/// Reads RTM_NEWLINK.
+fn parse_link(mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
+    let Some((index, flags)) = take_interface(&mut body)? else { return Ok(None) };
+    let (mut name, mut mac, mut permanent_mac, mut has_state) = (None, None, None, false);
+    for attribute in Attributes(body) {
+        match attribute? {
+            (IFLA_IFNAME, value) => name = parse_name(value),
+            (IFLA_ADDRESS, value) => mac = value.try_into().ok().map(Mac),
+            (IFLA_PERM_ADDRESS, value) => permanent_mac = value.try_into().ok().map(Mac),
+            (IFLA_OPERSTATE, _) => has_state = true,
+            _ => {}
         }
     }
-
-    /// Takes the first message off the datagram: `struct nlmsghdr`, body, padding to four bytes.
-    fn take_message(&mut self) -> Result<Kind, Malformed> {
-        let mut header = self.rest;
-        let length = usize::try_from(take_u32(&mut header)?).map_err(|_| Malformed)?;
-        let kind = take_u16(&mut header)?;
-        let flags = take_u16(&mut header)?;
-        self.seq = take_u32(&mut header)?;
-        self.interrupted = flags & NLM_F_DUMP_INTR != 0;
-        self.silent = false;
-        let body = self.rest.get(NLMSG_HDRLEN..length).ok_or(Malformed)?;
-        self.rest = self.rest.get(length.next_multiple_of(ALIGNMENT)..).unwrap_or_default();
-        self.more = More::Nothing;
-        let event = match kind {
-            NLMSG_DONE | NLMSG_ERROR => return parse_end(kind, body),
-            NLMSG_OVERRUN => return Ok(Kind::Overrun),
-            RTM_NEWLINK => self.link(body)?,
-            RTM_DELLINK => self.link_gone(body)?,
-            RTM_NEWADDR | RTM_DELADDR => parse_address(kind == RTM_DELADDR, body)?,
-            RTM_NEWROUTE if flags & NLM_F_REPLACE != 0 => self.route(Change::Replaced, body)?,
-            RTM_NEWROUTE => self.route(Change::New, body)?,
-            RTM_DELROUTE => self.route(Change::Gone, body)?,
-            RTM_NEWNEIGH => return parse_neighbour(body),
-            _ => None,
-        };
-        Ok(event.map_or(Kind::Ignored, Kind::Event))
+    if !has_state {
+        return Ok(None);
     }
+    // The kernel takes names that are no text. No socket can be bound to the one made up here: such an
+    // interface is used by unbound sockets.
+    let Some(name) = name.or_else(|| numbered(index)) else {
+        return Ok(Some(LinkEvent::LinkGone { index }));
+    };
+    // IFF_RUNNING is the operational state, not the carrier: a link that is dormant during the
+    // WPA handshake has IFF_LOWER_UP only. It needs no look at IFLA_OPERSTATE, which drivers
+    // without such states leave at "unknown".
+    let running = flags & IFF_UP != 0 && flags & IFF_RUNNING != 0;
+    Ok(Some(LinkEvent::Link { index, name, running, mac, permanent_mac }))
+}
 
-    /// Reads RTM_DELLINK.
-    fn link_gone(&mut self, mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
-        let Some((index, ..)) = take_interface(&mut body)? else { return Ok(None) };
-        // IPv4 routes with several next hops go with any of them, those through others too.
-        self.silent = true;
-        Ok(Some(LinkEvent::LinkGone { index }))
-    }
+/// A name for an interface whose own one cannot be shown: `if` and its number.
+fn numbered(index: LinkIndex) -> Option<Name> {
+    let mut name = heapless::String::<NAME_MAX>::new();
+    write!(name, "if{}", index.0).ok()?;
+    Name::new(&name)
+}
 
-    /// Reads RTM_NEWROUTE or RTM_DELROUTE.
-    fn route(&mut self, change: Change, body: &'a [u8]) -> Result<Option<LinkEvent>, Malformed> {
-        let Some(mut hops) = parse_route(change, body)? else { return Ok(None) };
-        let first = hops.next().transpose();
-        self.more = More::NextHops(hops);
-        first
-    }
-
-    /// Reads RTM_NEWLINK.
-    fn link(&mut self, mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
-        let Some((index, flags, changed)) = take_interface(&mut body)? else { return Ok(None) };
-        let (mut name, mut mac, mut permanent_mac, mut has_state) = (None, None, None, false);
-        for attribute in Attributes(body) {
-            match attribute? {
-                (IFLA_IFNAME, value) => name = parse_name(value),
-                (IFLA_ADDRESS, value) => mac = value.try_into().ok().map(Mac),
-                (IFLA_PERM_ADDRESS, value) => permanent_mac = value.try_into().ok().map(Mac),
-                (IFLA_OPERSTATE, _) => has_state = true,
-                _ => {}
-            }
-        }
-        if !has_state {
-            return Ok(None);
-        }
-        // A name that no socket can be bound to, after a rename: as good as gone.
-        let Some(name) = name else { return Ok(Some(LinkEvent::LinkGone { index })) };
-        if flags & IFF_UP == 0 {
-            self.more = More::RoutesGone(index);
-        }
-        // Set up again: routes that had other next hops besides have kept this one, dead, and it
-        // lives again. (Of a new interface, every flag is said to have changed.)
-        self.silent = flags & changed & IFF_UP != 0 && changed != u32::MAX;
-        // IFF_RUNNING is the operational state, not the carrier: a link that is dormant during the
-        // WPA handshake has IFF_LOWER_UP only. It needs no look at IFLA_OPERSTATE, which drivers
-        // without such states leave at "unknown".
-        let running = flags & IFF_UP != 0 && flags & IFF_RUNNING != 0;
-        Ok(Some(LinkEvent::Link { index, name, running, mac, permanent_mac }))
-    }
+/// Reads RTM_DELLINK.
+fn parse_link_gone(mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
+    let interface = take_interface(&mut body)?;
+    Ok(interface.map(|(index, _)| LinkEvent::LinkGone { index }))
 }
 
 /// Reads NLMSG_ERROR, or NLMSG_DONE, which has an errno too (none in kernels before 4.14 and in
@@ -294,44 +292,16 @@ fn parse_end(kind: u16, mut body: &[u8]) -> Result<Kind, Malformed> {
     }
 }
 
-/// Takes `struct ifinfomsg`: index, flags, and which flags changed; or `None` if it does not speak
-/// of the interface itself.
+/// Takes `struct ifinfomsg`: index and flags; or `None` if it does not speak of the interface itself.
 ///
 /// `AF_BRIDGE` speaks of a bridge port: one that leaves its bridge says RTM_DELLINK, and the
 /// interface lives on.
-fn take_interface(body: &mut &[u8]) -> Result<Option<(LinkIndex, u32, u32)>, Malformed> {
+fn take_interface(body: &mut &[u8]) -> Result<Option<(LinkIndex, u32)>, Malformed> {
     let [family, _, _, _] = take(body)?;
     let index = LinkIndex(take_u32(body)?);
     let flags = take_u32(body)?;
-    let changed = take_u32(body)?;
-    Ok((family == AF_UNSPEC).then_some((index, flags, changed)))
-}
-
-/// Reads RTM_NEWADDR or RTM_DELADDR: `struct ifaddrmsg` and attributes.
-fn parse_address(gone: bool, mut body: &[u8]) -> Result<Option<LinkEvent>, Malformed> {
-    let [family, _prefix, flags, _scope] = take(&mut body)?;
-    let index = LinkIndex(take_u32(&mut body)?);
-    if any_address(family).is_none() {
-        return Ok(None);
-    }
-    let (mut flags, mut local, mut address) = (u32::from(flags), None, None);
-    for attribute in Attributes(body) {
-        match attribute? {
-            (IFA_FLAGS, value) => flags = parse_u32(value)?,
-            (IFA_LOCAL, value) => local = Some(parse_ip(family, value)?),
-            (IFA_ADDRESS, value) => address = Some(parse_ip(family, value)?),
-            _ => {}
-        }
-    }
-    // Where IFA_LOCAL is given, IFA_ADDRESS is the other end of a point-to-point link, or the same.
-    let Some(address) = local.or(address) else { return Ok(None) };
-    if gone {
-        return Ok(Some(LinkEvent::AddressGone { index, address }));
-    }
-    // RFC 4429 §3.3: an optimistic address is used while its duplicate detection runs.
-    let tentative = flags & IFA_F_TENTATIVE != 0 && flags & IFA_F_OPTIMISTIC == 0;
-    let usable = !tentative && flags & (IFA_F_DADFAILED | IFA_F_DEPRECATED) == 0;
-    Ok(Some(LinkEvent::Address { index, address, usable }))
+    let _changed = take_u32(body)?;
+    Ok((family == AF_UNSPEC).then_some((index, flags)))
 }
 
 /// Reads RTM_NEWNEIGH: `struct ndmsg` and attributes.
@@ -343,7 +313,8 @@ fn parse_neighbour(mut body: &[u8]) -> Result<Kind, Malformed> {
     // An entry of a bridge's forwarding table (AF_BRIDGE) has no IP address.
     let known = any_address(family).is_some();
     let answers = match state {
-        NUD_REACHABLE | NUD_STALE if known => true,
+        // One that answers while packets wait for it is told when those have left, in this state.
+        NUD_REACHABLE | NUD_STALE | NUD_DELAY if known => true,
         NUD_FAILED if known => false,
         _ => return Ok(Kind::Ignored),
     };

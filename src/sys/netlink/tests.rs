@@ -1,26 +1,19 @@
-use std::net::{IpAddr, Ipv4Addr};
-
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
 use crate::proto::link::{LinkIndex, Name};
 
-const LINKS: Dump = Dump::Running(Subject::Links);
-const ADDRESSES: Dump = Dump::Running(Subject::Addresses);
-const ROUTES: Dump = Dump::Running(Subject::Routes);
-
 /// The number of the request that is under way in the tests of [`Progress`], and that of an older one.
 const OURS: u32 = 5;
 const OLDER: u32 = 4;
 
-const STATES: [Dump; 7] =
-    [Dump::Idle, Dump::Deferred, Dump::Waiting, LINKS, ADDRESSES, ROUTES, Dump::Ended];
+const STATES: [Dump; 5] = [Dump::Idle, Dump::Deferred, Dump::Waiting, Dump::Running, Dump::Ended];
 
 /// What can happen, as a function of the progress.
 type Happening = fn(&mut Progress) -> Step;
 
 fn message(seq: u32, interrupted: bool, kind: Kind) -> Result<Message, Malformed> {
-    Ok(Message { seq, interrupted, silent: false, kind })
+    Ok(Message { seq, interrupted, kind })
 }
 
 fn event() -> LinkEvent {
@@ -33,7 +26,7 @@ fn refusal(errno: Errno) -> Kind {
 
 /// Lets something happen in every state, and compares what follows and the next state.
 #[track_caller]
-fn check(happening: Happening, expected: [(Step, Dump); 7]) {
+fn check(happening: Happening, expected: [(Step, Dump); 5]) {
     for (dump, expected) in STATES.into_iter().zip(expected) {
         let mut progress = Progress { dump, seq: OURS, lost: false, congested: false };
         let step = happening(&mut progress);
@@ -42,24 +35,23 @@ fn check(happening: Happening, expected: [(Step, Dump); 7]) {
 }
 
 /// What follows is the same in every state.
-fn always(step: Step, next: Dump) -> [(Step, Dump); 7] {
-    [(step, next); 7]
+fn always(step: Step, next: Dump) -> [(Step, Dump); 5] {
+    [(step, next); 5]
 }
 
 /// The same step follows, and the state stays.
-fn stay(step: Step) -> [(Step, Dump); 7] {
+fn stay(step: Step) -> [(Step, Dump); 5] {
     STATES.map(|dump| (step, dump))
 }
 
-const fn send(subject: Subject) -> Step {
-    Step::Send(Request { subject, seq: OURS + 1 })
-}
+/// A dump is requested.
+const SEND: Step = Step::Send(OURS + 1);
 
 const LOST: Step = Step::Tell(Heard::Lost);
 
 #[test]
-fn order_begins_with_the_links_in_every_state() {
-    check(Progress::start, always(send(Subject::Links), LINKS));
+fn order_requests_a_dump_in_every_state() {
+    check(Progress::start, always(SEND, Dump::Running));
 }
 
 #[test]
@@ -74,21 +66,23 @@ fn order_waits_while_the_kernel_drops_messages() {
         assert_eq!(progress.start(), Step::Nothing);
         progress.emptied()
     };
-    check(emptied, always(send(Subject::Links), LINKS));
+    check(emptied, always(SEND, Dump::Running));
 }
 
 #[test]
 fn empty_queue_begins_only_what_was_deferred() {
     let mut expected = stay(Step::Nothing);
-    expected[1] = (send(Subject::Links), LINKS);
+    expected[1] = (SEND, Dump::Running);
     check(Progress::emptied, expected);
 }
 
 #[test]
 fn whatever_is_missing_ends_the_dump() {
-    let missing: [Happening; 5] = [
+    let missing: [Happening; 6] = [
         |progress| progress.missed(Errno::NOBUFS),
         |progress| progress.missed(Errno::MSGSIZE),
+        // An emulator that cannot read what it has received.
+        |progress| progress.missed(Errno::INVAL),
         |progress| progress.take(Err(Malformed)),
         |progress| progress.take(message(0, false, Kind::Overrun)),
         |progress| progress.take(message(OURS, true, Kind::Event(event()))),
@@ -107,7 +101,7 @@ fn loss_is_told_once_until_a_dump_is_ordered() {
     check(again, always(Step::Nothing, Dump::Idle));
     let after_order: Happening = |progress| {
         assert_eq!(progress.take(Err(Malformed)), LOST);
-        assert_eq!(progress.start(), send(Subject::Links));
+        assert_eq!(progress.start(), SEND);
         progress.take(Err(Malformed))
     };
     check(after_order, always(LOST, Dump::Idle));
@@ -133,18 +127,10 @@ fn events_from_before_an_overflow_are_not_told() {
 }
 
 #[test]
-fn end_of_one_dump_begins_the_next() {
-    let expected = [
-        (Step::Nothing, Dump::Idle),
-        (Step::Nothing, Dump::Deferred),
-        (Step::Nothing, Dump::Waiting),
-        (send(Subject::Addresses), ADDRESSES),
-        (send(Subject::Routes), ROUTES),
-        (Step::Nothing, Dump::Ended),
-        (Step::Nothing, Dump::Ended),
-    ];
+fn dump_ends_with_its_last_message_or_a_refusal_for_good() {
+    let mut expected = stay(Step::Nothing);
+    expected[3] = (Step::Nothing, Dump::Ended);
     check(|progress| progress.take(message(OURS, false, Kind::Done)), expected);
-    // A kernel without the subject refuses for good.
     let refused: Happening =
         |progress| progress.take(message(OURS, false, refusal(Errno::OPNOTSUPP)));
     check(refused, expected);
@@ -153,14 +139,14 @@ fn end_of_one_dump_begins_the_next() {
 #[test]
 fn end_is_told_once_it_is_reached() {
     let mut expected = stay(Step::Nothing);
-    expected[6] = (Step::Tell(Heard::Dumped), Dump::Idle);
+    expected[4] = (Step::Tell(Heard::Dumped), Dump::Idle);
     check(Progress::end, expected);
 }
 
 #[test]
 fn passing_refusal_is_a_loss() {
     let mut expected = stay(Step::Nothing);
-    expected[3..6].fill((LOST, Dump::Idle));
+    expected[3] = (LOST, Dump::Idle);
     let refused: [Happening; 4] = [
         |progress| progress.take(message(OURS, false, refusal(Errno::NOBUFS))),
         |progress| progress.take(message(OURS, false, refusal(Errno::NOMEM))),
@@ -175,10 +161,10 @@ fn passing_refusal_is_a_loss() {
 #[test]
 fn dump_refused_for_an_older_one_begins_at_its_end() {
     let mut expected = stay(Step::Nothing);
-    expected[3..6].fill((Step::Nothing, Dump::Waiting));
+    expected[3] = (Step::Nothing, Dump::Waiting);
     check(|progress| progress.take(message(OURS, false, refusal(Errno::BUSY))), expected);
     let mut expected = stay(Step::Nothing);
-    expected[2] = (send(Subject::Links), LINKS);
+    expected[2] = (SEND, Dump::Running);
     check(|progress| progress.take(message(OLDER, false, Kind::Done)), expected);
     check(|progress| progress.take(message(OLDER, false, refusal(Errno::NOMEM))), expected);
 }
@@ -211,13 +197,11 @@ fn count(all: &[Heard], wanted: Heard) -> usize {
 
 fn assert_lists_loopback(all: &[Heard]) {
     let loopback = Name::new("lo").unwrap();
-    let index = all.iter().find_map(|heard| match heard {
-        Heard::Event(LinkEvent::Link { index, name, .. }) if *name == loopback => Some(*index),
-        _ => None,
-    });
-    let index = index.expect("every namespace has a loopback");
-    let address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    assert!(all.contains(&Heard::Event(LinkEvent::Address { index, address, usable: true })));
+    let listed = |heard: &Heard| match heard {
+        Heard::Event(LinkEvent::Link { name, .. }) => *name == loopback,
+        _ => false,
+    };
+    assert!(all.iter().any(listed), "every namespace has a loopback");
 }
 
 #[test]
@@ -268,12 +252,10 @@ fn overflow_is_told_once_and_the_next_dump_is_whole() {
     let mut socket = RouteSocket::new().unwrap();
     set_socket_recv_buffer_size(&socket.fd, 1).unwrap();
     // Each is answered with an error, until there is no room for another answer.
-    let unknown = Request { subject: Subject::Links, seq: OLDER };
-    let mut buffer = [0; DUMP_REQUEST_MAX];
-    let mut bytes = emit_dump(&mut buffer, unknown.subject, unknown.seq).to_vec();
+    let mut bytes = emit_dump(OLDER);
     bytes[4..6].copy_from_slice(&0xffff_u16.to_ne_bytes());
     for _ in 0..1000 {
-        super::send(&socket.fd, &bytes, SendFlags::empty()).unwrap();
+        send(&socket.fd, &bytes, SendFlags::empty()).unwrap();
     }
     let mut all = Vec::new();
     assert!(!socket.drain(2, |heard| all.push(heard)));
@@ -302,7 +284,7 @@ fn datagram_of_another_process_is_ignored() {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let other = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).unwrap();
     let to = SocketAddrNetlink::try_from(rustix::net::getsockname(&socket).unwrap()).unwrap();
-    let malformed = [0xff; 7];
+    let malformed = [0xff; 5];
     // Only with CAP_NET_ADMIN; the kernel refuses it otherwise.
     if rustix::net::sendto(&other, &malformed, SendFlags::empty(), &to).is_ok() {
         wait(&socket);

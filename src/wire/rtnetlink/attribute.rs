@@ -6,8 +6,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Malformed;
 use crate::proto::link::Name;
 
-/// Messages, attributes and next hops are padded to this many bytes (`NLMSG_ALIGNTO`,
-/// `NLA_ALIGNTO`, `RTNH_ALIGNTO`).
+/// Messages and attributes are padded to this many bytes (`NLMSG_ALIGNTO`, `NLA_ALIGNTO`).
 pub(super) const ALIGNMENT: usize = 4;
 
 // linux/netlink.h
@@ -15,8 +14,8 @@ const NLA_HDRLEN: usize = 4;
 const NLA_TYPE_MASK: u16 = 0x3fff;
 
 // linux/socket.h
-const AF_INET: u8 = 2;
-const AF_INET6: u8 = 10;
+pub(super) const AF_INET: u8 = 2;
+pub(super) const AF_INET6: u8 = 10;
 
 /// The unspecified address of an IP family, and the length of its addresses in bits.
 pub(super) fn any_address(family: u8) -> Option<(IpAddr, u8)> {

@@ -1,36 +1,38 @@
-//! Any datagram: read to its end in as many steps as it has room for, and the table of links that
-//! it makes keeps to its limits.
+//! Any datagram: read to its end in as many steps as it has room for, as news and as answers, and whatever
+//! two answers say makes a route that they could mean.
 
 #![no_main]
 
+use std::net::IpAddr;
+
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::link::LinkEvent;
-use linkbeat::proto::links::{ADDRESSES_MAX, LINKS_MAX, Links, ROUTES_MAX};
-use linkbeat::wire::rtnetlink::{Kind, messages};
+use linkbeat::proto::link::LinkIndex;
+use linkbeat::proto::routing::Question;
+use linkbeat::wire::rtnetlink::{answers, guess, messages, route};
+
+/// Two facts at most in a message of sixteen bytes at least, and an error.
+const fn most(length: usize) -> usize {
+    length / 16 * 2 + 1
+}
 
 fuzz_target!(|data: &[u8]| {
-    let mut links = Links::new();
-    let mut steps = 0;
-    for message in messages(data) {
-        steps += 1;
-        // The smallest thing that yields an event is a next hop of eight bytes.
-        assert!(steps <= 2 + data.len() / 8, "more facts than bytes");
-        let Ok(message) = message else { continue };
-        if let Kind::Event(event) = message.kind {
-            links.apply(event);
-            // Of several routes it cannot say which one was replaced, and says so by itself.
-            let again = links.apply(event);
-            assert!(
-                !again || matches!(event, LinkEvent::RouteReplaced(_)),
-                "{event:?} is new twice"
-            );
+    assert!(messages(data).count() <= most(data.len()), "more facts than bytes");
+    assert!(messages(data).eq(messages(data)), "not the same twice");
+    let found: Vec<_> = answers(data).flatten().map(|answer| answer.found).collect();
+    assert!(found.len() <= most(data.len()), "more answers than bytes");
+    for pair in found.windows(2) {
+        let &[matching, resolved] = pair else { unreachable!("windows of two") };
+        for (to, bound) in
+            [("192.0.2.1", None), ("fe80::1", None), ("192.0.2.1", Some(LinkIndex(2)))]
+        {
+            let question = Question { to: to.parse::<IpAddr>().expect("an address"), bound };
+            let pair = [matching, resolved];
+            assert!(guess(&question, &pair).is_none() || route(question, &pair).is_none());
+            let Some(route) = route(question, &pair) else { continue };
+            assert_eq!(route.question, question);
+            assert!(route.prefix <= 128);
+            assert!(route.source.is_none_or(|it| it.is_ipv4() == question.to.is_ipv4()));
+            assert!(route.source.is_none_or(|it| !it.is_unspecified()));
         }
-    }
-    assert!(links.iter().count() <= LINKS_MAX);
-    for link in links.iter() {
-        assert!(!link.name.as_str().is_empty());
-        assert_eq!(links.by_name(link.name).map(|found| found.index), Some(link.index));
-        assert!(link.addresses().count() <= ADDRESSES_MAX && link.routes().count() <= ROUTES_MAX);
-        assert!(link.routes().all(|route| route.index == link.index));
     }
 });

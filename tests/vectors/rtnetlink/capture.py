@@ -16,12 +16,14 @@ import sys
 import time
 
 NEWLINK, DELLINK, NEWADDR, DELADDR, NEWROUTE, DELROUTE = 16, 17, 20, 21, 24, 25
-NEWNEIGH, DELNEIGH = 28, 29
+GETROUTE, NEWNEIGH, DELNEIGH, NEWRULE, DELRULE, NEWNEXTHOP, DELNEXTHOP = 26, 28, 29, 32, 33, 104, 105
 ERROR, DONE = 2, 3
 INET, INET6, BRIDGE = socket.AF_INET, socket.AF_INET6, 7
-GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400
+GROUPS = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 1 << 18 | 1 << 31
 NUD_REACHABLE, NUD_STALE, NUD_FAILED = 0x02, 0x04, 0x20
 DUMP_INTR = 0x10
+LOOKUP_TABLE, FIB_MATCH = 0x1000, 0x2000
+RTA_DST, RTA_SRC, RTA_OIF = 1, 2, 4
 
 
 def open_socket(groups):
@@ -253,8 +255,101 @@ def routes(c):
     c.expect("route6_link_local_gateway", NEWROUTE, INET6)
 
     c.dump(18, "dump_links")
-    c.dump(22, "dump_addresses")
-    c.dump(26, "dump_routes")
+    ip("link del eth0")
+    ip("link del eth1")
+
+
+def rules(c):
+    pair("eth0", 50)
+    pair("eth1", 51)
+    ip("addr add 192.0.2.2/24 dev eth0")
+    ip("addr add 198.51.100.2/24 dev eth1")
+    listen(c.s, 1)
+    c.act("rule add from 192.0.2.2 lookup 1000 pref 100")
+    c.expect("rule4_new", NEWRULE, INET)
+    c.act("rule del pref 100")
+    c.expect("rule4_gone", DELRULE, INET)
+    c.act("-6 rule add oif eth0 lookup 1000 pref 100")
+    c.expect("rule6_new", NEWRULE, INET6)
+    ip("-6 rule del pref 100")
+    c.act("nexthop add id 7 via 192.0.2.1 dev eth0")
+    c.expect("nexthop_new", NEWNEXTHOP, INET)
+    c.act("nexthop replace id 7 via 198.51.100.1 dev eth1")
+    c.expect("nexthop_replaced", NEWNEXTHOP, INET)
+    sysctl("ipv4/nexthop_compat_mode", "0")
+    c.act("route add 203.0.114.0/24 nhid 7")
+    c.expect("route4_object_only", NEWROUTE, INET)
+    c.act("nexthop add id 8 group 7")
+    c.expect("nexthop_group", NEWNEXTHOP, 0)
+    c.act("nexthop del id 7")
+    c.expect("nexthop_gone", DELNEXTHOP, INET)
+    sysctl("ipv4/nexthop_compat_mode", "1")
+    ip("link del eth0")
+    ip("link del eth1")
+
+
+def question(to, form, seq, bound=None, source=None):
+    """RTM_GETROUTE, put together from linux/rtnetlink.h."""
+    family = INET6 if ":" in to else INET
+    attribute = lambda kind, value: struct.pack("=HH", 4 + len(value), kind) + value
+    address = lambda text: socket.inet_pton(family, text)
+    bits = len(address(to)) * 8
+    body = struct.pack("=BBBB4xI", family, bits, bits if source else 0, 0, form) + attribute(RTA_DST, address(to))
+    if source:
+        body += attribute(RTA_SRC, address(source))
+    if bound:
+        body += attribute(RTA_OIF, struct.pack("=I", bound))
+    return struct.pack("=IHHII", 16 + len(body), GETROUTE, 1, seq, 0) + body
+
+
+def ask(c, name, to, **how):
+    s = open_socket(0)
+    for form, flags in (("matching", LOOKUP_TABLE | FIB_MATCH), ("resolved", LOOKUP_TABLE)):
+        s.send(question(to, flags, 7, **how))
+        c.save(f"{name}_{form}", s.recv(65536))
+
+
+def questions(c):
+    pair("eth0", 50)
+    pair("eth1", 51)
+    ip("addr add 192.0.2.2/24 dev eth0")
+    ip("addr add 198.51.100.2/24 dev eth1")
+    ip("addr add 2001:db8:0::2/64 dev eth0 nodad")
+    ip("addr add 2001:db8:1::2/64 dev eth1 nodad")
+    listen(c.s, 1)
+    ip("route add default via 192.0.2.1 metric 100")
+    ip("-6 route add default via 2001:db8:0::1 metric 200")
+    ip("route add default via 198.51.100.1 table 1000")
+    ip("rule add from 198.51.100.2 lookup 1000")
+    ip("rule add to 203.0.115.0/24 lookup 1000")
+    ip("route add 203.0.116.0/24 nexthop via 192.0.2.1 nexthop via 198.51.100.1")
+    ip("-6 route add 2001:db8:6::/64 nexthop via 2001:db8:0::1 nexthop via 2001:db8:1::1")
+    ip("route add 203.0.117.0/24 via inet6 fe80::1 dev eth0")
+    ip("route add blackhole 203.0.118.0/24")
+    ip("-6 route add 2001:db8:7::7/128 via 2001:db8:1::1")
+    ip("nexthop add id 7 via 198.51.100.1 dev eth1")
+    ip("route add 203.0.119.0/24 nhid 7")
+    sysctl("ipv4/nexthop_compat_mode", "0")
+    ask(c, "answer4_default", "203.0.113.9")
+    ask(c, "answer4_bound", "203.0.113.9", bound=50)
+    ask(c, "answer4_guess", "203.0.113.9", bound=51)
+    ask(c, "answer4_from_guess", "203.0.113.9", bound=51, source="198.51.100.2")
+    ask(c, "answer4_on_link", "192.0.2.77")
+    ask(c, "answer4_local", "192.0.2.2")
+    ask(c, "answer4_broadcast", "192.0.2.255")
+    ask(c, "answer4_table", "203.0.115.9")
+    ask(c, "answer4_multipath", "203.0.116.9")
+    ask(c, "answer4_via_ipv6", "203.0.117.9")
+    ask(c, "answer4_blackhole", "203.0.118.9")
+    ask(c, "answer4_object_only", "203.0.119.9")
+    ask(c, "answer6_default", "2001:db8:5::9")
+    ask(c, "answer6_unrouted", "2001:db8:5::9", bound=51)
+    ask(c, "answer6_local", "2001:db8:0::2")
+    ask(c, "answer6_multipath", "2001:db8:6::9")
+    ask(c, "answer6_host", "2001:db8:7::7")
+    sysctl("ipv4/nexthop_compat_mode", "1")
+    ip("rule del from 198.51.100.2 lookup 1000")
+    ip("rule del to 203.0.115.0/24 lookup 1000")
     ip("link del eth0")
     ip("link del eth1")
 
@@ -330,15 +425,16 @@ def answers(c):
 
 def requests(c):
     """What the agent is expected to send: not captured, put together from linux/rtnetlink.h."""
-    for name, length, kind in (("links", 32, 18), ("addresses", 24, 22), ("routes", 28, 26)):
-        c.save("request_" + name, struct.pack("=IHHII", length, kind, 0x301, 7, 0).ljust(length, b"\0"))
+    c.save("request_links", struct.pack("=IHHII", 32, 18, 0x301, 7, 0).ljust(32, b"\0"))
+    c.save("request_question4", question("203.0.113.9", LOOKUP_TABLE | FIB_MATCH, 7))
+    c.save("request_question6", question("2001:db8::9", LOOKUP_TABLE, 8, bound=50, source="2001:db8::2"))
 
 
 def main():
     subprocess.run(["mount", "-t", "sysfs", "none", "/sys"], check=True)
     ip("link set lo up")
     c = Capture(sys.argv[1])
-    parts = {part.__name__: part for part in (links, addresses, routes, neighbours, answers, requests)}
+    parts = {part.__name__: part for part in (links, addresses, routes, rules, questions, neighbours, answers, requests)}
     for name in sys.argv[2:] or parts:
         parts[name](c)
 

@@ -1,0 +1,173 @@
+//! A socket of rtnetlink(7) that asks the kernel where packets would go, and waits for no answer.
+//!
+//! The kernel answers within sendmsg(2): what is not in the queue afterwards does not come. So a socket
+//! of its own, in no group and not polled, asks and reads in one go. A datagram holds few enough
+//! requests that their answers always fit into the queue.
+
+use std::array::from_fn;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
+
+use super::netlink::receive;
+use crate::proto::link::LinkIndex;
+use crate::proto::routing::{Question, Route};
+use crate::wire::rtnetlink::{Form, Found, QUESTION_MAX, addressed, answers};
+use crate::wire::rtnetlink::{emit_address_dump, emit_question, guess, route};
+
+/// Most questions in a datagram, of two requests each.
+const CHUNK_MAX: usize = 16;
+
+/// The two forms of a question, in the order of their requests.
+const FORMS: [Form; 2] = [Form::Matching, Form::Resolved];
+
+/// Most reads after a datagram was sent: its answers, and as many that an earlier error has left.
+const READS_MAX: usize = 2 * CHUNK_MAX * FORMS.len();
+
+/// Largest datagram, in bytes: the kernel makes one for each answer, and none larger than a page.
+const DATAGRAM_MAX: usize = 8 * 1024;
+
+/// A question, and the source address where it is put from one.
+type Asked = (Question, Option<IpAddr>);
+
+/// What to ask with one datagram.
+type Chunk = [Option<Asked>; CHUNK_MAX];
+
+/// What was found for each place of a chunk.
+type Outcomes = [[Option<Found>; FORMS.len()]; CHUNK_MAX];
+
+/// The socket and its buffers.
+#[derive(Debug)]
+pub struct RouteAsker {
+    fd: OwnedFd,
+    /// Number of the latest request.
+    seq: u32,
+    request: Vec<u8>,
+    answer: Box<[u8]>,
+}
+
+impl RouteAsker {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    ///
+    /// What socket(2) says.
+    pub fn new() -> io::Result<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        // Protocol 0 is NETLINK_ROUTE.
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        Ok(Self {
+            fd,
+            seq: 0,
+            request: Vec::with_capacity(CHUNK_MAX * FORMS.len() * QUESTION_MAX),
+            answer: vec![0; DATAGRAM_MAX].into_boxed_slice(),
+        })
+    }
+
+    /// Puts the questions and replaces `routes` by the answers, in the same order. A question without
+    /// an answer has no route.
+    ///
+    /// # Errors
+    ///
+    /// What send(2) and recv(2) say, twice in a row; `routes` is not complete then.
+    pub fn ask(
+        &mut self,
+        questions: impl Iterator<Item = Question>,
+        routes: &mut Vec<Route>,
+    ) -> io::Result<()> {
+        routes.clear();
+        let mut questions = questions.fuse();
+        loop {
+            let chunk: Chunk = from_fn(|_| Some((questions.next()?, None)));
+            let mut outcomes = Outcomes::default();
+            if !self.exchange(&chunk, &mut outcomes)? {
+                return Ok(());
+            }
+            let mut answered = chunk.iter().flatten().zip(&outcomes);
+            let guesses: Chunk = from_fn(|_| {
+                let ((question, _), outcome) = answered.next()?;
+                Some((*question, Some(guess(question, outcome)?)))
+            });
+            self.exchange(&guesses, &mut outcomes)?;
+            let answered = chunk.iter().flatten().zip(&outcomes);
+            routes.extend(answered.filter_map(|((question, _), found)| route(*question, found)));
+        }
+    }
+
+    /// Whether an interface has an address that packets may leave the link with; false too if the kernel
+    /// does not say.
+    pub fn has_address(&mut self, index: LinkIndex) -> bool {
+        self.seq = self.seq.wrapping_add(1);
+        if retry_on_intr(|| send(&self.fd, &emit_address_dump(self.seq), SendFlags::empty()))
+            .is_err()
+        {
+            return false;
+        }
+        let mut found = false;
+        // A dump goes on as it is read; nothing is left in the queue for the next question.
+        while let Ok(datagram) = receive(&self.fd, &mut self.answer) {
+            found |= addressed(datagram).any(|it| it == index);
+        }
+        found
+    }
+
+    /// Asks a chunk, once more if that fails, and keeps the answers in its places of `outcomes`. False:
+    /// there is nothing to ask.
+    fn exchange(&mut self, chunk: &Chunk, outcomes: &mut Outcomes) -> Result<bool, Errno> {
+        if chunk.iter().all(Option::is_none) {
+            return Ok(false);
+        }
+        self.attempt(chunk, outcomes).or_else(|_| self.attempt(chunk, outcomes)).map(|()| true)
+    }
+
+    fn attempt(&mut self, chunk: &Chunk, outcomes: &mut Outcomes) -> Result<(), Errno> {
+        let first = self.send(chunk)?;
+        self.receive(first, outcomes)
+    }
+
+    /// Sends the requests of a chunk; the number of the first one.
+    fn send(&mut self, chunk: &Chunk) -> Result<u32, Errno> {
+        let first = self.seq.wrapping_add(1);
+        self.request.clear();
+        for asked in chunk {
+            for form in FORMS {
+                self.seq = self.seq.wrapping_add(1);
+                if let Some((question, source)) = asked {
+                    emit_question(&mut self.request, question, *source, form, self.seq);
+                }
+            }
+        }
+        retry_on_intr(|| send(&self.fd, &self.request, SendFlags::empty()))?;
+        Ok(first)
+    }
+
+    /// Reads the queue empty and keeps the answers to the requests from the number `first` on.
+    fn receive(&mut self, first: u32, outcomes: &mut Outcomes) -> Result<(), Errno> {
+        let mut read = Ok(());
+        for _ in 0..READS_MAX {
+            match receive(&self.fd, &mut self.answer) {
+                Ok(datagram) => {
+                    for answer in answers(datagram).flatten() {
+                        let place = answer.seq.wrapping_sub(first);
+                        let place = usize::try_from(place).unwrap_or(usize::MAX);
+                        let outcome = outcomes.get_mut(place / FORMS.len());
+                        if let Some(found) = outcome.and_then(|it| it.get_mut(place % FORMS.len()))
+                        {
+                            *found = answer.found;
+                        }
+                    }
+                }
+                Err(Errno::WOULDBLOCK) => break,
+                // An overflow lasts until the queue was read empty.
+                Err(errno) => read = Err(errno),
+            }
+        }
+        read
+    }
+}
+
+#[cfg(test)]
+mod tests;
