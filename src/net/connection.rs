@@ -13,25 +13,29 @@
 //! is to be had: then `Secured` follows `Connected` at once. An idle connection that closes, or speaks
 //! without being asked, is a failure at once and not at the next beat.
 
+mod channel;
+mod parked;
 mod traffic;
 
-use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use heapless::Vec;
+use mio::Registry;
 use mio::event::Source;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
+use self::channel::{Answer, Channel};
+pub use self::parked::Parked;
 pub use self::traffic::{Handshake, Traffic};
-use super::dial::{self, unless_blocked};
+use super::dial;
 use super::tls::{Client, Detail, Pulled, Session};
 use crate::proto::event::Failure;
 use crate::proto::link::Name;
 use crate::sys::failure_of;
-use crate::wire::response::{self, Response};
+use crate::wire::response::Response;
 
 /// Longest request, in bytes.
 pub const REQUEST_MAX: usize = 8192;
@@ -41,16 +45,13 @@ pub const REQUEST_MAX: usize = 8192;
 pub const RECEIVED_MAX: usize = 256 << 10;
 /// Most reads in one call, so that one peer cannot keep the loop to itself.
 const READS_MAX: usize = 16;
-/// Most bytes in one read; rustls reads as much.
-const READ_MAX: usize = 4096;
-/// How long sent bytes may go without an ACK before the kernel gives the connection up.
+/// How long the kernel goes on alone with what a closed connection has not delivered (tcp(7)
+/// `TCP_USER_TIMEOUT`): its goodbye.
 ///
-/// A server that is slow to answer still ACKs, and an idle connection has nothing to be ACKed. The
-/// kernel counts from its first retransmission, so a path slower than this loses nothing unless
-/// it also loses packets (tcp(7) `TCP_USER_TIMEOUT`).
-const ACK_TIMEOUT: Duration = Duration::from_secs(1);
-/// The status of a request that the server would not act on because it was early data (RFC 8470).
-const TOO_EARLY: u16 = 425;
+/// An open one has no such limit. An upload that fills the line makes round trips jump to seconds, and a
+/// request that has arrived would be killed before its ACK is back, and sent again. How long to wait is
+/// for the core to say, which sees at once that ACKs are missing, and looks for another way meanwhile.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether bytes travel in the open.
 #[derive(Debug)]
@@ -100,13 +101,6 @@ enum Phase {
     Held,
     Writing,
     AwaitingReply,
-}
-
-#[expect(clippy::large_enum_variant, reason = "four connections at most, and no allocation")]
-enum Channel {
-    /// With the bytes that the kernel has not yet taken.
-    Plain(Vec<u8, REQUEST_MAX>),
-    Tls(Session),
 }
 
 impl Connection {
@@ -194,6 +188,12 @@ impl Connection {
         Ok(Progress::Spent)
     }
 
+    /// Whether a request is under way.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.phase, Phase::Held | Phase::Writing | Phase::AwaitingReply)
+    }
+
     /// Ends the connection politely: `close_notify` for TLS, and FIN instead of RST.
     pub fn close(mut self) {
         if self.phase == Phase::Connecting {
@@ -203,9 +203,17 @@ impl Connection {
             session.say_goodbye();
         }
         let told = self.channel.flush(&mut self.stream, &mut self.traffic.sent).is_ok();
-        if !told || SockRef::from(&self.stream).set_linger(None).is_err() {
+        let socket = SockRef::from(&self.stream);
+        let limited = socket.set_tcp_user_timeout(Some(GOODBYE_TIMEOUT));
+        if !told || limited.and_then(|()| socket.set_linger(None)).is_err() {
             log::debug!("connection to {} could not be closed politely", self.remote);
         }
+    }
+
+    /// Puts the connection aside without sending anything, if it is one.
+    #[must_use]
+    pub fn park(self, registry: &Registry) -> Option<Parked> {
+        Parked::new(self.stream, registry)
     }
 
     /// Whether the server has shown who it is.
@@ -240,10 +248,6 @@ impl Connection {
     fn finish_connect(&mut self) -> Result<Progress, Failure> {
         let Some(outcome) = dial::outcome(&self.stream) else { return Ok(Progress::Drained) };
         outcome?;
-        // Not earlier: a SYN has its own, longer patience.
-        SockRef::from(&self.stream)
-            .set_tcp_user_timeout(Some(ACK_TIMEOUT))
-            .map_err(|error| failure_of(&error))?;
         self.phase = Phase::Securing;
         Ok(Progress::Connected)
     }
@@ -252,7 +256,14 @@ impl Connection {
     fn read(&mut self, response: &mut Response) -> Result<Option<Progress>, Failure> {
         let mut answer =
             Answer { expected: self.phase == Phase::AwaitingReply, complete: false, response };
-        let pulled = self.channel.read(&mut self.stream, &mut answer)?;
+        let pulled = match self.channel.read(&mut self.stream, &mut answer) {
+            Ok(pulled) => pulled,
+            // What the status line has said stands, even if the rest is torn off.
+            Err(_) if answer.expected && answer.response.eof(false).is_ok() => {
+                return Ok(self.take_answer(response));
+            }
+            Err(failure) => return Err(failure),
+        };
         if let Pulled::Bytes(bytes) = pulled {
             self.traffic.received += bytes as u64;
         }
@@ -265,9 +276,8 @@ impl Connection {
                 self.received += bytes;
                 if self.received > RECEIVED_MAX { Err(Failure::TooLarge) } else { Ok(None) }
             }
-            // Without the announcement the end of the answer may have been cut off.
-            Pulled::End { announced: true } if answer.expected => {
-                response.eof()?;
+            Pulled::End { announced } if answer.expected => {
+                response.eof(announced)?;
                 Ok(self.take_answer(response))
             }
             Pulled::End { .. } => Err(Failure::Closed),
@@ -288,108 +298,5 @@ impl Connection {
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
-    }
-}
-
-/// Where the server's bytes go.
-struct Answer<'a> {
-    expected: bool,
-    complete: bool,
-    response: &'a mut Response,
-}
-
-impl Answer<'_> {
-    fn hear(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        // A server that closes an idle connection may say so first (408 of RFC 9110 §15.5.9).
-        if !self.expected {
-            return Err(Failure::Closed);
-        }
-        self.complete = self.response.feed(bytes)? == response::Progress::Complete;
-        Ok(())
-    }
-}
-
-impl Channel {
-    fn is_secured(&self) -> bool {
-        match self {
-            Self::Plain(_) => true,
-            Self::Tls(session) => session.is_secured(),
-        }
-    }
-
-    fn takes_request(&mut self) -> bool {
-        match self {
-            Self::Plain(_) => true,
-            Self::Tls(session) => session.takes_request(),
-        }
-    }
-
-    /// Queues a request; false: it waits for the handshake.
-    fn write(&mut self, request: &[u8]) -> bool {
-        match self {
-            Self::Plain(unsent) => {
-                unsent.extend_from_slice(request).expect("REQUEST_MAX is its size");
-                true
-            }
-            Self::Tls(session) => session.write(request),
-        }
-    }
-
-    /// Whether the answer led to the request being queued once more.
-    fn repeats(&mut self, response: &Response) -> bool {
-        let reply = response.reply(0);
-        match self {
-            Self::Tls(session) if reply.status == TOO_EARLY => session.repeat(reply.keep_alive),
-            Self::Tls(_) | Self::Plain(_) => false,
-        }
-    }
-
-    /// Sends what is queued and counts its bytes; true when all is with the kernel.
-    fn flush(&mut self, stream: &mut TcpStream, count: &mut u64) -> Result<bool, Failure> {
-        let unsent = match self {
-            Self::Plain(unsent) => unsent,
-            Self::Tls(session) => return session.flush(stream, count),
-        };
-        while !unsent.is_empty() {
-            match unless_blocked(|| stream.write(unsent))? {
-                None => return Ok(false),
-                Some(0) => return Err(Failure::Closed),
-                Some(sent) => {
-                    *count += sent as u64;
-                    drop(unsent.drain(..sent));
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    fn read(&mut self, stream: &mut TcpStream, answer: &mut Answer<'_>) -> Result<Pulled, Failure> {
-        let session = match self {
-            Self::Plain(_) => return read_plain(stream, answer),
-            Self::Tls(session) => session,
-        };
-        let pulled = session.pull(stream)?;
-        loop {
-            let plaintext = session.plaintext();
-            if plaintext.is_empty() {
-                return Ok(pulled);
-            }
-            answer.hear(plaintext)?;
-            let heard = plaintext.len();
-            session.consume(heard);
-        }
-    }
-}
-
-fn read_plain(stream: &mut TcpStream, answer: &mut Answer<'_>) -> Result<Pulled, Failure> {
-    let mut buffer = [0; READ_MAX];
-    match unless_blocked(|| stream.read(&mut buffer))? {
-        None => Ok(Pulled::Nothing),
-        // TCP has no other way to say so.
-        Some(0) => Ok(Pulled::End { announced: true }),
-        Some(bytes) => {
-            answer.hear(buffer.get(..bytes).unwrap_or_default())?;
-            Ok(Pulled::Bytes(bytes))
-        }
     }
 }

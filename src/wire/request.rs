@@ -157,7 +157,7 @@ const fn default_port(tls: bool) -> u16 {
 }
 
 /// Splits `host[:port]`, the port `None` where there is none.
-fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), UrlError> {
+pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), UrlError> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;

@@ -2,14 +2,14 @@
 //!
 //! ```text
 //! Head --1xx--> Head
-//! Head --blank line--> Body --last byte--> Complete
-//! Body --end of stream, where that is its end--> Complete
-//! Head, Body --end of stream--> Failed(Closed)
+//! Head --blank line--> Body --last byte, end of stream--> Complete
+//! Head --end of stream--> Failed(Closed)
 //! ```
 //!
-//! The status line is the answer; the body is only shown to people. So a body over our limits ends
-//! the reading, not the beat: the answer counts as complete and the connection is given up. What
-//! cannot be framed is a failure, because then nobody knows whose bytes come next.
+//! The status line is the answer (WIRE.md §1). Whatever is odd after it, and a body over our limits, ends
+//! the reading and costs the connection, not the beat. Two things only are asked of the body: whether it
+//! is a page for people, which a captive portal sends in the server's place, and whether a whole one says
+//! `"ok": false`.
 
 use core::time::Duration;
 
@@ -18,11 +18,14 @@ use heapless::Vec;
 use self::body::Body;
 use self::head::{Head, RetryAfter};
 use super::date::Utc;
+use super::json;
 use crate::proto::event::{Failure, Reply};
+use crate::proto::settings::Host;
 
 mod body;
 mod chunked;
 mod head;
+mod portal;
 #[cfg(test)]
 mod tests;
 
@@ -57,8 +60,10 @@ pub struct Response {
     head: Head,
     /// How much more is read after the head.
     body_budget: usize,
+    /// Its first bytes.
     body: Vec<u8, BODY_KEPT_MAX>,
-    body_fits: bool,
+    /// Whether those are all that was sent of it so far.
+    body_whole: bool,
     /// Whether the stream stands exactly at the end of the answer and is open.
     in_step: bool,
 }
@@ -88,7 +93,7 @@ impl Response {
             head: Head::new(),
             body_budget: BODY_MAX,
             body: Vec::new(),
-            body_fits: true,
+            body_whole: true,
             in_step: true,
         }
     }
@@ -98,14 +103,14 @@ impl Response {
     ///
     /// # Errors
     ///
-    /// `Malformed` where RFC 9112 is broken so that the answer has no certain end, `TooLarge` over a
-    /// limit of the head. Every later call repeats it.
+    /// `Malformed` if it does not begin with the status line of an answer, `TooLarge` with more than
+    /// [`INTERIM_MAX`] interim ones. Every later call repeats it.
     pub fn feed(&mut self, bytes: &[u8]) -> Result<Progress, Failure> {
         let mut rest = bytes;
         while !rest.is_empty() {
             rest = match self.state {
                 State::Head => self.feed_head(rest),
-                State::Body(body) => self.feed_body(body, rest),
+                State::Body(body) => Ok(self.feed_body(body, rest)),
                 State::Complete => {
                     self.in_step = false;
                     break;
@@ -117,29 +122,29 @@ impl Response {
         self.progress()
     }
 
-    /// Takes the end of the stream.
+    /// Takes the end of the stream; `announced` is false if it may have been cut off.
     ///
     /// # Errors
     ///
-    /// `Closed` if the answer is not complete with it, or the failure of an earlier
-    /// [`feed`](Self::feed).
-    pub fn eof(&mut self) -> Result<(), Failure> {
+    /// `Closed` if the head is not complete, or the failure of an earlier [`feed`](Self::feed).
+    pub fn eof(&mut self, announced: bool) -> Result<(), Failure> {
         self.in_step = false;
         self.state = match self.state {
-            State::Body(Body::UntilClose) => State::Complete,
-            State::Head | State::Body(_) => State::Failed(Failure::Closed),
+            State::Body(Body::UntilClose) if announced => State::Complete,
+            State::Body(_) => self.cut_body(),
+            State::Head => State::Failed(Failure::Closed),
             State::Complete | State::Failed(_) => self.state,
         };
         self.progress().map(|_| ())
     }
 
-    /// The complete answer; before that its status is 0.
+    /// The complete answer of whoever was `asked`; before that its status is 0.
     ///
     /// A date in `Retry-After` is taken relative to the server's own `Date`, so that a device
     /// whose clock is wrong waits as long as it was asked to; `now_unix_s` stands in for a server
     /// without one.
     #[must_use]
-    pub fn reply(&self, now_unix_s: u64) -> Reply {
+    pub fn reply(&self, asked: Option<&Host>, now_unix_s: u64) -> Reply {
         let wait_s = |retry_after| match retry_after {
             RetryAfter::Seconds(seconds) => seconds,
             RetryAfter::At(at) => {
@@ -148,9 +153,36 @@ impl Response {
         };
         Reply {
             status: self.head.status,
+            failure: self.failure(asked),
             retry_after: self.head.retry_after.map(wait_s).map(Duration::from_secs),
             keep_alive: self.head.persistent && self.in_step,
         }
+    }
+
+    /// Why this is no acknowledgement, if it is none.
+    fn failure(&self, asked: Option<&Host>) -> Option<Failure> {
+        let status = self.head.status;
+        let away = || asked.is_some_and(|asked| portal::leads_away(&self.head.location, asked));
+        match status {
+            200..=299 if self.is_page() => Some(Failure::Portal(status)),
+            200..=299 if self.says_no() => Some(Failure::NotAccepted),
+            200..=299 => None,
+            511 => Some(Failure::Portal(status)),
+            300..=399 if away() => Some(Failure::Portal(status)),
+            _ => Some(Failure::Status(status)),
+        }
+    }
+
+    /// Whether the body is a page for people. Nothing and JSON are none, whatever they are called: there
+    /// are servers that call everything `text/html`.
+    fn is_page(&self) -> bool {
+        let none = self.body_whole && (self.body.is_empty() || json::parse(&self.body).is_ok());
+        (self.head.page && !none) || portal::is_page(&self.body)
+    }
+
+    fn says_no(&self) -> bool {
+        let body = json::parse(self.body()).ok();
+        body.and_then(|body| body.get("ok")?.as_bool()) == Some(false)
     }
 
     /// The server's own time (RFC 9110 §6.6.1), if it told one.
@@ -159,10 +191,10 @@ impl Response {
         self.head.date
     }
 
-    /// The body, unchecked; empty if it was longer than [`BODY_KEPT_MAX`].
+    /// The body, unchecked; empty if it was longer than [`BODY_KEPT_MAX`], or not all of it came.
     #[must_use]
     pub fn body(&self) -> &[u8] {
-        if self.body_fits { &self.body } else { &[] }
+        if self.body_whole { &self.body } else { &[] }
     }
 
     /// Where a redirect points, safe to print, without its query; `None` for other answers.
@@ -191,16 +223,14 @@ impl Response {
             return Err(Failure::Malformed);
         }
         if line.len() > room {
-            return Err(Failure::TooLarge);
-        }
-        if self.head_bytes.ends_with(b"\n\r\n") || self.head_bytes.ends_with(b"\n\n") {
-            self.end_head()?;
+            self.take_head(Head::parse_status(&self.head_bytes)?)?;
+        } else if self.head_bytes.ends_with(b"\n\r\n") || self.head_bytes.ends_with(b"\n\n") {
+            self.take_head(Head::parse(&self.head_bytes)?)?;
         }
         Ok(rest)
     }
 
-    fn end_head(&mut self) -> Result<(), Failure> {
-        let head = Head::parse(&self.head_bytes)?;
+    fn take_head(&mut self, head: Head) -> Result<(), Failure> {
         self.head_bytes.clear();
         if (100..200).contains(&head.status) {
             self.interim += 1;
@@ -208,6 +238,7 @@ impl Response {
         }
         self.state = match head.body {
             Body::Length(length) if length > BODY_MAX => self.cut_body(),
+            Body::Unknown => self.cut_body(),
             body if body.is_complete() => State::Complete,
             body => State::Body(body),
         };
@@ -216,24 +247,23 @@ impl Response {
     }
 
     /// Takes a piece of the body and returns what follows it.
-    fn feed_body<'a>(&mut self, mut body: Body, bytes: &'a [u8]) -> Result<&'a [u8], Failure> {
+    fn feed_body<'a>(&mut self, mut body: Body, bytes: &'a [u8]) -> &'a [u8] {
         let allowed = bytes.get(..self.body_budget).unwrap_or(bytes);
-        if allowed.is_empty() {
+        let Some((content, used)) = body.take(allowed).filter(|_| !allowed.is_empty()) else {
             self.state = self.cut_body();
-            return Ok(&[]);
-        }
-        let (content, used) = body.take(allowed)?;
+            return &[];
+        };
         self.state = if body.is_complete() { State::Complete } else { State::Body(body) };
         self.body_budget -= used;
-        if self.body.extend_from_slice(content).is_err() {
-            self.body_fits = false;
-        }
-        Ok(bytes.get(used..).unwrap_or_default())
+        let kept = content.get(..BODY_KEPT_MAX - self.body.len()).unwrap_or(content);
+        self.body.extend_from_slice(kept).expect("cut to the room that is left");
+        self.body_whole &= kept.len() == content.len();
+        bytes.get(used..).unwrap_or_default()
     }
 
-    /// Gives up the rest of a body over the limit, and with it the connection.
+    /// Gives up the rest of a body over the limit or without a certain end, and with it the connection.
     const fn cut_body(&mut self) -> State {
-        self.body_fits = false;
+        self.body_whole = false;
         self.in_step = false;
         State::Complete
     }

@@ -1,7 +1,6 @@
 //! The body of an answer, up to its end (RFC 9112 §6).
 
 use super::chunked::Chunked;
-use crate::proto::event::Failure;
 
 /// How the end is told, and how far it is.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +11,8 @@ pub(super) enum Body {
     Chunked(Chunked),
     /// The end of the stream.
     UntilClose,
+    /// Nobody can tell.
+    Unknown,
 }
 
 impl Body {
@@ -23,21 +24,21 @@ impl Body {
         match self {
             Self::Length(left) => left == 0,
             Self::Chunked(chunked) => chunked.is_complete(),
-            Self::UntilClose => false,
+            Self::UntilClose | Self::Unknown => false,
         }
     }
 
     /// Takes a piece off `bytes`: its content, which may be empty, and how many bytes were taken,
-    /// at least one if there is one.
-    pub(super) fn take<'a>(&mut self, bytes: &'a [u8]) -> Result<(&'a [u8], usize), Failure> {
+    /// at least one if there is one. `None`: the coding is broken.
+    pub(super) fn take<'a>(&mut self, bytes: &'a [u8]) -> Option<(&'a [u8], usize)> {
         match self {
             Self::Length(left) => {
                 let content = bytes.get(..*left).unwrap_or(bytes);
                 *left -= content.len();
-                Ok((content, content.len()))
+                Some((content, content.len()))
             }
             Self::Chunked(chunked) => chunked.take(bytes),
-            Self::UntilClose => Ok((bytes, bytes.len())),
+            Self::UntilClose | Self::Unknown => Some((bytes, bytes.len())),
         }
     }
 }

@@ -9,8 +9,6 @@
 //! Extensions and trailers are skipped, never stored; the caller bounds their length. Line ends
 //! are CR LF only: being lenient here is how two readers come to see two different bodies.
 
-use crate::proto::event::Failure;
-
 /// Where in the coding the stream stands.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Chunked {
@@ -50,19 +48,19 @@ impl Chunked {
     }
 
     /// Takes content, or one byte of framing with no content, off `bytes`: the content, and how
-    /// many bytes were taken, at least one if there is one.
-    pub(super) fn take<'a>(&mut self, bytes: &'a [u8]) -> Result<(&'a [u8], usize), Failure> {
+    /// many bytes were taken, at least one if there is one. `None`: the coding is broken.
+    pub(super) fn take<'a>(&mut self, bytes: &'a [u8]) -> Option<(&'a [u8], usize)> {
         if let Self::Content(left) = *self {
             let content = bytes.get(..left).unwrap_or(bytes);
             *self = match left - content.len() {
                 0 => Self::ContentCr,
                 left => Self::Content(left),
             };
-            return Ok((content, content.len()));
+            return Some((content, content.len()));
         }
-        let Some(byte) = bytes.first() else { return Ok((&[], 0)) };
-        *self = self.after(*byte).ok_or(Failure::Malformed)?;
-        Ok((&[], 1))
+        let Some(byte) = bytes.first() else { return Some((&[], 0)) };
+        *self = self.after(*byte)?;
+        Some((&[], 1))
     }
 
     /// The state after one byte of framing, `None` if it may not stand here.

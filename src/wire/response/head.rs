@@ -7,6 +7,9 @@ use super::{FIELDS_MAX, LOCATION_MAX};
 use crate::proto::event::Failure;
 use crate::wire::date::Utc;
 
+/// The media types of pages for people.
+const PAGES: [&str; 2] = ["text/html", "application/xhtml+xml"];
+
 /// When to come again (RFC 9110 §10.2.3).
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RetryAfter {
@@ -27,6 +30,8 @@ pub(super) struct Head {
     pub(super) retry_after: Option<RetryAfter>,
     /// The server's clock.
     pub(super) date: Option<Utc>,
+    /// Whether the body is said to be a page for people.
+    pub(super) page: bool,
     /// Printable and without query; empty unless this is a redirect.
     pub(super) location: String<LOCATION_MAX>,
 }
@@ -40,25 +45,49 @@ impl Head {
             persistent: false,
             retry_after: None,
             date: None,
+            page: false,
             location: String::new(),
         }
     }
 
     /// Parses `bytes`, which end with the first blank line.
+    ///
+    /// Fields that are not as RFC 9112 §5 has them cost the connection its reuse, not the answer.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, Failure> {
+        let strict = httparse::ParserConfig::default();
+        let mut lenient = strict.clone();
+        lenient
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .ignore_invalid_headers_in_responses(true);
+        if let Some(head) = Self::parse_as(&strict, bytes)? {
+            return Ok(head);
+        }
+        match Self::parse_as(&lenient, bytes)? {
+            Some(head) => Ok(Self { persistent: false, ..head }),
+            None => Self::parse_status(bytes),
+        }
+    }
+
+    /// Takes the status line alone, of a head that is too long or cannot be read.
+    pub(super) fn parse_status(bytes: &[u8]) -> Result<Self, Failure> {
+        let end = bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        let mut parsed = httparse::Response::new(&mut []);
+        match parsed.parse(bytes.get(..end).unwrap_or_default()) {
+            Ok(_) => Ok(Self { status: status(&parsed)?, body: Body::Unknown, ..Self::new() }),
+            Err(_) => Err(Failure::Malformed),
+        }
+    }
+
+    /// `None` if the fields cannot be read in this way.
+    fn parse_as(config: &httparse::ParserConfig, bytes: &[u8]) -> Result<Option<Self>, Failure> {
         let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
         let mut parsed = httparse::Response::new(&mut fields);
-        match parsed.parse(bytes) {
-            Ok(httparse::Status::Complete(_)) => {}
-            Err(httparse::Error::TooManyHeaders) => return Err(Failure::TooLarge),
-            Ok(httparse::Status::Partial) | Err(_) => return Err(Failure::Malformed),
+        let complete = config.parse_response(&mut parsed, bytes).is_ok_and(|it| it.is_complete());
+        let mut head = Self { status: status(&parsed)?, ..Self::new() };
+        if !complete {
+            return Ok(None);
         }
-        let mut head = Self::new();
-        head.status = match parsed.code {
-            // RFC 9110 §15.2.2: nobody asked for another protocol.
-            None | Some(..=99 | 101) => return Err(Failure::Malformed),
-            Some(status) => status,
-        };
         let is_http_1_1 = parsed.version == Some(1);
         let fields = Fields(parsed.headers);
         head.persistent = if is_http_1_1 {
@@ -66,31 +95,33 @@ impl Head {
         } else {
             fields.list("connection").any(|option| option.eq_ignore_ascii_case("keep-alive"))
         };
-        head.frame(&fields, is_http_1_1)?;
+        head.frame(&fields, is_http_1_1);
         head.date = fields.first("date").and_then(Utc::parse_http);
         head.retry_after = fields.first("retry-after").and_then(parse_retry_after);
         if (300..400).contains(&head.status) {
             head.keep_location(fields.first("location").unwrap_or_default());
         }
-        Ok(head)
+        let media_type = fields.first("content-type").and_then(|value| value.split(';').next());
+        let media_type = media_type.unwrap_or_default().trim_ascii();
+        head.page = PAGES.iter().any(|page| media_type.eq_ignore_ascii_case(page));
+        Ok(Some(head))
     }
 
     /// Decides where the body ends (RFC 9112 §6.3).
-    fn frame(&mut self, fields: &Fields<'_>, is_http_1_1: bool) -> Result<(), Failure> {
-        let length = parse_length(fields)?;
+    fn frame(&mut self, fields: &Fields<'_>, is_http_1_1: bool) {
+        let length = parse_length(fields);
         let coding = fields.list("transfer-encoding").filter(|coding| !coding.is_empty()).last();
         self.body = match (coding, length) {
             _ if matches!(self.status, 100..200 | 204 | 304) => Body::Length(0),
             (Some(coding), _) if coding.eq_ignore_ascii_case("chunked") => Body::CHUNKED,
             (Some(_), _) | (None, None) => Body::UntilClose,
-            (None, Some(length)) => Body::Length(length),
+            (None, Some(length)) => length,
         };
         // RFC 9112 §6.1 and §6.3: the coding wins over a length, and over HTTP/1.0, which does not
         // know it; but where two readers may disagree, nothing more is read from the connection.
         if coding.is_some() && (length.is_some() || !is_http_1_1) {
             self.persistent = false;
         }
-        Ok(())
     }
 
     /// Keeps what is safe to print of a redirect target; a query may hold a secret.
@@ -102,21 +133,30 @@ impl Head {
     }
 }
 
-/// The one length that all `Content-Length` fields agree on (RFC 9112 §6.3).
-fn parse_length(fields: &Fields<'_>) -> Result<Option<usize>, Failure> {
+/// The status of an answer, however little else is known of it.
+fn status(parsed: &httparse::Response<'_, '_>) -> Result<u16, Failure> {
+    match parsed.code {
+        // RFC 9110 §15.2.2: nobody asked for another protocol.
+        None | Some(..=99 | 101) => Err(Failure::Malformed),
+        Some(status) => Ok(status),
+    }
+}
+
+/// The one length that all `Content-Length` fields agree on (RFC 9112 §6.3); `None` without any.
+fn parse_length(fields: &Fields<'_>) -> Option<Body> {
     let mut agreed = None;
     for text in fields.list("content-length") {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Failure::Malformed);
+            return Some(Body::Unknown);
         }
         // Digits fail to parse only by being too many: such a body is over every limit.
         let length = text.parse().unwrap_or(usize::MAX);
         if agreed.is_some_and(|agreed| agreed != length) {
-            return Err(Failure::Malformed);
+            return Some(Body::Unknown);
         }
         agreed = Some(length);
     }
-    Ok(agreed)
+    agreed.map(Body::Length)
 }
 
 fn parse_retry_after(text: &str) -> Option<RetryAfter> {

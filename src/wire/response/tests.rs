@@ -6,6 +6,7 @@ use super::{
     BODY_KEPT_MAX, BODY_MAX, FIELDS_MAX, HEAD_MAX, INTERIM_MAX, LOCATION_MAX, Progress, Response,
 };
 use crate::proto::event::{Failure, Reply};
+use crate::proto::settings::Host;
 
 const OK_BODY: &str =
     r#"{"ok": true, "ip_address": "192.0.2.7", "last_seen": "2026-02-02 12:34:56"}"#;
@@ -26,7 +27,7 @@ macro_rules! vector {
         Vector {
             name: $name,
             bytes: include_bytes!(concat!("../../../tests/vectors/http/answer_", $name)),
-            reply: Reply { status: $status, retry_after: None, keep_alive: $keep_alive },
+            reply: Reply { keep_alive: $keep_alive, ..Reply::of($status) },
             body: $body,
             location: None,
         }
@@ -73,8 +74,8 @@ fn outcome<'a>(parts: impl IntoIterator<Item = &'a [u8]>, eof: bool) -> Outcome 
     }
     Outcome {
         fed,
-        ended: eof.then(|| response.eof()),
-        reply: response.reply(NOW_S),
+        ended: eof.then(|| response.eof(true)),
+        reply: response.reply(None, NOW_S),
         body: response.body().to_vec(),
         location: response.location().map(Into::into),
     }
@@ -108,13 +109,35 @@ fn each_vector_says_what_it_says() {
 }
 
 #[test]
-fn answer_cut_at_any_byte_is_partial_and_then_closed() {
+fn answer_cut_in_its_head_is_closed_and_in_its_body_is_what_the_head_says() {
     for vector in vectors().iter().filter(|vector| vector.name != "ok_until_close") {
         for cut in 0..vector.bytes.len() {
             let outcome = outcome([&vector.bytes[..cut]], true);
             assert_eq!(outcome.fed, Ok(Progress::Partial), "{} cut at {cut}", vector.name);
-            assert_eq!(outcome.ended, Some(Err(Failure::Closed)), "{} cut at {cut}", vector.name);
+            if outcome.reply.status == 0 {
+                assert_eq!(outcome.ended, Some(Err(Failure::Closed)), "{} at {cut}", vector.name);
+            } else {
+                let reply = Reply { keep_alive: false, ..vector.reply };
+                assert_eq!(outcome.ended, Some(Ok(())), "{} cut at {cut}", vector.name);
+                assert_eq!(outcome.reply, reply, "{} cut at {cut}", vector.name);
+                assert_eq!(outcome.body, b"", "{} cut at {cut}", vector.name);
+            }
         }
+    }
+}
+
+#[test]
+fn end_that_nobody_announced_cuts_a_body_of_no_known_length() {
+    let body = br#"{"ok": false}"#;
+    for (announced, failure, shown) in
+        [(true, Some(Failure::NotAccepted), &body[..]), (false, None, b"")]
+    {
+        let mut response = Response::new();
+        response.feed(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        response.feed(body).unwrap();
+        assert_eq!(response.eof(announced), Ok(()));
+        assert_eq!(response.reply(None, NOW_S).failure, failure);
+        assert_eq!(response.body(), shown);
     }
 }
 
@@ -197,21 +220,34 @@ fn another_protocol_is_malformed_at_its_first_wrong_byte() {
 }
 
 #[test]
-fn broken_head_is_malformed() {
+fn broken_status_line_is_malformed() {
     let heads = [
         "HTTP/1.1\r\n\r\n",
         "HTTP/1.1 20\r\n\r\n",
         "HTTP/1.1 099 Low\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         "HTTP/1.1 2000 OK\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nA : b\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nA: b\r\n folded\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nA: b\0\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nA: b\rC: d\r\n\r\n",
+        "HTTP/1.1 200 O\0K\r\n\r\n",
     ];
     for head in heads {
         assert_eq!(whole(head.as_bytes()).fed, Err(Failure::Malformed), "{head:?}");
+    }
+}
+
+#[test]
+fn odd_field_costs_the_connection_and_not_the_answer() {
+    for field in [
+        "no colon",
+        "A : b",
+        "A B: c",
+        "A: b\r\n folded\r\n\tagain",
+        "A: b\0",
+        "A: b\u{1}c",
+        "A: b\rC: d",
+    ] {
+        let outcome = answer(&format!("{field}\r\nContent-Length: 2\r\n"), "{}");
+        assert_eq!(outcome.fed, Ok(Progress::Complete), "{field:?}");
+        assert_eq!(outcome.reply, Reply::of(200), "{field:?}");
     }
 }
 
@@ -221,7 +257,7 @@ fn failure_is_final() {
     assert_eq!(response.feed(b"SSH-2.0"), Err(Failure::Malformed));
     assert_eq!(response.feed(b"HTTP/1.1 200 OK\r\n\r\n"), Err(Failure::Malformed));
     assert_eq!(response.feed(b""), Err(Failure::Malformed));
-    assert_eq!(response.eof(), Err(Failure::Malformed));
+    assert_eq!(response.eof(true), Err(Failure::Malformed));
 }
 
 #[test]
@@ -236,7 +272,8 @@ fn content_length_is_digits_that_agree() {
         ["", "+2", "-2", "0x2", "2 2", "2,", "2, 3", "2\r\nContent-Length: 3", "2.0", "\u{664}"]
     {
         let outcome = answer(&format!("Content-Length: {bad}\r\n"), "{}");
-        assert_eq!(outcome.fed, Err(Failure::Malformed), "{bad:?}");
+        assert_eq!(outcome.fed, Ok(Progress::Complete), "{bad:?}");
+        assert_eq!((outcome.reply, outcome.body), (Reply::of(200), vec![]), "{bad:?}");
     }
 }
 
@@ -268,7 +305,7 @@ fn http_1_0_with_a_coding_is_read_and_not_reused() {
 }
 
 #[test]
-fn broken_chunk_is_malformed() {
+fn broken_chunk_ends_the_body() {
     let bodies = [
         "\r\n",
         ";x\r\n",
@@ -289,7 +326,8 @@ fn broken_chunk_is_malformed() {
     ];
     for body in bodies {
         let outcome = answer("Transfer-Encoding: chunked\r\n", body);
-        assert_eq!(outcome.fed, Err(Failure::Malformed), "{body:?}");
+        assert_eq!(outcome.fed, Ok(Progress::Complete), "{body:?}");
+        assert_eq!((outcome.reply, outcome.body), (Reply::of(200), vec![]), "{body:?}");
     }
 }
 
@@ -324,23 +362,29 @@ fn end_of_stream_after_the_answer_costs_the_connection() {
 }
 
 #[test]
-fn head_over_its_limit_is_too_large() {
+fn head_over_its_limit_leaves_the_status() {
     let head = |length: usize| {
         let frame = "HTTP/1.1 204 No Content\r\nA: \r\n\r\n".len();
         format!("HTTP/1.1 204 No Content\r\nA: {}\r\n\r\n", "a".repeat(length - frame))
     };
-    assert_eq!(whole(head(HEAD_MAX).as_bytes()).fed, Ok(Progress::Complete));
-    assert_eq!(whole(head(HEAD_MAX + 1).as_bytes()).fed, Err(Failure::TooLarge));
-    assert_eq!(bytewise(head(HEAD_MAX + 1).as_bytes()).fed, Err(Failure::TooLarge));
-    let endless = format!("HTTP/1.1 200 {}", "a".repeat(HEAD_MAX));
-    assert_eq!(whole(endless.as_bytes()).fed, Err(Failure::TooLarge));
+    let fits = Reply { keep_alive: true, ..Reply::of(204) };
+    assert_eq!(whole(head(HEAD_MAX).as_bytes()).reply, fits);
+    let endless = format!("HTTP/1.1 204 {}", "a".repeat(HEAD_MAX));
+    for long in [head(HEAD_MAX + 1), head(3 * HEAD_MAX), endless] {
+        let outcome = whole(long.as_bytes());
+        assert_eq!((outcome.fed, outcome.reply), (Ok(Progress::Complete), Reply::of(204)));
+        assert_eq!(bytewise(long.as_bytes()), outcome);
+    }
+    let interim = format!("HTTP/1.1 102 {}", "a".repeat(HEAD_MAX));
+    assert_eq!(whole(interim.as_bytes()).fed, Ok(Progress::Partial));
 }
 
 #[test]
-fn one_field_too_many_is_too_large() {
+fn one_field_too_many_leaves_the_status() {
     let fields = |count| "A: b\r\n".repeat(count) + "Content-Length: 0\r\n";
-    assert_eq!(answer(&fields(FIELDS_MAX - 1), "").fed, Ok(Progress::Complete));
-    assert_eq!(answer(&fields(FIELDS_MAX), "").fed, Err(Failure::TooLarge));
+    assert!(answer(&fields(FIELDS_MAX - 1), "").reply.keep_alive);
+    let outcome = answer(&fields(FIELDS_MAX), "");
+    assert_eq!((outcome.fed, outcome.reply), (Ok(Progress::Complete), Reply::of(200)));
 }
 
 #[test]
@@ -378,8 +422,7 @@ fn body_over_the_limit_ends_the_reading_and_keeps_the_status() {
         let outcome = whole(bytes.as_bytes());
         assert_eq!(bytewise(bytes.as_bytes()), outcome, "{fields}");
         assert_eq!(outcome.fed, Ok(Progress::Complete), "{fields}");
-        let reply = Reply { status: 200, retry_after: None, keep_alive: false };
-        assert_eq!(outcome.reply, reply, "{fields}");
+        assert_eq!(outcome.reply, Reply::of(200), "{fields}");
         assert_eq!(outcome.body, b"", "{fields}");
     }
 }
@@ -411,4 +454,124 @@ fn location_is_printable_bounded_and_without_query() {
     assert_eq!(location("?next=secret"), None);
     assert_eq!(location(&"a".repeat(LOCATION_MAX + 1)), Some("a".repeat(LOCATION_MAX)));
     assert_eq!(answer("Location: /new\r\nContent-Length: 0\r\n", "").location, None);
+}
+
+/// What an answer of 200 with these fields and this body, whole or torn, is taken for.
+fn verdict(fields: &str, body: &str) -> Option<Failure> {
+    let frame = format!("Content-Length: {}\r\n{fields}", body.len());
+    answer(&frame, body).reply.failure
+}
+
+#[test]
+fn page_for_people_is_a_portal() {
+    let json = "Content-Type: application/json\r\n";
+    let html = "Content-Type: text/html; charset=utf-8\r\n";
+    let pages = [
+        (html, "please log in"),
+        (html, "{\"ok\": true"),
+        ("content-type: TEXT/HTML\r\n", "<b>hello"),
+        ("Content-Type: application/xhtml+xml\r\n", "<?xml?>"),
+        ("", "<html><form>please log in</form></html>"),
+        ("", "\u{feff} \r\n\t<!DOCTYPE HTML PUBLIC"),
+        ("", "<HTML lang=de>"),
+        ("", "<script>location = 'http://login'</script>"),
+        (json, "<!-- portal --><html>"),
+        ("Content-Type: odd\r\n", "<head><meta http-equiv=refresh>"),
+    ];
+    for (fields, body) in pages {
+        assert_eq!(verdict(fields, body), Some(Failure::Portal(200)), "{fields} {body}");
+    }
+    let long = "<html>".to_owned() + &"x".repeat(BODY_MAX);
+    for cut in [BODY_KEPT_MAX + 1, BODY_MAX] {
+        assert_eq!(verdict("", &long[..cut]), Some(Failure::Portal(200)), "{cut}");
+        assert_eq!(verdict(html, &"x".repeat(cut)), Some(Failure::Portal(200)), "{cut}");
+    }
+    for torn in
+        [&b"HTTP/1.1 203 X\r\n\r\n<html"[..], b"HTTP/1.1 203 X\r\nContent-Length: 9\r\n\r\n<html"]
+    {
+        assert_eq!(outcome([torn], true).reply.failure, Some(Failure::Portal(203)));
+    }
+}
+
+#[test]
+fn whatever_else_a_2xx_says_acknowledges() {
+    let html = "Content-Type: text/html\r\n";
+    for (fields, body) in [
+        ("", ""),
+        ("", OK_BODY),
+        ("", "thanks"),
+        ("", "<?xml version='1.0'?><ok/>"),
+        ("", "<htm"),
+        ("Content-Encoding: gzip\r\n", "\u{1f}\u{8b}"),
+        ("Content-Type: text/plain\r\n", "{\"ok\": false"),
+        (html, ""),
+        (html, OK_BODY),
+        ("", r#"{"ok": 0}"#),
+        ("", r#"{"ok": "false"}"#),
+        ("", r#"{"status": {"ok": false}}"#),
+        ("", r#"[{"ok": false}]"#),
+        ("", r#"{"ok": false} "ok""#),
+        ("", r#"{"ok": false}"#.repeat(BODY_KEPT_MAX).as_str()),
+    ] {
+        assert_eq!(verdict(fields, body), None, "{fields} {body}");
+    }
+    let no_content = whole(b"HTTP/1.1 204 No Content\r\nContent-Type: text/html\r\n\r\n");
+    assert_eq!(no_content.reply.failure, None);
+}
+
+#[test]
+fn whole_body_that_says_no_does_not_acknowledge() {
+    for body in [r#"{"ok": false}"#, r#"{"error": "who are you?", "ok":false, "ok2": true}"#] {
+        assert_eq!(verdict("", body), Some(Failure::NotAccepted), "{body}");
+        assert_eq!(verdict("Content-Type: text/html\r\n", body), Some(Failure::NotAccepted));
+        let more = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len() + 1);
+        assert_eq!(outcome([more.as_bytes()], true).reply.failure, None, "torn: {body}");
+    }
+}
+
+#[test]
+fn login_status_and_redirect_to_another_host_are_a_portal() {
+    let verdict = |status: u16, location: &str, asked: &str| {
+        let head =
+            format!("HTTP/1.1 {status} X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let asked = match asked.parse() {
+            Ok(address) => Host::Address(address),
+            Err(_) => Host::Name(asked.try_into().unwrap()),
+        };
+        let mut response = Response::new();
+        response.feed(head.as_bytes()).unwrap();
+        response.reply(Some(&asked), NOW_S).failure
+    };
+    let api = "api.example.org";
+    for (status, location, asked) in [
+        (302, "http://portal.example/login?to=api.example.org", api),
+        (303, "//portal.example", api),
+        (307, "HTTPS://portal.example:8443/", api),
+        (302, "http://api.example.org@portal.example/", api),
+        (302, "http://api.example.org.evil.example/", api),
+        (302, "http://192.168.1.1\\@api.example.org/", api),
+        (302, "http://10.0.0.1/", "10.0.0.2"),
+        (302, "http://[fe80::1]/", "fe80::2"),
+        (302, "http://-/", api),
+        (302, "http://?api.example.org", api),
+        (511, "", api),
+    ] {
+        let portal = Some(Failure::Portal(status));
+        assert_eq!(verdict(status, location, asked), portal, "{location}");
+    }
+    for (location, asked) in [
+        ("", api),
+        ("/api/v2", api),
+        ("v2//x", api),
+        ("?x=http://portal.example/", api),
+        ("https://api.example.org/api", api),
+        ("//API.example.org.:8080", api),
+        ("http://me@api.example.org", api),
+        ("http://10.0.0.2:80/", "10.0.0.2"),
+        ("http://[2001:DB8::0:2]/", "2001:db8::2"),
+        ("mailto:admin", api),
+    ] {
+        assert_eq!(verdict(302, location, asked), Some(Failure::Status(302)), "{location}");
+    }
+    assert_eq!(verdict(404, "http://portal.example", api), Some(Failure::Status(404)));
 }

@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use linkbeat::proto::event::{Failure, Reply};
+use linkbeat::proto::settings::Host;
 use linkbeat::wire::response::{BODY_KEPT_MAX, LOCATION_MAX, Progress, Response};
 
 #[derive(Debug, PartialEq)]
@@ -24,11 +25,12 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Read {
         assert!(!over || now == progress, "{progress:?} became {now:?}");
         progress = now;
     }
-    let end = response.eof();
+    let end = response.eof(true);
+    let asked = Host::Name("api.example".try_into().expect("a name"));
     Read {
         progress,
         end,
-        reply: end.ok().map(|()| response.reply(1_770_035_696)),
+        reply: end.ok().map(|()| response.reply(Some(&asked), 1_770_035_696)),
         body: response.body().to_vec(),
         location: response.location().map(str::to_owned),
     }
