@@ -17,6 +17,7 @@ mod local;
 mod past;
 mod perform;
 mod report;
+mod routing;
 mod sessions;
 mod setup;
 mod show;
@@ -34,6 +35,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use self::journal::Journal;
 use self::past::Past;
+use self::routing::Routing;
 use self::sessions::{SESSIONS_MAX, Sessions};
 use self::setup::{Setup, Verdict};
 use self::slots::Slots;
@@ -106,6 +108,7 @@ pub struct EventLoop {
     timer: Timer,
     wall: Wall,
     routes: RouteSocket,
+    routing: Routing,
     neighbours: Option<NeighbourSocket>,
     signals: Signals,
     trigger: Option<EventFd>,
@@ -142,6 +145,7 @@ impl EventLoop {
         let poll = Poll::new().map_err(Error::system("open epoll"))?;
         let timer = Timer::new().map_err(Error::system("open timerfd"))?;
         let routes = RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?;
+        let routing = Routing::new().map_err(Error::system("open rtnetlink socket"))?;
         let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
         let watch = Watch::new(&Files::of(&config), &RESOLVER_FILES)
             .map_err(Error::system("open inotify"))?;
@@ -170,6 +174,7 @@ impl EventLoop {
             timer,
             wall,
             routes,
+            routing,
             neighbours: None,
             signals,
             trigger,
@@ -206,6 +211,7 @@ impl EventLoop {
         self.open_status_server();
         self.feed(Input::LinksLost);
         self.configure();
+        self.follow_up();
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut ready = Vec::with_capacity(EVENTS_MAX);
         while !self.stopping {
@@ -222,9 +228,7 @@ impl EventLoop {
             ready.dedup();
             for token in ready.drain(..) {
                 self.visit(token);
-                while let Some(slot) = self.stirred.pop() {
-                    self.pump(slot);
-                }
+                self.follow_up();
             }
         }
         self.supervisor.iter().for_each(Notify::stopping);
@@ -327,13 +331,20 @@ impl EventLoop {
 
     fn take_reply(&mut self, attempt: Attempt) {
         let Some((_, response)) = self.sessions.find(attempt) else { return };
-        let reply = response.reply(self.wall.best(self.now));
         let config = &self.setup.config;
+        let asked = config.settings.server.as_ref().map(|server| &server.host);
+        let reply = response.reply(asked, self.wall.best(self.now));
         if let Some(location) = response.location().filter(|text| !config.tells_token(text)) {
             self.journal.remark(location);
         }
-        if matches!(reply.status, 200..=299) {
-            self.journal.keep_answer(response.body(), |text| config.tells_token(text));
+        match (reply.failure, str::from_utf8(response.body())) {
+            (None, _) => {
+                self.journal.keep_answer(response.body(), |text| config.tells_token(text));
+            }
+            (Some(Failure::NotAccepted), Ok(why)) if !config.tells_token(why) => {
+                self.journal.remark(why);
+            }
+            (Some(_), _) => {}
         }
         self.learn_date(attempt);
         if !reply.keep_alive {

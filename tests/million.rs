@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use linkbeat::proto::agent::Agent;
 use linkbeat::proto::event::{Action, Attempt, Input, Reply, Ticket};
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Name, Route};
+use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
+use linkbeat::proto::routing::{Question, Route};
 use linkbeat::proto::settings::{BucketSettings, Host, Server, Settings};
 use linkbeat::proto::time::Instant;
 use tracking_allocator::{
@@ -75,6 +76,20 @@ struct Camera {
     delivered: u64,
 }
 
+/// The kernel has a default route, over IPv4 only.
+fn default_route(question: Question) -> Option<Route> {
+    question.to.is_ipv4().then_some(Route {
+        question,
+        index: LinkIndex(2),
+        local: false,
+        table: 254,
+        prefix: 0,
+        metric: 100,
+        gateway: Some([192, 0, 2, 1].into()),
+        source: Some([192, 0, 2, 10].into()),
+    })
+}
+
 impl Camera {
     fn new() -> Self {
         let now = Instant::from_micros(1_000_000);
@@ -83,16 +98,8 @@ impl Camera {
         camera.input(Input::Configured(&settings()));
         camera.input(Input::LinksLost);
         let (index, name) = (LinkIndex(2), Name::new("eth0").expect("a name"));
-        let address = IpAddr::from([192, 0, 2, 10]);
-        let gateway = Some(IpAddr::from([192, 0, 2, 1]));
-        let network = Ipv4Addr::UNSPECIFIED.into();
-        for event in [
-            LinkEvent::Link { index, name, running: true, mac: None, permanent_mac: None },
-            LinkEvent::Address { index, address, usable: true },
-            LinkEvent::Route(Route { index, network, prefix: 0, metric: 100, gateway }),
-        ] {
-            camera.input(Input::Link(event));
-        }
+        let link = LinkEvent::Link { index, name, running: true, mac: None, permanent_mac: None };
+        camera.input(Input::Link(link));
         camera.input(Input::LinksDumped);
         camera
     }
@@ -102,6 +109,11 @@ impl Camera {
         let actions = self.agent.handle(input, self.now);
         for action in actions {
             match action {
+                Action::AskRoutes => {
+                    let routes: heapless::Vec<_, 8> =
+                        self.agent.questions().filter_map(default_route).collect();
+                    self.input(Input::Routes(&routes));
+                }
                 Action::Connect { attempt, .. } => {
                     self.open = Some(attempt);
                     self.input(Input::Opened(attempt, [192, 0, 2, 10].into()));
@@ -114,7 +126,7 @@ impl Camera {
                     self.answered += 1;
                     // One connection in a hundred ends with its beat.
                     let keep_alive = !self.answered.is_multiple_of(100);
-                    let reply = Reply { status: 200, retry_after: None, keep_alive };
+                    let reply = Reply { keep_alive, ..Reply::of(200) };
                     self.input(Input::Replied(attempt, reply));
                 }
                 _ => {}

@@ -13,6 +13,7 @@ use crate::proto::event::{Failure, Note, Reason, Stamps, TlsFailure};
 use crate::proto::history::History;
 use crate::proto::link::Name;
 use crate::proto::time::Instant;
+use crate::status::network::{FailedPath, LinksLeftOut};
 
 /// Longest answer of the server that status shows, in bytes.
 pub(super) const ANSWER_MAX: usize = 1024;
@@ -72,12 +73,18 @@ impl Journal {
         self.history.record(note, now);
         match note {
             Note::UplinkChanged { from, to, lost } => uplink_changed(*from, *to, *lost),
+            Note::UplinkRenamed { from, to } => log::info!("[Network] {from} is called {to} now"),
             Note::NetworkChanged(reason) => {
                 log::info!("[Network] Triggering immediate heartbeat: {reason}");
             }
             Note::GatewayBack(uplink) => {
                 log::info!("[Network] The gateway of {uplink} answers again")
             }
+            Note::PathFailed { via, family, instead } => {
+                let (via, family, instead) = (*via, *family, *instead);
+                log::info!("[Failover] {}", FailedPath { via, family, instead });
+            }
+            Note::LinksLeftOut => log::warn!("[Network] {LinksLeftOut}"),
             Note::ServiceLost(name) => log::warn!("[Watch] {name} does not answer"),
             Note::ServiceRecovered(name) => log::info!("[Watch] {name} answers again"),
             Note::ConnectivityLost => log::info!("[Meeting] Connectivity lost"),
@@ -212,8 +219,10 @@ struct Told<'a> {
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(words(self.failure))?;
-        if let Failure::Status(status) = self.failure {
-            write!(f, " {status}{}", advice(status))?;
+        match self.failure {
+            Failure::Status(status) => write!(f, " {status}{}", advice(status))?,
+            Failure::Portal(status) => write!(f, " (HTTP {status})")?,
+            _ => {}
         }
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;
@@ -255,8 +264,11 @@ const fn words(failure: Failure) -> &'static str {
         Failure::Malformed => "the answer is not HTTP",
         Failure::TooLarge => "the answer is too large",
         Failure::Status(_) => "the server answered",
+        Failure::Portal(_) => "a login page answers in place of the server",
+        Failure::NotAccepted => "the server answered that it does not accept the beat",
         Failure::NameNotFound => "the server's name does not exist",
         Failure::NameServerFailed => "no nameserver gave a useful answer",
+        Failure::NameServerSilent => "no nameserver answers",
         Failure::NoNameserver => "no nameserver is configured",
     }
 }

@@ -73,8 +73,11 @@ impl EventLoop {
                 (*covers, Outcome::Failed { seq: *seq, error: &self.journal.error, retry_at })
             }
             Note::UplinkChanged { .. }
+            | Note::UplinkRenamed { .. }
             | Note::NetworkChanged(_)
             | Note::GatewayBack(_)
+            | Note::PathFailed { .. }
+            | Note::LinksLeftOut
             | Note::ServiceLost(_)
             | Note::ServiceRecovered(_)
             | Note::ConnectivityLost

@@ -35,6 +35,7 @@ impl EventLoop {
                     log::error!("the kernel refuses to list the links: {error}");
                 }
             }
+            Action::AskRoutes => self.routing.wanted = true,
             Action::WatchNeighbours(wanted) => {
                 self.neighbours = wanted.then(|| self.open_neighbours()).flatten();
             }
@@ -73,6 +74,8 @@ impl EventLoop {
                 self.outcomes.push_back(Input::AckChecked(attempt, acked.unwrap_or(false)));
             }
             Action::CloseAttempt(attempt) => self.sessions.close(attempt),
+            Action::ParkAttempt(attempt) => self.sessions.park(self.poll.registry(), attempt),
+            Action::CloseParked => self.sessions.close_parked(),
             Action::AnswerTrigger(ticket, answer) => self.answer(ticket, answer),
             Action::Note(note) => {
                 self.journal.record(&note, self.now);

@@ -5,9 +5,12 @@ use std::path::Path;
 
 use super::EventLoop;
 use crate::config::rp_filter::{Strict, strict_interfaces};
+use crate::proto::agent::Obstacle;
 use crate::proto::event::{Reason, Ticket};
 use crate::proto::history::Id;
+use crate::proto::race::Path as RacePath;
 use crate::status::history::Past;
+use crate::status::network::{FailedPath, LinksLeftOut, NoWay};
 use crate::status::{self, Beat, STATUS_MAX, Snapshot, State, WARNINGS_MAX};
 use crate::wire::date::Utc;
 use crate::wire::http_server::Content;
@@ -21,6 +24,10 @@ impl EventLoop {
     pub(super) fn reply_status(&mut self, ticket: Ticket) {
         self.wall.look(self.now);
         let view = self.agent.view(self.now);
+        let no_way = view.obstacle.clone().map(|obstacle| NoWay {
+            addressed: matches!(obstacle, Obstacle::NoRoute(index, ..) if self.routing.has_address(index)),
+            obstacle,
+        });
         let mut strict = strict_interfaces(Path::new("/"), &self.setup.config.settings);
         // Of no other interface is an answer waited for.
         strict.retain(|name| view.uplinks.iter().any(|uplink| uplink.name == *name));
@@ -29,7 +36,14 @@ impl EventLoop {
         let trouble = trouble.iter().map(|trouble| *trouble as &dyn Display);
         let helpers = self.helpers_complaint.iter().map(|complaint| complaint as &dyn Display);
         let strict = strict.iter().map(|strict| strict as &dyn Display);
-        let warnings: Vec<_> = trouble.chain(helpers).chain(strict).take(WARNINGS_MAX).collect();
+        let instead = self.journal.delivered.as_ref().and_then(|delivered| delivered.via);
+        let failed = |&(via, family): &RacePath| FailedPath { via, family, instead };
+        let failed: Vec<_> = view.failed_paths.iter().map(failed).collect();
+        let failed = failed.iter().map(|path| path as &dyn Display);
+        let left_out = view.links_left_out.then_some(&LinksLeftOut as &dyn Display);
+        let warnings =
+            left_out.into_iter().chain(failed).chain(trouble).chain(helpers).chain(strict);
+        let warnings: Vec<_> = warnings.take(WARNINGS_MAX).collect();
         let journal = &self.journal;
         let snapshot = Snapshot {
             now: self.now,
@@ -53,6 +67,7 @@ impl EventLoop {
             turned_at: journal.turned_at,
             error: &journal.error,
             answer: json::parse(&journal.answer).ok(),
+            no_way: no_way.as_ref(),
             warnings: &warnings,
         };
         let mut buffer = vec![0; STATUS_MAX];

@@ -10,22 +10,25 @@
 //! [`handle`](Agent::handle) takes what happened and answers with orders, first to be performed
 //! first. Every input is followed by the same steps (`advance`): the cycle ticks, a beat
 //! starts if one is wanted and allowed, the race goes on, the probes go on. The rooms: `wanted` (what
-//! is asked for, and when it may start), `beat` (one `seq` from start to end), `paths` (which
+//! is asked for, and when it may start), `beat` (one `seq` under way), `outcome` (how it ends), `paths` (which
 //! connection comes next), `outside` (what is reachable), `owed` (what the server was told by the
-//! wrong uplink), `network` (links, uplinks, what dies with them), `view` (what people are shown).
+//! wrong uplink), `parked` (what a lost carrier took), `network` (links, uplinks, what dies with them), `view` (what people are shown).
 
 mod beat;
 mod network;
+mod outcome;
 mod outside;
 mod owed;
+mod parked;
 mod paths;
 mod view;
 mod wanted;
 
-pub use view::View;
+pub use view::{Obstacle, View};
 
 use self::beat::Beat;
 use self::owed::Owed;
+use self::parked::Parked;
 use self::wanted::{Gate, Hold};
 use super::backoff::Backoff;
 use super::event::{Action, Actions, Failure, Input};
@@ -36,6 +39,7 @@ use super::race::Race;
 use super::reach::Reach;
 use super::resolve::Resolver;
 use super::rng::Rng;
+use super::routing::{Question, Routing};
 use super::schedule::{Cycle, Wants};
 use super::services::Services;
 use super::settings::{BucketSettings, Settings};
@@ -52,14 +56,18 @@ pub struct Agent {
     // The network.
     links: Links,
     dump: Dump,
+    routing: Routing,
     uplinks: Uplinks,
     active: Active,
     usable_at: Instant,
+    parked: Parked,
     settled: bool,
     lost_gateways: LostGateways,
     /// Neighbours are listened to.
     watching: bool,
     resolver: Resolver,
+    /// Which of their ways the nameservers are asked over, counted from the best.
+    name_turn: usize,
     reach: Reach,
     services: Services,
     // What is wanted.
@@ -75,6 +83,8 @@ pub struct Agent {
     beat: Beat,
     race: Race,
     owed: Option<Owed>,
+    /// The beat under way repeats a change of uplink that did not get through over the new one.
+    news_repeated: bool,
     backoff: Backoff,
     retry_at: Instant,
     hastened: bool,
@@ -87,6 +97,8 @@ pub struct Agent {
 /// Whether the kernel is telling all it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Dump {
+    /// Not yet: nothing is known.
+    Awaited,
     /// No.
     None,
     /// Yes, because messages were lost or said too little.
@@ -106,14 +118,17 @@ impl Agent {
             settings: None,
             rng: Rng::new(seed),
             links: Links::new(),
-            dump: Dump::None,
+            dump: Dump::Awaited,
+            routing: Routing::new(),
             uplinks: Uplinks::new(),
             active: Active::new(),
             usable_at: now,
+            parked: Parked::default(),
             settled: false,
             lost_gateways: LostGateways::new(),
             watching: false,
             resolver: Resolver::new(),
+            name_turn: 0,
             reach: Reach::new(),
             services: Services::new(),
             cycle: Cycle::default(),
@@ -127,6 +142,7 @@ impl Agent {
             beat: Beat::Idle,
             race: Race::new(),
             owed: None,
+            news_repeated: false,
             backoff: Backoff::new(),
             retry_at: now,
             hastened: false,
@@ -146,17 +162,10 @@ impl Agent {
         let out = &mut actions;
         match input {
             Input::Deadline => {}
-            Input::Link(event) => {
-                let changed = self.links.apply(event);
-                if self.links.wants_dump() && self.dump == Dump::None {
-                    self.order_dump(Dump::Ordered, out);
-                }
-                if changed && self.settled {
-                    self.network_changed(now, out);
-                }
-            }
+            Input::Link(event) => self.link_told(event, now, out),
             Input::LinksLost => self.order_dump(Dump::Ordered, out),
-            Input::LinksDumped => self.dumped(now, out),
+            Input::LinksDumped => self.dumped(out),
+            Input::Routes(routes) => self.routes_answered(routes, now, out),
             Input::Neighbour(neighbour) => self.neighbour(neighbour, now, out),
             Input::ClockSet => self.clock_set(),
             Input::Configured(settings) => self.configured(settings, now, out),
@@ -187,6 +196,11 @@ impl Agent {
         actions
     }
 
+    /// What the kernel is to be asked, in answer to [`Action::AskRoutes`].
+    pub fn questions(&self) -> impl Iterator<Item = Question> {
+        self.routing.questions(&self.links)
+    }
+
     /// When to call [`handle`](Self::handle) with [`Input::Deadline`] if nothing happens before.
     #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
@@ -200,6 +214,8 @@ impl Agent {
             self.beat.next_deadline(),
             self.race.next_deadline(),
             self.owed.as_ref().map(|owed| owed.until),
+            self.parked.close_at,
+            self.routing.next_deadline(),
             self.reach.next_deadline(),
             self.resolver.next_deadline(),
             self.services.next_deadline(),
@@ -210,6 +226,8 @@ impl Agent {
     }
 
     fn advance(&mut self, now: Instant, actions: &mut Actions) {
+        self.routing.tick(now);
+        self.ask_kernel(now, actions);
         self.tick(now);
         self.look_around(now, actions);
         self.resolver.tick(now, actions);
@@ -218,9 +236,11 @@ impl Agent {
         }
         self.drive(now, actions);
         self.forgive(now, actions);
+        self.close_parked(now, actions);
         self.probe(now, actions);
         self.judge(now, actions);
         self.watch_neighbours(actions);
+        self.ask_kernel_again(now, actions);
     }
 
     fn order_dump(&mut self, dump: Dump, actions: &mut Actions) {
@@ -229,16 +249,15 @@ impl Agent {
         Action::DumpLinks.push_to(actions);
     }
 
-    fn dumped(&mut self, now: Instant, actions: &mut Actions) {
+    fn dumped(&mut self, actions: &mut Actions) {
         let former = core::mem::replace(&mut self.dump, Dump::None);
-        let changed = self.links.finish_dump();
+        self.links.finish_dump();
+        // Whatever was lost besides shows in the answers.
+        self.routing.forget_heard();
+        self.routing.want();
         // Once more at most: a kernel that cannot make itself clear is not asked for ever.
         if self.links.wants_dump() && former == Dump::Ordered {
             self.order_dump(Dump::Repeated, actions);
-        }
-        if changed || !self.settled {
-            self.settled = true;
-            self.network_changed(now, actions);
         }
     }
 }
@@ -246,7 +265,11 @@ impl Agent {
 /// Whether a failure says that packets do not get through, rather than that somebody refuses us.
 const fn is_of_the_network(failure: Failure) -> bool {
     match failure {
-        Failure::Refused | Failure::Unreachable | Failure::TimedOut | Failure::NoInterface => true,
+        Failure::Refused
+        | Failure::Unreachable
+        | Failure::TimedOut
+        | Failure::NoInterface
+        | Failure::NameServerSilent => true,
         Failure::Reset
         | Failure::Closed
         | Failure::Denied
@@ -255,6 +278,8 @@ const fn is_of_the_network(failure: Failure) -> bool {
         | Failure::Malformed
         | Failure::TooLarge
         | Failure::Status(_)
+        | Failure::Portal(_)
+        | Failure::NotAccepted
         | Failure::NameNotFound
         | Failure::NameServerFailed
         | Failure::NoNameserver => false,

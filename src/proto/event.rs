@@ -1,8 +1,9 @@
 //! What goes into the core and what comes out: the contract between [`Agent`](super) and the loop.
 
+mod failure;
 mod note;
-mod words;
 
+pub use self::failure::{Failure, TlsFailure};
 pub use self::note::{Note, Stamps};
 
 use core::fmt;
@@ -12,6 +13,7 @@ use core::time::Duration;
 use heapless::Vec;
 
 use super::link::{LinkEvent, Name, Neighbour};
+use super::routing::Route;
 use super::services::{Look, ServiceName};
 use super::settings::{ResolverSettings, Settings};
 use super::time::Instant;
@@ -99,73 +101,29 @@ impl fmt::Display for Reason {
     }
 }
 
-/// An expected bad outcome: the network or the server did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Failure {
-    /// ECONNREFUSED: nobody listens, or a router rejects.
-    Refused,
-    /// EHOSTUNREACH, ENETUNREACH, on IPv6 also EACCES: no route, or a router says so.
-    Unreachable,
-    /// No answer in time (ETIMEDOUT, or a limit of ours).
-    TimedOut,
-    /// ECONNRESET, EPIPE.
-    Reset,
-    /// The peer closed the connection before the answer was complete.
-    Closed,
-    /// The address or interface to send from is gone (EADDRNOTAVAIL, ENODEV).
-    NoInterface,
-    /// The kernel or a local firewall forbids it (EPERM).
-    Denied,
-    /// No descriptor, port or memory left (EMFILE, EADDRINUSE, ENOBUFS, ...).
-    Exhausted,
-    /// The TLS handshake or a record failed.
-    Tls(TlsFailure),
-    /// Bytes that are not what the protocol says.
-    Malformed,
-    /// An answer over one of our limits.
-    TooLarge,
-    /// The server answered with this HTTP status, and it is not 2xx.
-    Status(u16),
-    /// The name does not exist, or has no address (NXDOMAIN, NODATA).
-    NameNotFound,
-    /// A nameserver refused, failed or answered rubbish (SERVFAIL, REFUSED, FORMERR).
-    NameServerFailed,
-    /// No nameserver is configured and the name is not in the hosts file.
-    NoNameserver,
-}
-
-/// What exactly TLS disliked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TlsFailure {
-    /// The certificate's validity has not begun.
-    NotYetValid,
-    /// The certificate has expired.
-    Expired,
-    /// The certificate is for another name.
-    WrongName,
-    /// The chain does not end in a known root.
-    UnknownIssuer,
-    /// The certificate is otherwise unacceptable.
-    BadCertificate,
-    /// The server sent a fatal alert.
-    RefusedByServer,
-    /// The server asked for a client certificate, and none was shown.
-    ClientCertificateWanted,
-    /// The server does not accept the client certificate that was shown.
-    ClientCertificateRefused,
-    /// The handshake failed otherwise.
-    Handshake,
-}
-
 /// What the server answered, reduced to what decisions need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status code.
     pub status: u16,
+    /// Why the beat does not count as delivered; `None`: it is acknowledged.
+    pub failure: Option<Failure>,
     /// `Retry-After`, seconds or date, as a wait from now (RFC 9110 §10.2.3).
     pub retry_after: Option<Duration>,
     /// Whether the connection may carry another request (RFC 9112 §9.3).
     pub keep_alive: bool,
+}
+
+impl Reply {
+    /// An answer that says nothing but its status, on a connection that ends with it.
+    #[must_use]
+    pub const fn of(status: u16) -> Self {
+        let failure = match status {
+            200..=299 => None,
+            _ => Some(Failure::Status(status)),
+        };
+        Self { status, failure, retry_after: None, keep_alive: false }
+    }
 }
 
 /// A useful DNS answer to one query.
@@ -197,6 +155,9 @@ pub enum Input<'a> {
     LinksLost,
     /// The dump ordered last is complete: what it did not name is gone.
     LinksDumped,
+    /// The kernel's answers to all questions of [`Agent::questions`](super::agent::Agent::questions); what
+    /// is missing has no way out.
+    Routes(&'a [Route]),
     /// The kernel told about a neighbour; only after [`Action::WatchNeighbours`].
     Neighbour(Neighbour),
     /// The wall clock was set: what was wrong with the time may be right now.
@@ -251,6 +212,9 @@ pub type Actions = Vec<Action, ACTIONS_MAX>;
 pub enum Action {
     /// Ask the kernel for all links, addresses and routes; end with [`Input::LinksDumped`].
     DumpLinks,
+    /// Put the [questions](super::agent::Agent::questions) to the kernel when the news at hand has all been
+    /// fed, and answer with [`Input::Routes`].
+    AskRoutes,
     /// Listen to what the kernel tells of neighbours, or stop listening: it has something to tell in
     /// every cycle, and online nobody should wake up for that.
     WatchNeighbours(bool),
@@ -312,6 +276,11 @@ pub enum Action {
     CheckAcked(Attempt),
     /// Close a connection, whatever its state.
     CloseAttempt(Attempt),
+    /// Take a connection out of use without sending anything: its link has lost its carrier, and what is
+    /// sent there makes the kernel ask for the gateway in vain and wait for a second before it asks again.
+    ParkAttempt(Attempt),
+    /// Close what was parked: the carrier is back, and its gateway is known.
+    CloseParked,
     /// Answer a helper at once.
     AnswerTrigger(Ticket, TriggerAnswer),
     /// Something people, logs, waiting helpers and the history want to know.

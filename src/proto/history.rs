@@ -83,6 +83,9 @@ impl History {
             Note::UplinkChanged { from, to, .. } => {
                 self.turn(Change::Uplink { from: *from, to: *to }, now);
             }
+            Note::UplinkRenamed { from, to } => {
+                self.turn(Change::Uplink { from: Some(*from), to: Some(*to) }, now);
+            }
             Note::ConnectivityLost => {
                 self.offline_from = Some(now);
                 self.turn(Change::Offline, now);
@@ -121,7 +124,10 @@ impl History {
             }
             Note::ServiceLost(name) => self.turn(Change::ServiceDown(*name), now),
             Note::ServiceRecovered(name) => self.turn(Change::ServiceUp(*name), now),
-            Note::NetworkChanged(_) | Note::GatewayBack(_) => {}
+            Note::NetworkChanged(_)
+            | Note::GatewayBack(_)
+            | Note::PathFailed { .. }
+            | Note::LinksLeftOut => {}
         }
     }
 

@@ -4,6 +4,7 @@ use core::fmt;
 use core::net::IpAddr;
 
 use super::label::Label;
+use super::routing::Announcement;
 
 /// Longest interface name, in bytes (`IFNAMSIZ` less the final zero, netdevice(7)).
 pub const NAME_MAX: usize = 15;
@@ -79,41 +80,13 @@ pub enum LinkEvent {
         /// Permanent hardware address (`IFLA_PERM_ADDRESS`).
         permanent_mac: Option<Mac>,
     },
-    /// RTM_DELLINK: the interface is gone, and with it its addresses and routes.
+    /// RTM_DELLINK: the interface is gone.
     LinkGone {
         /// Interface.
         index: LinkIndex,
     },
-    /// RTM_NEWADDR.
-    Address {
-        /// Interface.
-        index: LinkIndex,
-        /// The local address.
-        address: IpAddr,
-        /// False for tentative, failed duplicate detection, and deprecated addresses.
-        usable: bool,
-    },
-    /// RTM_DELADDR.
-    AddressGone {
-        /// Interface.
-        index: LinkIndex,
-        /// The local address. With an interface's last IPv4 address the kernel removes its IPv4 routes,
-        /// and says so for the connected one only.
-        address: IpAddr,
-    },
-    /// RTM_NEWROUTE in table main: unicast, with an output interface (one event per next hop).
-    Route(Route),
-    /// RTM_NEWROUTE with NLM_F_REPLACE: as [`Route`](Self::Route), and other routes to the same network with the
-    /// same metric are gone, without a message of their own. Further next hops follow as `Route`.
-    RouteReplaced(Route),
-    /// RTM_DELROUTE.
-    RouteGone(Route),
-    /// Follows the `Link` of an interface that is administratively down: every route through it is gone. The
-    /// kernel has no message for the IPv4 ones. (A lost carrier alone removes none.)
-    RoutesGone {
-        /// Interface.
-        index: LinkIndex,
-    },
+    /// Something about addresses, routes, rules or nexthop objects.
+    Announced(Announcement),
 }
 
 /// What the kernel found out about somebody on the same link: RTM_NEWNEIGH, reduced.
@@ -126,19 +99,4 @@ pub struct Neighbour {
     /// Whether its hardware address is known (`NUD_REACHABLE`, `NUD_STALE`), or it does not answer
     /// who asks for it (`NUD_FAILED`).
     pub answers: bool,
-}
-
-/// One route of table main.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Route {
-    /// Output interface.
-    pub index: LinkIndex,
-    /// Destination network; the family's unspecified address for a default route.
-    pub network: IpAddr,
-    /// Prefix length in bits, 0 for a default route.
-    pub prefix: u8,
-    /// The kernel's metric: lower is preferred.
-    pub metric: u32,
-    /// Next hop, `None` when the destination is on the link.
-    pub gateway: Option<IpAddr>,
 }

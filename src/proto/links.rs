@@ -1,112 +1,131 @@
-//! The table of interfaces with their addresses and routes, as the kernel last told them.
+//! The interfaces that may become uplinks, as the kernel last told them.
 //!
-//! It compares state and does not count events: an event changes something or nothing, and the
-//! caller is told which. It does not judge interfaces; [`uplink`](super::uplink) does.
+//! It compares state and does not count events: a message changes something or nothing, and the caller
+//! is told which. Addresses and routes are not kept here: [`routing`](super::routing) asks the kernel.
+//! Nothing is judged here either; [`uplink`](super::uplink) does.
 //!
 //! ```text
 //!   start_dump ----- apply, apply, ... ----- finish_dump      what the dump did not name is gone,
 //!    unmarks all      marks what is named     sweeps           whichever message about it was lost
 //! ```
-//!
-//! An address or a route may arrive before its interface does: it waits in an entry without a name,
-//! which no lookup shows, until the interface is told or a dump ends without it.
-
-use core::net::IpAddr;
 
 use heapless::Vec;
 
-use super::link::{LinkEvent, LinkIndex, Name, Route};
-use interface::Doubt;
-pub use interface::{ADDRESSES_MAX, Address, Family, Link, ROUTES_MAX};
+use super::link::{LinkEvent, LinkIndex, Mac, Name};
 
-mod interface;
-
-/// Most interfaces known; later ones are left out until one of the former is gone.
+/// Most interfaces kept. Ignored ones take no place, and one that runs takes that of one that does not; of
+/// more that run, later ones are left out until one of the former is gone.
 pub const LINKS_MAX: usize = 32;
+/// Most ignored interfaces whose names are kept, for people to read.
+pub const IGNORED_MAX: usize = 8;
 
-/// All interfaces.
+/// One interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number.
+    pub index: LinkIndex,
+    /// Its name.
+    pub name: Name,
+    /// Whether it can carry packets.
+    pub running: bool,
+    /// Hardware address in use.
+    pub mac: Option<Mac>,
+    /// Whether the present dump has named it.
+    marked: bool,
+}
+
+/// What a message about a link has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// A name, a running state or a hardware address is another one, or the interface is gone.
+    pub any: bool,
+    /// An interface can carry packets that could not before.
+    pub gained: bool,
+}
+
+impl Change {
+    const NONE: Self = Self { any: false, gained: false };
+}
+
+/// All interfaces that are not ignored.
 #[derive(Debug, Clone)]
 pub struct Links {
     links: Vec<Link, LINKS_MAX>,
-    doubt: Doubt,
+    /// Ignored interfaces that run.
+    ignored: Vec<(LinkIndex, Name), IGNORED_MAX>,
+    /// The universally administered address of the interface with the lowest index, ignored or not.
+    device_mac: Option<(LinkIndex, Mac)>,
+    left_out: bool,
 }
 
 impl Links {
     /// No interface is known yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { links: Vec::new(), doubt: Doubt::None }
+        Self { links: Vec::new(), ignored: Vec::new(), device_mac: None, left_out: false }
     }
 
-    /// Takes in one message, and says whether it changed a name, a running state, a hardware
-    /// address, a usable address or a route.
+    /// Takes in one message about a link; those about anything else change nothing.
     ///
-    /// What was known already, refreshed lifetimes and scan messages change nothing.
-    pub fn apply(&mut self, event: LinkEvent) -> bool {
+    /// What was known already and scan messages change nothing. `ignored` says which names never become
+    /// an uplink.
+    pub fn apply(&mut self, event: LinkEvent, ignored: impl Fn(Name) -> bool) -> Change {
         match event {
             LinkEvent::Link { index, name, running, mac, permanent_mac } => {
-                let taken = self.take_name(index, name);
-                self.ensure(index);
-                let changed = self.change(index, |link| {
-                    let before = (link.name, link.running, link.mac, link.permanent_mac);
-                    link.named = true;
-                    link.name = name;
-                    link.running = running;
-                    // A scan message names none, and no interface loses the one it has.
-                    link.mac = mac.or(link.mac);
-                    link.permanent_mac = permanent_mac.or(link.permanent_mac);
-                    before != (link.name, link.running, link.mac, link.permanent_mac)
-                });
-                changed || taken
+                self.note_mac(index, permanent_mac.or(mac));
+                if ignored(name) {
+                    let gained = self.put_ignored(index, name, running);
+                    return Change { any: self.remove(|link| link.index == index), gained };
+                }
+                self.ignored.retain(|(other, _)| *other != index);
+                // Whoever had the name before is gone or renamed, by a message that was lost.
+                let taken = self.remove(|link| link.index != index && link.name == name);
+                let change = self.put(Link { index, name, running, mac, marked: true });
+                Change { any: change.any || taken, ..change }
             }
-            LinkEvent::LinkGone { index } => self.remove(|link| link.index == index),
-            LinkEvent::Address { index, address, usable } => {
-                self.ensure(index);
-                self.change(index, |link| link.put_address(address, usable))
+            LinkEvent::LinkGone { index } => {
+                self.ignored.retain(|(other, _)| *other != index);
+                self.device_mac.take_if(|(other, _)| *other == index);
+                Change { any: self.remove(|link| link.index == index), gained: false }
             }
-            LinkEvent::AddressGone { index, address } => {
-                self.change(index, |link| link.drop_address(address))
-            }
-            LinkEvent::Route(route) => self.put_route(route),
-            LinkEvent::RouteReplaced(route) => {
-                let changed = self.replace_route(route);
-                self.put_route(route) || changed
-            }
-            LinkEvent::RouteGone(route) => {
-                self.change(route.index, |link| link.drop_routes(|known| *known == route))
-            }
-            LinkEvent::RoutesGone { index } => {
-                self.change(index, |link| link.drop_routes(|_| true))
-            }
+            LinkEvent::Announced(_) => Change::NONE,
         }
+    }
+
+    /// Forgets the interfaces that are ignored from now on.
+    pub fn forget(&mut self, ignored: impl Fn(Name) -> bool) {
+        self.remove(|link| ignored(link.name));
     }
 
     /// A dump begins: until [`finish_dump`](Self::finish_dump), what is named is marked.
     ///
     /// An interrupted dump is simply started again.
     pub fn start_dump(&mut self) {
-        self.doubt = Doubt::None;
-        self.links.iter_mut().for_each(Link::unmark);
+        self.left_out = false;
+        self.ignored.clear();
+        self.links.iter_mut().for_each(|link| link.marked = false);
     }
 
     /// The dump is complete: what was not named since it began is gone. True if that changed any.
     pub fn finish_dump(&mut self) -> bool {
-        let changed = self.remove(|link| !link.named);
-        self.links.iter_mut().fold(changed, |changed, link| link.sweep() || changed)
+        self.remove(|link| !link.marked)
     }
 
-    /// Whether only a dump can tell the state.
-    ///
-    /// Some changes have no message, and what found no room is known to the kernel alone.
-    /// [`start_dump`](Self::start_dump) answers it. What arises during a dump asks for another one.
+    /// Whether there was no room for one that runs, which only a dump can bring back when there is.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.left_out
+    }
+
+    /// Whether one that was left out would find room now.
     #[must_use]
     pub fn wants_dump(&self) -> bool {
-        self.doubt == Doubt::Stale || self.links.iter().any(|link| link.doubt == Doubt::Stale)
+        self.left_out && !self.links.is_full()
     }
 
     /// The interfaces, in the order in which they appeared.
-    pub fn iter(&self) -> impl Iterator<Item = &Link> {
-        self.links.iter().filter(|link| link.is_known())
+    pub fn iter(&self) -> impl Iterator<Item = &Link> + Clone {
+        self.links.iter()
     }
 
     /// The interface of this name.
@@ -121,81 +140,65 @@ impl Links {
         self.iter().find(|link| link.index == index)
     }
 
-    /// The interface that has this address, usable or not.
+    /// The name of an interface, ignored or not, as far as it is kept.
     #[must_use]
-    pub fn holder(&self, ip: IpAddr) -> Option<&Link> {
-        let ip = ip.to_canonical();
-        self.iter().find(|link| link.addresses().any(|address| address.ip == ip))
+    pub fn name_of(&self, index: LinkIndex) -> Option<Name> {
+        let ignored = || self.ignored().find(|(other, _)| *other == index);
+        self.by_index(index).map(|link| link.name).or_else(|| ignored().map(|(_, name)| name))
     }
 
-    /// Whether packets to `ip` stay here: loopback, unspecified, or an interface's address.
+    /// Ignored interfaces that run, besides the loopback; at most [`IGNORED_MAX`].
+    pub fn ignored(&self) -> impl Iterator<Item = (LinkIndex, Name)> {
+        self.ignored.iter().copied()
+    }
+
+    /// The permanent, universally administered hardware address of the interface with the lowest index
+    /// that has one.
     #[must_use]
-    pub fn is_own(&self, ip: IpAddr) -> bool {
-        let canonical = ip.to_canonical();
-        canonical.is_loopback() || canonical.is_unspecified() || self.holder(canonical).is_some()
+    pub fn device_mac(&self) -> Option<Mac> {
+        self.device_mac.map(|(_, mac)| mac)
     }
 
-    fn ensure(&mut self, index: LinkIndex) {
-        if self.links.iter().any(|link| link.index == index) {
-            return;
-        }
-        if self.links.push(Link::new(index)).is_err() {
-            self.doubt.left_out();
+    fn note_mac(&mut self, index: LinkIndex, mac: Option<Mac>) {
+        let Some(mac) = mac.filter(|mac| mac.is_universal()) else { return };
+        if self.device_mac.is_none_or(|(lowest, _)| index <= lowest) {
+            self.device_mac = Some((index, mac));
         }
     }
 
-    fn change(&mut self, index: LinkIndex, change: impl FnOnce(&mut Link) -> bool) -> bool {
-        let link = self.links.iter_mut().find(|link| link.index == index);
-        link.is_some_and(|link| change(link) && link.is_known())
+    /// True if it runs and did not before.
+    fn put_ignored(&mut self, index: LinkIndex, name: Name, running: bool) -> bool {
+        let before = self.ignored.len();
+        self.ignored.retain(|(other, _)| *other != index);
+        let ran = self.ignored.len() != before;
+        let shown = running && name.as_str() != "lo";
+        let room = shown && self.ignored.push((index, name)).is_ok();
+        room && !ran
+    }
+
+    fn put(&mut self, new: Link) -> Change {
+        let Some(link) = self.links.iter_mut().find(|link| link.index == new.index) else {
+            if self.links.is_full() && new.running {
+                let idle = self.links.iter().position(|link| !link.running);
+                idle.map(|place| self.links.remove(place));
+            }
+            let room = self.links.push(new).is_ok();
+            self.left_out |= !room && new.running;
+            return Change { any: room, gained: room && new.running };
+        };
+        let before = *link;
+        // A scan message names no hardware address, and no interface loses the one it has.
+        *link = Link { mac: new.mac.or(before.mac), ..new };
+        Change {
+            any: (before.name, before.running, before.mac) != (link.name, link.running, link.mac),
+            gained: link.running && !before.running,
+        }
     }
 
     fn remove(&mut self, gone: impl Fn(&Link) -> bool) -> bool {
         let before = self.links.len();
-        let changed = self.iter().any(&gone);
         self.links.retain(|link| !gone(link));
-        if self.links.len() != before {
-            self.doubt.room_made();
-        }
-        changed
-    }
-
-    /// Takes `name` from any other interface, which is gone or renamed by a message that was lost.
-    fn take_name(&mut self, index: LinkIndex, name: Name) -> bool {
-        let other = self.links.iter_mut().find(|link| link.index != index && link.name == name);
-        other.is_some_and(|other| {
-            other.name = Name::default();
-            other.doubt = Doubt::Stale;
-            true
-        })
-    }
-
-    fn put_route(&mut self, route: Route) -> bool {
-        if !leads_to_a_server(route.network) {
-            return false;
-        }
-        self.ensure(route.index);
-        self.change(route.index, |link| link.put_route(route))
-    }
-
-    /// Removes the route that `new` took the place of, on whichever interface it was.
-    ///
-    /// The kernel replaces one route (IPv4: the first of those with this network and metric). Where
-    /// several qualify, all stay until a dump has told which.
-    fn replace_route(&mut self, new: Route) -> bool {
-        let key = |route: &Route| (route.network, route.prefix, route.metric);
-        let rivals =
-            || self.links.iter().flat_map(Link::routes).filter(|&old| key(old) == key(&new));
-        let (first, others) = (rivals().next().copied(), rivals().skip(1).count());
-        match (first, others) {
-            (Some(old), 0) if old != new => {
-                self.change(old.index, |link| link.drop_routes(|route| *route == old))
-            }
-            (_, 0) => false,
-            (_, 1..) => {
-                self.doubt = Doubt::Stale;
-                false
-            }
-        }
+        self.links.len() != before
     }
 }
 
@@ -203,12 +206,6 @@ impl Default for Links {
     fn default() -> Self {
         Self::new()
     }
-}
-
-/// Whether a server could be behind a route to `network`; IPv6 brings some that lead to none.
-fn leads_to_a_server(network: IpAddr) -> bool {
-    let local = matches!(network, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    !(local || network.is_multicast())
 }
 
 #[cfg(test)]

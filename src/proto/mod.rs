@@ -13,6 +13,7 @@ pub mod race;
 pub mod reach;
 pub mod resolve;
 pub mod rng;
+pub mod routing;
 pub mod schedule;
 pub mod services;
 pub mod settings;

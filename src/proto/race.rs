@@ -9,15 +9,18 @@
 //!
 //! Addresses race as in RFC 8305, a new one every [`STAGGER`]; uplinks race as addresses do, but only
 //! on *doubt*: when the peer's kernel does not even acknowledge. A server that has acknowledged and
-//! is slow is waited for. This module keeps the books; the order of the paths is the agent's.
+//! is slow is waited for, but not for ever: boxes on the way acknowledge in a server's stead. This module
+//! keeps the books; the order of the paths is the agent's.
 
 use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use heapless::Vec;
 
+pub use self::failed::{FAILED_MAX, FailedPaths, Path, RETEST_FIRST, RETEST_MAX};
 use super::event::{Attempt, Stamps};
 use super::link::Name;
+use super::routing::Family;
 use super::time::Instant;
 use super::uplink::UPLINKS_MAX;
 
@@ -30,6 +33,10 @@ pub const STAGGER: Duration = Duration::from_millis(250);
 /// Silence of a peer's kernel that makes a connection doubtful, at least.
 pub const DOUBT_MIN: Duration = Duration::from_millis(300);
 
+/// Wait for an answer that was acknowledged before another way is tried beside it, at least.
+pub const SLOW_MIN: Duration = Duration::from_secs(2);
+/// The same as a multiple of what the last good answer took.
+const SLOW_FACTOR: u32 = 3;
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -54,8 +61,10 @@ pub enum Trust {
     Judged,
     /// The peer does not acknowledge: the path may be dead.
     Doubted,
-    /// The peer has acknowledged everything: it may think as long as it likes.
-    Acked,
+    /// The peer has acknowledged everything: it may think until then.
+    Acked(Instant),
+    /// It has thought longer: another way is tried beside this one.
+    Slow,
 }
 
 /// One connection of the race.
@@ -83,6 +92,14 @@ pub struct Try {
     pub stamps: Stamps,
 }
 
+impl Try {
+    /// The way it takes.
+    #[must_use]
+    pub const fn path(&self) -> Path {
+        (self.via, Family::of(self.to.ip()))
+    }
+}
+
 /// An idle connection that can carry the next beat.
 #[derive(Debug, Clone, Copy)]
 pub struct Kept {
@@ -105,6 +122,10 @@ pub struct Race {
     kept: Option<Kept>,
     /// The last time a SYN took to be answered, for each interface.
     round_trips: Vec<(Option<Name>, Duration), UPLINKS_MAX>,
+    /// How long the last good answer took.
+    answer: Duration,
+    /// What is known of the paths.
+    pub paths: FailedPaths,
     next: u32,
 }
 
@@ -118,6 +139,8 @@ impl Race {
             repeated: false,
             kept: None,
             round_trips: Vec::new(),
+            answer: Duration::ZERO,
+            paths: FailedPaths::new(),
             next: 1,
         }
     }
@@ -203,7 +226,7 @@ impl Race {
     #[must_use]
     pub fn is_doubted(&self) -> bool {
         self.tries.iter().all(|open| {
-            open.trust == Trust::Doubted
+            matches!(open.trust, Trust::Doubted | Trust::Slow)
                 || (open.stage == Stage::Connecting && self.doubts(open.via).next().is_some())
         })
     }
@@ -215,6 +238,12 @@ impl Race {
         let alone = |via| self.tries.iter().filter(|open| open.via == via).count() == 1;
         let stale = |open: &&Try| open.reused && open.trust == Trust::Doubted && alone(open.via);
         self.tries.iter().find(stale).map(|open| open.via)
+    }
+
+    /// Whether nothing is to be expected of any connection soon (true if there is none).
+    #[must_use]
+    pub fn is_stuck(&self) -> bool {
+        self.tries.iter().all(|open| matches!(open.trust, Trust::Doubted | Trust::Slow))
     }
 
     /// Whether every connection is doubted itself (true if there is none).
@@ -259,6 +288,7 @@ impl Race {
     /// Forgets which pairs were used up.
     pub fn forget_tried(&mut self) {
         self.tried.clear();
+        self.paths.forget_lost();
         self.repeated = false;
     }
 
@@ -266,6 +296,12 @@ impl Race {
     #[must_use]
     pub fn repeat(&mut self) -> bool {
         !core::mem::replace(&mut self.repeated, true)
+    }
+
+    /// Whether one was tried a second time in this round.
+    #[must_use]
+    pub const fn is_repeated(&self) -> bool {
+        self.repeated
     }
 
     /// The silence that makes a connection on this interface doubtful: twice its last round trip, or
@@ -290,12 +326,34 @@ impl Race {
         self.round_trips.clear();
     }
 
+    /// How long an answer may take before another way is tried beside it.
+    #[must_use]
+    pub fn slow_after(&self) -> Duration {
+        SLOW_MIN.max(self.answer * SLOW_FACTOR)
+    }
+
+    /// `winner` has delivered: what failed, was silent or is slow beside it is a failed path from now on.
+    pub fn delivered(&mut self, winner: &Try, now: Instant) {
+        self.answer = now - winner.stamps.written_at;
+        for open in &self.tries {
+            match open.trust {
+                Trust::Doubted => self.paths.lose(open.path()),
+                // What acknowledges in the server's stead does so in both families.
+                Trust::Slow => [Family::V4, Family::V6]
+                    .into_iter()
+                    .for_each(|family| self.paths.lose((open.via, family))),
+                Trust::Until(_) | Trust::Asked | Trust::Judged | Trust::Acked(_) => {}
+            }
+        }
+        self.paths.delivered(winner.path(), now);
+    }
+
     /// When the first silence becomes doubtful.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let due = |open: &Try| match open.trust {
-            Trust::Until(at) => Some(at),
-            Trust::Asked | Trust::Judged | Trust::Doubted | Trust::Acked => None,
+            Trust::Until(at) | Trust::Acked(at) => Some(at),
+            Trust::Asked | Trust::Judged | Trust::Doubted | Trust::Slow => None,
         };
         self.tries.iter().filter_map(due).min()
     }
@@ -307,5 +365,6 @@ impl Default for Race {
     }
 }
 
+mod failed;
 #[cfg(test)]
 mod tests;

@@ -24,7 +24,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use self::budget::{FAST, MODERATE, SLOW, UNANSWERED_MIN, cadence};
+use self::budget::{FAST, MODERATE, SLOW, UNANSWERED_FOR, UNANSWERED_MIN, cadence};
 pub use self::budget::{OUTSTANDING_MAX, TARGETS_MAX};
 pub use self::finding::{Connectivity, Finding};
 pub use self::round::Targets;
@@ -62,6 +62,8 @@ struct Outstanding {
 struct Missed {
     unanswered: u32,
     refused: u32,
+    /// When the first one was sent that went unanswered.
+    since: Option<Instant>,
 }
 
 /// Connectivity, and the probing that finds it out.
@@ -101,7 +103,7 @@ impl Reach {
             last_round_at: Instant::from_micros(0),
             last_server_at: Instant::from_micros(0),
             outstanding: Vec::new(),
-            missed: Missed { unanswered: 0, refused: 0 },
+            missed: Missed { unanswered: 0, refused: 0, since: None },
             broken: false,
             server_heard: false,
             rotation: 0,
@@ -257,9 +259,10 @@ impl Reach {
     ///
     /// A refusal is undecided: a router that rejects while its own uplink is down looks the same.
     pub fn failed(&mut self, probe: Probe, failure: Failure, now: Instant) {
-        if self.forget(probe).is_some_and(|open| open.aim == Aim::Internet) {
+        if let Some(open) = self.forget(probe).filter(|open| open.aim == Aim::Internet) {
             if failure == Failure::TimedOut {
                 self.missed.unanswered = self.missed.unanswered.saturating_add(1);
+                self.missed.since.get_or_insert(open.sent_at);
             } else {
                 self.missed.refused = self.missed.refused.saturating_add(1);
             }
@@ -269,7 +272,7 @@ impl Reach {
 
     /// A probe of the internet has failed: looks again at once if nobody else answered its round.
     fn miss(&mut self, now: Instant) {
-        if self.is_silent() || self.refused_alone() {
+        if self.missed.unanswered >= UNANSWERED_MIN || self.refused_alone() {
             self.broken = true;
         }
         if self.mode == Mode::ServerSilent && (self.broken || self.is_round_over()) {
@@ -287,8 +290,9 @@ impl Reach {
 
     /// Whether the probes alone show that nothing outside answers.
     #[must_use]
-    pub const fn is_silent(&self) -> bool {
+    pub fn is_silent(&self, now: Instant) -> bool {
         self.missed.unanswered >= UNANSWERED_MIN
+            && self.missed.since.is_some_and(|since| now - since >= UNANSWERED_FOR)
     }
 
     /// Whether the probes bear out a beat that was refused or found no way: one was refused too and

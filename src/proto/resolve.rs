@@ -24,13 +24,12 @@
 
 mod known;
 mod lookup;
+mod view;
 
 use core::net::IpAddr;
 use core::time::Duration;
 
-use heapless::Vec;
-
-use self::known::{Known, in_order, to_front};
+use self::known::{Known, to_front};
 pub use self::lookup::Families;
 use self::lookup::{Hop, Lookup, Phase, Plan};
 use super::event::{Actions, Answer, Failure, Query, RecordKind};
@@ -49,6 +48,15 @@ pub const RESOLVE_ACTIONS_MAX: usize = QUERIES_MAX + 2;
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
 /// Shortest time between an answer and a refresh ahead of its end.
 const REFRESH_MIN: Duration = Duration::from_secs(5);
+
+/// When what is known is to be asked anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    None,
+    /// When the last answer is some seconds old.
+    Soon,
+    Now,
+}
 
 /// What the core can do about addresses now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +84,8 @@ pub struct Resolver {
     /// Known addresses are held back until then, for IPv6 to come first.
     held_until: Option<Instant>,
     good: Option<IpAddr>,
+    /// Whether what is known is to be asked anew, whatever its TTL.
+    doubt: Doubt,
 }
 
 impl Resolver {
@@ -92,6 +102,7 @@ impl Resolver {
             resolved_at: None,
             held_until: None,
             good: None,
+            doubt: Doubt::None,
         }
     }
 
@@ -143,7 +154,12 @@ impl Resolver {
         }
         let recent = self.resolved_at.is_some_and(|at| now < at + REFRESH_MIN);
         let until = if recent { now } else { now + ahead };
-        if families.is_empty() || self.known.covers(families, until) {
+        let doubted = match self.doubt {
+            Doubt::None => false,
+            Doubt::Soon => !recent,
+            Doubt::Now => true,
+        };
+        if families.is_empty() || (!doubted && self.known.covers(families, until)) {
             return;
         }
         let plan = self.plan(via);
@@ -179,6 +195,7 @@ impl Resolver {
         self.lookup.close(actions, |other| other.kind == open.kind);
         let useful = !answer.addresses.is_empty();
         if useful {
+            self.doubt = Doubt::None;
             self.resolved_at = Some(now);
             // RFC 8305 §3: an AAAA answer is used at once, an A answer waits for one under way.
             let wait = open.kind == RecordKind::A && self.lookup.is_open() && !knew;
@@ -241,63 +258,17 @@ impl Resolver {
         self.lookup.phase = Phase::Idle;
     }
 
+    /// Something speaks against what is known: it is used, and asked anew beside that. A nameserver may have
+    /// named a portal's address, or a router its own, for an hour.
+    ///
+    /// `now` for the first word of another network; else once every few seconds at most.
+    pub fn doubt(&mut self, now: bool) {
+        self.doubt = self.doubt.max(if now { Doubt::Now } else { Doubt::Soon });
+    }
+
     /// Remembers the address of the last acknowledged beat.
     pub fn good(&mut self, address: IpAddr) {
         self.good = Some(address);
-    }
-
-    /// The address of the last acknowledged beat.
-    #[must_use]
-    pub const fn last_good(&self) -> Option<IpAddr> {
-        self.good
-    }
-
-    /// The addresses to connect to, in the order to try them (RFC 8305 §4); empty while unknown.
-    ///
-    /// A literal host is its own address, and the hosts file comes before DNS.
-    #[must_use]
-    pub fn addresses(&self, now: Instant) -> Vec<IpAddr, ADDRESSES_MAX> {
-        match &self.host {
-            None => Vec::new(),
-            Some(Host::Address(address)) => core::iter::once(*address).collect(),
-            Some(Host::Name(_)) if !self.settings.hosts.is_empty() => {
-                in_order(self.settings.hosts.iter(), self.good)
-            }
-            Some(Host::Name(_)) if self.held_until.is_some_and(|until| now < until) => Vec::new(),
-            Some(Host::Name(_)) => in_order(self.known.addresses(now), self.good),
-        }
-    }
-
-    /// The address that acknowledged the last beat, when it should be tried beside the lookup.
-    ///
-    /// That is while no address is known, and at once if an expired answer named it or the last
-    /// lookup failed, else when the first nameserver has not answered within 300 ms.
-    #[must_use]
-    pub fn fallback(&self, now: Instant) -> Option<IpAddr> {
-        let good = self.good?;
-        let slow = matches!(self.lookup.phase, Phase::Asking { asked: 2.., .. });
-        let useful = slow || self.failure.is_some() || self.known.vouches_for(good, now);
-        (useful && self.addresses(now).is_empty()).then_some(good)
-    }
-
-    /// Whether addresses are known, may come, or have failed to.
-    #[must_use]
-    pub fn state(&self, now: Instant) -> State {
-        if !self.addresses(now).is_empty() {
-            return State::Known;
-        }
-        match (self.lookup.phase, self.failure) {
-            (Phase::Idle | Phase::Resting { .. }, Some(failure)) if !self.lookup.is_open() => {
-                State::Failed(failure)
-            }
-            _ => State::Waiting,
-        }
-    }
-
-    /// When the known addresses became usable; `None` for those that needed no lookup.
-    #[must_use]
-    pub fn resolved_at(&self) -> Option<Instant> {
-        self.resolved_at
     }
 
     /// The nameservers that can be reached, the one that answered last before the others.
@@ -377,6 +348,18 @@ impl Resolver {
             Some(Host::Name(name)) if !name.contains('.') => self.settings.search.len(),
             _ => 0,
         }
+    }
+}
+
+/// What went wrong on the way to a nameserver, told apart from the way to the server.
+const fn of_names(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused
+        | Failure::Unreachable
+        | Failure::TimedOut
+        | Failure::Reset
+        | Failure::NoInterface => Failure::NameServerSilent,
+        _ => failure,
     }
 }
 

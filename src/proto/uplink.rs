@@ -1,7 +1,7 @@
-//! Which interfaces are usable, in which order, and when a change of uplink is worth a beat.
+//! Which interfaces lead out, in which order, and when a change of uplink is worth a beat.
 //!
-//! Pure functions of the table of links and the settings, and one memory: the uplink that was
-//! active last. Nothing here knows whether a server answers; racing around a dead path is the
+//! Pure functions of the links, the kernel's answers and the settings, and one memory: the uplink that
+//! was active last. Nothing here knows whether a server answers; racing around a dead path is the
 //! beat's business.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,18 +9,21 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use heapless::Vec;
 
 use super::event::Reason;
-use super::link::{LinkIndex, Name, Route};
-use super::links::{Family, Link, Links};
+use super::link::{LinkIndex, Name};
+use super::links::{Link, Links};
+use super::routing::{Family, Route, Routing};
 use super::settings::{Pattern, Settings};
 
 /// Most uplinks kept; of more usable interfaces the best ones stay.
 pub const UPLINKS_MAX: usize = 8;
+/// From this metric on an interface comes after all others: network managers add as much to that of one
+/// whose connectivity check fails.
+pub const DEMOTED: u32 = 20_000;
 
 /// Usable interfaces, best first.
 pub type Uplinks = Vec<Uplink, UPLINKS_MAX>;
 
-/// A usable interface: it runs, and for at least one family it has an address and a route that
-/// leads on.
+/// A usable interface: it runs, and the kernel would send out of it, for at least one family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uplink {
     /// The kernel's number.
@@ -33,6 +36,12 @@ pub struct Uplink {
     pub v6: Option<Ipv6Addr>,
     /// Lowest metric of the routes that make it usable.
     pub metric: u32,
+    /// The server is reached this way, as far as the kernel knows; while no address of it is known, anything.
+    pub leads_to_server: bool,
+    /// Somebody has routed the server itself this way.
+    pub on_purpose: bool,
+    /// The kernel, if asked, takes this one.
+    pub kernels_choice: bool,
 }
 
 impl Uplink {
@@ -46,41 +55,76 @@ impl Uplink {
     }
 
     /// The uplink that `link` is, if it is one.
-    fn of(link: &Link, settings: &Settings, destinations: &[IpAddr]) -> Option<Self> {
-        let ignored = settings.ignore_interfaces.iter().any(|&pattern| matches(pattern, link.name));
-        if !link.running || ignored || link.name.as_str() == "lo" {
-            return None;
-        }
-        let v4 = way_out(link, Family::V4, destinations);
-        let v6 = way_out(link, Family::V6, destinations);
-        let mut uplink =
-            Self { index: link.index, name: link.name, v4: None, v6: None, metric: u32::MAX };
-        for (source, metric) in [v4, v6].into_iter().flatten() {
-            uplink.metric = uplink.metric.min(metric);
-            match source {
-                IpAddr::V4(v4) => uplink.v4 = Some(v4),
-                IpAddr::V6(v6) => uplink.v6 = Some(v6),
+    fn of(link: &Link, routing: &Routing, destinations: &[IpAddr]) -> Option<Self> {
+        let (index, name) = (link.index, link.name);
+        let mut uplink = Self {
+            index,
+            name,
+            v4: None,
+            v6: None,
+            metric: u32::MAX,
+            leads_to_server: true,
+            on_purpose: false,
+            kernels_choice: false,
+        };
+        let leads = |to: &&IpAddr| leads_out(routing, **to, index).is_some();
+        for &to in destinations.iter().filter(leads) {
+            let Some(route) = routing.route(to, Some(index)) else { continue };
+            match route.source {
+                Some(IpAddr::V4(v4)) => uplink.v4 = uplink.v4.or(Some(v4)),
+                Some(IpAddr::V6(v6)) => uplink.v6 = uplink.v6.or(Some(v6)),
+                None => {}
             }
+            uplink.metric = uplink.metric.min(route.metric);
+            uplink.on_purpose |= routing.is_on_purpose(to, route);
+            uplink.kernels_choice |=
+                routing.route(to, None).is_some_and(|route| route.index == index);
         }
-        (v4.is_some() || v6.is_some()).then_some(uplink)
+        (uplink.v4.is_some() || uplink.v6.is_some()).then_some(uplink)
     }
 
-    /// Its place in the order, first best: by pattern, then by metric, then by number.
+    /// Its place in the order, first best.
+    ///
+    /// What leads to the server comes first, and before all else what somebody has routed there on purpose;
+    /// what a network manager has demoted comes last. Between them the operator's patterns decide, then the
+    /// kernel's metric, then its choice, then the number.
     fn order(&self, settings: &Settings) -> impl Ord + use<> {
-        let listed = settings.interfaces.iter().position(|&pattern| matches(pattern, self.name));
-        (listed.unwrap_or(usize::MAX), self.metric, self.index)
+        let listed = place(settings, self.name);
+        let demoted = self.metric >= DEMOTED;
+        let fit = (!self.leads_to_server, !self.on_purpose, demoted);
+        (fit, listed, self.metric, !self.kernels_choice, self.index)
     }
 }
 
-/// The usable interfaces, best first: `interfaces` in its order, then the others by route metric.
+/// The usable interfaces, best first.
 ///
-/// A family is usable with a default route or a route to one of `destinations`, the addresses of
-/// server and probe. An IPv4 link-local source counts for such a route only: zero-configuration
-/// daemons give every dead port an address and a default route.
+/// A family is usable if the kernel would send from it to one of the addresses of the `server` or of the
+/// `internet`. While no address of the server is known, what is routed on purpose is told by the others.
 #[must_use]
-pub fn rank(links: &Links, settings: &Settings, destinations: &[IpAddr]) -> Uplinks {
+pub fn rank(
+    links: &Links,
+    routing: &Routing,
+    settings: &Settings,
+    server: &[IpAddr],
+    internet: &[IpAddr],
+) -> Uplinks {
     let mut uplinks = Uplinks::new();
-    for uplink in links.iter().filter_map(|link| Uplink::of(link, settings, destinations)) {
+    for link in links.iter().filter(|link| link.running) {
+        let at_the_server = Uplink::of(link, routing, server);
+        let outside = Uplink::of(link, routing, internet).map(|outside| Uplink {
+            leads_to_server: server.is_empty(),
+            on_purpose: outside.on_purpose && server.is_empty(),
+            ..outside
+        });
+        let uplink = match (at_the_server, outside) {
+            (Some(uplink), Some(other)) => {
+                Uplink { v4: uplink.v4.or(other.v4), v6: uplink.v6.or(other.v6), ..uplink }
+            }
+            (uplink, other) => match uplink.or(other) {
+                Some(uplink) => uplink,
+                None => continue,
+            },
+        };
         let place =
             uplinks.partition_point(|better| better.order(settings) < uplink.order(settings));
         if place < UPLINKS_MAX {
@@ -91,33 +135,24 @@ pub fn rank(links: &Links, settings: &Settings, destinations: &[IpAddr]) -> Upli
     uplinks
 }
 
-/// The source address and the lowest metric with which a family leads out of `link`.
-fn way_out(link: &Link, family: Family, destinations: &[IpAddr]) -> Option<(IpAddr, u32)> {
-    let source = link.source(family)?;
-    let is_local = matches!(source, IpAddr::V4(v4) if v4.is_link_local());
-    let leads_on = |route: &&Route| match route.prefix {
-        0 => Family::of(route.network) == family && !is_local,
-        _ => destinations.iter().any(|&ip| Family::of(ip) == family && contains(route, ip)),
-    };
-    let metric = link.routes().filter(leads_on).map(|route| route.metric).min()?;
-    Some((source, metric))
+/// How a socket bound to this interface would send to `to`; `None`: it could not.
+#[must_use]
+pub fn leads_out(routing: &Routing, to: IpAddr, index: LinkIndex) -> Option<&Route> {
+    routing.route(to, Some(index)).filter(|route| route.source.is_some() && !route.local)
 }
 
-/// Whether `ip` lies in the network of `route`.
-fn contains(route: &Route, ip: IpAddr) -> bool {
-    // What differs, shifted down to the bits that must not; a shift by all bits leaves none.
-    let host_bits = |bits: u32| bits.saturating_sub(u32::from(route.prefix));
-    match (route.network, ip) {
-        (IpAddr::V4(network), IpAddr::V4(ip)) => {
-            let differing = network.to_bits() ^ ip.to_bits();
-            differing.checked_shr(host_bits(u32::BITS)).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(network), IpAddr::V6(ip)) => {
-            let differing = network.to_bits() ^ ip.to_bits();
-            differing.checked_shr(host_bits(u128::BITS)).unwrap_or(0) == 0
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
+/// The place of an interface in the operator's order; the highest number for one that is not in it.
+#[must_use]
+pub fn place(settings: &Settings, name: Name) -> usize {
+    let listed = settings.interfaces.iter().position(|&pattern| matches(pattern, name));
+    listed.unwrap_or(usize::MAX)
+}
+
+/// Whether an interface of this name is never an uplink.
+#[must_use]
+pub fn is_ignored(settings: &Settings, name: Name) -> bool {
+    name.as_str() == "lo"
+        || settings.ignore_interfaces.iter().any(|&pattern| matches(pattern, name))
 }
 
 /// Whether `name` matches `pattern`: `*` stands for any run of characters, `?` for any one.
@@ -148,21 +183,6 @@ pub fn matches(pattern: Pattern, name: Name) -> bool {
     }
 }
 
-/// The interface to bind a socket to that goes to `destination`; `None`: leave the way to the
-/// kernel.
-///
-/// A socket bound to an interface cannot reach this device itself (an API or a DNS forwarder on the
-/// camera).
-#[must_use]
-pub fn via(
-    settings: &Settings,
-    links: &Links,
-    uplink: &Uplink,
-    destination: IpAddr,
-) -> Option<Name> {
-    (settings.bind_to_uplink && !links.is_own(destination)).then_some(uplink.name)
-}
-
 /// The uplink that is active, and what the server may know of it.
 ///
 /// ```text
@@ -170,22 +190,28 @@ pub fn via(
 ///  X ----none is usable---------------------> none
 ///  X ----Y is best, and above X-------------> Y   Y_priority
 ///  X ----Y is best, and below X-------------> Y   failover_to_Y
-///  X ----an address is gone, another there--> X   address_changed
+///  X ----another address in its place-------> X   address_changed
+///  X ----its IPv4 address lost, IPv6 stays--> X   address_changed
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Active(Option<Uplink>);
+pub struct Active {
+    /// With the addresses that the server was told last, if they are not lost.
+    uplink: Option<Uplink>,
+    /// The server was told that IPv4 is lost.
+    v4_lost: bool,
+}
 
 impl Active {
     /// No uplink has been active yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(None)
+        Self { uplink: None, v4_lost: false }
     }
 
-    /// The name of the active uplink.
-    #[must_use]
-    pub fn name(&self) -> Option<Name> {
-        self.0.map(|uplink| uplink.name)
+    /// The addresses that the server was told last.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let sources = |uplink: Uplink| [Family::V4, Family::V6].map(|it| uplink.source(it));
+        self.uplink.map(sources).into_iter().flatten().flatten()
     }
 
     /// Follows a new ranking and says for which reason, if any, the server is to be told at once.
@@ -196,25 +222,35 @@ impl Active {
     pub fn follow(
         &mut self,
         uplinks: &[Uplink],
-        links: &Links,
+        routing: &Routing,
         settings: &Settings,
         starting: bool,
     ) -> Option<Reason> {
-        let former = self.0;
-        self.0 = uplinks.first().copied();
-        let (former, best) = match (former, self.0.as_mut()) {
+        let former = self.uplink;
+        self.uplink = uplinks.first().copied();
+        let (former, best) = match (former, self.uplink.as_mut()) {
             (_, None) => return None,
             (None, Some(best)) => return (!starting).then_some(Reason::FailoverTo(best.name)),
             (Some(former), Some(best)) => (former, best),
         };
         if former.index == best.index {
-            let link = links.by_index(best.index);
-            let v4_changed = keep(former.v4, &mut best.v4, link);
-            let v6_changed = keep(former.v6, &mut best.v6, link);
-            return (v4_changed || v6_changed).then_some(Reason::AddressChanged);
+            let lost = |ip| routing.is_lost(ip);
+            let without = best.v4.is_none() && former.v4.is_some_and(|v4| lost(v4.into()));
+            let v4_lost = without && !core::mem::replace(&mut self.v4_lost, without);
+            self.v4_lost &= best.v4.is_none();
+            let v4_changed = keep(former.v4, &mut best.v4, lost);
+            let v6_changed = keep(former.v6, &mut best.v6, lost);
+            return (v4_changed || v6_changed || v4_lost).then_some(Reason::AddressChanged);
         }
-        let overtaken = uplinks.iter().any(|uplink| uplink.index == former.index);
-        if overtaken || best.order(settings) < former.order(settings) {
+        self.v4_lost = false;
+        let still = uplinks.iter().find(|uplink| uplink.index == former.index);
+        if starting && still.is_some_and(|former| !former.leads_to_server) {
+            // Taken while the address of the server was not known.
+            return None;
+        }
+        let (above, below) = (place(settings, best.name), place(settings, former.name));
+        let better = still.is_some() || best.order(settings) < former.order(settings);
+        if above < below || (above == below && better) {
             Some(Reason::Priority(best.name))
         } else {
             Some(Reason::FailoverTo(best.name))
@@ -222,19 +258,17 @@ impl Active {
     }
 }
 
-/// Keeps the `former` address in mind until it is gone and another has taken its place; says if
-/// that is so.
+/// Keeps the `former` address in mind until it is lost and another has taken its place; says if that is so.
 ///
-/// One more address is no change, nor is one that comes back; and a lease that is renewed with
+/// One more address is no change, nor is one that is lost and comes back; and a lease that is renewed with
 /// another address has none for a moment.
 fn keep<A: Copy + PartialEq + Into<IpAddr>>(
     former: Option<A>,
     now: &mut Option<A>,
-    link: Option<&Link>,
+    lost: impl Fn(IpAddr) -> bool,
 ) -> bool {
     let Some(former) = former else { return false };
-    let stays = link.is_some_and(|link| link.has_usable(former.into()));
-    let changed = !stays && now.is_some_and(|now| now != former);
+    let changed = now.is_some_and(|now| now != former) && lost(former.into());
     if !changed {
         *now = Some(former);
     }

@@ -72,7 +72,9 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &str> {
 /// Parses an address, with the interface of a link-local one behind a `%` (RFC 4007 §11).
 fn nameserver(word: &str) -> Option<Nameserver> {
     let Some((address, zone)) = word.split_once('%') else {
-        return word.parse().ok().map(|address| Nameserver { address, scope: None });
+        // An IPv4 address may be written as a mapped one (RFC 4291 §2.5.5.2).
+        let address = word.parse().ok().map(|address: IpAddr| address.to_canonical())?;
+        return Some(Nameserver { address, scope: None });
     };
     let address = IpAddr::V6(address.parse().ok()?);
     Some(Nameserver { address, scope: Some(Name::new(zone)?) })

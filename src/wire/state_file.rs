@@ -146,7 +146,7 @@ fn emit_name(name: Option<&Name>, to: &mut Writer<'_>) {
 fn emit_failure(failure: Failure, to: &mut Writer<'_>) {
     to.u8(place(failure));
     to.u16(match failure {
-        Failure::Status(status) => status.into(),
+        Failure::Status(status) | Failure::Portal(status) => status.into(),
         _ => 0,
     })
 }
@@ -264,6 +264,7 @@ fn read_failure(from: &mut Reader<'_>) -> Option<Failure> {
     let (kind, status) = (*FAILURES.get(usize::from(from.u8()?))?, from.u16()?);
     match (kind, status) {
         (Failure::Status(_), status) => Some(Failure::Status(status)),
+        (Failure::Portal(_), status) => Some(Failure::Portal(status)),
         (kind, 0) => Some(kind),
         _ => None,
     }

@@ -95,6 +95,16 @@ fn a_status_comes_with_what_to_do() {
 }
 
 #[test]
+fn a_portal_comes_with_its_status_and_where_it_leads() {
+    let mut journal = Journal::new(0);
+    journal.remark("http://portal.example/login");
+    journal.record(&failed(Failure::Portal(302)), after(1));
+    let told =
+        "a login page answers in place of the server (HTTP 302): http://portal.example/login";
+    assert_eq!(journal.error, told);
+}
+
+#[test]
 fn long_words_are_cut_at_a_character() {
     let mut journal = Journal::new(0);
     journal.remark("ß".repeat(ERROR_MAX));

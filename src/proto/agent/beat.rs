@@ -1,12 +1,12 @@
-//! One beat, from the moment it may start to its acknowledgement or the end of its round.
+//! One beat, from the moment it may start until it waits for an answer.
 
 use core::net::IpAddr;
 use core::time::Duration;
 
+use super::Agent;
 use super::paths::Lookup;
 use super::wanted::Hold;
-use super::{Agent, is_of_the_network};
-use crate::proto::event::{Action, Actions, Attempt, Failure, Note, Reply, Stamps};
+use crate::proto::event::{Action, Actions, Attempt, Failure, Stamps};
 use crate::proto::race::{Kept, Stage, Trust, Try};
 use crate::proto::resolve;
 use crate::proto::schedule::Wants;
@@ -23,18 +23,18 @@ pub(super) enum Beat {
 /// A beat under way.
 #[derive(Debug)]
 pub(super) struct Flight {
-    carried: Wants,
-    covers: u64,
+    pub(super) carried: Wants,
+    pub(super) covers: u64,
     started_at: Instant,
     give_up_at: Instant,
     /// When another address may be tried beside the last one.
     pub(super) stagger_at: Option<Instant>,
-    /// Whose nameservers are asked, counted from the best uplink.
-    pub(super) name_turn: usize,
+    /// How often the nameservers were asked over other ways because they failed on the former ones.
+    pub(super) name_turns: usize,
     pub(super) lookup: Option<Lookup>,
-    failure: Option<Failure>,
+    pub(super) failure: Option<Failure>,
     /// What a server's Retry-After asked for, while others are still tried.
-    hold: Option<Hold>,
+    pub(super) hold: Option<Hold>,
 }
 
 impl Beat {
@@ -78,11 +78,20 @@ impl Agent {
     /// Takes up everything that is wanted as one beat.
     pub(super) fn start(&mut self, now: Instant, actions: &mut Actions) {
         self.pay(now);
-        self.close_owed(actions);
+        self.give_owed_up(now, actions);
         let mut carried = self.fresh.take();
         carried.merge(self.retrying.take());
         self.hastened = false;
+        // Asked in vain last time: over other ways this time.
+        let failed =
+            |state| matches!(state, resolve::State::Failed(it) if it != Failure::NoNameserver);
+        if failed(self.resolver.state(now)) {
+            self.name_turn = self.name_turn.wrapping_add(1);
+        }
         self.race.forget_tried();
+        if carried.is_cycle_only() {
+            self.race.paths.retest(now);
+        }
         let timeout =
             self.settings.as_ref().map_or(Duration::ZERO, |settings| settings.request_timeout);
         self.beat = Beat::InFlight(Flight {
@@ -91,7 +100,7 @@ impl Agent {
             started_at: now,
             give_up_at: now + timeout,
             stagger_at: None,
-            name_turn: 0,
+            name_turns: 0,
             lookup: None,
             failure: None,
             hold: None,
@@ -110,7 +119,10 @@ impl Agent {
     pub(super) fn drive(&mut self, now: Instant, actions: &mut Actions) {
         let Beat::InFlight(flight) = &self.beat else { return };
         if flight.give_up_at <= now {
-            let failure = flight.failure.unwrap_or(Failure::TimedOut);
+            // Without any connection it was a name that was waited for.
+            let nameless = self.race.tries().is_empty();
+            let silent = if nameless { Failure::NameServerSilent } else { Failure::TimedOut };
+            let failure = flight.failure.unwrap_or(silent);
             self.fail_round(failure, now, actions);
             return;
         }
@@ -154,11 +166,14 @@ impl Agent {
     /// Ends the round when nothing is under way and nothing is left to try.
     fn end_if_stuck(&mut self, now: Instant, actions: &mut Actions) {
         let Beat::InFlight(flight) = &self.beat else { return };
-        if !self.race.tries().is_empty() {
+        // An address that was named just now has no way before the kernel has told it.
+        if !self.race.tries().is_empty() || self.routing.is_open() {
             return;
         }
         let failure = match (flight.failure, self.resolver.state(now)) {
             (_, resolve::State::Waiting) => return,
+            // Another address may be named yet.
+            (Some(_), resolve::State::Known) if self.resolver.is_refreshing() => return,
             (Some(failure), _) | (None, resolve::State::Failed(failure)) => failure,
             (None, resolve::State::Known) => Failure::Unreachable,
         };
@@ -224,9 +239,13 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
+        let Some(via) = self.race.find(attempt).map(|open| open.via) else { return };
+        // It has been silent for a while when the kernel is asked.
+        let patience = self.race.patience(via);
+        let slow_at = now + self.race.slow_after().saturating_sub(patience);
         let Some(open) = self.race.find(attempt) else { return };
         match (open.trust, acked) {
-            (Trust::Asked | Trust::Judged, true) => open.trust = Trust::Acked,
+            (Trust::Asked | Trust::Judged, true) => open.trust = Trust::Acked(slow_at),
             (Trust::Asked, false) => {
                 open.trust = Trust::Doubted;
                 self.reach.doubt(false, now);
@@ -235,129 +254,7 @@ impl Agent {
                 self.race.remove(attempt);
                 Action::CloseAttempt(attempt).push_to(actions);
             }
-            (Trust::Until(_) | Trust::Doubted | Trust::Acked, _) => {}
+            (Trust::Until(_) | Trust::Doubted | Trust::Acked(_) | Trust::Slow, _) => {}
         }
-    }
-
-    pub(super) fn replied(
-        &mut self,
-        attempt: Attempt,
-        reply: Reply,
-        now: Instant,
-        actions: &mut Actions,
-    ) {
-        let Some(winner) = self.race.remove(attempt) else { return };
-        let acknowledged = matches!(reply.status, 200..=299);
-        let restored = self.outside_answered(acknowledged, now, actions);
-        self.reach.stop(actions);
-        if reply.keep_alive
-            && let Some(former) = self.race.keep(&winner)
-        {
-            Action::CloseAttempt(former).push_to(actions);
-        }
-        if acknowledged {
-            self.acknowledged(&winner, reply.status, restored, now, actions);
-            return;
-        }
-        let asked = reply.retry_after.filter(|asked| !asked.is_zero());
-        let hold = asked.map(|asked| Hold::new(asked, now, &mut self.rng));
-        if let Beat::InFlight(flight) = &mut self.beat {
-            flight.failure = Some(Failure::Status(reply.status));
-            flight.hold = hold.or(flight.hold);
-        }
-        // While another path is under way, a portal on this one may not speak for the server.
-        if self.race.tries().is_empty() {
-            self.fail_round(Failure::Status(reply.status), now, actions);
-        }
-    }
-
-    fn acknowledged(
-        &mut self,
-        winner: &Try,
-        status: u16,
-        restored: bool,
-        now: Instant,
-        actions: &mut Actions,
-    ) {
-        let Beat::InFlight(flight) = core::mem::replace(&mut self.beat, Beat::Idle) else { return };
-        self.owe(&flight.carried, winner, now);
-        self.close_tries(actions);
-        self.resolver.good(winner.to.ip());
-        self.backoff.reset();
-        self.hold = None;
-        let stamps = Stamps { replied_at: now, ..winner.stamps };
-        let reason = flight.carried.reason();
-        Action::Note(Note::BeatAcknowledged {
-            seq: self.seq,
-            covers: flight.covers,
-            via: winner.via.or_else(|| self.holder(winner.local)),
-            status,
-            stamps,
-            recovered: restored || self.last_failure.is_some() || !self.delivered,
-            reason,
-        })
-        .push_to(actions);
-        self.last_failure = None;
-        self.rounds_failed = 0;
-        self.delivered = true;
-        self.seq += 1;
-        self.restart_cycle(&flight, stamps.written_at, now);
-    }
-
-    /// Every delivered beat restarts the interval, the cycle's own at the instant it was due, so that nothing drifts.
-    fn restart_cycle(&mut self, flight: &Flight, written_at: Instant, now: Instant) {
-        let Some(settings) = &self.settings else { return };
-        let on_time = flight.carried.is_cycle_only().then(|| flight.carried.since()).flatten();
-        let on_time = on_time.filter(|since| *since + settings.interval > now);
-        self.cycle.restart(on_time.unwrap_or(written_at), settings.interval);
-    }
-
-    /// Ends a round without an acknowledgement; the same beat is tried again unless the answer is final.
-    fn fail_round(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
-        self.close_tries(actions);
-        let Beat::InFlight(flight) = core::mem::replace(&mut self.beat, Beat::Idle) else { return };
-        let Some(settings) = &self.settings else { return };
-        let (seq, reason) = (self.seq, flight.carried.reason());
-        let retry_at = if is_final(failure) {
-            self.seq += 1;
-            self.backoff.reset();
-            self.cycle.restart(now, settings.interval);
-            None
-        } else {
-            self.retry_at = now + self.backoff.advance(settings.interval, &mut self.rng);
-            self.retrying.merge(flight.carried);
-            self.hold = flight.hold.or(self.hold);
-            Some(self.hold.map_or(self.retry_at, |hold| hold.until.max(self.retry_at)))
-        };
-        self.look_outside(failure, actions);
-        let news = self.last_failure != Some(failure);
-        let covers = flight.covers;
-        Action::Note(Note::BeatFailed { seq, covers, reason, failure, retry_at, news })
-            .push_to(actions);
-        self.last_failure = Some(failure);
-        self.rounds_failed = self.rounds_failed.saturating_add(1);
-    }
-
-    pub(super) fn attempt_failed(&mut self, attempt: Attempt, failure: Failure, now: Instant) {
-        self.race.kept_failed(attempt);
-        if self.late(attempt).is_some() {
-            self.owed = None;
-        }
-        let Some(lost) = self.race.remove(attempt) else { return };
-        if lost.stage == Stage::Connecting && is_of_the_network(failure) {
-            self.reach.doubt(true, now);
-        }
-        if let Beat::InFlight(flight) = &mut self.beat {
-            flight.failure = Some(failure);
-        }
-    }
-}
-
-/// Whether the server's word is final: asked again, it would answer the same (WIRE.md §1).
-const fn is_final(failure: Failure) -> bool {
-    match failure {
-        Failure::Status(408 | 425 | 429 | 500..=599) => false,
-        Failure::Status(_) => true,
-        _ => false,
     }
 }

@@ -2,18 +2,16 @@
 
 use super::Agent;
 use super::is_of_the_network;
-use super::paths::families;
 use crate::proto::event::{Action, Actions, Attempt, Failure, Note, Probe, Reason};
 use crate::proto::link::{Name, Neighbour};
-use crate::proto::links::Family;
-use crate::proto::race::{Stage, TRIES_MAX, Trust};
+use crate::proto::race::{Stage, TRIES_MAX, Trust, Try};
 use crate::proto::reach::{Connectivity, Finding, Targets};
 use crate::proto::resolve::Families;
 use crate::proto::services::{Look, Turn};
+use crate::proto::settings::PROBE_ADDRESSES_MAX;
 use crate::proto::time::Instant;
-use crate::proto::uplink;
 
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 impl Agent {
     pub(super) fn probe_answered(&mut self, probe: Probe, now: Instant, actions: &mut Actions) {
@@ -35,6 +33,7 @@ impl Agent {
             return false;
         }
         Action::Note(Note::ConnectivityRestored).push_to(actions);
+        self.resolver.doubt(true);
         if !delivered && self.started {
             match self.beat.carried() {
                 Some(carried) => carried.add(Reason::Restored, now),
@@ -46,15 +45,32 @@ impl Agent {
 
     /// Decides whether the device is offline, from the probes and the last beat together.
     pub(super) fn judge(&mut self, now: Instant, actions: &mut Actions) {
+        // An address that is new has no way before the kernel has told it.
+        if self.routing.is_open() {
+            return;
+        }
         let Some(settings) = &self.settings else { return };
         let probes = !settings.probe_addresses.is_empty();
         let stranded =
             self.settled && self.reach.connectivity() == Connectivity::Online && !self.has_way(now);
         let refused = self.reach.is_refused(probes)
             && self.beat.failure().or(self.last_failure).is_some_and(is_of_the_network);
-        if (stranded || refused || self.reach.is_silent()) && self.reach.offline(now) {
+        if (stranded || refused || self.reach.is_silent(now)) && self.reach.offline(now) {
             Action::Note(Note::ConnectivityLost).push_to(actions);
+            self.take_back(now, actions);
         }
+    }
+
+    /// Gives up what was written into the outage: the server is to hear that there was one, and not what
+    /// the kernel delivers by itself when it is over.
+    fn take_back(&mut self, now: Instant, actions: &mut Actions) {
+        let lost = |open: &&Try| open.stage >= Stage::Writing && open.trust == Trust::Doubted;
+        let lost = self.race.tries().iter().filter(lost).map(|open| open.attempt);
+        for attempt in lost.collect::<heapless::Vec<_, TRIES_MAX>>() {
+            Action::CloseAttempt(attempt).push_to(actions);
+            self.attempt_failed(attempt, Failure::TimedOut, now);
+        }
+        self.drive(now, actions);
     }
 
     /// A round has failed: probes go on, unless the failure itself shows that the network carries.
@@ -62,12 +78,15 @@ impl Agent {
         match failure {
             // Somebody took the request or the handshake in.
             Failure::Status(_)
+            | Failure::Portal(_)
+            | Failure::NotAccepted
             | Failure::Tls(_)
             | Failure::Malformed
             | Failure::TooLarge
             | Failure::Closed => self.reach.stop(actions),
             // Not these: a forwarder that has lost its own uplink says the like.
             Failure::NameServerFailed
+            | Failure::NameServerSilent
             | Failure::NameNotFound
             | Failure::NoNameserver
             | Failure::Refused
@@ -101,7 +120,9 @@ impl Agent {
                     Action::CheckAcked(open.attempt).push_to(actions);
                     promising = true;
                 }
-                (_, Trust::Until(_) | Trust::Judged | Trust::Acked) => promising = true,
+                (_, Trust::Until(_) | Trust::Judged | Trust::Acked(_) | Trust::Slow) => {
+                    promising = true;
+                }
             }
         }
         for attempt in stuck {
@@ -164,10 +185,11 @@ impl Agent {
 
     /// The uplink whose gateway this neighbour is.
     fn gateway_of(&self, neighbour: Neighbour) -> Option<Name> {
-        let link = self.links.by_index(neighbour.index)?;
-        let used = self.uplinks.iter().any(|uplink| uplink.name == link.name);
-        let leads = link.routes().any(|route| route.gateway == Some(neighbour.address));
-        (used && leads).then_some(link.name)
+        let uplink = self.uplinks.iter().find(|uplink| uplink.index == neighbour.index)?;
+        let leads = self.routing.iter().any(|route| {
+            route.index == neighbour.index && route.gateway == Some(neighbour.address)
+        });
+        leads.then_some(uplink.name)
     }
 
     /// Listens to neighbours as long as probes are sent: the one finds what the other waits for.
@@ -192,21 +214,22 @@ impl Agent {
             self.reach.stop(actions);
             return;
         }
-        let (links, uplink) = (&self.links, self.uplinks.first());
-        let way = uplink.filter(|_| settings.bind_to_uplink);
-        let lost = settings.bind_to_uplink && uplink.is_none();
-        // A server that asked for quiet is not probed, nor one that is out of reach on this uplink.
-        let server = self.resolver.last_good().or_else(|| self.race.first_tried()).filter(|ip| {
-            let reached = way.map_or(!lost, |way| way.source(Family::of(*ip)).is_some());
-            !held && (reached || links.is_own(*ip))
-        });
-        let server = server.zip(settings.server.as_ref());
-        let none = Families { v4: false, v6: false };
+        // A server that asked for quiet is not probed.
+        let server = self.resolver.last_good().or_else(|| self.race.first_tried());
+        let server = server.filter(|_| !held);
+        let server = server.zip(settings.server.as_ref().map(|server| server.port));
+        let targets = settings.probe_addresses.iter().map(|to| to.ip());
+        let targets = targets.chain(server.map(|(ip, _)| ip));
+        let ways: heapless::Vec<(IpAddr, Option<Name>), { PROBE_ADDRESSES_MAX + 1 }> =
+            targets.filter_map(|to| Some((to, self.way(to)?))).collect();
+        let leads = |to: IpAddr| ways.iter().any(|(it, _)| *it == to);
+        let probes =
+            |v4| settings.probe_addresses.iter().any(|to| to.is_ipv4() == v4 && leads(to.ip()));
         let targets = Targets {
             internet: &settings.probe_addresses,
-            families: if lost { none } else { families(way) },
-            server: server.map(|(ip, server)| SocketAddr::new(ip, server.port)),
-            via: |to| uplink.and_then(|uplink| uplink::via(settings, links, uplink, to)),
+            families: Families { v4: probes(true), v6: probes(false) },
+            server: server.filter(|(ip, _)| leads(*ip)).map(|(ip, port)| SocketAddr::new(ip, port)),
+            via: |to| ways.iter().find(|(it, _)| *it == to).and_then(|(_, via)| *via),
         };
         self.reach.tick(&targets, settings.probe_timeout, now, &mut self.rng, actions);
     }

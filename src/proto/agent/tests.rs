@@ -11,8 +11,10 @@ use super::*;
 use crate::proto::event::{
     Answer, Attempt, Note, Probe, Query, Reason, Reply, Ticket, TriggerAnswer,
 };
-use crate::proto::link::{LinkEvent, LinkIndex, Name, Route};
+use crate::proto::link::{LinkEvent, LinkIndex, Name};
 use crate::proto::reach::Connectivity;
+use crate::proto::routing::tables::{Entry, Tables};
+use crate::proto::routing::{Announcement, Route};
 use crate::proto::settings::{BucketSettings, Host, Nameserver, ResolverSettings, Server};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
@@ -52,6 +54,9 @@ struct Bench {
     agent: Agent,
     now: Instant,
     actions: Vec<Action>,
+    tables: Tables,
+    /// How often the kernel was asked.
+    asked: u32,
 }
 
 impl Bench {
@@ -60,9 +65,14 @@ impl Bench {
         Self::with(&settings())
     }
 
+    fn unconfigured(now: Instant) -> Self {
+        let (actions, tables) = (vec![], Tables::default());
+        Self { agent: Agent::new(7, now), now, actions, tables, asked: 0 }
+    }
+
     fn with(settings: &Settings) -> Self {
         let now = Instant::from_micros(1_000_000);
-        let mut bench = Self { agent: Agent::new(7, now), now, actions: vec![] };
+        let mut bench = Self::unconfigured(now);
         bench.input(Input::Configured(settings));
         bench.input(Input::LinksLost);
         bench.up(ETH0);
@@ -78,14 +88,38 @@ impl Bench {
     }
 
     fn input(&mut self, input: Input<'_>) -> &[Action] {
-        self.actions = self.agent.handle(input, self.now).into_iter().collect();
+        let mut actions: Vec<Action> = self.agent.handle(input, self.now).into_iter().collect();
+        // As the loop does: the kernel answers before anything else is read.
+        while let Some(at) = actions.iter().position(|action| *action == Action::AskRoutes) {
+            actions.remove(at);
+            self.asked += 1;
+            let answer = |question| self.tables.answer(question);
+            let routes: Vec<Route> = self.agent.questions().filter_map(answer).collect();
+            actions.extend(self.agent.handle(Input::Routes(&routes), self.now));
+        }
+        self.actions = actions;
         &self.actions
     }
 
     fn up(&mut self, index: u8) {
         self.link(index, true);
         self.address(index, 10);
-        self.input(Input::Link(LinkEvent::Route(route(index))));
+        let mut entry = Entry::new(index.into(), "0.0.0.0", 0, 100 * u32::from(index));
+        entry.gateway = Some(local(LinkIndex(index.into()), 1));
+        if !self.tables.entries.contains(&entry) {
+            self.tables.entries.push(entry);
+        }
+        let actions = self.actions.clone();
+        self.announce(false);
+        self.actions.splice(0..0, actions);
+    }
+
+    /// The kernel announces that its tables have changed.
+    fn announce(&mut self, gone: bool) {
+        let state = u64::try_from(self.tables.entries.len() + self.tables.addresses.len());
+        let state = state.expect("a small number") + 1;
+        let announcement = Announcement { network: None, object: 1, state, gone };
+        self.input(Input::Link(LinkEvent::Announced(announcement)));
     }
 
     fn link(&mut self, index: u8, running: bool) {
@@ -101,8 +135,18 @@ impl Bench {
 
     fn address(&mut self, index: u8, host: u8) {
         let index = LinkIndex(index.into());
-        let address = local(index, host);
-        self.input(Input::Link(LinkEvent::Address { index, address, usable: true }));
+        let address = (index, local(index, host));
+        if !self.tables.addresses.contains(&address) {
+            self.tables.addresses.push(address);
+        }
+        self.announce(false);
+    }
+
+    fn drop_address(&mut self, index: u8, host: u8) {
+        let index = LinkIndex(index.into());
+        let address = (index, local(index, host));
+        self.tables.addresses.retain(|it| *it != address);
+        self.announce(true);
     }
 
     /// Lets time pass, deadline by deadline; returns every action on the way.
@@ -211,7 +255,7 @@ impl Bench {
     }
 
     fn reply(&mut self, attempt: Attempt, status: u16, keep_alive: bool) {
-        let reply = Reply { status, retry_after: None, keep_alive };
+        let reply = Reply { keep_alive, ..Reply::of(status) };
         self.input(Input::Replied(attempt, reply));
     }
 
@@ -223,17 +267,6 @@ impl Bench {
 fn local(index: LinkIndex, host: u8) -> IpAddr {
     let net = u8::try_from(index.0).expect("a small index");
     IpAddr::V4(Ipv4Addr::new(192, 168, net, host))
-}
-
-fn route(index: u8) -> Route {
-    let index = LinkIndex(index.into());
-    Route {
-        index,
-        network: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        prefix: 0,
-        metric: 100 * index.0,
-        gateway: Some(local(index, 1)),
-    }
 }
 
 const fn ms(ms: u64) -> Duration {
@@ -310,8 +343,27 @@ fn a_cable_pulled_in_mid_beat_closes_it_and_starts_on_the_other_uplink() {
     bench.trigger();
     let (stuck, ..) = bench.write();
     bench.link(ETH0, false);
-    assert!(bench.actions.contains(&Action::CloseAttempt(stuck)));
+    assert!(bench.actions.contains(&Action::ParkAttempt(stuck)));
     assert_eq!(bench.deliver(false), (2, Reason::FailoverTo(name("wlan1"))));
+}
+
+#[test]
+fn what_a_lost_carrier_took_is_closed_a_second_after_it_is_back() {
+    let mut bench = Bench::new();
+    bench.deliver(true);
+    bench.link(ETH0, false);
+    assert!(bench.actions.iter().any(|action| matches!(action, Action::ParkAttempt(_))));
+    assert!(
+        !bench.pass(ms(10_000)).contains(&Action::CloseParked),
+        "nobody is told on a dead link"
+    );
+    bench.link(ETH0, true);
+    bench.deliver(true);
+    bench.link(ETH0, false);
+    bench.link(ETH0, true);
+    assert!(!bench.pass(ms(999)).contains(&Action::CloseParked));
+    assert!(bench.pass(ms(1)).contains(&Action::CloseParked));
+    assert!(!bench.pass(ms(10_000)).contains(&Action::CloseParked), "once");
 }
 
 #[test]
@@ -325,9 +377,9 @@ fn a_repeated_link_message_is_no_change() {
 #[test]
 fn a_new_address_on_the_same_uplink_is_told() {
     let mut bench = Bench::idle();
-    let (index, address) = (LinkIndex(ETH0.into()), local(LinkIndex(ETH0.into()), 10));
+    let index = LinkIndex(ETH0.into());
     bench.address(ETH0, 77);
-    bench.input(Input::Link(LinkEvent::AddressGone { index, address }));
+    bench.drop_address(ETH0, 10);
     let (attempt, _) = bench.connect().expect("a beat");
     bench.input(Input::Opened(attempt, local(index, 77)));
     bench.input(Input::Connected(attempt));
@@ -338,7 +390,7 @@ fn a_new_address_on_the_same_uplink_is_told() {
 #[test]
 fn nothing_is_decided_before_the_first_dump_is_complete() {
     let now = Instant::from_micros(0);
-    let mut bench = Bench { agent: Agent::new(1, now), now, actions: vec![] };
+    let mut bench = Bench::unconfigured(now);
     bench.input(Input::Configured(&settings()));
     bench.input(Input::LinksLost);
     bench.up(WLAN1);

@@ -11,6 +11,7 @@ use crate::proto::rng::Rng;
 use crate::proto::schedule::Wants;
 use crate::proto::settings::Settings;
 use crate::proto::time::Instant;
+use crate::proto::uplink;
 
 /// Longest a server's Retry-After is obeyed.
 const HOLD_MAX: Duration = Duration::from_secs(900);
@@ -80,6 +81,14 @@ impl Agent {
             // Without auto_connect the first configuration only says where beats would go.
             let first = self.seq == 1;
             self.begin(if first { Reason::Startup } else { Reason::ConfigChanged }, now);
+        }
+        let ignored = |settings: &Settings| settings.ignore_interfaces.clone();
+        if former.as_ref().map(ignored) != Some(ignored(settings)) {
+            self.links.forget(|name| uplink::is_ignored(settings, name));
+            if self.settled {
+                // Those that were ignored till now are in no table.
+                self.order_dump(super::Dump::Ordered, actions);
+            }
         }
         if self.settled {
             self.network_changed(now, actions);

@@ -2,6 +2,7 @@
 
 use super::{Failure, Reason};
 use crate::proto::link::Name;
+use crate::proto::routing::Family;
 use crate::proto::services::ServiceName;
 use crate::proto::time::Instant;
 
@@ -36,10 +37,28 @@ pub enum Note {
         /// Whether the former one is no longer usable.
         lost: bool,
     },
+    /// The active uplink has another name, and is the same interface.
+    UplinkRenamed {
+        /// The former name.
+        from: Name,
+        /// The present one.
+        to: Name,
+    },
     /// The network changed in a way the server is told at once.
     NetworkChanged(Reason),
     /// The gateway of this uplink answers again.
     GatewayBack(Name),
+    /// Connections on this path did not deliver while one on another did: others are tried before it.
+    PathFailed {
+        /// The interface it is bound to; `None`: the kernel's own way.
+        via: Option<Name>,
+        /// The family of the server's address.
+        family: Family,
+        /// The interface that delivered.
+        instead: Option<Name>,
+    },
+    /// There are more interfaces than the agent keeps: one left out cannot become an uplink.
+    LinksLeftOut,
     /// A service on the device does not answer any more, or has not yet.
     ServiceLost(ServiceName),
     /// A service on the device answers again.

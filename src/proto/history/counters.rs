@@ -43,7 +43,7 @@ impl Histogram {
 /// The kinds of failure that are counted apart: each as itself, an HTTP status by its hundred.
 ///
 /// Files that are kept name a kind by its place: new ones come last.
-pub const FAILURES: [Failure; 25] = [
+pub const FAILURES: [Failure; 28] = [
     Failure::Refused,
     Failure::Unreachable,
     Failure::TimedOut,
@@ -69,6 +69,9 @@ pub const FAILURES: [Failure; 25] = [
     Failure::NoNameserver,
     Failure::Tls(TlsFailure::ClientCertificateWanted),
     Failure::Tls(TlsFailure::ClientCertificateRefused),
+    Failure::Portal(0),
+    Failure::NotAccepted,
+    Failure::NameServerSilent,
 ];
 
 /// A failure of [`FAILURES`]; `Display` is its word, `http_4xx` for an HTTP status.
@@ -114,6 +117,9 @@ pub const fn place(failure: Failure) -> usize {
         Failure::NoNameserver => 22,
         Failure::Tls(TlsFailure::ClientCertificateWanted) => 23,
         Failure::Tls(TlsFailure::ClientCertificateRefused) => 24,
+        Failure::Portal(_) => 25,
+        Failure::NotAccepted => 26,
+        Failure::NameServerSilent => 27,
     }
 }
 

@@ -4,8 +4,9 @@ use super::*;
 
 const STAGES: [Stage; 4] =
     [Stage::Connecting, Stage::Securing, Stage::Writing, Stage::AwaitingReply];
-const TRUSTS: [Trust; 5] =
-    [Trust::Until(at(500)), Trust::Asked, Trust::Judged, Trust::Doubted, Trust::Acked];
+const ACKED: Trust = Trust::Acked(at(2_000));
+const TRUSTS: [Trust; 6] =
+    [Trust::Until(at(500)), Trust::Asked, Trust::Judged, Trust::Doubted, ACKED, Trust::Slow];
 
 const fn at(ms: u64) -> Instant {
     Instant::from_micros(ms * 1000)
@@ -70,11 +71,15 @@ fn says(race: &Race) -> [bool; 4] {
 fn every_stage_with_every_trust() {
     for stage in STAGES {
         for trust in TRUSTS {
-            let doubted = trust == Trust::Doubted;
-            let expected = [doubted, doubted, stage == Stage::Connecting, stage >= Stage::Writing];
+            let silent = trust == Trust::Doubted;
+            let doubted = silent || trust == Trust::Slow;
+            let expected = [doubted, silent, stage == Stage::Connecting, stage >= Stage::Writing];
             let race = race_of(&[(eth0(), stage, trust)]);
             assert_eq!(says(&race), expected, "{stage:?} {trust:?}");
-            let due = matches!(trust, Trust::Until(_)).then(|| at(500));
+            let due = match trust {
+                Trust::Until(at) | Trust::Acked(at) => Some(at),
+                _ => None,
+            };
             assert_eq!(race.next_deadline(), due, "{stage:?} {trust:?}");
         }
     }
@@ -91,10 +96,11 @@ fn a_syn_beside_a_doubted_connection_is_in_doubt_with_it() {
         for trust in TRUSTS {
             let doubted = (eth0(), Stage::Connecting, Trust::Doubted);
             let same = race_of(&[doubted, (eth0(), stage, trust)]);
-            let expected = trust == Trust::Doubted || stage == Stage::Connecting;
+            let itself = matches!(trust, Trust::Doubted | Trust::Slow);
+            let expected = itself || stage == Stage::Connecting;
             assert_eq!(same.is_doubted(), expected, "{stage:?} {trust:?}");
             let other = race_of(&[doubted, (wlan0(), stage, trust)]);
-            assert_eq!(other.is_doubted(), trust == Trust::Doubted, "{stage:?} {trust:?}");
+            assert_eq!(other.is_doubted(), itself, "{stage:?} {trust:?}");
         }
     }
 }
@@ -128,7 +134,7 @@ fn four_race_and_a_fifth_finds_no_room() {
 #[test]
 fn a_connection_is_found_at_its_stage_only() {
     for stage in STAGES {
-        let mut race = race_of(&[(eth0(), stage, Trust::Acked)]);
+        let mut race = race_of(&[(eth0(), stage, ACKED)]);
         for asked in STAGES {
             assert_eq!(race.find_at(Attempt(1), asked).is_some(), asked == stage);
             assert!(race.find_at(Attempt(2), asked).is_none());
@@ -148,8 +154,7 @@ fn numbers_are_never_used_twice() {
 #[test]
 fn keeping_another_connection_returns_the_former_one() {
     let mut race = Race::new();
-    let [first, second] =
-        [(); 2].map(|()| entry(&mut race, eth0(), Stage::AwaitingReply, Trust::Acked));
+    let [first, second] = [(); 2].map(|()| entry(&mut race, eth0(), Stage::AwaitingReply, ACKED));
     assert_eq!(race.keep(&first), None);
     assert_eq!(race.keep(&second), Some(first.attempt));
     race.kept_failed(first.attempt);
@@ -204,4 +209,48 @@ fn round_trips_of_more_interfaces_than_fit_forget_the_oldest() {
     }
     assert_eq!(race.patience(names[0]), DOUBT_MIN);
     assert_eq!(race.patience(names[UPLINKS_MAX]), ms(1_200));
+}
+
+/// A race in which the second connection has delivered beside a first one that was silent.
+fn delivered_beside_silence(now: u64) -> Race {
+    let mut race = race_of(&[(eth0(), Stage::Connecting, Trust::Doubted)]);
+    let winner = entry(&mut race, wlan0(), Stage::AwaitingReply, ACKED);
+    race.delivered(&winner, at(now));
+    race
+}
+
+#[test]
+fn a_path_that_failed_beside_a_winner_is_failed_until_the_ways_change() {
+    let mut race = delivered_beside_silence(0);
+    assert_eq!(race.paths.all(), [(eth0(), Family::V4)]);
+    assert!(!race.paths.has((eth0(), Family::V6)), "the other family has not failed");
+    race.paths.forget();
+    assert!(race.paths.all().is_empty());
+}
+
+#[test]
+fn a_failed_path_is_tested_again_after_a_minute_and_then_ever_more_rarely() {
+    let mut race = delivered_beside_silence(0);
+    let mut now = at(0);
+    for wait in [60, 120, 240, 480, 960, 1800, 1800] {
+        race.paths.retest(now + ms(wait * 1000 - 1));
+        assert!(race.paths.has((eth0(), Family::V4)), "{wait} s");
+        now = now + ms(wait * 1000);
+        race.paths.retest(now);
+        assert!(!race.paths.has((eth0(), Family::V4)), "{wait} s");
+        let winner = entry(&mut race, wlan0(), Stage::AwaitingReply, ACKED);
+        race.delivered(&winner, now);
+    }
+    let winner = entry(&mut race, eth0(), Stage::AwaitingReply, ACKED);
+    race.delivered(&winner, now);
+    assert!(!race.paths.has((eth0(), Family::V4)), "it has delivered");
+}
+
+#[test]
+fn an_answer_may_take_two_seconds_or_three_times_the_last_one() {
+    let mut race = Race::new();
+    assert_eq!(race.slow_after(), SLOW_MIN);
+    let winner = entry(&mut race, eth0(), Stage::AwaitingReply, ACKED);
+    race.delivered(&winner, winner.stamps.written_at + ms(3_000));
+    assert_eq!(race.slow_after(), ms(9_000));
 }

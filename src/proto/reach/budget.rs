@@ -24,6 +24,12 @@ const FAST_FOR: Duration = Duration::from_secs(60);
 const MODERATE_FOR: Duration = Duration::from_secs(600);
 /// Probes that must go unanswered before the device is called offline: one lost packet is no outage.
 pub(super) const UNANSWERED_MIN: u32 = 3;
+/// How long nothing at all may have been answered by then.
+///
+/// An upload that fills the line makes round trips jump to seconds, longer than a probe lives; what was
+/// sent arrives all the same, and the first answer ends this wait. A real outage is called one later for it,
+/// and its end is seen as soon as ever: the search does not wait for the word.
+pub(super) const UNANSWERED_FOR: Duration = Duration::from_secs(8);
 
 /// Most probes in the first hour offline, with both families: 240 + 540 + 600 rounds of two, and
 /// the server once a second for ten minutes, then with every round.

@@ -317,11 +317,22 @@ fn one_lost_probe_is_looked_after_at_once_and_is_no_outage() {
 #[test]
 fn three_lost_probes_are_an_outage_and_its_end_is_a_healing() {
     let mut bench = Bench::server_silent();
-    assert!(!bench.reach.is_silent());
-    bench.pass(ms(10_000));
-    assert!(bench.reach.is_silent());
+    assert!(!bench.reach.is_silent(bench.now));
+    bench.pass(ms(15_000));
+    assert!(bench.reach.is_silent(bench.now));
     assert!(healed(bench.answer(Aim::Internet)));
-    assert!(!bench.reach.is_silent());
+    assert!(!bench.reach.is_silent(bench.now));
+}
+
+#[test]
+fn a_round_trip_that_jumps_to_seconds_is_no_outage() {
+    let mut bench = Bench::searching();
+    bench.pass(ms(7_900));
+    assert!(bench.reach.missed.unanswered > UNANSWERED_MIN);
+    assert!(!bench.reach.is_silent(bench.now));
+    bench.reach.server_connects(bench.now, &mut bench.rng, &mut Actions::new());
+    bench.pass(ms(7_900));
+    assert!(!bench.reach.is_silent(bench.now));
 }
 
 #[test]
@@ -334,7 +345,7 @@ fn silence_in_one_family_is_no_outage() {
         let (probe, _) = *v4.expect("a probe");
         let finding = bench.reach.answered(probe, bench.now, &mut bench.rng, &mut Actions::new());
         assert!(!healed(finding));
-        assert!(bench.reach.is_server_silent() && !bench.reach.is_silent());
+        assert!(bench.reach.is_server_silent() && !bench.reach.is_silent(bench.now));
     }
 }
 
@@ -357,7 +368,7 @@ fn a_refused_probe_is_not_silence() {
         bench.refuse();
         bench.pass(ms(250));
     }
-    assert!(!bench.reach.is_silent());
+    assert!(!bench.reach.is_silent(bench.now));
     assert!(healed(bench.answer(Aim::Internet)));
 }
 
@@ -419,10 +430,10 @@ fn answers_close_what_the_outage_left() {
 #[test]
 fn stopping_forgets_what_was_missed() {
     let mut bench = Bench::searching();
-    bench.pass(ms(5_000));
-    assert!(bench.reach.is_silent());
+    bench.pass(ms(8_000));
+    assert!(bench.reach.is_silent(bench.now));
     bench.reach.stop(&mut Actions::new());
-    assert!(!bench.reach.is_silent() && bench.reach.outstanding.is_empty());
+    assert!(!bench.reach.is_silent(bench.now) && bench.reach.outstanding.is_empty());
     assert_eq!(bench.reach.next_deadline(), None);
 }
 

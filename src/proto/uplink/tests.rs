@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proto::link::LinkEvent;
+use crate::proto::routing::tables::{Entry, Tables};
 use crate::proto::settings::BucketSettings;
 
 fn ip(text: &str) -> IpAddr {
@@ -37,9 +38,12 @@ fn settings() -> Settings {
 #[derive(Default)]
 struct World {
     links: Links,
+    tables: Tables,
     active: Active,
     starting: bool,
 }
+
+const INTERNET: [&str; 2] = ["8.8.8.8", "2001:4860:4860::8888"];
 
 impl World {
     fn new(names: &[&str]) -> Self {
@@ -52,48 +56,58 @@ impl World {
 
     fn link(&mut self, index: u32, called: &str, running: bool) {
         let (index, name) = (LinkIndex(index), name(called));
-        self.links.apply(LinkEvent::Link { index, name, running, mac: None, permanent_mac: None });
-    }
-
-    fn address(&mut self, index: u32, address: &str) {
-        let (index, address) = (LinkIndex(index), ip(address));
-        self.links.apply(LinkEvent::Address { index, address, usable: true });
-    }
-
-    fn address_gone(&mut self, index: u32, address: &str) {
-        let (index, address) = (LinkIndex(index), ip(address));
-        self.links.apply(LinkEvent::AddressGone { index, address });
-    }
-
-    fn deprecate(&mut self, index: u32, address: &str) {
-        let (index, address) = (LinkIndex(index), ip(address));
-        self.links.apply(LinkEvent::Address { index, address, usable: false });
+        let event = LinkEvent::Link { index, name, running, mac: None, permanent_mac: None };
+        self.links.apply(event, |name| is_ignored(&settings(), name));
     }
 
     fn route(&mut self, index: u32, network: &str, prefix: u8, metric: u32) {
-        let (index, network) = (LinkIndex(index), ip(network));
-        let route = Route { index, network, prefix, metric, gateway: None };
-        self.links.apply(LinkEvent::Route(route));
+        self.tables.entries.push(Entry::new(index, network, prefix, metric));
     }
 
     /// A running interface with an address and a default route.
     fn up(&mut self, index: u32, called: &str, address: &str, metric: u32) {
         self.link(index, called, true);
-        self.address(index, address);
+        self.tables.drop_address(address);
+        self.tables.address(index, address);
+        self.tables.entries.retain(|it| it.index != LinkIndex(index));
         let default = if ip(address).is_ipv4() { "0.0.0.0" } else { "::" };
         self.route(index, default, 0, metric);
     }
 
     fn gone(&mut self, index: u32) {
-        self.links.apply(LinkEvent::LinkGone { index: LinkIndex(index) });
+        let index = LinkIndex(index);
+        self.links.apply(LinkEvent::LinkGone { index }, |_| false);
+        self.tables.entries.retain(|it| it.index != index);
+        self.tables.addresses.retain(|(it, _)| *it != index);
+    }
+
+    fn rank_for(&self, settings: &Settings, server: &[&str]) -> Uplinks {
+        self.ask(settings, server).0
+    }
+
+    fn ask(&self, settings: &Settings, server: &[&str]) -> (Uplinks, Routing) {
+        let server: std::vec::Vec<_> = server.iter().map(|text| ip(text)).collect();
+        let internet = INTERNET.map(ip);
+        let mut routing = Routing::new();
+        let all = server.iter().chain(&internet).copied().collect();
+        routing.ask(all, self.active.addresses().collect());
+        let answer = |question| self.tables.answer(question);
+        let routes: std::vec::Vec<_> = routing.questions(&self.links).filter_map(answer).collect();
+        routing.answered(&routes);
+        (rank(&self.links, &routing, settings, &server, &internet), routing)
     }
 
     fn rank(&self) -> Uplinks {
-        rank(&self.links, &settings(), &[])
+        self.rank_for(&settings(), &[])
     }
 
     fn names(&self) -> std::vec::Vec<String> {
         self.rank().iter().map(|uplink| uplink.name.to_string()).collect()
+    }
+
+    fn names_for(&self, server: &str) -> std::vec::Vec<String> {
+        let uplinks = self.rank_for(&settings(), &[server]);
+        uplinks.iter().map(|uplink| uplink.name.to_string()).collect()
     }
 
     fn reason(&mut self) -> Option<String> {
@@ -101,8 +115,8 @@ impl World {
     }
 
     fn reason_with(&mut self, settings: &Settings) -> Option<String> {
-        let uplinks = rank(&self.links, settings, &[]);
-        let reason = self.active.follow(&uplinks, &self.links, settings, self.starting);
+        let (uplinks, routing) = self.ask(settings, &[]);
+        let reason = self.active.follow(&uplinks, &routing, settings, self.starting);
         reason.map(|reason| reason.to_string())
     }
 }
@@ -126,7 +140,7 @@ fn within_one_pattern_the_metric_decides_then_the_number() {
     }
     let mut settings = settings();
     settings.interfaces = [name("wlan?")].into_iter().collect();
-    let ranked = rank(&world.links, &settings, &[]);
+    let ranked = world.rank_for(&settings, &[]);
     let names: std::vec::Vec<_> = ranked.iter().map(|uplink| uplink.name).collect();
     assert_eq!(names, ["wlan9", "wlan8", "wlan7"].map(name));
 }
@@ -135,12 +149,43 @@ fn within_one_pattern_the_metric_decides_then_the_number() {
 fn ignored_and_loopback_interfaces_are_never_uplinks() {
     let mut world = World::new(&["docker0", "veth12ab", "br-0f", "lo"]);
     assert!(world.rank().is_empty());
-    let mut settings = settings();
-    settings.ignore_interfaces.clear();
-    settings.interfaces = [name("*")].into_iter().collect();
-    assert_eq!(rank(&world.links, &settings, &[]).len(), 3);
     world.up(9, "eth0", "10.0.9.2", 0);
     assert_eq!(world.names(), ["eth0"]);
+}
+
+#[test]
+fn demoted_interface_comes_after_all_others() {
+    let mut world = World::new(&["eth0", "usb0"]);
+    world.up(1, "eth0", "10.0.1.2", 20_100);
+    assert_eq!(world.names(), ["usb0", "eth0"]);
+}
+
+#[test]
+fn equals_by_pattern_and_metric_follow_the_kernel() {
+    let mut world = World::default();
+    world.up(1, "usb0", "10.0.1.2", 100);
+    world.up(2, "usb1", "10.0.2.2", 100);
+    world.tables.entries.rotate_left(1);
+    assert_eq!(world.names(), ["usb1", "usb0"]);
+}
+
+#[test]
+fn interface_that_the_server_is_routed_over_on_purpose_is_the_first() {
+    let mut world = World::new(&["eth0", "wlan1", "tun0"]);
+    world.route(2, "10.5.0.0", 24, 0);
+    assert_eq!(world.names_for("10.5.0.5"), ["wlan1", "eth0", "tun0"], "its own network");
+    assert_eq!(world.names_for("10.6.0.5"), ["eth0", "wlan1", "tun0"]);
+    world.route(1, "10.5.0.0", 24, 10);
+    assert_eq!(
+        world.names_for("10.5.0.5"),
+        ["eth0", "wlan1", "tun0"],
+        "both: the operator's order"
+    );
+    world.link(1, "eth0", false);
+    assert_eq!(world.names_for("10.5.0.5"), ["wlan1", "tun0"], "no carrier is no way");
+    let table = Entry { table: 51_820, ..Entry::new(3, "0.0.0.0", 0, 0) };
+    world.tables.entries.push(table);
+    assert_eq!(world.names_for("10.6.0.5"), ["tun0", "wlan1"], "a table of its own");
 }
 
 #[test]
@@ -153,42 +198,36 @@ fn best_eight_of_many_stay() {
     assert_eq!(metrics, [80, 81, 82, 83, 84, 85, 86, 87]);
 }
 
-/// What makes an interface usable: addresses, routes, and what is asked of it.
-type Case<'a> =
-    (&'a [&'a str], &'a [(&'a str, u8)], &'a [&'a str], Option<&'a str>, Option<&'a str>);
+/// What makes an interface usable: addresses, routes, and the server.
+type Case<'a> = (&'a [&'a str], &'a [(&'a str, u8)], &'a str, Option<&'a str>, Option<&'a str>);
 
 #[test]
 fn family_is_usable_with_an_address_and_a_route_that_leads_on() {
-    let cases: [Case<'_>; 12] = [
-        (&["10.0.0.2"], &[], &[], None, None),
-        (&[], &[("0.0.0.0", 0)], &[], None, None),
-        (&["10.0.0.2"], &[("0.0.0.0", 0)], &[], Some("10.0.0.2"), None),
-        (&["10.0.0.2"], &[("::", 0)], &[], None, None),
-        (&["10.0.0.2", "2001:db8::2"], &[("::", 0)], &[], None, Some("2001:db8::2")),
-        (&["fe80::2"], &[("::", 0)], &[], None, None),
-        // A network of its own serves if a destination is in it.
-        (&["10.0.0.2"], &[("10.0.0.0", 24)], &["10.0.1.9", "2001:db8::9"], None, None),
-        (&["10.0.0.2"], &[("10.0.0.0", 24)], &["10.0.1.9", "10.0.0.9"], Some("10.0.0.2"), None),
-        (&["fd00::2"], &[("fd00::", 64)], &["fd00::1:0:0:0:9", "fd00::9"], None, Some("fd00::2")),
+    let cases: [Case<'_>; 9] = [
+        (&["10.0.0.2"], &[], "192.0.2.1", None, None),
+        (&[], &[("0.0.0.0", 0)], "192.0.2.1", None, None),
+        (&["10.0.0.2"], &[("0.0.0.0", 0)], "192.0.2.1", Some("10.0.0.2"), None),
+        (&["10.0.0.2"], &[("::", 0)], "192.0.2.1", None, None),
+        (&["10.0.0.2", "2001:db8::2"], &[("::", 0)], "192.0.2.1", None, Some("2001:db8::2")),
+        // A network of its own serves if the server is in it.
+        (&["10.0.0.2"], &[("10.0.0.0", 24)], "10.0.1.9", None, None),
+        (&["10.0.0.2"], &[("10.0.0.0", 24)], "10.0.0.9", Some("10.0.0.2"), None),
+        (&["fd00::2"], &[("fd00::", 64)], "fd00::9", None, Some("fd00::2")),
         // Halves of the whole, as VPN clients set them.
-        (&["10.0.0.2"], &[("0.0.0.0", 1), ("128.0.0.0", 1)], &["8.8.8.8"], Some("10.0.0.2"), None),
-        // Zero configuration gives dead ports a default route.
-        (&["169.254.7.7"], &[("0.0.0.0", 0)], &["8.8.8.8"], None, None),
-        (&["169.254.7.7"], &[("169.254.0.0", 16)], &["169.254.1.1"], Some("169.254.7.7"), None),
+        (&["10.0.0.2"], &[("0.0.0.0", 1), ("128.0.0.0", 1)], "192.0.2.1", Some("10.0.0.2"), None),
     ];
-    for (addresses, routes, destinations, v4, v6) in cases {
+    for (addresses, routes, server, v4, v6) in cases {
         let mut world = World::default();
         world.link(2, "eth0", true);
-        addresses.iter().for_each(|address| world.address(2, address));
+        addresses.iter().for_each(|address| world.tables.address(2, address));
         routes.iter().for_each(|&(network, prefix)| world.route(2, network, prefix, 0));
-        let destinations: std::vec::Vec<_> = destinations.iter().map(|text| ip(text)).collect();
-        let uplinks = rank(&world.links, &settings(), &destinations);
+        let uplinks = world.rank_for(&settings(), &[server]);
         let sources = |family| uplinks.first().and_then(|uplink| uplink.source(family));
         assert_eq!(sources(Family::V4), v4.map(ip), "{addresses:?} {routes:?}");
         assert_eq!(sources(Family::V6), v6.map(ip), "{addresses:?} {routes:?}");
         assert_eq!(uplinks.len(), usize::from(v4.or(v6).is_some()));
         world.link(2, "eth0", false);
-        assert!(rank(&world.links, &settings(), &destinations).is_empty());
+        assert!(world.rank_for(&settings(), &[server]).is_empty());
     }
 }
 
@@ -250,42 +289,6 @@ proptest! {
         let expected = matches_by_definition(pattern.as_bytes(), text.as_bytes());
         prop_assert_eq!(matches(name(&pattern), name(&text)), expected);
     }
-
-    #[test]
-    fn network_contains_what_agrees_in_its_prefix(
-        network in any::<u128>(), ip in any::<u128>(), prefix in 0_u8..=128, same in 0_u32..=128,
-    ) {
-        let mask = |bits: u32| u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-        let ip = (network & mask(same)) | (ip & !mask(same));
-        let agree = |bits: u32| (network ^ ip) & mask(bits) == 0;
-        let route = |network, prefix| Route {
-            index: LinkIndex(1), network, prefix, metric: 0, gateway: None,
-        };
-        let v6 = |bits| IpAddr::V6(Ipv6Addr::from_bits(bits));
-        prop_assert_eq!(contains(&route(v6(network), prefix), v6(ip)), agree(prefix.into()));
-        let high = |bits: u128| u32::try_from(bits >> 96).unwrap();
-        let v4 = |bits| IpAddr::V4(Ipv4Addr::from_bits(high(bits)));
-        let prefix = prefix.min(32);
-        prop_assert_eq!(contains(&route(v4(network), prefix), v4(ip)), agree(prefix.into()));
-        prop_assert!(!contains(&route(v4(network), prefix), v6(ip)));
-    }
-}
-
-#[test]
-fn sockets_are_bound_to_the_uplink_but_not_towards_ourselves() {
-    let mut world = World::new(&["eth0", "wlan0"]);
-    let eth0 = world.rank()[0];
-    world.link(9, "docker0", true);
-    world.address(9, "172.17.0.1");
-    let bound = |ip_text: &str| via(&settings(), &world.links, &eth0, ip(ip_text));
-    assert_eq!(bound("8.8.8.8"), Some(name("eth0")));
-    assert_eq!(bound("2001:db8::9"), Some(name("eth0")));
-    for own in ["127.0.0.53", "::1", "10.0.1.2", "10.0.2.2", "172.17.0.1"] {
-        assert_eq!(bound(own), None, "{own}");
-    }
-    let mut unbound = settings();
-    unbound.bind_to_uplink = false;
-    assert_eq!(via(&unbound, &world.links, &eth0, ip("8.8.8.8")), None);
 }
 
 #[test]
@@ -295,7 +298,6 @@ fn first_uplink_at_start_is_no_news_but_later_it_is() {
         assert_eq!(world.reason(), None);
         world.up(1, "eth0", "10.0.1.2", 100);
         assert_eq!(world.reason().as_deref(), expected);
-        assert_eq!(world.active.name(), Some(name("eth0")));
     }
 }
 
@@ -340,7 +342,6 @@ fn same_uplink_after_a_gap_is_a_failover() {
     world.reason();
     world.link(1, "eth0", false);
     assert_eq!(world.reason(), None);
-    assert_eq!(world.active.name(), None);
     world.link(1, "eth0", true);
     assert_eq!(world.reason().as_deref(), Some("failover_to_eth0"));
 }
@@ -363,7 +364,7 @@ fn uplink_overtaken_by_a_changed_metric_yields_to_a_higher_one() {
     world.up(1, "usb0", "10.0.1.2", 100);
     world.up(2, "usb1", "10.0.2.2", 200);
     world.reason();
-    world.links.apply(LinkEvent::RoutesGone { index: LinkIndex(1) });
+    world.tables.entries.retain(|it| it.index != LinkIndex(1));
     world.route(1, "0.0.0.0", 0, 300);
     assert_eq!(world.reason().as_deref(), Some("usb1_priority"));
 }
@@ -385,73 +386,64 @@ fn renamed_uplink_is_the_same_one() {
     world.reason();
     world.link(1, "lan0", true);
     assert_eq!(world.reason(), None);
-    assert_eq!(world.active.name(), Some(name("lan0")));
 }
 
 #[test]
 fn other_address_in_place_of_the_former_is_a_change() {
     let mut world = World::new(&["eth0"]);
     world.reason();
-    world.address(1, "10.0.1.3");
+    world.tables.address(1, "10.0.1.3");
     assert_eq!(world.reason(), None, "one more address");
-    world.address_gone(1, "10.0.1.2");
+    world.tables.drop_address("10.0.1.2");
     assert_eq!(world.reason().as_deref(), Some("address_changed"));
     assert_eq!(world.reason(), None);
 }
 
 #[test]
-fn second_family_neither_gained_nor_lost_is_a_change() {
+fn second_family_is_no_news_but_the_loss_of_ipv4_is() {
     let mut world = World::new(&["eth0"]);
     world.reason();
-    world.address(1, "2001:db8::2");
+    world.tables.address(1, "2001:db8::2");
     world.route(1, "::", 0, 1024);
     assert_eq!(world.reason(), None, "gained");
-    world.address_gone(1, "10.0.1.2");
-    assert_eq!(world.reason(), None, "lost");
-    world.up(1, "eth0", "10.0.1.2", 100);
+    world.tables.drop_address("10.0.1.2");
+    assert_eq!(world.reason().as_deref(), Some("address_changed"), "lost");
+    assert_eq!(world.reason(), None, "told once");
+    world.tables.address(1, "10.0.1.2");
     assert_eq!(world.reason(), None, "back as it was");
+    world.tables.drop_address("2001:db8::2");
+    assert_eq!(world.reason(), None, "IPv6 comes and goes");
+}
+
+#[test]
+fn address_that_the_kernel_prefers_is_no_news_while_the_former_is_there() {
+    let mut world = World::new(&["eth0"]);
+    world.reason();
+    world.tables.address(1, "10.0.1.3");
+    world.tables.addresses.reverse();
+    assert_eq!(world.rank()[0].source(Family::V4), Some(ip("10.0.1.3")));
+    assert_eq!(world.reason(), None);
+    world.tables.drop_address("10.0.1.2");
+    assert_eq!(world.reason().as_deref(), Some("address_changed"));
+}
+
+#[test]
+fn interface_that_leads_to_the_server_comes_before_one_that_leads_elsewhere() {
+    let mut world = World::new(&["eth0", "wlan1"]);
+    world.tables.entries.retain(|it| it.index != LinkIndex(1));
+    world.route(1, "8.8.8.0", 24, 0);
+    assert_eq!(world.names(), ["eth0", "wlan1"]);
+    assert_eq!(world.names_for("203.0.113.10"), ["wlan1", "eth0"]);
 }
 
 #[test]
 fn address_renewed_while_the_other_family_holds_is_a_change() {
     let mut world = World::new(&["eth0"]);
-    world.address(1, "2001:db8::2");
+    world.tables.address(1, "2001:db8::2");
     world.route(1, "::", 0, 1024);
     world.reason();
-    world.address_gone(1, "10.0.1.2");
-    assert_eq!(world.reason(), None);
-    world.up(1, "eth0", "10.0.1.9", 100);
-    assert_eq!(world.reason().as_deref(), Some("address_changed"));
-}
-
-#[test]
-fn deprecated_address_with_another_beside_it_is_a_change() {
-    let mut world = World::new(&["eth0"]);
-    world.address(1, "10.0.1.3");
-    world.reason();
-    world.deprecate(1, "10.0.1.2");
-    assert_eq!(world.reason().as_deref(), Some("address_changed"));
-}
-
-#[test]
-fn address_preferred_meanwhile_is_a_change_once_the_former_is_gone() {
-    let mut world = World::new(&["eth0"]);
-    world.deprecate(1, "10.0.1.2");
-    world.address(1, "10.0.1.3");
-    world.reason();
-    world.address(1, "10.0.1.2");
-    assert_eq!(world.rank()[0].source(Family::V4), Some(ip("10.0.1.2")));
-    assert_eq!(world.reason(), None);
-    world.address_gone(1, "10.0.1.3");
-    assert_eq!(world.reason().as_deref(), Some("address_changed"));
-}
-
-#[test]
-fn address_that_moved_to_another_interface_is_gone_from_the_uplink() {
-    let mut world = World::new(&["eth0", "wlan0"]);
-    world.address(1, "10.0.1.3");
-    world.reason();
-    world.address(2, "10.0.1.2");
-    world.address_gone(1, "10.0.1.2");
+    world.tables.drop_address("10.0.1.2");
+    assert_eq!(world.reason().as_deref(), Some("address_changed"), "IPv4 is lost");
+    world.tables.address(1, "10.0.1.9");
     assert_eq!(world.reason().as_deref(), Some("address_changed"));
 }

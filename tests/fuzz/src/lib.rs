@@ -5,7 +5,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name, Route};
+use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name};
+use linkbeat::proto::routing::{Announcement, Question, Route};
 
 /// The bytes that are left. After the last one everything is zero.
 #[derive(Debug)]
@@ -98,26 +99,37 @@ impl<'a> Bytes<'a> {
         LinkIndex(u32::from(self.byte() % 40))
     }
 
-    /// A route of some interface, a default route half of the time.
-    pub fn route(&mut self) -> Route {
-        let index = self.index();
-        let mut network = self.ip();
-        let mut prefix = 0;
-        if self.bool() {
-            network = match network {
-                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-        } else {
-            prefix = self.byte() % if network.is_ipv4() { 33 } else { 129 };
+    /// What a kernel may answer to a question, which may be nothing.
+    pub fn answer(&mut self, question: Question) -> Option<Route> {
+        let index = question.bound.unwrap_or_else(|| self.index());
+        self.maybe(|bytes| Route {
+            question,
+            index,
+            local: question.bound.is_none() && bytes.byte() % 16 == 0,
+            table: bytes.pick(&[254, 254, 254, 253, 100]),
+            prefix: bytes.pick(&[0, 0, 0, 1, 24, 32]),
+            metric: bytes.pick(&[0, 100, 600, 20_100]),
+            gateway: bytes.maybe(Self::ip),
+            source: bytes.maybe(Self::ip),
+        })
+    }
+
+    /// News of one of a few objects in one of a few states.
+    pub fn announcement(&mut self) -> Announcement {
+        Announcement {
+            network: self.maybe(|bytes| {
+                let network = bytes.ip();
+                (network, bytes.byte() % if network.is_ipv4() { 33 } else { 129 })
+            }),
+            object: u64::from(self.byte() % 40),
+            state: u64::from(self.byte() % 3),
+            gone: self.bool(),
         }
-        let metric = u32::from(self.byte() % 4) * 100;
-        Route { index, network, prefix, metric, gateway: self.maybe(Self::ip) }
     }
 
     /// Anything that the kernel may tell of a link, in no order that it would.
     pub fn link_event(&mut self) -> LinkEvent {
-        match self.byte() % 9 {
+        match self.byte() % 4 {
             0 | 1 => LinkEvent::Link {
                 index: self.index(),
                 name: self.name(),
@@ -126,14 +138,7 @@ impl<'a> Bytes<'a> {
                 permanent_mac: self.maybe(Self::mac),
             },
             2 => LinkEvent::LinkGone { index: self.index() },
-            3 => {
-                LinkEvent::Address { index: self.index(), address: self.ip(), usable: self.bool() }
-            }
-            4 => LinkEvent::AddressGone { index: self.index(), address: self.ip() },
-            5 => LinkEvent::Route(self.route()),
-            6 => LinkEvent::RouteReplaced(self.route()),
-            7 => LinkEvent::RouteGone(self.route()),
-            _ => LinkEvent::RoutesGone { index: self.index() },
+            _ => LinkEvent::Announced(self.announcement()),
         }
     }
 }

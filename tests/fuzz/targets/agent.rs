@@ -58,16 +58,27 @@ struct Loop<'a> {
     /// What opening a socket fails with, if it does.
     broken: Option<Failure>,
     tickets: u32,
+    /// The kernel is to be asked for routes.
+    asked: bool,
 }
 
 impl Loop<'_> {
     fn feed(&mut self, input: Input<'_>) {
         self.handle(input);
         let mut calls = 0;
-        while let Some(outcome) = self.outcomes.pop_front() {
+        loop {
             calls += 1;
             assert!(calls < CALLS_MAX, "no end of orders");
-            self.handle(outcome);
+            if let Some(outcome) = self.outcomes.pop_front() {
+                self.handle(outcome);
+            } else if core::mem::take(&mut self.asked) {
+                let questions: Vec<_> = self.agent.questions().collect();
+                let routes = questions.into_iter().filter_map(|it| self.bytes.answer(it));
+                let routes: Vec<_> = routes.collect();
+                self.handle(Input::Routes(&routes));
+            } else {
+                break;
+            }
         }
         let view = self.agent.view(self.now);
         assert!(view.uplink_since <= self.now && view.connectivity_since <= self.now);
@@ -130,11 +141,13 @@ impl Loop<'_> {
                 assert!(!self.sound || self.stage(attempt).is_some(), "asks about the closed");
                 self.outcomes.push_back(Input::AckChecked(attempt, self.bytes.bool()));
             }
-            Action::CloseAttempt(attempt) => {
+            Action::CloseAttempt(attempt) | Action::ParkAttempt(attempt) => {
                 assert!(!self.sound || self.stage(attempt).is_some(), "closed twice");
                 self.attempts.retain(|(open, _)| *open != attempt);
             }
+            Action::AskRoutes => self.asked = true,
             Action::DumpLinks
+            | Action::CloseParked
             | Action::WatchNeighbours(_)
             | Action::AnswerTrigger(..)
             | Action::Note(_) => {}
@@ -204,24 +217,13 @@ impl Loop<'_> {
         panic!("spins at {:?}", self.now);
     }
 
-    /// An interface that works, told in the kernel's order.
+    /// An interface that works.
     fn bring_up(&mut self) {
-        use linkbeat::proto::link::{LinkEvent, Route};
-        let (index, name, address) = (self.bytes.index(), self.bytes.name(), self.bytes.ip());
-        let network = match address {
-            std::net::IpAddr::V4(_) => std::net::Ipv4Addr::UNSPECIFIED.into(),
-            std::net::IpAddr::V6(_) => std::net::Ipv6Addr::UNSPECIFIED.into(),
-        };
+        use linkbeat::proto::link::LinkEvent;
+        let (index, name) = (self.bytes.index(), self.bytes.name());
         let mac = self.bytes.maybe(Bytes::mac);
-        let metric = u32::from(self.bytes.byte());
-        let gateway = Some(self.bytes.ip());
-        for event in [
-            LinkEvent::Link { index, name, running: true, mac, permanent_mac: mac },
-            LinkEvent::Address { index, address, usable: true },
-            LinkEvent::Route(Route { index, network, prefix: 0, metric, gateway }),
-        ] {
-            self.feed(Input::Link(event));
-        }
+        let event = LinkEvent::Link { index, name, running: true, mac, permanent_mac: mac };
+        self.feed(Input::Link(event));
     }
 
     fn end_probe(&mut self) {
@@ -354,6 +356,9 @@ fn failure(bytes: &mut Bytes<'_>) -> Failure {
         Failure::TooLarge,
         Failure::NameNotFound,
         Failure::NameServerFailed,
+        Failure::NameServerSilent,
+        Failure::Portal(302),
+        Failure::NotAccepted,
     ])
 }
 
@@ -364,7 +369,11 @@ fn reply(bytes: &mut Bytes<'_>) -> Reply {
         _ => bytes.short(),
     };
     let retry_after = bytes.maybe(Bytes::log).map(Duration::from_secs);
-    Reply { status, retry_after, keep_alive: bytes.bool() }
+    let mut reply = Reply { retry_after, keep_alive: bytes.bool(), ..Reply::of(status) };
+    if bytes.byte() < 32 {
+        reply.failure = Some(bytes.pick(&[Failure::Portal(status), Failure::NotAccepted]));
+    }
+    reply
 }
 
 /// Any configuration within the limits of its keys.
@@ -439,6 +448,7 @@ fuzz_target!(|data: &[u8]| {
         sound: true,
         broken: None,
         tickets: 0,
+        asked: false,
     };
     agent.feed(Input::LinksLost);
     let first = settings(&mut agent.bytes);

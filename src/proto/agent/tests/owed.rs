@@ -41,7 +41,27 @@ fn what_is_owed_ends_with_the_next_beat() {
     let (mut bench, late) = told_by_the_wrong_uplink();
     bench.trigger();
     assert!(bench.actions.contains(&Action::CloseAttempt(late)));
-    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
+    assert!(bench.report().is_some(), "over the connection that delivered last");
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn news_that_met_a_dead_link_is_sent_anew_once() {
+    let (mut bench, late) = told_by_the_wrong_uplink();
+    bench.pass(ms(2_700));
+    bench.fail(late, Failure::Unreachable);
+    let (again, via) = bench.connect().expect("the news once more");
+    assert_eq!(via, Some(name("eth0")));
+    assert_eq!(bench.establish(again).2, Reason::Priority(name("eth0")));
+    let (mut bench, late) = told_by_the_wrong_uplink();
+    bench.fail(late, Failure::Unreachable);
+    let (again, _) = bench.connect().expect("the news once more");
+    bench.pass(ms(300));
+    let (kept, ..) = bench.report().expect("over the other uplink");
+    bench.input(Input::Written(kept));
+    bench.reply(kept, 200, true);
+    bench.fail(again, Failure::Unreachable);
+    assert_eq!((bench.connect(), bench.report()), (None, None), "not a third time");
 }
 
 #[test]

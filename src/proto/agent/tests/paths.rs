@@ -58,10 +58,46 @@ fn a_server_that_acknowledges_and_is_slow_is_waited_for() {
     let (attempt, ..) = bench.write();
     assert!(bench.pass(ms(300)).contains(&Action::CheckAcked(attempt)));
     bench.input(Input::AckChecked(attempt, true));
-    bench.pass(ms(9_000));
+    bench.pass(ms(1_699));
     assert_eq!((bench.connect(), bench.probe()), (None, None));
     bench.reply(attempt, 200, false);
     assert!(matches!(bench.notes().as_slice(), [Note::BeatAcknowledged { .. }]));
+}
+
+#[test]
+fn what_acknowledges_and_does_not_answer_costs_two_seconds_once() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(attempt, true));
+    bench.pass(ms(1_700));
+    let (detour, via) = bench.connect().expect("another way");
+    assert_eq!((via, bench.probe()), (Some(name("wlan1")), None));
+    assert_eq!(bench.establish(detour).1, 2, "the same beat");
+    bench.reply(detour, 200, false);
+    for _ in 0..3 {
+        bench.pass(ms(2_000));
+        bench.trigger();
+        assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("wlan1"))));
+        bench.deliver(false);
+    }
+    bench.link(WLAN1, false);
+    bench.link(WLAN1, true);
+    bench.trigger();
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))), "the ways changed");
+}
+
+#[test]
+fn a_slow_server_behind_one_uplink_is_asked_once() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(attempt, true));
+    bench.pass(ms(9_000));
+    assert_eq!((bench.connect(), bench.probe()), (None, None));
 }
 
 #[test]
@@ -113,7 +149,7 @@ fn without_another_way_a_silent_syn_is_repeated_once() {
     bench.pass(ms(299));
     assert_eq!(bench.connect(), None);
     bench.pass(ms(1));
-    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(None), "as the kernel would send it");
     bench.pass(ms(9_000));
     assert_eq!(bench.connect(), None, "the kernel repeats them both");
 }
@@ -181,7 +217,9 @@ fn a_lookup_without_an_answer_moves_to_the_other_uplink() {
         })
     };
     assert_eq!(way(&bench), Some(Some(name("eth0"))));
-    bench.pass(ms(1_000));
+    bench.pass(ms(999));
+    assert_eq!(way(&bench), None);
+    bench.pass(ms(1));
     assert_eq!(way(&bench), Some(Some(name("wlan1"))));
 }
 
@@ -238,8 +276,7 @@ fn without_binding_the_kernel_chooses_the_way() {
 fn an_unbound_connection_dies_with_its_local_address() {
     let mut bench = Bench::with(&Settings { bind_to_uplink: false, ..settings() });
     let (attempt, ..) = bench.write();
-    let (index, address) = (LinkIndex(ETH0.into()), local(LinkIndex(ETH0.into()), 10));
-    bench.input(Input::Link(LinkEvent::AddressGone { index, address }));
+    bench.drop_address(ETH0, 10);
     assert!(bench.actions.contains(&Action::CloseAttempt(attempt)));
 }
 
@@ -259,4 +296,92 @@ fn a_name_that_expires_while_the_server_is_slow_is_no_reason_to_doubt() {
     bench.input(Input::AckChecked(attempt, true));
     bench.pass(ms(9_000));
     assert_eq!(bench.probe(), None);
+}
+
+#[test]
+fn where_binding_is_forbidden_the_unbound_way_is_taken_and_then_first() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (bound, via) = bench.connect().expect("a connection");
+    assert_eq!(via, Some(name("eth0")));
+    bench.fail(bound, Failure::Denied);
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(None));
+    bench.deliver(false);
+    bench.trigger();
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(None));
+}
+
+#[test]
+fn a_portal_on_one_uplink_sends_the_beat_over_the_next_and_is_asked_once_in_a_round() {
+    let mut bench = bench_with_addresses(3);
+    bench.up(WLAN1);
+    let attempt = Attempt(1);
+    bench.establish(attempt);
+    let failure = Some(Failure::Portal(302));
+    bench.input(Input::Replied(attempt, Reply { failure, keep_alive: true, ..Reply::of(302) }));
+    assert!(bench.actions.contains(&Action::CloseAttempt(attempt)));
+    let (next, via) = bench.connect().expect("another way");
+    assert_eq!(via, Some(name("wlan1")));
+    bench.establish(next);
+    bench.input(Input::Replied(next, Reply { failure, ..Reply::of(302) }));
+    assert!(matches!(bench.notes()[..], [Note::BeatFailed { failure: Failure::Portal(302), .. }]));
+}
+
+#[test]
+fn an_interface_that_is_no_uplink_is_taken_unbound_where_it_was_routed_on_purpose() {
+    let mut bench = Bench::idle();
+    bench.tables.address(9, "172.17.0.1");
+    bench.tables.entries.push(Entry::new(9, "203.0.113.0", 24, 0));
+    bench.announce(false);
+    bench.trigger();
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(None), "an ignored bridge");
+}
+
+#[test]
+fn an_address_named_anew_after_a_failure_is_tried_in_the_same_beat_and_the_last_good_one_too() {
+    let mut bench = Bench::with(&named());
+    let nameserver = Nameserver { address: local(LinkIndex(ETH0.into()), 1), scope: None };
+    let nameservers = [nameserver].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { nameservers, ..Default::default() }));
+    let answer = |host| Answer {
+        addresses: [IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))].into_iter().collect(),
+        ttl_s: 3600,
+    };
+    let query = bench.query().expect("a question");
+    bench.input(Input::QueryAnswered(query, &answer(10)));
+    bench.deliver(false);
+    bench.pass(ms(10_000));
+    bench.trigger();
+    let (attempt, _) = bench.connect().expect("the address that is known for an hour");
+    bench.fail(attempt, Failure::Refused);
+    let query = bench.query().expect("the question once more");
+    bench.input(Input::QueryAnswered(query, &answer(11)));
+    let [(attempt, _, to)] = bench.connects()[..] else { panic!("no connection") };
+    assert_eq!(to.ip(), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)));
+    bench.fail(attempt, Failure::Refused);
+    assert!(matches!(bench.notes()[..], [Note::BeatFailed { .. }]));
+    while bench.connect().is_none() {
+        bench.pass(ms(1));
+    }
+    let [(attempt, _, to)] = bench.connects()[..] else { panic!("no connection") };
+    assert_eq!(to.ip(), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)));
+    bench.fail(attempt, Failure::Refused);
+    let [(.., to)] = bench.connects()[..] else { panic!("no connection") };
+    assert_eq!(to.ip(), SERVER, "the last good one, whatever the name says");
+}
+
+#[test]
+fn the_kernels_own_way_is_tried_beside_one_that_acknowledges_and_does_not_answer() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    bench.pass(ms(300));
+    let (mute, _) = bench.connect().expect("a detour");
+    bench.establish(mute);
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(mute, true));
+    bench.pass(ms(1_699));
+    assert_eq!(bench.connect(), None);
+    bench.pass(ms(1));
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(None));
 }

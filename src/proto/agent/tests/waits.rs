@@ -31,7 +31,7 @@ fn retry_after_is_obeyed_and_triggers_are_told_until_when() {
     bench.trigger();
     let (attempt, ..) = bench.write();
     let retry_after = Some(Duration::from_secs(60));
-    let reply = Reply { status: 503, retry_after, keep_alive: false };
+    let reply = Reply { retry_after, ..Reply::of(503) };
     let asked_at = bench.now;
     bench.input(Input::Replied(attempt, reply));
     bench.trigger();
@@ -52,7 +52,7 @@ fn the_longest_retry_after_holds_for_a_quarter_of_an_hour() {
     bench.trigger();
     let (attempt, ..) = bench.write();
     let retry_after = Some(Duration::from_secs(u64::MAX));
-    bench.input(Input::Replied(attempt, Reply { status: 503, retry_after, keep_alive: false }));
+    bench.input(Input::Replied(attempt, Reply { retry_after, ..Reply::of(503) }));
     let asked_at = bench.now;
     bench.trigger();
     let Some(TriggerAnswer::Held { until, .. }) = bench.answer() else { panic!("not held") };
@@ -71,6 +71,67 @@ fn a_final_answer_is_reported_and_the_cycle_goes_on() {
         assert_eq!(bench.connect(), None, "{status}");
         bench.pass(ms(1));
         assert!(bench.connect().is_some(), "{status}");
+    }
+}
+
+#[test]
+fn an_answer_that_does_not_accept_is_final_and_no_acknowledgement() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    let (attempt, ..) = bench.write();
+    let failure = Some(Failure::NotAccepted);
+    bench.input(Input::Replied(attempt, Reply { failure, ..Reply::of(200) }));
+    let failed = Note::BeatFailed {
+        seq: 2,
+        covers: 2,
+        reason: Reason::Triggered(None),
+        failure: Failure::NotAccepted,
+        retry_at: None,
+        news: true,
+    };
+    assert_eq!(bench.notes(), [failed]);
+    bench.pass(ms(29_999));
+    assert_eq!(bench.connect(), None);
+}
+
+#[test]
+fn a_portal_is_asked_every_few_seconds_whether_people_have_logged_in() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    for _ in 0..20 {
+        let (attempt, seq, _) = bench.write();
+        assert_eq!(seq, 2);
+        let failure = Some(Failure::Portal(200));
+        bench.input(Input::Replied(attempt, Reply { failure, ..Reply::of(200) }));
+        let failed_at = bench.now;
+        while bench.connect().is_none() {
+            bench.pass(ms(100));
+        }
+        assert!(bench.now - failed_at <= ms(5_000), "{:?}", bench.now - failed_at);
+    }
+    bench.deliver(false);
+    assert!(matches!(bench.notes()[..], [Note::BeatAcknowledged { seq: 2, .. }]));
+}
+
+#[test]
+fn a_foreign_certificate_is_a_portal_only_after_the_servers_own() {
+    for delivered in [true, false] {
+        let mut bench = Bench::with(&settings());
+        if delivered {
+            bench.deliver(false);
+            bench.trigger();
+        }
+        let mut longest = Duration::ZERO;
+        for _ in 0..12 {
+            let (attempt, _) = bench.connect().expect("an attempt");
+            bench.fail(attempt, Failure::Tls(TlsFailure::UnknownIssuer));
+            let failed_at = bench.now;
+            while bench.connect().is_none() {
+                bench.pass(ms(100));
+            }
+            longest = longest.max(bench.now - failed_at);
+        }
+        assert_eq!(longest <= ms(5_000), delivered, "{longest:?}");
     }
 }
 
@@ -145,7 +206,7 @@ fn a_retry_after_counts_when_the_round_ends_with_another_failure() {
     bench.input(Input::AckChecked(slow, false));
     let (detour, _) = bench.connect().expect("a detour");
     let retry_after = Some(Duration::from_secs(60));
-    bench.input(Input::Replied(slow, Reply { status: 503, retry_after, keep_alive: false }));
+    bench.input(Input::Replied(slow, Reply { retry_after, ..Reply::of(503) }));
     bench.fail(detour, Failure::Refused);
     bench.pass(ms(59_000));
     assert_eq!(bench.connect(), None);
@@ -157,7 +218,7 @@ fn a_retry_after_of_nothing_is_no_quiet() {
     bench.trigger();
     let (attempt, ..) = bench.write();
     let retry_after = Some(Duration::ZERO);
-    bench.input(Input::Replied(attempt, Reply { status: 503, retry_after, keep_alive: false }));
+    bench.input(Input::Replied(attempt, Reply { retry_after, ..Reply::of(503) }));
     assert_eq!(bench.agent.view(bench.now).held_until, None);
     bench.pass(ms(1_000));
     assert!(bench.connect().is_some());
