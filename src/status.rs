@@ -23,6 +23,7 @@ use crate::wire::request::TooLarge;
 
 mod fields;
 pub mod history;
+pub mod network;
 pub mod page;
 mod state;
 #[cfg(test)]
@@ -32,9 +33,10 @@ pub use self::fields::harmless;
 pub use self::state::{Cause, State};
 
 use self::fields::{
-    Additions, Addresses, ClockShown, Contract, Cut, Delivered, Masked, OrNothing, Others,
-    OutageShown, Preview, Text, UplinkInUse, Verbatim, Warnings, Watched, Words,
+    Additions, Addresses, ClockShown, Contract, Cut, Delivered, Masked, ObstacleShown, OrNothing,
+    Others, OutageShown, Preview, Text, UplinkInUse, Verbatim, Warnings, Watched, Words,
 };
+use self::network::NoWay;
 use self::page::Page;
 
 /// Room for every snapshot and every preview, in bytes.
@@ -78,6 +80,8 @@ pub struct Snapshot<'a> {
     pub error: &'a str,
     /// The server's last answer; not shown if it is too long, or nested too deeply inside ours.
     pub answer: Option<Value<'a>>,
+    /// What stands in the way of an uplink, while there is none.
+    pub no_way: Option<&'a NoWay>,
     /// What a person should mend although beats may go on: at most [`WARNINGS_MAX`] are shown.
     pub warnings: &'a [&'a dyn Display],
 }
@@ -149,7 +153,9 @@ impl Snapshot<'_> {
             State::Starting | State::Waiting => Some(self.started_at),
             State::NoUplink => Some(self.view.uplink_since),
             State::Offline => Some(self.view.connectivity_since),
-            State::ServerSilent | State::Rejected | State::Failing => Some(turned_at),
+            State::ServerSilent | State::CaptivePortal | State::Rejected | State::Failing => {
+                Some(turned_at)
+            }
             State::Online => Some(turned_at.max(self.view.connectivity_since)),
         }
     }
@@ -208,6 +214,7 @@ impl Snapshot<'_> {
                 since_ago: (self.now - view.uplink_since).as_secs(),
             }),
             uplinks: Others(others),
+            obstacle: self.no_way.map(|it| ObstacleShown { kind: it.word(), text: Text(it) }),
             beat: self.beat.map(Delivered::of),
             last_outage: self.outage.map(|outage| self.last_outage(outage)),
             in_flight: view.in_flight,

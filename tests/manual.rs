@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
+use linkbeat::status::State;
 use linkbeat_support::agent::binary_or;
 
 const MANUAL: &str = include_str!("../src/cli/linkbeat.8");
@@ -109,6 +110,13 @@ fn manual_has_every_key_of_the_configuration() {
     let told = section(MANUAL, ".Sh CONFIGURATION\n", ".Sh ");
     let told = between(told, ".It Cm ", "\n").flat_map(|line| line.split(" , "));
     assert_eq!(told.map(ToOwned::to_owned).collect::<Words>(), keys);
+}
+
+#[test]
+fn manual_has_every_state() {
+    let told = section(MANUAL, ".Sh STATES\n", ".Sh ");
+    let states: Vec<_> = State::ALL.iter().map(ToString::to_string).collect();
+    assert_eq!(between(told, ".It Cm ", "\n").collect::<Vec<_>>(), states);
 }
 
 fn words(text: &str) -> Words {

@@ -13,6 +13,7 @@ const STATES = {
   waiting: ["Waiting", "idle"],
   disabled: ["Disabled", "idle"],
   unconfigured: ["Not configured", "warn"],
+  captive_portal: ["Login page", "bad"],
   rejected: ["Rejected", "bad"],
   failing: ["Failing", "bad"],
   server_silent: ["Server silent", "bad"],

@@ -6,10 +6,11 @@ use std::path;
 
 use serde::{Serialize, Serializer};
 
+use super::network::NoWay;
 use super::{Beat, Cause, Snapshot, State, TEXT_MAX, WARNINGS_MAX};
 use crate::proto::event::Reason;
 use crate::proto::link::Name;
-use crate::proto::links::Family;
+use crate::proto::routing::Family;
 use crate::proto::services::{Service, ServiceName, ServiceState};
 use crate::proto::time::Instant;
 use crate::proto::uplink::Uplink;
@@ -43,6 +44,7 @@ pub(super) struct Additions<'a> {
     pub(super) cause: Option<Text<Cause>>,
     pub(super) uplink: Option<UplinkInUse<'a>>,
     pub(super) uplinks: Others<'a>,
+    pub(super) obstacle: Option<ObstacleShown<'a>>,
     pub(super) beat: Option<Delivered<'a>>,
     pub(super) last_outage: Option<OutageShown>,
     pub(super) in_flight: bool,
@@ -62,6 +64,13 @@ pub(super) struct Additions<'a> {
     pub(super) config_error: Option<Text<Cut<&'a str>>>,
     pub(super) version: &'static str,
     pub(super) pid: u32,
+}
+
+/// What stands in the way of an uplink.
+#[derive(Serialize)]
+pub(super) struct ObstacleShown<'a> {
+    pub(super) kind: &'static str,
+    pub(super) text: Text<&'a NoWay>,
 }
 
 /// The last time in which the server could not be told that we live; `lasted` once it is over.

@@ -134,6 +134,11 @@ impl<'a> Page<'a> {
             let since_ago = uplink.get("since_ago").and_then(|ago| ago.as_whole());
             row(f, "uplink", format_args!("{}, in use{}", Interface(uplink), For(since_ago)))?;
         }
+        if let Some(obstacle) =
+            self.status.get("obstacle").and_then(|it| Clean::of(it.get("text")?))
+        {
+            row(f, "obstacle", obstacle)?;
+        }
         for other in self.status.get("uplinks").iter().flat_map(Value::elements) {
             row(f, "in reserve", Interface(other))?;
         }
@@ -249,6 +254,7 @@ const fn name(state: State) -> &'static str {
     match state {
         State::NoUplink => "no uplink",
         State::ServerSilent => "server silent",
+        State::CaptivePortal => "captive portal",
         _ => state.word(),
     }
 }

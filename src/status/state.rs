@@ -20,7 +20,9 @@ pub enum State {
     Offline,
     /// Nobody answers at the server's address, or nobody finishes the answer.
     ServerSilent,
-    /// The server's answer is an HTTP status that is not 2xx.
+    /// Somebody else answers in the server's place: a network that wants people to log in.
+    CaptivePortal,
+    /// The server's answer is an HTTP status that is not 2xx, or says that the beat is not accepted.
     Rejected,
     /// Beats fail before that: the name, TLS, the protocol, or this device itself.
     Failing,
@@ -34,12 +36,13 @@ pub enum State {
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Disabled,
         Self::Unconfigured,
         Self::NoUplink,
         Self::Offline,
         Self::ServerSilent,
+        Self::CaptivePortal,
         Self::Rejected,
         Self::Failing,
         Self::Waiting,
@@ -65,6 +68,7 @@ impl State {
             return Self::Offline;
         }
         match view.failure {
+            Some(failure) if failure.is_portal(acknowledged) => Self::CaptivePortal,
             Some(failure) => Self::after(failure),
             None if acknowledged => Self::Online,
             None if config.settings.auto_connect || view.in_flight || view.pending.is_some() => {
@@ -81,7 +85,8 @@ impl State {
             | Failure::TimedOut
             | Failure::Reset
             | Failure::Closed => Self::ServerSilent,
-            Failure::Status(_) => Self::Rejected,
+            Failure::Portal(_) => Self::CaptivePortal,
+            Failure::Status(_) | Failure::NotAccepted => Self::Rejected,
             Failure::NoInterface
             | Failure::Denied
             | Failure::Exhausted
@@ -90,6 +95,7 @@ impl State {
             | Failure::TooLarge
             | Failure::NameNotFound
             | Failure::NameServerFailed
+            | Failure::NameServerSilent
             | Failure::NoNameserver => Self::Failing,
         }
     }
@@ -103,6 +109,7 @@ impl State {
             Self::NoUplink => "no_uplink",
             Self::Offline => "offline",
             Self::ServerSilent => "server_silent",
+            Self::CaptivePortal => "captive_portal",
             Self::Rejected => "rejected",
             Self::Failing => "failing",
             Self::Waiting => "waiting",
@@ -120,6 +127,7 @@ impl State {
             Self::NoUplink => "no interface leads out",
             Self::Offline => "nothing outside answers",
             Self::ServerSilent => "the server does not answer",
+            Self::CaptivePortal => "a login page answers in place of the server",
             Self::Rejected => "the server answers, but does not accept the beat",
             Self::Failing => "beats do not get through",
             Self::Waiting => "auto_connect is false, and nobody has asked for a beat yet",

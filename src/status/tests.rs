@@ -6,7 +6,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::config::load;
-use crate::proto::event::{Failure, Word};
+use crate::proto::event::{Failure, TlsFailure, Word};
 use crate::proto::link::LinkIndex;
 use crate::proto::reach::Connectivity;
 use crate::proto::uplink::Uplink;
@@ -28,6 +28,9 @@ pub(super) fn uplink(name: &str, last: u8) -> Uplink {
         v4: Some(Ipv4Addr::new(192, 168, 1, last)),
         v6: None,
         metric: 0,
+        leads_to_server: true,
+        on_purpose: false,
+        kernels_choice: true,
     }
 }
 
@@ -71,6 +74,9 @@ fn view(uplinks: &[Uplink]) -> View<'_> {
         connectivity_since: at(110),
         server_silent: false,
         uplinks,
+        obstacle: None,
+        failed_paths: &[],
+        links_left_out: false,
         uplink_since: at(105),
         seq: 813,
         in_flight: false,
@@ -110,6 +116,7 @@ pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a
         turned_at: Some(at(112)),
         error: "",
         answer: Some(json::parse(br#"{"ok": true}"#).unwrap()),
+        no_way: None,
         warnings: &[],
     }
 }
@@ -131,7 +138,7 @@ fn all_fields_are_there_byte_for_byte() {
     let config = usual("vector");
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:44Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
-    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"last_outage":null,"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"clock":{"set":true,"since":null,"since_ago":null,"used":null,"source":null},"watch":[],"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null"#;
+    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"obstacle":null,"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"last_outage":null,"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"clock":{"set":true,"since":null,"since_ago":null,"used":null,"source":null},"watch":[],"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null"#;
     let words = r#""meaning":"the server acknowledges the beats","advice":null"#;
     let expected = format!(
         r#"{{"success":true,"status":{{{fields}}},{fields},{more},"version":"{}","pid":{},{words}}}"#,
@@ -174,7 +181,7 @@ pub(super) type Change = fn(&mut Snapshot<'_>);
 #[test]
 fn states_follow_their_definition_in_order() {
     let uplinks = [uplink("eth0", 20)];
-    let cases: [(&str, Option<u64>, Change); 14] = [
+    let cases: [(&str, Option<u64>, Change); 21] = [
         ("online", Some(888), |_| {}),
         ("online", Some(890), |s| s.turned_at = Some(at(50))),
         ("no_uplink", Some(895), |s| {
@@ -194,7 +201,22 @@ fn states_follow_their_definition_in_order() {
         ("server_silent", Some(888), |s| s.view.failure = Some(Failure::TimedOut)),
         ("server_silent", Some(888), |s| s.view.failure = Some(Failure::Refused)),
         ("rejected", Some(888), |s| s.view.failure = Some(Failure::Status(404))),
+        ("rejected", Some(888), |s| s.view.failure = Some(Failure::NotAccepted)),
+        ("captive_portal", Some(888), |s| s.view.failure = Some(Failure::Portal(302))),
+        ("captive_portal", Some(888), |s| {
+            s.view.failure = Some(Failure::Tls(TlsFailure::UnknownIssuer));
+        }),
+        ("captive_portal", Some(888), |s| {
+            s.view.failure = Some(Failure::Tls(TlsFailure::WrongName));
+        }),
+        // Nothing says yet that the server has another certificate.
+        ("failing", Some(888), |s| {
+            s.view.failure = Some(Failure::Tls(TlsFailure::WrongName));
+            s.beat = None;
+        }),
+        ("failing", Some(888), |s| s.view.failure = Some(Failure::Tls(TlsFailure::Expired))),
         ("failing", Some(888), |s| s.view.failure = Some(Failure::NameNotFound)),
+        ("failing", Some(888), |s| s.view.failure = Some(Failure::NameServerSilent)),
         ("failing", Some(900), |s| {
             s.view.failure = Some(Failure::NoNameserver);
             s.turned_at = None;
@@ -352,7 +374,7 @@ fn largest_snapshot_fits_and_smaller_buffers_say_so() {
     snapshot.view.held_until = Some(at(1_000_000));
     snapshot.view.probes_sent = u64::MAX;
     snapshot.view.connects = u64::MAX;
-    snapshot.view.failure = Some(Failure::Tls(crate::proto::event::TlsFailure::RefusedByServer));
+    snapshot.view.failure = Some(Failure::Tls(TlsFailure::UnknownIssuer));
     snapshot.beat = Some(Beat { seq: u64::MAX, reason: &reason, ..snapshot.beat.unwrap() });
     snapshot.error = &quotes;
     snapshot.answer = Some(json::parse(answer.as_bytes()).unwrap());

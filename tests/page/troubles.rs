@@ -71,7 +71,7 @@ fn without_a_way_out_the_page_says_so() {
     tab.shows("#word", "No uplink");
     tab.shows("#uplink", "none");
     // What is to be typed looks so.
-    tab.shows("#notes code", "ip route");
+    tab.shows("#notes code", "ip link");
     tab.shows("#events", "lost");
     tab.picture("no-uplink");
     world.plug("wlan0");

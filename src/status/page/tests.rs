@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::config::Config;
+use crate::proto::agent::Obstacle;
 use crate::proto::event::{Failure, Reason, TlsFailure};
+use crate::proto::link::{LinkIndex, Name};
 use crate::proto::reach::Connectivity;
 use crate::status::Snapshot;
+use crate::status::network::NoWay;
 use crate::status::tests::{Change, at, config, text, uplink, usual, well};
 use crate::wire::json;
 
@@ -74,7 +77,7 @@ fn every_failure_comes_with_its_own_advice() {
     let tls = Failure::Tls;
     for (failure, words) in [
         (Failure::Refused, &["https://h.example", "port", file][..]),
-        (Failure::Unreachable, &["https://h.example", "firewall"]),
+        (Failure::Unreachable, &["https://h.example", "route"]),
         (Failure::TimedOut, &["https://h.example", "firewall"]),
         (Failure::Reset, &["firewall"]),
         (Failure::Closed, &["firewall"]),
@@ -85,6 +88,8 @@ fn every_failure_comes_with_its_own_advice() {
         (Failure::Status(400), &["api_url", "log", file]),
         (Failure::Status(429), &["fewer"]),
         (Failure::Status(503), &["whoever runs the server"]),
+        (Failure::NotAccepted, &["\"camera-1\"", "log", "false"]),
+        (Failure::Portal(302), &["eth0", "log in", "browser", "by itself", "api_url", file]),
         (tls(TlsFailure::Expired), &["clock", "certificate"]),
         (tls(TlsFailure::NotYetValid), &["clock", "certificate"]),
         (tls(TlsFailure::WrongName), &["api_url", "certificate", file]),
@@ -94,8 +99,9 @@ fn every_failure_comes_with_its_own_advice() {
         (tls(TlsFailure::ClientCertificateWanted), &["tls.client_cert", "tls.client_key", file]),
         (tls(TlsFailure::ClientCertificateRefused), &["tls.client_cert", "renewed"]),
         (tls(TlsFailure::Handshake), &["TLS 1.2", "https://h.example"]),
-        (Failure::NameNotFound, &["name", "api_url", file]),
-        (Failure::NameServerFailed, &["/etc/resolv.conf"]),
+        (Failure::NameNotFound, &["name", "api_url", file, "/etc/resolv.conf"]),
+        (Failure::NameServerFailed, &["nameservers", "/etc/resolv.conf"]),
+        (Failure::NameServerSilent, &["nameservers", "/etc/resolv.conf", "reached"]),
         (Failure::NoNameserver, &["/etc/resolv.conf", "DHCP"]),
         (Failure::Denied, &["firewall of this device"]),
         (Failure::Exhausted, &["top"]),
@@ -109,6 +115,7 @@ fn every_failure_comes_with_its_own_advice() {
         for word in words {
             assert!(advice.contains(word), "{failure:?}: {advice}");
         }
+        assert!(!advice.contains("  "), "{advice}");
     }
 }
 
@@ -140,7 +147,33 @@ fn states_without_a_failure_come_with_advice_where_there_is_something_to_do() {
     snapshot.view.connectivity = Connectivity::Offline;
     assert!(advice(&snapshot).unwrap().contains("router"));
     snapshot.view.uplinks = &[];
-    assert!(advice(&snapshot).unwrap().contains("cable"));
+    let (eth0, index) = (Name::new("eth0").unwrap(), LinkIndex(2));
+    let server = Some([203, 0, 113, 10].into());
+    let obstacles = [
+        (Obstacle::NoInterface, false, "no network interface", "driver"),
+        (Obstacle::NoCarrier(eth0), false, "eth0 has no carrier", "cable"),
+        (Obstacle::NoRoute(index, eth0, server), false, "eth0 has no address", "DHCP"),
+        (
+            Obstacle::NoRoute(index, eth0, server),
+            true,
+            "eth0 has no route to 203.0.113.10",
+            "route",
+        ),
+        (Obstacle::NoRoute(index, eth0, None), true, "eth0 has no default route", "route"),
+        (
+            Obstacle::Ignored([eth0].into_iter().collect()),
+            false,
+            "every interface that is up is ignored: eth0",
+            "ignore_interfaces",
+        ),
+    ]
+    .map(|(obstacle, addressed, said, advised)| (NoWay { obstacle, addressed }, said, advised));
+    for (no_way, said, advised) in &obstacles {
+        snapshot.no_way = Some(no_way);
+        assert!(advice(&snapshot).unwrap().contains(advised), "{no_way}");
+        assert!(page(&text(&snapshot)).contains(said), "{no_way}");
+        snapshot.no_way = None;
+    }
     snapshot.view.connectivity = Connectivity::Online;
     snapshot.beat = None;
     assert_eq!(advice(&snapshot), None);
@@ -207,6 +240,8 @@ fn verdict_is_offline_then_stale_then_the_state() {
         ("\"rejected\"", "5", Verdict::Offline),
         ("\"rejected\"", "71", Verdict::Stale),
         ("\"server_silent\"", "71", Verdict::Stale),
+        ("\"captive_portal\"", "5", Verdict::Offline),
+        ("\"captive_portal\"", "71", Verdict::Stale),
         ("\"offline\"", "5", Verdict::Offline),
         ("\"offline\"", "500", Verdict::Offline),
         ("\"no_uplink\"", "null", Verdict::Offline),
