@@ -1,8 +1,10 @@
 //! What the history makes of a life: each turn follows from the one before it, and nothing is out of order.
 
+use std::collections::BTreeMap;
+
 use linkbeat::proto::event::Note;
 use linkbeat::proto::history::{Change, History};
-use linkbeat::proto::link::Name;
+use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
 use linkbeat::proto::time::Instant;
 
 /// The history of a simulated agent, checked at every entry.
@@ -10,6 +12,10 @@ use linkbeat::proto::time::Instant;
 pub(crate) struct Chronicle {
     history: History,
     uplink: Option<Name>,
+    /// Names by number; a renamed interface is still the same uplink.
+    names: BTreeMap<LinkIndex, Name>,
+    /// What the uplink was called before.
+    former_names: Vec<Name>,
     offline: bool,
     failing: bool,
     entries: u64,
@@ -18,7 +24,27 @@ pub(crate) struct Chronicle {
 impl Chronicle {
     pub(crate) fn new() -> Self {
         let history = History::new(1);
-        Self { history, uplink: None, offline: false, failing: false, entries: 0 }
+        Self {
+            history,
+            uplink: None,
+            names: BTreeMap::new(),
+            former_names: vec![],
+            offline: false,
+            failing: false,
+            entries: 0,
+        }
+    }
+
+    /// The kernel tells of a link.
+    pub(crate) fn hear(&mut self, event: &LinkEvent) {
+        let LinkEvent::Link { index, name, .. } = *event else { return };
+        let Some(former) = self.names.insert(index, name).filter(|former| *former != name) else {
+            return;
+        };
+        if self.uplink == Some(former) {
+            self.uplink = Some(name);
+            self.former_names.push(former);
+        }
     }
 
     pub(crate) fn record(&mut self, note: &Note, now: Instant) {
@@ -29,9 +55,11 @@ impl Chronicle {
             assert_eq!(turn.at, now);
             match turn.change {
                 Change::Uplink { from, to } => {
-                    assert_eq!(from, self.uplink, "a change of uplink is missing");
+                    let renamed = from.is_some_and(|from| self.former_names.contains(&from));
+                    assert!(from == self.uplink || renamed, "a change of uplink is missing");
                     assert_ne!(from, to, "no change of uplink");
                     self.uplink = to;
+                    self.former_names.clear();
                 }
                 Change::Offline => assert!(!std::mem::replace(&mut self.offline, true), "{turn:?}"),
                 Change::Online => assert!(std::mem::replace(&mut self.offline, false), "{turn:?}"),

@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use linkbeat::proto::agent::Agent;
 use linkbeat::proto::event::{ACTIONS_MAX, Action, Attempt, Note, Reason, Ticket, TriggerAnswer};
-use linkbeat::proto::link::Name;
+use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
 use linkbeat::proto::race::TRIES_MAX;
 use linkbeat::proto::reach::budget::{OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
 use linkbeat::proto::resolve::QUERIES_MAX;
+use linkbeat::proto::routing::{Question, Route};
 use linkbeat::proto::services::SERVICES_MAX;
-use linkbeat::proto::settings::Settings;
+use linkbeat::proto::settings::{Host, Settings};
 use linkbeat::proto::time::Instant;
 
+use super::delivery::is_ignored;
 use super::kernel::Kernel;
 use super::net::News;
 
-/// Uplinks of the simulated device.
-const UPLINKS: u32 = 3;
+/// Ways out of the simulated device: its interfaces but the loopback, and a socket that is not bound.
+const WAYS: u32 = 7;
 /// Most addresses of the server: those that the nameserver tells, and the last good one.
-const ADDRESSES: u32 = 4;
+const ADDRESSES: u32 = 5;
 /// Longest a Retry-After is obeyed.
 const HOLD_MAX: Duration = Duration::from_secs(900);
 
@@ -36,6 +38,10 @@ struct Open {
     sent: Option<(u64, u64)>,
     /// The interface it is bound to.
     via: Option<Name>,
+    /// The server's address.
+    to: Option<IpAddr>,
+    /// The beat that it has carried in this round, answered or not.
+    carried: Option<u64>,
 }
 
 /// A trigger that was not yet covered.
@@ -81,9 +87,86 @@ impl Leaky {
     }
 }
 
+/// What the core has heard of the network.
+#[derive(Debug, Default)]
+struct Heard {
+    links: BTreeMap<LinkIndex, (Name, bool)>,
+    /// Those that were named since the last dump was ordered.
+    listed: BTreeSet<LinkIndex>,
+    routes: Vec<Route>,
+    /// The kernel is to be asked for routes.
+    asking: bool,
+    /// A dump has ended: until then nothing can start.
+    dumped: bool,
+}
+
+impl Heard {
+    fn hear(&mut self, news: &News) {
+        match news {
+            News::Link(LinkEvent::Link { index, name, running, .. }) => {
+                self.links.insert(*index, (*name, *running));
+                self.listed.insert(*index);
+            }
+            News::Link(LinkEvent::LinkGone { index }) => drop(self.links.remove(index)),
+            News::LinksDumped => {
+                let listed = &self.listed;
+                self.links.retain(|index, _| listed.contains(index));
+                self.dumped = true;
+            }
+            News::Routes(routes) => {
+                self.routes.clone_from(routes);
+                self.asking = false;
+            }
+            _ => {}
+        }
+    }
+
+    fn running(&self, name: Name) -> Option<LinkIndex> {
+        self.links.iter().find(|(_, link)| **link == (name, true)).map(|(index, _)| *index)
+    }
+
+    fn answer(&self, to: IpAddr, bound: Option<LinkIndex>) -> Option<&Route> {
+        self.routes.iter().find(|route| route.question == Question { to, bound })
+    }
+
+    /// Whether the server's address is known by itself, and the kernel has said how to reach it.
+    fn leads_to_the_server(&self, settings: &Settings) -> bool {
+        let host = settings.server.as_ref().map(|server| &server.host);
+        let Some(Host::Address(to)) = host else { return false };
+        self.routes.iter().any(|route| {
+            let runs = self
+                .links
+                .get(&route.index)
+                .is_some_and(|(name, running)| *running && !is_ignored(settings, *name));
+            let bound = route.question.bound.is_none_or(|_| settings.bind_to_uplink);
+            route.question.to == *to && bound && (route.local || (runs && route.source.is_some()))
+        })
+    }
+
+    /// A socket may be bound to an interface that runs, and over which the kernel has a route.
+    fn check(&self, settings: &Settings, to: IpAddr, via: Option<Name>) {
+        let scoped = matches!(to, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let Some(via) = via else {
+            assert!(!scoped, "{to} means nothing without an interface");
+            return;
+        };
+        let index = self.running(via);
+        if scoped {
+            return;
+        }
+        assert!(settings.bind_to_uplink, "a socket is bound to {via}");
+        let index = index.unwrap_or_else(|| panic!("{via} does not run"));
+        let unbound = self.answer(to, None);
+        let local = to.is_loopback() || unbound.is_some_and(|route| route.local);
+        assert!(!local, "{to} cannot be reached from a bound socket");
+        assert!(self.answer(to, Some(index)).is_some(), "{to} has no route over {via}");
+    }
+}
+
 /// The books.
 #[derive(Debug)]
 pub(crate) struct Claims {
+    heard: Heard,
     orders: u64,
     attempts: BTreeMap<Attempt, Open>,
     probes: BTreeSet<u32>,
@@ -99,7 +182,12 @@ pub(crate) struct Claims {
     asked: Option<(u64, Ticket)>,
     pending: Vec<Pending>,
     winner: Option<Open>,
-    replied: Option<Duration>,
+    /// The answer at hand asks for quiet.
+    asks_for_quiet: bool,
+    /// Until when a server of this round asked for quiet.
+    asked_until: Option<Instant>,
+    /// What a server asked for before the round went on and failed, if it did not begin anew since.
+    asked_before: Option<Quiet>,
     quiet: Option<Quiet>,
     silent: bool,
     in_flight_since: Option<Instant>,
@@ -107,6 +195,7 @@ pub(crate) struct Claims {
     healed_at: Instant,
     late_since: Option<Instant>,
     connects: Leaky,
+    reports: Leaky,
     rounds: Leaky,
     probing: Leaky,
     /// Highest beat acknowledged or given up for good.
@@ -114,7 +203,15 @@ pub(crate) struct Claims {
     pub(crate) acknowledged: u64,
     pub(crate) acknowledged_at: Instant,
     pub(crate) acknowledged_order: u64,
+    /// The interface that the connection of the last acknowledged beat was bound to.
+    pub(crate) acknowledged_via: Option<Name>,
+    /// The server's address that acknowledged last.
+    pub(crate) good: Option<IpAddr>,
     pub(crate) connects_made: u64,
+    /// Connections by the interface that they are bound to.
+    pub(crate) connects_via: BTreeMap<Option<Name>, u64>,
+    /// How often the kernel was asked for routes.
+    pub(crate) asks: u64,
     pub(crate) probes_made: u64,
     pub(crate) actions_max: usize,
     request_timeout: Duration,
@@ -125,6 +222,7 @@ pub(crate) struct Claims {
 impl Claims {
     pub(crate) fn new(settings: &Settings, now: Instant) -> Self {
         Self {
+            heard: Heard::default(),
             orders: 0,
             attempts: BTreeMap::new(),
             probes: BTreeSet::new(),
@@ -139,20 +237,27 @@ impl Claims {
             asked: None,
             pending: vec![],
             winner: None,
-            replied: None,
+            asks_for_quiet: false,
+            asked_until: None,
+            asked_before: None,
             quiet: None,
             silent: true,
             in_flight_since: None,
             healed_at: now,
             late_since: None,
             connects: Leaky::new(now),
+            reports: Leaky::new(now),
             rounds: Leaky::new(now),
             probing: Leaky::new(now),
             seq: 0,
             acknowledged: 0,
             acknowledged_at: now,
             acknowledged_order: 0,
+            acknowledged_via: None,
+            good: None,
             connects_made: 0,
+            connects_via: BTreeMap::new(),
+            asks: 0,
             probes_made: 0,
             actions_max: 0,
             request_timeout: settings.request_timeout,
@@ -179,14 +284,22 @@ impl Claims {
         self.orders += 1;
         self.asked = None;
         self.winner = None;
-        self.replied = None;
+        self.asks_for_quiet = false;
+        self.heard.hear(news);
         match news {
             News::Configured(settings) => {
                 // Starts anew, and may have changed what is promised.
                 self.in_flight_since = None;
+                self.asked_until = None;
                 self.rounds.forgive();
                 self.connects.forgive();
+                self.reports.forgive();
                 let server_changed = self.settings.server != settings.server;
+                if server_changed {
+                    self.good = None;
+                }
+                // Interfaces that were ignored are not known before they are listed.
+                self.heard.dumped &= self.settings.ignore_interfaces == settings.ignore_interfaces;
                 self.settings = Settings::clone(settings);
                 self.silent = !settings.enabled || settings.server.is_none();
                 self.request_timeout = self.request_timeout.max(settings.request_timeout);
@@ -199,6 +312,7 @@ impl Claims {
             }
             News::Triggered(_, ticket) => self.asked = Some((self.orders, *ticket)),
             News::Probed(probe, result) => {
+                self.new_round();
                 let known = self.probes.remove(&probe.0);
                 if known && result.is_ok() {
                     self.healed_at = now;
@@ -213,7 +327,10 @@ impl Claims {
             News::Replied(attempt, reply) => {
                 let open = self.attempts.get_mut(attempt);
                 self.winner = open.as_deref().copied();
-                self.replied = reply.retry_after;
+                let asked = reply.retry_after.filter(|asked| !asked.is_zero());
+                let until = asked.map(|asked| now + asked.min(HOLD_MAX));
+                self.asks_for_quiet = until.is_some();
+                self.asked_until = until.or(self.asked_until);
                 match open {
                     Some(open) if reply.keep_alive => {
                         *open = Open { kept: true, sent: None, ..*open }
@@ -231,16 +348,30 @@ impl Claims {
                 }
             }
             // May have the beat start over.
-            News::Link(_) | News::LinksDumped | News::Neighbour(_) => self.in_flight_since = None,
+            News::Link(_) | News::LinksDumped | News::Routes(_) | News::Neighbour(_) => {
+                self.in_flight_since = None;
+                self.new_round();
+            }
             _ => {}
         }
+    }
+
+    /// Connections may carry the same beat once more.
+    fn new_round(&mut self) {
+        self.attempts.values_mut().for_each(|open| open.carried = None);
     }
 
     /// After each order, before it is performed. Returns its number.
     pub(crate) fn order(&mut self, action: &Action, now: Instant, kernel: &Kernel) -> u64 {
         self.orders += 1;
         match action {
-            Action::DumpLinks => {}
+            Action::CloseParked => {}
+            Action::DumpLinks => self.heard.listed.clear(),
+            Action::AskRoutes => {
+                let asking = std::mem::replace(&mut self.heard.asking, true);
+                assert!(!asking, "the kernel is asked for routes twice");
+                self.asks += 1;
+            }
             Action::WatchNeighbours(wanted) => {
                 assert_ne!(kernel.watched, *wanted, "neighbours are watched twice");
             }
@@ -253,7 +384,7 @@ impl Claims {
                 self.probes.insert(probe.0);
                 self.probes_made += 1;
                 assert!(self.probes.len() <= OUTSTANDING_MAX, "{} probes", self.probes.len());
-                bound(&self.settings, kernel, to.ip(), via.is_some());
+                self.heard.check(&self.settings, to.ip(), *via);
                 // What leaks is what a second may hold; a first round comes on top.
                 let in_rate = self.probing.add(now, PER_SECOND.into(), PROBES_AT_ONCE);
                 assert!(in_rate, "more probes than promised");
@@ -275,30 +406,20 @@ impl Claims {
                 self.last_query = Some(query.0);
                 self.queries.insert(query.0);
                 assert!(self.queries.len() <= QUERIES_MAX, "{} queries", self.queries.len());
-                bound(&self.settings, kernel, to.ip(), via.is_some());
+                let scoped = matches!(to.ip(), IpAddr::V6(v6) if v6.is_unicast_link_local());
+                // A lookup goes on over ways that it has begun with, but for those that are down.
+                let down = via.filter(|via| !scoped && self.heard.running(*via).is_none());
+                assert!(down.is_none(), "{to} is asked over {down:?}, which is down");
             }
             Action::CloseQuery(query) => {
                 assert!(self.queries.remove(&query.0), "{query:?} ends twice");
             }
-            Action::Connect { attempt, to, via } => {
-                assert!(!self.silent, "a connection while nothing may be sent");
-                assert!(attempt.0 > self.last_attempt, "{attempt:?} is used twice");
-                self.last_attempt = attempt.0;
-                self.attempts.insert(*attempt, Open { via: *via, ..Open::default() });
-                self.connects_made += 1;
-                let racing = self.attempts.values().filter(|open| !open.kept).count();
-                assert!(racing <= TRIES_MAX, "{racing} connections race");
-                assert!(self.attempts.len() <= TRIES_MAX + 1, "{} open", self.attempts.len());
-                bound(&self.settings, kernel, to.ip(), via.is_some());
-                let (rate, size) = connects(&self.settings);
-                assert!(self.connects.add(now, rate, size), "more connections than promised");
-                self.keep_quiet(now);
-            }
+            Action::Connect { attempt, to, via } => self.connect(*attempt, to.ip(), *via, now),
             Action::SendReport { attempt, seq, reason } => self.report(*attempt, *seq, reason, now),
             Action::CheckAcked(attempt) => {
                 assert!(self.attempts.contains_key(attempt), "{attempt:?} is not open");
             }
-            Action::CloseAttempt(attempt) => {
+            Action::CloseAttempt(attempt) | Action::ParkAttempt(attempt) => {
                 assert!(self.attempts.remove(attempt).is_some(), "{attempt:?} ends twice");
             }
             Action::AnswerTrigger(ticket, answer) => self.answer(*ticket, *answer),
@@ -307,13 +428,32 @@ impl Claims {
         self.orders
     }
 
+    fn connect(&mut self, attempt: Attempt, to: IpAddr, via: Option<Name>, now: Instant) {
+        assert!(!self.silent, "a connection while nothing may be sent");
+        assert!(attempt.0 > self.last_attempt, "{attempt:?} is used twice");
+        self.last_attempt = attempt.0;
+        self.attempts.insert(attempt, Open { via, to: Some(to), ..Open::default() });
+        self.connects_made += 1;
+        *self.connects_via.entry(via).or_default() += 1;
+        let racing = self.attempts.values().filter(|open| !open.kept).count();
+        assert!(racing <= TRIES_MAX, "{racing} connections race");
+        assert!(self.attempts.len() <= TRIES_MAX + 1, "{} open", self.attempts.len());
+        self.heard.check(&self.settings, to, via);
+        let (rate, size) = connects(&self.settings);
+        assert!(self.connects.add(now, rate, size), "more connections than promised");
+        self.keep_quiet(now);
+    }
+
     fn report(&mut self, attempt: Attempt, seq: u64, reason: &Reason, now: Instant) {
         assert!(!self.silent, "a report while nothing may be sent");
         assert_eq!(seq, self.seq + 1, "beats are numbered in order");
         let orders = self.orders;
         let open = self.attempts.get_mut(&attempt).expect("a report on an open connection");
         assert!(open.sent.is_none(), "two reports at once on {attempt:?}");
-        *open = Open { kept: false, sent: Some((seq, orders)), ..*open };
+        assert!(open.carried != Some(seq), "a connection carries a beat twice in a round");
+        *open = Open { kept: false, sent: Some((seq, orders)), carried: Some(seq), ..*open };
+        let (rate, size) = connects(&self.settings);
+        assert!(self.reports.add(now, rate, size), "more reports than promised");
         self.keep_quiet(now);
         if let Some(quiet) = self.quiet.filter(|quiet| now < quiet.until) {
             let uplink = matches!(reason, Reason::FailoverTo(_) | Reason::Priority(_));
@@ -367,7 +507,10 @@ impl Claims {
                 self.acknowledged += 1;
                 self.acknowledged_at = now;
                 self.acknowledged_order = sent_order;
+                self.acknowledged_via = self.winner.and_then(|open| open.via);
+                self.good = self.winner.and_then(|open| open.to);
                 self.quiet = None;
+                self.asked_until = None;
                 self.in_flight_since = None;
                 let steps = [
                     stamps.event_at,
@@ -387,27 +530,14 @@ impl Claims {
                 assert!(std::mem::replace(&mut self.lost, false), "{name} was not lost");
             }
             Note::BeatFailed { seq, covers, retry_at, .. } => {
-                self.count_round(now);
-                assert_eq!(*seq, self.seq + 1);
-                self.in_flight_since = None;
-                if let Some(quiet) = &mut self.quiet {
-                    quiet.passing = false;
-                }
-                match retry_at {
-                    None => {
-                        self.seq = *seq;
-                        self.pending.retain(|it| it.seq > *covers);
-                    }
-                    Some(at) => assert!(*at > now, "a retry without a wait"),
-                }
-                if let Some(wait) = self.replied.filter(|_| retry_at.is_some()) {
-                    let until = now + wait.min(HOLD_MAX);
-                    self.quiet = Some(Quiet { until, passed: false, passing: false });
-                }
+                self.beat_failed(*seq, *covers, *retry_at, now);
             }
             Note::UplinkChanged { .. }
+            | Note::UplinkRenamed { .. }
             | Note::NetworkChanged(_)
             | Note::GatewayBack(_)
+            | Note::PathFailed { .. }
+            | Note::LinksLeftOut
             | Note::ConnectivityLost
             | Note::ConnectivityRestored
             | Note::TriggerSet
@@ -415,9 +545,36 @@ impl Claims {
         }
     }
 
+    fn beat_failed(&mut self, seq: u64, covers: u64, retry_at: Option<Instant>, now: Instant) {
+        self.count_round(now);
+        assert_eq!(seq, self.seq + 1);
+        self.in_flight_since = None;
+        self.new_round();
+        if let Some(quiet) = &mut self.quiet {
+            quiet.passing = false;
+        }
+        match retry_at {
+            None => {
+                self.seq = seq;
+                self.pending.retain(|it| it.seq > covers);
+            }
+            Some(at) => assert!(at > now, "a retry without a wait"),
+        }
+        let until = self.asked_until.take().filter(|_| retry_at.is_some());
+        let quiet = until.map(|until| Quiet { until, passed: false, passing: false });
+        if self.asks_for_quiet {
+            self.quiet = quiet.or(self.quiet);
+        } else {
+            self.asked_before = quiet;
+        }
+    }
+
     /// After an input and all its orders.
     pub(crate) fn settle(&mut self, agent: &Agent, now: Instant) {
         let view = agent.view(now);
+        if let Some(quiet) = self.asked_before.take().filter(|_| view.held_until.is_some()) {
+            self.quiet = Some(quiet);
+        }
         assert_eq!(view.seq, self.seq + 1);
         assert_eq!(view.connects, self.connects_made);
         assert_eq!(view.probes_sent, self.probes_made);
@@ -427,9 +584,10 @@ impl Claims {
             assert!(!view.in_flight && view.pending.is_none());
             return;
         }
-        for via in self.attempts.values().filter_map(|open| open.via) {
-            let usable = view.uplinks.iter().any(|uplink| uplink.name == via);
-            assert!(usable, "a connection over {via}, which is no uplink any more");
+        // What was read together with a link is judged when the kernel has answered.
+        let bound = self.attempts.values().filter_map(|open| open.via);
+        for via in bound.filter(|_| !self.heard.asking) {
+            assert!(self.heard.running(via).is_some(), "a connection over {via}, which is down");
         }
         let racing = self.attempts.values().filter(|open| !open.kept).count();
         if view.in_flight {
@@ -450,7 +608,8 @@ impl Claims {
             assert!(view.held_until.is_some() || self.quiet.is_none_or(|it| it.until <= now));
         }
         // A want that has a way out knows when it starts.
-        if view.pending.is_some() && !view.in_flight && !view.uplinks.is_empty() {
+        let waits = view.pending.is_some() && !view.in_flight && !self.heard.asking;
+        if waits && self.heard.dumped && self.heard.leads_to_the_server(&self.settings) {
             let soon = agent.next_deadline(now).is_some_and(|at| at <= now);
             assert!(soon || view.waits_until.is_some(), "a beat that nobody will start");
         }
@@ -478,19 +637,10 @@ fn rounds(settings: &Settings) -> (f64, f64) {
     (rate, f64::from(triggers.burst + 3 * changes.burst) + doublings)
 }
 
-/// Connections a second, and at once: every address over every uplink, the kept connection, one
-/// repetition, and as much again for each healing, of which there is one in three seconds at most.
+/// Connections a second, and at once, and as many reports: every address over every way, the kept
+/// connection, one repetition, and as much again for each healing, of which there is one in three seconds at most.
 fn connects(settings: &Settings) -> (f64, f64) {
-    let in_a_round = f64::from(UPLINKS * ADDRESSES + 2);
+    let in_a_round = f64::from(WAYS * ADDRESSES + 2);
     let (rate, size) = rounds(settings);
     ((rate + 1.0 / 3.0) * in_a_round, size * in_a_round)
-}
-
-fn bound(settings: &Settings, kernel: &Kernel, to: IpAddr, via: bool) {
-    let scoped = matches!(to, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    if (to.is_loopback() || !settings.bind_to_uplink) && !scoped {
-        assert!(!via, "{to} cannot be reached from a bound socket");
-    } else if !kernel.is_own(to) {
-        assert!(via, "{to} is not bound to the uplink");
-    }
 }

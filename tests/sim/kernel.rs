@@ -1,11 +1,80 @@
-//! The device's side of the network: interfaces with addresses and routes, and what the kernel tells of them.
+//! The device's side of the network: interfaces with addresses, routes and rules, and what the kernel
+//! announces of their changes.
+//!
+//! It behaves as Linux was seen to behave (`ip monitor`, `ip route get`, 6.18): which changes are
+//! announced and which are silent matters here as much as the state itself. What it answers to a
+//! question is in [`lookup`].
 
+mod lookup;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name, Neighbour, Route};
+use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name, Neighbour};
+use linkbeat::proto::routing::Announcement;
 
-/// The interfaces of a camera.
+use lookup::{Entry, Rule, is_link_local};
+
+/// The uplinks of a camera.
 pub(crate) const NAMES: [&str; 3] = ["eth0", "wlan1", "wlan0"];
+/// Where containers live: an interface that the agent is told to ignore.
+pub(crate) const DOCKER: usize = 3;
+/// A tunnel over the uplinks.
+pub(crate) const TUNNEL: usize = 4;
+/// A card that nobody has listed, with a LAN behind it and no way further.
+pub(crate) const LAN: usize = 5;
+/// The loopback interface.
+const LOOPBACK: usize = 6;
+/// All interfaces that there may be.
+pub(crate) const PLACES: usize = 7;
+const ALL_NAMES: [&str; PLACES] = ["eth0", "wlan1", "wlan0", "docker0", "tun0", "lan9", "lo"];
+
+/// An address on no card: unnumbered uplinks borrow it.
+const BORROWED: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
+/// Table `main`.
+pub(crate) const MAIN: u32 = 254;
+/// Table `default`, which is searched after `main`.
+pub(crate) const DEFAULT: u32 = 253;
+/// The table that some managers put default routes into.
+pub(crate) const MANAGED: u32 = 100;
+/// The table of a full tunnel.
+pub(crate) const TUNNELLED: u32 = 51_820;
+
+/// How far an IPv6 address has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Stage {
+    /// Duplicate detection is under way.
+    Tentative,
+    Preferred,
+    /// No longer to be chosen if there is another one.
+    Deprecated,
+}
+
+/// Where the default routes are, and which rules lead to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    /// In table main, as the kernel puts them.
+    Main,
+    /// In a table of their own, which everything is sent to.
+    Managed,
+    /// In a table of their own, for sockets bound to an uplink only.
+    BoundOnly,
+    /// In a table of their own, for what is sent from an uplink's address only.
+    FromOwn,
+    /// In table `default`.
+    Default,
+}
+
+/// How a tunnel takes all traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tunnel {
+    /// A default route in a table of its own, and rules around table main (wg-quick).
+    Ruled,
+    /// Two halves of the internet in table main, each longer than a default.
+    Halves,
+}
 
 /// One interface, as the kernel has it.
 #[derive(Debug, Clone)]
@@ -18,26 +87,21 @@ pub(crate) struct Interface {
     pub(crate) up: bool,
     pub(crate) carrier: bool,
     pub(crate) v4: Option<Ipv4Addr>,
-    /// The address, and whether it has passed duplicate detection.
-    pub(crate) v6: Option<(Ipv6Addr, bool)>,
-    /// Last byte of the gateway of the default route.
-    pub(crate) route_v4: Option<u8>,
-    pub(crate) route_v6: Option<u8>,
-    place: u8,
+    pub(crate) v6: Option<(Ipv6Addr, Stage)>,
+    place: usize,
 }
 
 impl Interface {
-    fn new(place: u8, index: u32, name: &str) -> Self {
+    fn new(place: usize) -> Self {
+        let index = if place == LOOPBACK { 1 } else { 2 + u32::try_from(place).unwrap() };
         Self {
             index: LinkIndex(index),
-            name: Name::new(name).unwrap(),
-            present: true,
+            name: Name::new(ALL_NAMES[place]).unwrap(),
+            present: place < NAMES.len() || place == LOOPBACK,
             up: true,
             carrier: true,
-            v4: Some(v4(place, 10)),
+            v4: (place != LOOPBACK).then(|| v4(place, 10)),
             v6: None,
-            route_v4: Some(1),
-            route_v6: None,
             place,
         }
     }
@@ -47,99 +111,119 @@ impl Interface {
         self.up && self.carrier
     }
 
+    /// Whether packets to this address are for this device.
     pub(crate) fn has(&self, ip: IpAddr) -> bool {
-        self.v4.map(IpAddr::V4) == Some(ip)
-            || self.v6.is_some_and(|(v6, usable)| usable && IpAddr::V6(v6) == ip)
+        self.up
+            && (self.v4.map(IpAddr::V4) == Some(ip)
+                || self.usable_v6().map(IpAddr::V6) == Some(ip)
+                || self.link_local().map(IpAddr::V6) == Some(ip))
     }
 
-    /// The address that the kernel would send from towards this family, if it has a default route.
-    pub(crate) fn source(&self, v4: bool) -> Option<IpAddr> {
-        let source = if v4 {
-            self.route_v4.and(self.v4).map(IpAddr::V4)
-        } else {
-            self.route_v6.and(self.v6).filter(|(_, usable)| *usable).map(|(v6, _)| IpAddr::V6(v6))
-        };
-        source.filter(|_| self.up)
+    fn usable_v6(&self) -> Option<Ipv6Addr> {
+        self.v6.filter(|(_, stage)| *stage != Stage::Tentative).map(|(v6, _)| v6)
+    }
+
+    /// The address that it gave itself.
+    fn link_local(&self) -> Option<Ipv6Addr> {
+        let place = u16::try_from(self.place).unwrap();
+        let own = !matches!(self.place, TUNNEL | LOOPBACK);
+        own.then(|| Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, place, 0xB827))
+    }
+
+    fn metric(&self) -> u32 {
+        100 * (1 + u32::try_from(self.place).unwrap())
     }
 
     fn link(&self) -> LinkEvent {
+        let last = u8::try_from(self.place).unwrap();
+        let mac = !matches!(self.place, TUNNEL | LOOPBACK);
         LinkEvent::Link {
             index: self.index,
             name: self.name,
             running: self.runs(),
-            mac: Some(Mac([0xB8, 0x27, 0xEB, 0, 0, self.place])),
+            mac: mac.then_some(Mac([0xB8, 0x27, 0xEB, 0, 0, last])),
             permanent_mac: None,
         }
     }
 
-    fn addresses(&self) -> impl Iterator<Item = LinkEvent> {
-        let index = self.index;
-        let v4 = self.v4.map(|v4| (IpAddr::V4(v4), true));
-        let v6 = self.v6.map(|(v6, usable)| (IpAddr::V6(v6), usable));
-        let told = move |(address, usable)| LinkEvent::Address { index, address, usable };
-        v4.into_iter().chain(v6).map(told)
-    }
-
-    fn routes(&self) -> impl Iterator<Item = LinkEvent> {
-        let v4 = self.route_v4.map(|gateway| self.default_v4(gateway));
-        let v6 = self.route_v6.map(|gateway| self.default_v6(gateway));
-        v4.into_iter().chain(v6).map(LinkEvent::Route)
-    }
-
-    fn default_v4(&self, gateway: u8) -> Route {
-        Route {
-            index: self.index,
-            network: Ipv4Addr::UNSPECIFIED.into(),
-            prefix: 0,
-            metric: self.metric(),
-            gateway: Some(v4(self.place, gateway).into()),
-        }
-    }
-
-    fn default_v6(&self, gateway: u8) -> Route {
-        let gateway = Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, self.place.into(), gateway.into());
-        Route {
-            index: self.index,
-            network: Ipv6Addr::UNSPECIFIED.into(),
-            prefix: 0,
-            metric: self.metric(),
-            gateway: Some(gateway.into()),
-        }
-    }
-
-    pub(crate) fn metric(&self) -> u32 {
-        100 * (1 + u32::from(self.place))
+    fn addresses(&self) -> impl Iterator<Item = (IpAddr, Stage)> {
+        let v4 = self.v4.map(|v4| (IpAddr::V4(v4), Stage::Preferred));
+        let v6 = self.v6.map(|(v6, stage)| (IpAddr::V6(v6), stage));
+        v4.into_iter().chain(v6)
     }
 }
 
-fn v4(place: u8, host: u8) -> Ipv4Addr {
-    Ipv4Addr::new(192, 168, place, host)
+/// The network of a place, and a host in it.
+fn v4(place: usize, host: u8) -> Ipv4Addr {
+    let third = u8::try_from(place).unwrap();
+    match place {
+        DOCKER => Ipv4Addr::new(172, 17, 0, host),
+        TUNNEL => Ipv4Addr::new(10, 8, 0, host),
+        LAN => Ipv4Addr::new(10, 9, 0, host),
+        _ => Ipv4Addr::new(192, 168, third, host),
+    }
 }
 
-fn v6(place: u8, host: u8) -> Ipv6Addr {
-    Ipv6Addr::new(0x2001, 0xDB8, 0, place.into(), 0, 0, 0, host.into())
+fn v6(place: usize, host: u8) -> Ipv6Addr {
+    let place = u16::try_from(place).unwrap();
+    Ipv6Addr::new(0x2001, 0xDB8, 0, place, 0, 0, 0, host.into())
 }
 
-/// All interfaces, and the messages about them that wait to be read.
+/// A router of a place, as its neighbours know it.
+fn router_v6(place: usize, host: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, u16::try_from(place).unwrap(), host.into())
+}
+
+/// The place whose own network this address belongs to; public addresses belong to none.
+pub(crate) fn home(ip: IpAddr) -> Option<usize> {
+    match ip {
+        IpAddr::V4(v4) => match v4.octets() {
+            [192, 168, place, _] if usize::from(place) < NAMES.len() => Some(place.into()),
+            [172, 17, ..] => Some(DOCKER),
+            [10, 8, ..] => Some(TUNNEL),
+            [10, 9, ..] => Some(LAN),
+            _ => None,
+        },
+        IpAddr::V6(v6) => match v6.segments() {
+            [0xFE80, _, _, _, _, _, place, _] | [0x2001, 0xDB8, 0, place, ..] => Some(place.into()),
+            _ => None,
+        },
+    }
+    .filter(|place| *place < PLACES)
+}
+
+/// Everything the kernel knows.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub(crate) interfaces: Vec<Interface>,
     /// Whether the agent listens to neighbours.
     pub(crate) watched: bool,
+    /// A firewall lets nothing out but through the tunnel.
+    pub(crate) kill_switch: bool,
+    policy: Policy,
+    /// Routes that somebody has set; the others follow from addresses.
+    routes: Vec<Entry>,
+    rules: Vec<Rule>,
     next_index: u32,
 }
 
 impl Kernel {
     /// eth0, wlan1 and wlan0, the latter two without a carrier if `single`.
     pub(crate) fn new(single: bool) -> Self {
-        let mut interfaces: Vec<_> = (0..)
-            .zip(NAMES)
-            .map(|(place, name)| Interface::new(place, 2 + u32::from(place), name))
-            .collect();
-        for other in interfaces.iter_mut().skip(1).filter(|_| single) {
-            other.carrier = false;
+        let mut kernel = Self {
+            interfaces: (0..PLACES).map(Interface::new).collect(),
+            watched: false,
+            kill_switch: false,
+            policy: Policy::Main,
+            routes: vec![],
+            rules: vec![],
+            next_index: 10,
+        };
+        for at in 0..NAMES.len() {
+            kernel.interfaces[at].carrier = at == 0 || !single;
+            drop(kernel.give_route(at, 1));
         }
-        Self { interfaces, watched: false, next_index: 10 }
+        kernel
     }
 
     /// Those that are plugged in.
@@ -155,19 +239,24 @@ impl Kernel {
         self.present().find(|it| it.name == name)
     }
 
+    /// Which of the interfaces it is.
+    pub(crate) fn place(&self, index: LinkIndex) -> Option<usize> {
+        self.by_index(index).map(|it| it.place)
+    }
+
     /// Whether packets to `ip` never leave the device.
     pub(crate) fn is_own(&self, ip: IpAddr) -> bool {
         ip.is_loopback() || self.present().any(|it| it.has(ip))
     }
 
-    /// One part of a dump: links, addresses, routes.
-    pub(crate) fn list(&self, part: u8) -> Vec<LinkEvent> {
-        match part {
-            0 => self.present().map(Interface::link).collect(),
-            1 => self.present().flat_map(Interface::addresses).collect(),
-            _ => self.present().flat_map(Interface::routes).collect(),
-        }
+    /// The dump: all links. Nothing else is ever listed.
+    pub(crate) fn list(&self) -> Vec<LinkEvent> {
+        let mut present: Vec<_> = self.present().collect();
+        present.sort_by_key(|it| it.index);
+        present.into_iter().map(Interface::link).collect()
     }
+
+    // ----- Links.
 
     /// The cable is pulled or plugged: address and routes stay.
     pub(crate) fn set_carrier(&mut self, at: usize, carrier: bool) -> Vec<LinkEvent> {
@@ -176,95 +265,31 @@ impl Kernel {
         vec![it.link()]
     }
 
-    /// Down and up by administration: the IPv4 routes go without a word, IPv6 goes aloud.
+    /// Down and up by administration: the IPv4 routes go without a word, IPv6 goes aloud; what comes back
+    /// is the network of the address, and no other route.
     pub(crate) fn set_up(&mut self, at: usize, up: bool) -> Vec<LinkEvent> {
-        let it = &mut self.interfaces[at];
-        it.up = up;
+        let former = std::mem::replace(&mut self.interfaces[at].up, up);
+        let it = &self.interfaces[at];
         let mut told = vec![it.link()];
         if !up {
-            told.push(LinkEvent::RoutesGone { index: it.index });
-            it.route_v4 = None;
-            it.route_v6 = None;
-            told.extend(drop_v6(it));
+            told.push(down_announced(it.index));
+            told.extend(self.drop_v6(at));
+            self.forget_routes(at);
+        } else if !former {
+            told.extend(self.connected(at).map(|entry| entry.announced(false)));
         }
         told
-    }
-
-    pub(crate) fn drop_address(&mut self, at: usize) -> Vec<LinkEvent> {
-        let it = &mut self.interfaces[at];
-        let Some(address) = it.v4.take() else { return vec![] };
-        // The kernel removes the IPv4 routes too, without saying so.
-        it.route_v4 = None;
-        vec![LinkEvent::AddressGone { index: it.index, address: address.into() }]
-    }
-
-    pub(crate) fn give_address(&mut self, at: usize, host: u8) -> Vec<LinkEvent> {
-        let it = &mut self.interfaces[at];
-        let former = it.v4.replace(v4(it.place, host));
-        let mut told = vec![];
-        told.extend(it.addresses().next());
-        if let Some(former) = former.filter(|former| Some(*former) != it.v4) {
-            told.push(LinkEvent::AddressGone { index: it.index, address: former.into() });
-        }
-        told
-    }
-
-    pub(crate) fn drop_route(&mut self, at: usize) -> Vec<LinkEvent> {
-        let it = &mut self.interfaces[at];
-        it.route_v4
-            .take()
-            .map(|gateway| LinkEvent::RouteGone(it.default_v4(gateway)))
-            .into_iter()
-            .collect()
-    }
-
-    pub(crate) fn give_route(&mut self, at: usize, gateway: u8) -> Vec<LinkEvent> {
-        let it = &mut self.interfaces[at];
-        if it.v4.is_none() || !it.up {
-            return vec![];
-        }
-        let former = it.route_v4.replace(gateway);
-        let route = it.default_v4(gateway);
-        vec![match former {
-            Some(former) if former != gateway => LinkEvent::RouteReplaced(route),
-            _ => LinkEvent::Route(route),
-        }]
-    }
-
-    /// A router announces IPv6; the address is tentative first.
-    pub(crate) fn give_v6(&mut self, at: usize, host: u8, usable: bool) -> Vec<LinkEvent> {
-        let it = &mut self.interfaces[at];
-        if !it.up {
-            return vec![];
-        }
-        it.v6 = Some((v6(it.place, host), usable));
-        it.route_v6 = Some(1);
-        it.addresses()
-            .skip(usize::from(it.v4.is_some()))
-            .chain([LinkEvent::Route(it.default_v6(1))])
-            .collect()
-    }
-
-    pub(crate) fn drop_v6(&mut self, at: usize) -> Vec<LinkEvent> {
-        drop_v6(&mut self.interfaces[at])
-    }
-
-    /// What is told of the IPv4 gateway, if anybody listens.
-    pub(crate) fn gateway(&self, at: usize, answers: bool) -> Option<Neighbour> {
-        let it = &self.interfaces[at];
-        let gateway = it.route_v4.filter(|_| self.watched)?;
-        Some(Neighbour { index: it.index, address: v4(it.place, gateway).into(), answers })
     }
 
     /// The interface is unplugged from the bus, with all it had.
     pub(crate) fn vanish(&mut self, at: usize) -> Vec<LinkEvent> {
+        let mut told = self.drop_v6(at);
+        told.extend(self.drop_address(at));
+        self.forget_routes(at);
         let it = &mut self.interfaces[at];
         it.present = false;
-        it.v4 = None;
-        it.v6 = None;
-        it.route_v4 = None;
-        it.route_v6 = None;
-        vec![LinkEvent::LinkGone { index: it.index }]
+        told.extend([LinkEvent::LinkGone { index: it.index }, down_announced(it.index)]);
+        told
     }
 
     /// Whatever it lacks comes back; what was unplugged has a new number.
@@ -275,18 +300,33 @@ impl Kernel {
             self.next_index += 1;
         }
         it.present = true;
-        it.name = Name::new(NAMES[at]).unwrap();
-        it.up = true;
+        it.name = Name::new(ALL_NAMES[at]).unwrap();
         it.carrier = true;
-        let mut told = vec![it.link()];
-        if it.v4.is_none() {
-            it.v4 = Some(v4(it.place, 10));
-            told.extend(it.addresses().next());
+        let mut told = self.set_up(at, true);
+        if self.interfaces[at].v4.is_none() {
+            told.extend(self.give_address(at, 10));
         }
-        if it.route_v4.is_none() {
-            it.route_v4 = Some(1);
-            told.push(LinkEvent::Route(it.default_v4(1)));
+        let gateway = self.default_of(at, true).and_then(|entry| entry.gateway);
+        if at < NAMES.len() && gateway.is_none() {
+            told.extend(self.give_route(at, 1));
         }
+        told
+    }
+
+    /// What a camera has when nobody has added anything.
+    pub(crate) fn tidy(&mut self) -> Vec<LinkEvent> {
+        let mut told = self.close_tunnel();
+        told.extend(self.set_policy(Policy::Main));
+        for at in [DOCKER, LAN] {
+            if self.interfaces[at].present {
+                told.extend(self.vanish(at));
+            }
+        }
+        told.extend(self.remove_routes(|entry| entry.prefix > 0));
+        for at in 0..NAMES.len() {
+            told.extend(self.restore(at));
+        }
+        told.extend(self.drop_address(LOOPBACK));
         told
     }
 
@@ -296,16 +336,324 @@ impl Kernel {
         vec![it.link()]
     }
 
-    /// Messages that say nothing new.
-    pub(crate) fn repeat(&self, at: usize) -> Vec<LinkEvent> {
+    // ----- Addresses.
+
+    pub(crate) fn drop_address(&mut self, at: usize) -> Vec<LinkEvent> {
+        let network = self.connected(at).find(|entry| entry.network.is_ipv4());
+        let it = &mut self.interfaces[at];
+        let (index, Some(address)) = (it.index, it.v4.take()) else { return vec![] };
+        // With the last address the kernel removes every other IPv4 route, without saying so.
+        self.routes.retain(|entry| entry.index != index || !entry.network.is_ipv4());
+        let told = address_announced(index, address.into(), Stage::Preferred, true);
+        [told].into_iter().chain(network.map(|entry| entry.announced(true))).collect()
+    }
+
+    /// Another address in place of the one it has, if it has one.
+    pub(crate) fn give_address(&mut self, at: usize, host: u8) -> Vec<LinkEvent> {
+        let it = &mut self.interfaces[at];
+        let (index, address) = (it.index, v4(at, host));
+        let former = it.v4.replace(address);
+        let mut told = vec![address_announced(index, address.into(), Stage::Preferred, false)];
+        let added = self.connected(at).find(|entry| entry.network.is_ipv4());
+        told.extend(added.filter(|_| former.is_none()).map(|entry| entry.announced(false)));
+        if let Some(former) = former.filter(|former| *former != address) {
+            told.push(address_announced(index, former.into(), Stage::Preferred, true));
+        }
+        told
+    }
+
+    /// Its address moves to the loopback interface: it has a route, and borrows that one to send from.
+    pub(crate) fn unnumber(&mut self, at: usize) -> Vec<LinkEvent> {
+        if !self.interfaces[at].up {
+            return vec![];
+        }
+        let mut told = self.drop_address(at);
+        let lo = &mut self.interfaces[LOOPBACK];
+        lo.v4 = Some(BORROWED);
+        told.push(address_announced(lo.index, BORROWED.into(), Stage::Preferred, false));
+        let entry = Entry { gateway: None, ..self.new_default(at, true, 0) };
+        told.extend(self.set_route(entry));
+        told
+    }
+
+    /// A router announces IPv6; the address is tentative first.
+    pub(crate) fn give_v6(&mut self, at: usize, host: u8, stage: Stage) -> Vec<LinkEvent> {
+        let it = &mut self.interfaces[at];
+        if !it.up || !it.present {
+            return vec![];
+        }
+        let (index, address) = (it.index, v6(at, host));
+        let former = it.v6.replace((address, stage));
+        let mut told = vec![address_announced(index, address.into(), stage, false)];
+        if let Some((former, _)) = former.filter(|(former, _)| *former != address) {
+            told.push(address_announced(index, former.into(), Stage::Preferred, true));
+        }
+        if former.is_none() {
+            told.extend(
+                self.connected(at).filter(is_global_v6).map(|entry| entry.announced(false)),
+            );
+        }
+        told.extend(self.set_route(self.new_default(at, false, 1)));
+        told
+    }
+
+    pub(crate) fn drop_v6(&mut self, at: usize) -> Vec<LinkEvent> {
+        let index = self.interfaces[at].index;
+        let mut told: Vec<_> =
+            self.connected(at).filter(is_global_v6).map(|entry| entry.announced(true)).collect();
+        told.extend(self.remove_routes(|entry| entry.index == index && entry.network.is_ipv6()));
+        let former = self.interfaces[at].v6.take();
+        told.extend(former.map(|(v6, stage)| address_announced(index, v6.into(), stage, true)));
+        told
+    }
+
+    /// The lifetime of the router's word ends: the kernel uses the route no more, and its message comes
+    /// whenever it tidies up.
+    pub(crate) fn expire_v6(&mut self, at: usize) {
+        let index = self.interfaces[at].index;
+        self.routes
+            .retain(|entry| entry.index != index || entry.network.is_ipv4() || entry.prefix > 0);
+    }
+
+    // ----- Routes and rules.
+
+    /// The default route of an interface is removed.
+    pub(crate) fn drop_route(&mut self, at: usize) -> Vec<LinkEvent> {
+        let former = self.default_of(at, true);
+        self.remove_routes(|entry| Some(*entry) == former)
+    }
+
+    /// The interface has a default route, through the gateway with this last byte.
+    pub(crate) fn give_route(&mut self, at: usize, gateway: u8) -> Vec<LinkEvent> {
         let it = &self.interfaces[at];
-        [it.link()].into_iter().chain(it.addresses()).chain(it.routes()).collect()
+        if it.v4.is_none() || !it.up || !it.present {
+            return vec![];
+        }
+        self.set_route(self.new_default(at, true, gateway))
+    }
+
+    /// The route to a network over this interface, on the link or by its gateway.
+    pub(crate) fn give_specific(
+        &mut self,
+        at: usize,
+        (network, prefix): (IpAddr, u8),
+        by_gateway: bool,
+    ) -> Vec<LinkEvent> {
+        let it = &self.interfaces[at];
+        let (index, ready) = (it.index, it.present && it.up);
+        let sound = if network.is_ipv4() { it.v4.is_some() } else { it.v6.is_some() };
+        if !ready || !sound {
+            return vec![];
+        }
+        let gateway: IpAddr =
+            if network.is_ipv4() { v4(at, 1).into() } else { router_v6(at, 1).into() };
+        let (table, metric, gateway) = (MAIN, it.metric(), by_gateway.then_some(gateway));
+        self.set_route(Entry { table, network, prefix, metric, gateway, index })
+    }
+
+    /// No route to this network is left but what follows from addresses.
+    pub(crate) fn drop_specific(&mut self, (network, prefix): (IpAddr, u8)) -> Vec<LinkEvent> {
+        self.remove_routes(|entry| (entry.network, entry.prefix) == (network, prefix))
+    }
+
+    /// Default routes move to where the policy wants them, and with them the rules.
+    pub(crate) fn set_policy(&mut self, policy: Policy) -> Vec<LinkEvent> {
+        let (former, table) = (self.table(), policy.table());
+        self.policy = policy;
+        let is_default =
+            |entry: &Entry| entry.prefix == 0 && entry.table == former && former != table;
+        let moved: Vec<_> = self.routes.iter().filter(|it| is_default(it)).copied().collect();
+        let mut told = self.remove_routes(is_default);
+        for entry in moved {
+            told.extend(self.set_route(Entry { table, ..entry }));
+        }
+        told.extend(self.set_rules(|rule| rule.priority > 100, policy.rules()));
+        told
+    }
+
+    /// The tunnel comes up and takes everything.
+    pub(crate) fn open_tunnel(&mut self, how: Tunnel) -> Vec<LinkEvent> {
+        let mut told = self.restore(TUNNEL);
+        let index = self.interfaces[TUNNEL].index;
+        let entry = |table, network: [u8; 4], prefix| {
+            let network = IpAddr::V4(network.into());
+            Entry { table, network, prefix, metric: 0, gateway: None, index }
+        };
+        match how {
+            Tunnel::Ruled => {
+                told.extend(self.set_route(entry(TUNNELLED, [0; 4], 0)));
+                told.extend(self.set_rules(|rule| !rule.is_of_tunnel(), Rule::of_tunnel()));
+            }
+            Tunnel::Halves => {
+                told.extend(self.set_route(entry(MAIN, [0; 4], 1)));
+                told.extend(self.set_route(entry(MAIN, [128, 0, 0, 0], 1)));
+            }
+        }
+        told
+    }
+
+    /// The tunnel ends, and its rules with it.
+    pub(crate) fn close_tunnel(&mut self) -> Vec<LinkEvent> {
+        self.kill_switch = false;
+        let mut told = self.set_rules(|rule| !rule.is_of_tunnel(), vec![]);
+        if self.interfaces[TUNNEL].present {
+            told.extend(self.vanish(TUNNEL));
+        }
+        told
+    }
+
+    /// Replaces the rules that are not to stay.
+    fn set_rules(&mut self, stays: impl Fn(&Rule) -> bool, new: Vec<Rule>) -> Vec<LinkEvent> {
+        let former = std::mem::take(&mut self.rules);
+        let (stay, go): (Vec<_>, Vec<_>) = former.into_iter().partition(|rule| stays(rule));
+        let told: Vec<_> = go
+            .iter()
+            .filter(|rule| !new.contains(rule))
+            .map(|rule| rule.announced(true))
+            .chain(new.iter().filter(|rule| !go.contains(rule)).map(|rule| rule.announced(false)))
+            .collect();
+        self.rules = stay.into_iter().chain(new).collect();
+        self.rules.sort();
+        told
+    }
+
+    /// Adds a route in place of one to the same network with the same metric.
+    fn set_route(&mut self, entry: Entry) -> Vec<LinkEvent> {
+        let former = self.routes.iter().position(|known| known.has_place_of(&entry));
+        match former {
+            Some(at) if self.routes[at] == entry => vec![entry.announced(false)],
+            // A new route with NLM_F_REPLACE: what it replaced has no message of its own.
+            Some(at) => {
+                self.routes[at] = entry;
+                vec![entry.announced_as(false, true)]
+            }
+            None => {
+                self.routes.push(entry);
+                vec![entry.announced(false)]
+            }
+        }
+    }
+
+    fn remove_routes(&mut self, which: impl Fn(&Entry) -> bool) -> Vec<LinkEvent> {
+        let (gone, left) = std::mem::take(&mut self.routes).into_iter().partition(|it| which(it));
+        self.routes = left;
+        let gone: Vec<Entry> = gone;
+        gone.iter().map(|entry| entry.announced(true)).collect()
+    }
+
+    /// The kernel removes the routes of an interface silently.
+    fn forget_routes(&mut self, at: usize) {
+        let index = self.interfaces[at].index;
+        self.routes.retain(|entry| entry.index != index);
+    }
+
+    const fn table(&self) -> u32 {
+        self.policy.table()
+    }
+
+    /// The routes that follow from the addresses of an interface.
+    fn connected(&self, at: usize) -> impl Iterator<Item = Entry> + use<> {
+        self.interfaces[at].connected().into_iter().flatten()
+    }
+
+    /// The default route of an interface in this family.
+    fn default_of(&self, at: usize, v4: bool) -> Option<Entry> {
+        let index = self.interfaces[at].index;
+        let is_it = |entry: &&Entry| {
+            entry.index == index && entry.prefix == 0 && entry.network.is_ipv4() == v4
+        };
+        self.routes.iter().find(is_it).copied()
+    }
+
+    fn new_default(&self, at: usize, ipv4: bool, gateway: u8) -> Entry {
+        let it = &self.interfaces[at];
+        let (network, gateway): (IpAddr, IpAddr) = if ipv4 {
+            (Ipv4Addr::UNSPECIFIED.into(), v4(at, gateway).into())
+        } else {
+            (Ipv6Addr::UNSPECIFIED.into(), router_v6(at, gateway).into())
+        };
+        let (table, metric, index) = (self.table(), it.metric(), it.index);
+        Entry { table, network, prefix: 0, metric, gateway: Some(gateway), index }
+    }
+
+    // ----- Neighbours, and messages that say nothing new.
+
+    /// What is told of the IPv4 gateway, if anybody listens.
+    pub(crate) fn gateway(&self, at: usize, answers: bool) -> Option<Neighbour> {
+        let address = self.default_of(at, true).filter(|_| self.watched)?.gateway?;
+        Some(Neighbour { index: self.interfaces[at].index, address, answers })
+    }
+
+    /// What was said before: the link, and its addresses and routes with lifetimes that are new.
+    pub(crate) fn repeat(&self, at: usize) -> Vec<LinkEvent> {
+        [self.interfaces[at].link()].into_iter().chain(self.refresh(at)).collect()
+    }
+
+    /// The addresses and routes of an interface, said again.
+    pub(crate) fn refresh(&self, at: usize) -> Vec<LinkEvent> {
+        let it = &self.interfaces[at];
+        let addresses =
+            it.addresses().map(|(ip, stage)| address_announced(it.index, ip, stage, false));
+        let own = self.routes.iter().filter(|entry| entry.index == it.index).copied();
+        addresses
+            .chain(self.connected(at).chain(own).map(|entry| entry.announced(false)))
+            .filter(|_| it.present)
+            .collect()
     }
 }
 
-fn drop_v6(it: &mut Interface) -> Vec<LinkEvent> {
-    let index = it.index;
-    let route = it.route_v6.take().map(|gateway| LinkEvent::RouteGone(it.default_v6(gateway)));
-    let address = it.v6.take().map(|(v6, _)| LinkEvent::AddressGone { index, address: v6.into() });
-    route.into_iter().chain(address).collect()
+impl Policy {
+    const fn table(self) -> u32 {
+        match self {
+            Self::Main => MAIN,
+            Self::Managed | Self::BoundOnly | Self::FromOwn => MANAGED,
+            Self::Default => DEFAULT,
+        }
+    }
+
+    fn rules(self) -> Vec<Rule> {
+        let rule =
+            |bound, from| Rule { priority: 100, table: MANAGED, bound, from, no_default: false };
+        let names = NAMES.map(Name::new);
+        let managed = match self {
+            Self::Main | Self::Default => return vec![],
+            Self::Managed => vec![rule(None, None)],
+            Self::BoundOnly => names.map(|name| rule(name, None)).into(),
+            Self::FromOwn => names.map(|name| rule(None, name)).into(),
+        };
+        // Networks of table main come first, or nobody would reach a neighbour.
+        let main = Rule { priority: 90, table: MAIN, bound: None, from: None, no_default: true };
+        [main].into_iter().chain(managed).collect()
+    }
+}
+
+fn is_global_v6(entry: &Entry) -> bool {
+    entry.network.is_ipv6() && !is_link_local(entry.network)
+}
+
+/// A number for what makes something this and no other, or for all that is said of it.
+fn digest(what: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    what.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// An interface that is down counts as an announcement too: its routes have none of their own.
+fn down_announced(index: LinkIndex) -> LinkEvent {
+    let object = digest(("link", index));
+    LinkEvent::Announced(Announcement { network: None, object, state: 0, gone: true })
+}
+
+fn address_announced(index: LinkIndex, address: IpAddr, stage: Stage, gone: bool) -> LinkEvent {
+    let object = digest(("address", index, address));
+    LinkEvent::Announced(Announcement { network: None, object, state: digest(stage), gone })
+}
+
+/// Routes that lead to nobody the agent knows: a routing daemon has learnt them.
+pub(crate) fn noise(number: u16, gone: bool) -> LinkEvent {
+    let [third, fourth] = number.to_be_bytes();
+    let network = IpAddr::V4(Ipv4Addr::new(100, 64 + third, fourth, 0));
+    let gateway = Some(v4(0, 1).into());
+    let (table, prefix, metric, index) = (MAIN, 24, 20, LinkIndex(2));
+    Entry { table, network, prefix, metric, gateway, index }.announced(gone)
 }

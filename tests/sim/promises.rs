@@ -1,5 +1,8 @@
 //! What is promised in numbers, in worlds where one thing only goes wrong.
 
+mod noise;
+mod ways;
+
 use std::ops::Add;
 use std::time::Duration;
 
@@ -11,6 +14,7 @@ use linkbeat::proto::reach::budget::{
 use linkbeat::proto::rng::Rng;
 use linkbeat::proto::time::Instant;
 
+use super::kernel::PLACES;
 use super::net::{Flow, Mood, NameMood, News, ProbeMood};
 use super::weather::{self, pick};
 use super::world::World;
@@ -55,7 +59,7 @@ fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_bea
         let mut rng = Rng::new(seed);
         let mut world = weather::fair(seed, |_| ());
         let round_trip = ms(pick(&mut rng, &[1, 15, 40, 150, 600]));
-        world.net.outside.round_trips = [round_trip; 3];
+        world.net.outside.round_trips = [round_trip; PLACES];
         world.pass(ms(35_000) + rng.fraction(ms(30_000)));
         world.net.outside.flows = [pick(
             &mut rng,
@@ -65,12 +69,12 @@ fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_bea
                 Flow::Rejecting(Failure::Refused),
                 Flow::Rejecting(Failure::Unreachable),
             ],
-        ); 3];
+        ); PLACES];
         // Long enough for a beat to fall due in it.
         let longest = ms(pick(&mut rng, &[20_000, 500_000, 900_000]));
         let outage = ms(31_000) + rng.fraction(longest);
         world.pass(outage);
-        world.net.outside.flows = [Flow::Open; 3];
+        world.net.outside.flows = [Flow::Open; PLACES];
         let healed_at = world.now;
         let took = until_taken(&mut world, healed_at, ms(60_000));
         // How long it was searched is less than the outage.
@@ -95,9 +99,9 @@ fn an_outage_that_no_beat_fell_into_needs_no_beat() {
         let mut world = weather::fair(seed, |_| ());
         world.pass(ms(35_000));
         let due_at = world.agent.view(world.now).due_at.expect("a cycle");
-        world.net.outside.flows = [Flow::Silent; 3];
+        world.net.outside.flows = [Flow::Silent; PLACES];
         world.pass((due_at - world.now).saturating_sub(ms(1_000)));
-        world.net.outside.flows = [Flow::Open; 3];
+        world.net.outside.flows = [Flow::Open; PLACES];
         let sent = (world.net.taken.len(), world.claims.probes_made);
         world.pass(ms(900));
         assert_eq!((world.net.taken.len(), world.claims.probes_made), sent, "seed {seed}");
@@ -113,11 +117,11 @@ fn a_gateway_that_is_back_after_a_long_outage_is_used_within_the_round_trips_of_
         let mut rng = Rng::new(seed);
         let mut world = weather::fair(seed, |_| ());
         world.pass(ms(35_000) + rng.fraction(ms(30_000)));
-        world.net.outside.flows = [Flow::Silent; 3];
+        world.net.outside.flows = [Flow::Silent; PLACES];
         world.pass(ms(610_000) + rng.fraction(ms(60_000)));
         for answers in [false, true] {
             if answers {
-                world.net.outside.flows = [Flow::Open; 3];
+                world.net.outside.flows = [Flow::Open; PLACES];
             }
             let told = world.net.kernel.gateway(ETH0, answers).expect("somebody listens");
             world.hear(News::Neighbour(told));
@@ -270,7 +274,7 @@ fn an_hour_online_costs_its_beats_and_no_probe() {
 fn an_hour_offline_costs_what_is_promised() {
     for flow in [Flow::Silent, Flow::Rejecting(Failure::Refused)] {
         let what = format!("offline, {flow:?}");
-        let [first, later] = hours(&what, |world| world.net.outside.flows = [flow; 3]);
+        let [first, later] = hours(&what, |world| world.net.outside.flows = [flow; PLACES]);
         for (cost, promised) in [(first, OFFLINE_FIRST_HOUR), (later, OFFLINE_HOUR)] {
             assert_eq!(cost.beats, 0);
             assert!(cost.probes <= promised.into(), "{cost:?}");
@@ -305,6 +309,20 @@ fn an_hour_with_a_server_that_fails_is_an_hour_of_back_off() {
             world.net.outside.keep_alive = None;
         };
         for cost in hours(&what, change) {
+            assert!(cost.connects <= most, "{cost:?}");
+            assert_eq!((cost.beats, cost.probes), (0, 0));
+        }
+    }
+}
+
+#[test]
+fn an_hour_of_a_login_page_asks_every_few_seconds_and_an_hour_of_no_once_in_an_interval() {
+    for (failure, most) in [(Failure::Portal(200), CONNECTS_HOUR), (Failure::NotAccepted, 121)] {
+        let change = |world: &mut World| {
+            world.net.outside.mood = Mood::Declining(failure);
+            world.net.outside.keep_alive = None;
+        };
+        for cost in hours(&format!("answer {failure:?}"), change) {
             assert!(cost.connects <= most, "{cost:?}");
             assert_eq!((cost.beats, cost.probes), (0, 0));
         }

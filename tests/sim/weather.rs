@@ -1,33 +1,26 @@
 //! What goes wrong, and when: drawn from a seed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+mod ways;
+mod worlds;
+
+pub(crate) use worlds::*;
+
 use std::time::Duration;
 
 use linkbeat::proto::event::{Failure, TlsFailure, Word};
-use linkbeat::proto::link::Name;
+use linkbeat::proto::link::LinkEvent;
 use linkbeat::proto::rng::Rng;
-use linkbeat::proto::services::{SERVICES_MAX, ServiceName, ServiceSettings};
-use linkbeat::proto::settings::{
-    BucketSettings, Host, HostName, Nameserver, ResolverSettings, Server, Settings,
-};
 
-use super::kernel::{Kernel, NAMES};
-use super::net::{Flow, Mood, NameMood, Net, News, Outside, ProbeMood};
+use super::kernel::{Kernel, LAN, Stage, TUNNEL};
+use super::net::{Flow, Mood, NOBODY, NameMood, News, ProbeMood, ROUTER};
 use super::wall::Wall;
 use super::world::World;
 
-const SERVER: [IpAddr; 4] = [
-    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10)),
-    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xDB8, 1, 0, 0, 0, 0, 10)),
-    IpAddr::V6(Ipv6Addr::new(0x2001, 0xDB8, 1, 0, 0, 0, 0, 11)),
-];
-
-/// A server on the device itself.
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+/// How long a portal's answers are remembered.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The kinds of trouble; a seed has a taste for some of them.
-const KINDS: u64 = 19;
+const KINDS: u64 = 27;
 
 /// How a seed likes to make trouble.
 #[derive(Debug)]
@@ -65,6 +58,7 @@ impl Weather {
                 world.net.notify(told, now);
             }
             4 | 5 => {
+                let at = if chance(rng, 75) { at } else { pick(rng, &[TUNNEL, LAN]) };
                 world.net.outside.flows[at] = flow(rng);
                 world.trace.weather(now, &world.net.outside.flows);
             }
@@ -99,23 +93,35 @@ impl Weather {
                 let told = world.net.kernel.gateway(at, chance(rng, 50));
                 told.into_iter().for_each(|told| world.hear(News::Neighbour(told)));
             }
-            16 => {
-                let ahead_s = pick(rng, &Wall::JUMPS_S);
-                world.net.wall.set(ahead_s);
-                world.trace.weather(now, &("clock ahead by", ahead_s));
-                world.hear(News::ClockSet);
-            }
+            16 => set_clock(world, rng),
             17 => {
                 let refused = Some(Err(Failure::Refused));
                 world.net.outside.service = pick(rng, &[Some(Ok(())), Some(Ok(())), refused, None]);
                 world.trace.weather(now, &("service", world.net.outside.service));
             }
-            _ => stop(world, rng),
+            18 => stop(world, rng),
+            19 => {
+                let resolver = some_resolver(rng);
+                world.trace.weather(now, &resolver.nameservers);
+                world.resolve(resolver);
+            }
+            _ => {
+                let told = ways::change(&mut world.net.kernel, kind - 20, at, rng);
+                world.trace.weather(now, &(kind, at));
+                world.net.notify(told, now);
+            }
         }
-        for news in world.net.overheard() {
-            world.hear(news);
-        }
+        let overheard = world.net.overheard();
+        world.hear_all(overheard);
+        world.survey();
     }
+}
+
+fn set_clock(world: &mut World, rng: &mut Rng) {
+    let ahead_s = pick(rng, &Wall::JUMPS_S);
+    world.net.wall.set(ahead_s);
+    world.trace.weather(world.now, &("clock ahead by", ahead_s));
+    world.hear(News::ClockSet);
 }
 
 /// One of them.
@@ -128,12 +134,7 @@ fn chance(rng: &mut Rng, percent: u64) -> bool {
     rng.below(100) < percent
 }
 
-fn change_link(
-    kernel: &mut Kernel,
-    kind: u64,
-    at: usize,
-    rng: &mut Rng,
-) -> Vec<linkbeat::proto::link::LinkEvent> {
+fn change_link(kernel: &mut Kernel, kind: u64, at: usize, rng: &mut Rng) -> Vec<LinkEvent> {
     let present = kernel.interfaces[at].present;
     let carrier = kernel.interfaces[at].carrier;
     if !present {
@@ -147,9 +148,9 @@ fn change_link(
         (1, 3) => kernel.drop_route(at),
         (1, 4) => kernel.give_route(at, 1),
         (1, _) => kernel.give_route(at, 254),
-        (2, 0) => kernel.give_v6(at, 10, false),
-        (2, 1 | 2) => kernel.give_v6(at, 10, true),
-        (2, 3) => kernel.give_v6(at, 99, true),
+        (2, 0) => kernel.give_v6(at, 10, Stage::Tentative),
+        (2, 1 | 2) => kernel.give_v6(at, 10, Stage::Preferred),
+        (2, 3) => kernel.give_v6(at, 99, Stage::Preferred),
         (2, _) => kernel.drop_v6(at),
         (_, 0) => kernel.vanish(at),
         (_, 1) => {
@@ -168,13 +169,22 @@ fn flow(rng: &mut Rng) -> Flow {
         &[
             Flow::Open,
             Flow::Open,
+            Flow::Open,
             Flow::Silent,
             Flow::Silent,
             Flow::Rejecting(Failure::Refused),
             Flow::Rejecting(Failure::Unreachable),
-            Flow::Portal,
+            Flow::Portal(302),
+            Flow::Portal(511),
+            Flow::Portal(200),
             Flow::Lossy(10),
             Flow::Lossy(50),
+            Flow::Only { v4: true },
+            Flow::Only { v4: false },
+            Flow::Accelerating { v4: true, v6: true },
+            Flow::Accelerating { v4: true, v6: false },
+            Flow::Accelerating { v4: false, v6: true },
+            Flow::OneWay,
         ],
     )
 }
@@ -198,6 +208,8 @@ fn mood(rng: &mut Rng) -> Mood {
             Mood::Status(429, seconds(0)),
             Mood::Status(404, None),
             Mood::Status(302, None),
+            Mood::Declining(Failure::Portal(302)),
+            Mood::Declining(Failure::NotAccepted),
             Mood::Breaking(Failure::Reset),
             Mood::Breaking(Failure::Closed),
             Mood::Breaking(Failure::Malformed),
@@ -218,7 +230,9 @@ fn names(rng: &mut Rng) -> NameMood {
             NameMood::Failing(Failure::NameServerFailed),
             NameMood::Failing(Failure::NameNotFound),
             NameMood::Failing(Failure::Refused),
-            NameMood::Wrong,
+            NameMood::Wrong(NOBODY, None),
+            NameMood::Wrong(NOBODY, Some(HOUR)),
+            NameMood::Wrong(ROUTER, Some(HOUR)),
         ],
     )
 }
@@ -235,7 +249,7 @@ fn lose_messages(world: &mut World, rng: &mut Rng) {
 
 fn change_settings(world: &mut World, rng: &mut Rng) {
     let mut settings = world.settings.clone();
-    match rng.below(8) {
+    match rng.below(9) {
         0 => settings.enabled = !settings.enabled,
         1 => settings.server = if settings.server.is_some() { None } else { Some(server(rng)) },
         2 => settings.interval = Duration::from_secs(pick(rng, &[1, 5, 30, 60])),
@@ -243,6 +257,14 @@ fn change_settings(world: &mut World, rng: &mut Rng) {
         4 => settings.probe_addresses = probe_addresses(),
         5 => settings.bind_to_uplink = !settings.bind_to_uplink,
         6 => settings.interfaces.reverse(),
+        7 => {
+            // The physical card is ignored: what goes over it goes unbound, or in a tunnel.
+            let eth0 = name("eth0");
+            match settings.ignore_interfaces.iter().position(|it| *it == eth0) {
+                Some(at) => drop(settings.ignore_interfaces.remove(at)),
+                None => settings.ignore_interfaces.extend([eth0]),
+            }
+        }
         _ => {}
     }
     world.configure(settings);
@@ -252,8 +274,9 @@ fn change_server(world: &mut World, rng: &mut Rng) {
     match rng.below(4) {
         0 => {
             let (first, count) = (pick(rng, &[0, 1, 2, 3]), pick(rng, &[1, 2, 3]));
-            world.net.outside.addresses =
-                at(SERVER.iter().cycle().skip(first).take(count).copied());
+            let servers = SERVER.iter().cycle().skip(first).take(count).copied();
+            let lan = chance(rng, 30).then_some(LAN_SERVER);
+            world.net.outside.addresses = at(lan.into_iter().chain(servers));
         }
         1 => world.net.outside.exhausted = !world.net.outside.exhausted,
         2 => {
@@ -263,14 +286,14 @@ fn change_server(world: &mut World, rng: &mut Rng) {
         _ => {
             let mut resolver = world.resolver.clone();
             resolver.nameservers.reverse();
-            world.resolver = resolver.clone();
-            world.hear(News::ResolverChanged(Box::new(resolver)));
+            world.resolve(resolver);
         }
     }
 }
 
 /// The process is stopped, or the whole device sleeps.
 fn stop(world: &mut World, rng: &mut Rng) {
+    world.delivery.interrupt();
     let wait = Duration::from_millis(pick(rng, &[5, 400, 3_000, 40_000]));
     match rng.below(4) {
         0 => {
@@ -281,155 +304,5 @@ fn stop(world: &mut World, rng: &mut Rng) {
         }
         1 => world.net.forget_connections(chance(rng, 50)),
         _ => world.stopped_until = Some(world.now + wait),
-    }
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
-fn server(rng: &mut Rng) -> Server {
-    let api = HostName::try_from("api.example.org").unwrap();
-    let api = Host::Name(api);
-    let hosts = [api.clone(), api, Host::Address(SERVER[0]), Host::Address(LOOPBACK)];
-    Server { host: pick(rng, &hosts), port: 443 }
-}
-
-fn services(rng: &mut Rng) -> heapless::Vec<ServiceSettings, SERVICES_MAX> {
-    let name = ServiceName::new("rtsp").unwrap();
-    let interval = Duration::from_secs(pick(rng, &[1, 10, 60]));
-    let rtsp = ServiceSettings { name, address: SocketAddr::new(LOOPBACK, 8554), interval };
-    chance(rng, 40).then_some(rtsp).into_iter().collect()
-}
-
-fn probe_addresses() -> heapless::Vec<SocketAddr, 8> {
-    ["8.8.8.8:53", "[2001:4860:4860::8888]:53"].into_iter().map(|it| it.parse().unwrap()).collect()
-}
-
-/// A configuration as the documentation has it, varied a little.
-fn settings(rng: &mut Rng) -> Settings {
-    let bucket = BucketSettings { burst: 5, every: Duration::from_secs(2) };
-    Settings {
-        enabled: !chance(rng, 5),
-        auto_connect: !chance(rng, 10),
-        server: Some(server(rng)),
-        interval: Duration::from_secs(pick(rng, &[1, 5, 30, 30, 30, 60])),
-        interfaces: NAMES.map(name).into_iter().collect(),
-        ignore_interfaces: ["lo", "veth*"].map(name).into_iter().collect(),
-        bind_to_uplink: !chance(rng, 10),
-        probe_addresses: if chance(rng, 10) { heapless::Vec::new() } else { probe_addresses() },
-        probe_timeout: Duration::from_secs(2),
-        request_timeout: Duration::from_secs(pick(rng, &[3, 10, 10])),
-        trigger_bucket: bucket,
-        network_bucket: bucket,
-        services: services(rng),
-    }
-}
-
-/// The world of a seed, before anything has gone wrong.
-pub(crate) fn world(seed: u64) -> (World, Weather) {
-    let mut rng = Rng::new(seed);
-    let kernel = Kernel::new(chance(&mut rng, 30));
-    let keep_alive = [None, Some(Duration::from_secs(5)), Some(Duration::from_secs(75))];
-    let outside = Outside {
-        addresses: at(SERVER.iter().step_by(pick(&mut rng, &[1, 2, 4])).copied()),
-        plain: chance(&mut rng, 20),
-        keep_alive: pick(&mut rng, &keep_alive),
-        ..fine()
-    };
-    let settings = settings(&mut rng);
-    let mut resolver = resolver();
-    if chance(&mut rng, 20) {
-        // A forwarder on the device, and a router that is known by its link only.
-        let scope = Some(name("eth0"));
-        let others = [("127.0.0.53", None), ("fe80::1", scope)];
-        resolver.nameservers = others.map(nameserver).into_iter().collect();
-    }
-    let net = Net::new(kernel, outside, rng.next_u64());
-    let weather = Weather::new(Rng::new(rng.next_u64()));
-    (World::new(seed, net, settings, resolver), weather)
-}
-
-/// A world as it should be, and stays: every interface up, a server with a name and four addresses.
-pub(crate) fn fair(seed: u64, vary: impl FnOnce(&mut Settings)) -> World {
-    let mut kernel = Kernel::new(false);
-    for at in 0..NAMES.len() {
-        drop(kernel.give_v6(at, 10, true));
-    }
-    let mut settings = settings(&mut Rng::new(0));
-    settings.enabled = true;
-    settings.auto_connect = true;
-    settings.interval = Duration::from_secs(30);
-    settings.bind_to_uplink = true;
-    settings.probe_addresses = probe_addresses();
-    settings.request_timeout = Duration::from_secs(10);
-    settings.services.clear();
-    let host = Host::Name(HostName::try_from("api.example.org").unwrap());
-    settings.server = Some(Server { host, port: 443 });
-    vary(&mut settings);
-    let net = Net::new(kernel, fine(), seed);
-    World::new(seed, net, settings, resolver())
-}
-
-/// A server that listens at these addresses, and for whoever is on the device itself.
-fn at(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
-    addresses.into_iter().chain([LOOPBACK]).collect()
-}
-
-fn fine() -> Outside {
-    Outside {
-        flows: [Flow::Open; 3],
-        round_trips: [1, 15, 40].map(Duration::from_millis),
-        mood: Mood::Well,
-        names: NameMood::Right,
-        probes: ProbeMood::Answering,
-        addresses: at(SERVER),
-        plain: false,
-        keep_alive: Some(Duration::from_secs(75)),
-        service: Some(Ok(())),
-        exhausted: false,
-    }
-}
-
-fn nameserver((address, scope): (&str, Option<Name>)) -> Nameserver {
-    Nameserver { address: address.parse().unwrap(), scope }
-}
-
-fn resolver() -> ResolverSettings {
-    let nameservers = [("192.168.0.1", None), ("9.9.9.9", None)].map(nameserver);
-    ResolverSettings {
-        nameservers: nameservers.into_iter().collect(),
-        ..ResolverSettings::default()
-    }
-}
-
-/// Everything works again, and is configured to send.
-pub(crate) fn calm(world: &mut World) {
-    world.stopped_until = None;
-    let former = world.net.outside.clone();
-    world.net.outside = Outside {
-        addresses: at([SERVER[0]]),
-        plain: former.plain,
-        keep_alive: former.keep_alive,
-        ..fine()
-    };
-    world.net.deaf_until = None;
-    for at in 0..NAMES.len() {
-        let told = world.net.kernel.restore(at);
-        world.net.notify(told, world.now);
-    }
-    for news in world.net.overheard() {
-        world.hear(news);
-    }
-    // Set right only where it has to be: a camera without a clock beats as well.
-    if world.net.wall.verdict(world.now).is_some() {
-        world.net.wall.set(0);
-        world.hear(News::ClockSet);
-    }
-    let mut settings = world.settings.clone();
-    settings.enabled = true;
-    settings.server = Some(Server { host: Host::Address(SERVER[0]), port: 443 });
-    if settings != world.settings {
-        world.configure(settings);
     }
 }

@@ -1,0 +1,236 @@
+//! The promise of all promises: **if some way would carry a request and its answer, a beat is
+//! acknowledged within a bound**, whatever else goes wrong meanwhile.
+//!
+//! A *way* is a socket bound to an interface, or one that is not bound. Which of them would carry is
+//! known to the simulation alone: it looks at each after every change of the weather. What counts is
+//! a way that lasts: two that take turns carry no beat that needs both.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use linkbeat::proto::agent::Agent;
+use linkbeat::proto::link::Name;
+use linkbeat::proto::routing::Question;
+use linkbeat::proto::settings::{Host, ResolverSettings, Settings};
+use linkbeat::proto::time::Instant;
+use linkbeat::proto::uplink::matches;
+
+use super::claims::Claims;
+use super::net::{Mood, NameMood, Net};
+
+/// How long a way may hold a beat up that acknowledges and does not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a way may hold a beat up that does not even acknowledge.
+const DOUBT: Duration = Duration::from_millis(300);
+/// How long the nameservers of one way may hold up those of the next.
+const NAME_PATIENCE: Duration = Duration::from_secs(1);
+/// Longest rest between two passes over the nameservers.
+const NAME_REST: Duration = Duration::from_secs(5);
+/// A token of moderation, and a dump of the links.
+const SLACK: Duration = Duration::from_secs(3);
+/// Slowest nameserver that is waited for.
+const NAMES_SLOW: Duration = Duration::from_secs(1);
+
+/// Longest time between two acknowledged beats, or from the moment at which a way carries to the first
+/// of them, if ways that do not carry cost a beat `in_vain` before its turn comes to one that does.
+///
+/// A round of attempts is due within an interval: by the cycle, or by the back-off, which is no longer. It
+/// ends within `request_timeout`. What failed in it is tried last in the next one, so that each round
+/// gets a `request_timeout` further.
+pub(crate) fn bound(settings: &Settings, in_vain: Duration) -> Duration {
+    let timeout = settings.request_timeout;
+    let further = in_vain.as_micros() / timeout.as_micros();
+    let rounds = 1 + u32::try_from(further).unwrap();
+    (settings.interval + timeout) * rounds + NAME_REST + SLACK
+}
+
+/// Something that would answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Witness {
+    /// The server at this address, asked by a socket that is bound like this.
+    Server(Option<Name>, IpAddr),
+    /// A nameserver.
+    Names(Option<Name>, IpAddr),
+}
+
+/// What would carry a beat, and since when.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    since: BTreeMap<Witness, Instant>,
+    /// Since when a beat would be carried.
+    carried_since: Option<Instant>,
+    /// What ways that do not carry cost a beat, at most since then.
+    in_vain: Duration,
+    /// Until then nothing was wanted, or a server had asked for quiet.
+    excused_until: Option<Instant>,
+    wanted: bool,
+    settled_at: Option<Instant>,
+    /// For how long something was promised.
+    pub(crate) promised: Duration,
+    /// The longest that a beat took of what it might.
+    pub(crate) longest: f64,
+}
+
+impl Delivery {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    /// What was begun begins anew: connections are lost, or what is wanted has changed.
+    pub(crate) fn interrupt(&mut self) {
+        self.since.clear();
+        self.carried_since = None;
+    }
+
+    /// Looks which ways would carry a beat now.
+    pub(crate) fn survey(
+        &mut self,
+        net: &Net,
+        settings: &Settings,
+        resolver: &ResolverSettings,
+        good: Option<IpAddr>,
+        now: Instant,
+    ) {
+        let witnesses = witnesses(net, settings, resolver, now);
+        let former = std::mem::take(&mut self.since);
+        let since = |witness: Witness| (witness, former.get(&witness).copied().unwrap_or(now));
+        self.since = witnesses.into_iter().map(since).collect();
+        let carried_since = self.carried_since(settings, good);
+        if self.carried_since.is_none() || carried_since.is_none() {
+            self.in_vain = Duration::ZERO;
+        }
+        self.carried_since = carried_since;
+        self.in_vain = self.in_vain.max(in_vain(net, settings, resolver));
+    }
+
+    fn carried_since(&self, settings: &Settings, good: Option<IpAddr>) -> Option<Instant> {
+        let named = matches!(&settings.server.as_ref()?.host, Host::Name(_));
+        let names = |witness: &Witness| matches!(witness, Witness::Names(..));
+        let names = self.since.iter().filter(|(it, _)| names(it)).map(|(_, since)| *since).min();
+        let carried = |(witness, since): (&Witness, &Instant)| match witness {
+            // Its address is known by itself, or from the last beat that it acknowledged.
+            Witness::Server(_, to) if !named || good == Some(*to) => Some(*since),
+            Witness::Server(..) => names.map(|names| names.max(*since)),
+            Witness::Names(..) => None,
+        };
+        self.since.iter().filter_map(carried).min()
+    }
+
+    /// After whatever happened.
+    pub(crate) fn settle(
+        &mut self,
+        claims: &Claims,
+        agent: &Agent,
+        settings: &Settings,
+        now: Instant,
+    ) {
+        let view = agent.view(now);
+        let wanted = view.in_flight || view.pending.is_some() || view.due_at.is_some();
+        if !std::mem::replace(&mut self.wanted, wanted) || !wanted {
+            self.excused_until = Some(now);
+        }
+        self.excused_until = self.excused_until.max(view.held_until);
+        let settled_at = self.settled_at.replace(now).unwrap_or(now);
+        let Some(since) = self.carried_since else { return };
+        let since = since.max(claims.acknowledged_at);
+        let since = self.excused_until.map_or(since, |until| since.max(until));
+        let (took, bound) = (now - since, bound(settings, self.in_vain));
+        self.promised += now - settled_at.max(since);
+        self.longest = self.longest.max(took.as_secs_f64() / bound.as_secs_f64());
+        assert!(
+            took <= bound,
+            "no beat for {took:?} of at most {bound:?} with {:?} in vain, although {:?}",
+            self.in_vain,
+            self.since
+        );
+    }
+}
+
+pub(crate) fn is_ignored(settings: &Settings, name: Name) -> bool {
+    settings.ignore_interfaces.iter().any(|pattern| matches(*pattern, name))
+}
+
+/// Whether the operator wants packets to leave like this: the kernel's own way may lead over an interface
+/// that is to be ignored, and is taken then only if somebody has routed the destination over it.
+fn is_wanted(net: &Net, settings: &Settings, via: Option<Name>, to: IpAddr) -> bool {
+    let route = net.kernel.answer(Question { to, bound: None });
+    let Some(route) = route.filter(|_| via.is_none() && settings.bind_to_uplink) else {
+        return true;
+    };
+    let out = net.kernel.by_index(route.index);
+    route.local || route.is_on_purpose() || out.is_none_or(|it| !is_ignored(settings, it.name))
+}
+
+/// The sockets that may be used at all.
+fn ways(net: &Net, settings: &Settings) -> Vec<Option<Name>> {
+    let bound = net.kernel.present().filter(|it| it.runs() && !is_ignored(settings, it.name));
+    let bound = bound.map(|it| Some(it.name)).filter(|_| settings.bind_to_uplink);
+    bound.chain([None]).collect()
+}
+
+/// Where the server may be reached.
+fn addresses(net: &Net, settings: &Settings) -> Vec<IpAddr> {
+    match settings.server.as_ref().map(|server| &server.host) {
+        None => vec![],
+        Some(Host::Address(to)) => vec![*to],
+        Some(Host::Name(_)) => net.outside.named().collect(),
+    }
+}
+
+fn nameservers<'a>(
+    resolver: &'a ResolverSettings,
+    ways: &'a [Option<Name>],
+) -> impl Iterator<Item = (Option<Name>, IpAddr)> + 'a {
+    resolver.nameservers.iter().flat_map(|server| {
+        let scope = server.scope.map(Some);
+        let ways = ways.iter().copied().filter(move |_| scope.is_none());
+        scope.into_iter().chain(ways).map(|via| (via, server.address))
+    })
+}
+
+fn witnesses(
+    net: &Net,
+    settings: &Settings,
+    resolver: &ResolverSettings,
+    now: Instant,
+) -> Vec<Witness> {
+    let outside = &net.outside;
+    let trusted = outside.plain || net.wall.verdict(now).is_none();
+    if !settings.enabled || outside.mood != Mood::Well || outside.exhausted || !trusted {
+        return vec![];
+    }
+    let ways = ways(net, settings);
+    let named = match outside.names {
+        NameMood::Right => true,
+        NameMood::Slow(wait) => wait <= NAMES_SLOW,
+        NameMood::Silent | NameMood::Failing(_) | NameMood::Wrong(..) => false,
+    };
+    let servers = addresses(net, settings)
+        .into_iter()
+        .filter(|to| outside.addresses.contains(to))
+        .flat_map(|to| ways.iter().map(move |via| (*via, to)))
+        .filter(|(via, to)| net.delivers(*via, *to) && is_wanted(net, settings, *via, *to))
+        .map(|(via, to)| Witness::Server(via, to));
+    let names = nameservers(resolver, &ways)
+        .filter(|(via, to)| named && net.delivers(*via, *to) && is_wanted(net, settings, *via, *to))
+        .map(|(via, to)| Witness::Names(via, to));
+    servers.chain(names).collect()
+}
+
+/// What a beat loses on ways and addresses that do not carry, all of them tried before the one that does.
+fn in_vain(net: &Net, settings: &Settings, resolver: &ResolverSettings) -> Duration {
+    let addresses = addresses(net, settings);
+    let mut sum = Duration::ZERO;
+    for via in ways(net, settings) {
+        let sent = addresses.iter().filter(|to| net.sends(via, **to)).count();
+        let delivered = addresses.iter().filter(|to| net.delivers(via, **to)).count();
+        sum += DOUBT * u32::try_from(sent.saturating_sub(delivered)).unwrap();
+        sum += if sent > 0 && delivered == 0 { PATIENCE } else { Duration::ZERO };
+        let asked =
+            |it: &(Option<Name>, IpAddr)| net.sends(it.0, it.1) && !net.delivers(it.0, it.1);
+        let silent = nameservers(resolver, &[via]).any(|it| asked(&it));
+        sum += if silent { NAME_PATIENCE } else { Duration::ZERO };
+    }
+    sum
+}
