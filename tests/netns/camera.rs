@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use linkbeat_support::agent::{Agent, SOON, Setting, binary_or};
+use linkbeat_support::clock;
 use linkbeat_support::journal::Follower;
-use linkbeat_support::receiver::Beat;
+use linkbeat_support::receiver::{Beat, Receiver};
 use linkbeat_support::world::World;
 use rustix::process::Signal;
+use serde_json::Value;
 
 /// The binary under test: `LINKBEAT` names another than that of this build.
 pub(crate) fn binary() -> PathBuf {
@@ -18,6 +20,9 @@ pub(crate) fn binary() -> PathBuf {
 pub(crate) const RARELY: u32 = 3600;
 /// How long a test makes sure that nothing more happens.
 pub(crate) const QUIET: Duration = Duration::from_secs(1);
+
+/// Between two looks at the status.
+const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) struct Camera {
     pub(crate) agent: Agent,
@@ -42,13 +47,18 @@ impl Camera {
 
     /// Starts an agent that is not expected to beat yet.
     pub(crate) fn silent(world: &World, setting: &Setting) -> Self {
-        let beats = world.receiver.beats().follow();
+        Self::heard_by(world, &world.receiver, setting)
+    }
+
+    /// The same for a server that is not in the internet.
+    pub(crate) fn heard_by(world: &World, server: &Receiver, setting: &Setting) -> Self {
+        let beats = server.beats().follow();
         Self { agent: Agent::start(world, binary(), setting), beats }
     }
 
     /// The next beat, whatever its reason.
     pub(crate) fn beat(&mut self) -> Beat {
-        self.beats.next("beat", SOON)
+        self.beats.expect("beat", SOON, is_own)
     }
 
     /// The next beat for this reason.
@@ -59,16 +69,63 @@ impl Camera {
     /// The next beat that came over this interface.
     pub(crate) fn beat_over(&mut self, world: &World, interface: &str) -> Beat {
         let address = world.address(interface);
-        self.beats.expect(interface, SOON, |beat| beat.peer.ip() == address)
+        self.beats.expect(interface, SOON, |beat| is_own(beat) && beat.peer.ip() == address)
     }
 
     /// Makes sure that no beat comes for a while.
     pub(crate) fn stays_silent(&mut self) {
-        self.beats.expect_none("beat", QUIET, |_| true);
+        self.beats.expect_none("beat", QUIET, is_own);
+    }
+
+    /// The status, as `linkbeat status --json` shows it; `Null` while nobody listens yet.
+    pub(crate) fn status(&self) -> Value {
+        let said = self.agent.ask("status").unwrap_or_default();
+        serde_json::from_str(&said).unwrap_or_default()
+    }
+
+    /// Asks for the status again and again until it is as it should be.
+    pub(crate) fn shows(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let mut pause = self.agent.lines().follow();
+        let give_up_us = clock::boot_us() + 2 * u64::try_from(SOON.as_micros()).unwrap();
+        loop {
+            let status = self.status();
+            if wanted(&status) {
+                return status;
+            }
+            assert!(clock::boot_us() < give_up_us, "status never shows {what}: {status:#}");
+            pause.find(LOOK, |_| false);
+        }
+    }
+
+    /// Waits until status shows that a beat was acknowledged over this interface.
+    pub(crate) fn shows_way(&self, interface: &str) {
+        self.shows(interface, |status| {
+            status["beat"]["via"] == interface && status["state"] == "online"
+        });
+    }
+
+    /// What a person reads: `linkbeat status`.
+    pub(crate) fn words(&self, world: &World) -> String {
+        let said = self.agent.beside(world, binary(), &["status"]);
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    }
+
+    /// Has curl do what the agent has to do, with the same files, and these words of its command
+    /// line. Returns the HTTP status, 0 where there was none.
+    pub(crate) fn curl(&self, world: &World, words: &[&str]) -> u16 {
+        let always = ["-s", "-m", "3", "--cacert", "/etc/ca.pem", "-o", "/dev/null"];
+        let asked = ["-w", "%{http_code}", "-d", r#"{"reason":"curl"}"#];
+        let said = self.agent.beside(world, "curl", &[&always[..], &asked, words].concat());
+        String::from_utf8_lossy(&said.stdout).parse().expect("curl says the status")
     }
 
     /// Asks for a beat with a signal.
     pub(crate) fn ring(&self) {
         self.agent.signal(Signal::USR1);
     }
+}
+
+/// Whether an agent sent it, and not the yardstick.
+pub(crate) fn is_own(beat: &Beat) -> bool {
+    !beat.device_key().is_empty()
 }

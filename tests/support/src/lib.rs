@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod clock;
 pub mod helper;
 pub mod journal;
+pub mod middlebox;
 pub mod nameserver;
 pub mod observer;
 pub mod receiver;

@@ -35,6 +35,10 @@ pub enum Answer {
         /// Name and value of one more header.
         header: Option<(&'static str, String)>,
     },
+    /// 2xx that is no acknowledgement: `"ok": false` in the body.
+    NotOk,
+    /// A page for a person, with this status; with 302 it has a `Location`. So does a captive portal.
+    Page(u16),
     /// Nothing, ever.
     Hang,
     /// Half of an answer, then a TCP reset.
@@ -106,6 +110,8 @@ impl Behaviour {
                 self.status(code, Some(("Retry-After", value.join(" "))))?;
             }
             ["redirect", to] => self.status("307", Some(("Location", (*to).to_owned())))?,
+            ["not-ok"] => self.answer = Answer::NotOk,
+            ["page", code] => self.answer = Answer::Page(code.parse().map_err(|_| USAGE)?),
             ["hang"] => self.answer = Answer::Hang,
             ["reset"] => self.answer = Answer::Reset,
             ["half-close"] => self.answer = Answer::HalfClose,
@@ -159,6 +165,8 @@ pub const USAGE: &str = "\
 ok                              everything as at the start
 status N [retry-after VALUE]    answer with this status
 redirect URL                    answer 307 with this location
+not-ok                          answer 200 with ok: false
+page N                          answer as a captive portal does, with HTML and this status
 hang | reset | half-close       read and never answer; half an answer, then a reset or a close
 garbage | long-headers | long-body
 delay MS                        wait before answering

@@ -77,6 +77,8 @@ pub(super) fn answer(behaviour: &Behaviour, peer: SocketAddr) -> (Vec<u8>, bool)
             let header = header.as_ref().map(|(name, value)| format!("{name}: {value}\r\n"));
             framed(behaviour, *code, &header.unwrap_or_default(), &body)
         }
+        Answer::NotOk => framed(behaviour, 200, "", r#"{"ok":false,"error":"not today"}"#),
+        Answer::Page(code) => page(*code),
         Answer::LongHeaders => {
             let header = format!("X-Long: {}\r\n", "x".repeat(LONG));
             framed(behaviour, 200, &header, &body(200, peer))
@@ -102,6 +104,17 @@ fn body(code: u16, peer: SocketAddr) -> String {
         json!({ "ok": false, "error": format!("status {code}") })
     };
     body.to_string()
+}
+
+/// What a captive portal says in the server's stead. It keeps the connection.
+fn page(code: u16) -> (Vec<u8>, bool) {
+    const PAGE: &str = "<!DOCTYPE html><html><form>Please log in</form></html>";
+    let to = if code == 302 { "Location: http://portal.test/login\r\n" } else { "" };
+    let length = PAGE.len();
+    let head = format!(
+        "HTTP/1.1 {code} Test\r\nContent-Type: text/html\r\n{to}Content-Length: {length}\r\n\r\n"
+    );
+    ((head + PAGE).into_bytes(), true)
 }
 
 fn framed(behaviour: &Behaviour, code: u16, header: &str, body: &str) -> (Vec<u8>, bool) {

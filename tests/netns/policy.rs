@@ -1,0 +1,198 @@
+//! Routes that rules lead to: tables of all kinds, VPNs that take everything.
+
+use linkbeat_support::agent::{SOON, Setting};
+use linkbeat_support::clock;
+use linkbeat_support::world::{Block, Verdict, World};
+use serde_json::json;
+
+use crate::camera::Camera;
+use crate::scenes::{PLAIN, SECURE, lease_of, only, setting};
+
+/// Moves the default route of `interface` into this table.
+fn move_default(world: &World, interface: &str, table: &str) {
+    let (metric, gateway) = lease_of(interface);
+    let route = format!("default via {gateway} dev {interface} metric {metric}");
+    world.device.ip(&format!("route delete {route}\nroute add {route} table {table}"));
+}
+
+/// No default route in table main, but in this one; over wlan1 when eth0 goes down.
+fn follows_table(table: &str, rules: &str, bind: bool) {
+    let world = World::new();
+    only(&world, &["eth0", "wlan1"]);
+    for interface in ["eth0", "wlan1"] {
+        move_default(&world, interface, table);
+    }
+    world.device.ip(rules);
+    let setting = setting(&world, SECURE).own("bind_to_uplink", bind);
+    let mut camera = Camera::silent(&world, &setting);
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    assert_eq!(camera.curl(&world, &["--interface", "wlan1", SECURE]), 200);
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "startup");
+    camera.shows_way("eth0");
+    // Down for the kernel too, which takes the routes.
+    world.device.ip("link set eth0 down");
+    let beat = camera.beat_over(&world, "wlan1");
+    assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+}
+
+#[test]
+fn default_route_in_another_table_is_one() {
+    follows_table("100", "rule add pref 1000 table 100", true);
+}
+
+#[test]
+fn default_route_in_another_table_is_left_to_the_kernel_without_binding() {
+    follows_table("100", "rule add pref 1000 table 100", false);
+}
+
+#[test]
+fn default_route_in_table_default_is_one() {
+    follows_table("default", "", true);
+}
+
+/// A table for each interface, as Android has them; what has no mark and no interface goes over
+/// eth0.
+#[test]
+fn table_of_its_own_for_each_interface_is_found() {
+    let world = World::new();
+    only(&world, &["eth0", "wlan1"]);
+    move_default(&world, "eth0", "1011");
+    move_default(&world, "wlan1", "1012");
+    world.device.ip("rule add pref 14000 oif eth0 table 1011\n\
+         rule add pref 14001 oif wlan1 table 1012\n\
+         rule add pref 22000 iif lo table 1011");
+    let mut camera = Camera::silent(&world, &setting(&world, SECURE));
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    assert_eq!(camera.curl(&world, &["--interface", "wlan1", SECURE]), 200);
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "startup");
+    camera.shows_way("eth0");
+    world.pull("eth0");
+    let beat = camera.beat_over(&world, "wlan1");
+    assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
+}
+
+/// As mwan3 does it, which has found that eth0 leads nowhere: packets get a mark, marks have
+/// tables.
+#[test]
+fn marks_that_the_router_sets_itself_are_followed() {
+    let world = World::new();
+    only(&world, &["eth0", "wlan1"]);
+    world.device.ip("route add default via 10.11.1.1 dev eth0 table 1\n\
+         route add default via 10.11.2.1 dev wlan1 table 2\n\
+         rule add pref 1001 iif eth0 table 1\n\
+         rule add pref 1002 iif wlan1 table 2\n\
+         rule add pref 2001 fwmark 0x100/0x3f00 table 1\n\
+         rule add pref 2002 fwmark 0x200/0x3f00 table 2\n\
+         rule add pref 2062 unreachable fwmark 0x3e00/0x3f00");
+    world.device.nft(
+        "table inet mwan3 {
+            chain out {
+                type route hook output priority mangle
+                ip daddr 203.0.113.0/24 meta mark set 0x200
+            }
+            chain leave {
+                type nat hook postrouting priority srcnat
+                oifname wlan1 masquerade
+            }
+        }",
+    );
+    world.block(&[Block { uplink: Some("eth0"), to: None, verdict: Verdict::Drop }]);
+    let mut camera = Camera::silent(&world, &setting(&world, SECURE));
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "startup");
+    camera.shows_way("wlan1");
+}
+
+/// The device's address in the tunnel.
+const TUNNELLED: &str = "10.66.0.2";
+
+/// A tunnel `wg0` that takes everything, as wg-quick makes it; with a kill switch nothing goes past
+/// it.
+fn tunnel(world: &World, kill_switch: bool) {
+    world.device.ip(&format!(
+        "link add name wg0 index 81 type veth peer name far-wg0 index 91 netns {}\n\
+         address add {TUNNELLED}/24 dev wg0\nlink set wg0 up",
+        world.router.name()
+    ));
+    world.router.ip("address add 10.66.0.1/24 dev far-wg0\nlink set far-wg0 up");
+    world.device.ip("rule add pref 32765 not fwmark 0xca6c table 51820\n\
+         rule add pref 32764 table main suppress_prefixlength 0");
+    if kill_switch {
+        world.device.ip("route add unreachable default metric 4278198272 table 51820");
+    }
+    tunnel_up(world);
+}
+
+fn tunnel_up(world: &World) {
+    world.device.ip("link set wg0 up\nroute add default via 10.66.0.1 dev wg0 table 51820");
+}
+
+fn through_the_tunnel(kill_switch: bool) -> (World, Camera) {
+    let world = World::new();
+    tunnel(&world, kill_switch);
+    let mut camera = Camera::silent(&world, &setting(&world, SECURE));
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    let beat = camera.beat();
+    assert_eq!((beat.reason(), beat.seq()), ("startup", 1), "{beat:?}");
+    assert_eq!(beat.peer.ip().to_string(), TUNNELLED, "past the tunnel");
+    camera.shows_way("wg0");
+    (world, camera)
+}
+
+#[test]
+fn tunnel_that_takes_everything_takes_the_beat_and_is_left_when_it_is_down() {
+    let (world, mut camera) = through_the_tunnel(false);
+    world.device.ip("link set wg0 down");
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    camera.beat_over(&world, "eth0");
+    camera.shows_way("eth0");
+    tunnel_up(&world);
+    camera.ring();
+    camera
+        .beats
+        .expect("beat through the tunnel", SOON, |beat| beat.peer.ip().to_string() == TUNNELLED);
+}
+
+#[test]
+fn nothing_goes_past_a_tunnel_with_a_kill_switch() {
+    let (world, mut camera) = through_the_tunnel(true);
+    world.device.ip("link set wg0 down");
+    camera.ring();
+    camera.stays_silent();
+    assert_eq!(camera.curl(&world, &["-m", "1", PLAIN]), 0);
+    tunnel_up(&world);
+    assert_eq!(camera.beat().peer.ip().to_string(), TUNNELLED);
+    camera.shows_way("wg0");
+}
+
+/// A camera without probes whose next attempt is some seconds off, and for which only wg0 is an
+/// uplink.
+fn waiting_behind_ignored_cards(world: &World) -> Camera {
+    tunnel(world, false);
+    let setting: Setting = setting(world, SECURE)
+        .own("ignore_interfaces", json!(["lo", "eth*", "wlan*"]))
+        .own("probe", json!({ "address": "" }));
+    let mut camera = Camera::silent(world, &setting);
+    assert_eq!(camera.curl(world, &[SECURE]), 200);
+    assert_eq!(camera.beat().peer.ip().to_string(), TUNNELLED);
+    camera.shows_way("wg0");
+    world.receiver.close_connections();
+    world.router.ip("route add unreachable 203.0.113.10/32");
+    camera.ring();
+    camera.shows("a long wait", |status| status["next_beat_in"].as_u64().is_some_and(|it| it >= 2));
+    camera
+}
+
+#[test]
+fn tunnel_over_an_ignored_card_is_tried_again_when_the_card_is_back() {
+    let world = World::new();
+    let mut camera = waiting_behind_ignored_cards(&world);
+    world.pull("eth0");
+    world.router.ip("route delete unreachable 203.0.113.10/32");
+    let plugged_us = clock::boot_us();
+    world.plug("eth0");
+    let beat = camera.beat();
+    assert_eq!(beat.peer.ip().to_string(), TUNNELLED, "{beat:?}");
+    assert!(beat.received_us - plugged_us < 2_000_000, "the next attempt was not hastened");
+}
