@@ -114,6 +114,11 @@ pub(crate) struct Camera {
 impl Camera {
     /// A network with these agents in it, of which each has sent its first beat.
     pub(crate) fn start(options: &Options, kinds: &[Kind]) -> io::Result<Self> {
+        Self::with(&options.binary, kinds)
+    }
+
+    /// The same with this build of linkbeat.
+    pub(crate) fn with(binary: &Path, kinds: &[Kind]) -> io::Result<Self> {
         let world = World::behind_switch();
         // What a device with static addresses sets so that the kernel leaves a dead uplink. It is for
         // the rivals: linkbeat binds its sockets to the uplink.
@@ -123,14 +128,14 @@ impl Camera {
         let mut beats = world.receiver.beats().follow();
         let mut camera = Self { world, agents: Vec::new() };
         for kind in kinds.iter().copied() {
-            let agent = camera.run(options, kind);
+            let agent = camera.run(binary, kind);
             camera.agents.push(Running { kind, agent });
             camera.first(&mut beats, kind, AT_ONCE)?;
         }
         Ok(camera)
     }
 
-    fn run(&self, options: &Options, kind: Kind) -> Agent {
+    fn run(&self, binary: &Path, kind: Kind) -> Agent {
         // Nothing holds a beat back: what is measured is the way, not the moderation.
         let free = json!({ "burst": 1000, "every_ms": 0 });
         let mut setting = Setting::new(&self.world)
@@ -139,7 +144,7 @@ impl Camera {
             .own("log_level", "info")
             .own("moderation", json!({ "trigger": free, "network": free }));
         if kind == Kind::Linkbeat {
-            return Agent::start(&self.world, &options.binary, &setting);
+            return Agent::start(&self.world, binary, &setting);
         }
         setting.arguments = kind.rival();
         Agent::start(&self.world, "env", &setting)

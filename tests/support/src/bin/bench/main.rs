@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 use linkbeat_support::clock;
 
+mod against;
+mod calls;
 mod camera;
 mod costs;
 mod events;
@@ -18,6 +20,7 @@ mod picture;
 mod process;
 mod report;
 mod size;
+mod solo;
 mod stage;
 mod start;
 mod stats;
@@ -26,7 +29,8 @@ mod triggers;
 use report::Report;
 
 const HELP: &str = "\
-usage: bench [--quick] [--runs N] [--beats N] [--only WORD] [--worlds N] [--scratch DIR] LINKBEAT
+usage: bench [--quick] [--runs N] [--beats N] [--only WORD] [--worlds N] [--against OLD] [--scratch DIR]
+             LINKBEAT
 
 Run from the root of the repository; scripts/bench --help says what is measured.
 ";
@@ -45,6 +49,8 @@ pub(crate) struct Options {
     beats: u64,
     /// Only rows with this word in their names.
     only: String,
+    /// Another build: both are compared, and nothing else is measured.
+    against: Option<PathBuf>,
     /// Networks in use at the same time.
     worlds: usize,
     /// Where the results of a run go that is not the whole.
@@ -87,7 +93,7 @@ fn main() -> ExitCode {
 fn options() -> Result<Option<Options>, lexopt::Error> {
     let typed: Vec<String> = std::env::args().skip(1).collect();
     let (mut binary, mut runs, mut beats, mut worlds) = (None, None, None, None);
-    let (mut only, mut quick) = (String::new(), false);
+    let (mut only, mut quick, mut against) = (String::new(), false, None);
     let mut scratch = PathBuf::from("target/bench");
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
@@ -97,6 +103,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             Long("beats") => beats = Some(arguments.value()?.parse()?),
             Long("worlds") => worlds = Some(arguments.value()?.parse()?),
             Long("only") => only = arguments.value()?.string()?,
+            Long("against") => against = Some(arguments.value()?.into()),
             Long("scratch") => scratch = arguments.value()?.into(),
             Long("help") | Short('h') => return Ok(None),
             Value(path) if binary.is_none() => binary = Some(path.into()),
@@ -104,7 +111,8 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
         }
     }
     let binary = binary.ok_or("which binary? --help says more")?;
-    let changed = quick || runs.or(worlds).is_some() || beats.is_some() || !only.is_empty();
+    let counted = runs.or(worlds).is_some() || beats.is_some();
+    let changed = quick || counted || against.is_some() || !only.is_empty();
     let all = runs.unwrap_or(if quick { 3 } else { 20 });
     // What was typed to scripts/bench: all before what it adds.
     let typed = typed.iter().take_while(|it| *it != "--scratch");
@@ -116,6 +124,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
         watched_s: if quick { 32 } else { 120 },
         beats: beats.unwrap_or(if quick { 0 } else { 100_000 }),
         only,
+        against,
         worlds: worlds.unwrap_or(if quick { 9 } else { 6 }).max(1),
         scratch,
         whole: !changed,
@@ -124,6 +133,9 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
 }
 
 fn bench(options: &Options) -> io::Result<()> {
+    if let Some(old) = &options.against {
+        return against::compare(options, old);
+    }
     let began_us = clock::boot_us();
     let mut report = Report::new(options)?;
     let minutes = |what: &str| {
@@ -146,6 +158,12 @@ fn bench(options: &Options) -> io::Result<()> {
         minutes("a cable pulled while clients ask for the status")?;
         report.loads = load::measure(options)?;
     }
+    if calls::wanted(options) {
+        minutes("system calls, counted by strace")?;
+        report.calls = Some(calls::of(options, &options.binary)?);
+    }
+    minutes("blips of the carrier, and a best uplink that is mute")?;
+    report.rows.extend(solo::measure(options)?);
     minutes("events, which all three agents see at the same time")?;
     report.rows.splice(0..0, events::measure(options)?);
     if options.beats > 0 && options.wants("memory") {

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::{fs, thread};
 
 use crate::Options;
+use crate::calls::Calls;
 use crate::camera::Kind;
 use crate::costs::Cost;
 use crate::load::{self, Load};
@@ -78,6 +79,7 @@ pub(crate) struct Report<'a> {
     pub(crate) memory: Option<Growth>,
     pub(crate) starts: Vec<u64>,
     pub(crate) loads: Vec<Load>,
+    pub(crate) calls: Option<Calls>,
     pub(crate) took_s: u64,
 }
 
@@ -94,6 +96,7 @@ impl<'a> Report<'a> {
             memory: None,
             starts: Vec::new(),
             loads: Vec::new(),
+            calls: None,
             took_s: 0,
         })
     }
@@ -199,6 +202,13 @@ impl<'a> Report<'a> {
             text += &self.costs_table();
             text += COSTS;
         }
+        if let Some(calls) = &self.calls {
+            text += "\n## System calls of linkbeat\n\nAs strace counts them; for a change the median of those within a \
+                     second of it.\n\n| | calls |\n|---|---|\n";
+            for (what, count) in calls.counts() {
+                writeln!(text, "| {what} | {} |", grouped(count)).ok();
+            }
+        }
         if let Some(Growth { beats, before_kb, after_kb, took_s }) = &self.memory {
             text += "\n## Over many beats\n\n";
             writeln!(
@@ -251,6 +261,8 @@ are static, and the kernel is set to leave a route without a carrier at once, wh
 Outages are made by the router in front of the server, and the device's links stay up. In those of 12 s a beat of every agent falls due
 2 to 10 s after they begin. The router that is rebooted is the only way out, and is off for 40 s or more, until the device has given up its
 hardware address. Events in several networks overlap in time, but only one is made at a time.
+Two events linkbeat has for itself. In a blip the only carrier is out for so long, with the kernel's own settings, and the
+time counts from its return. A mute uplink has a box on its line that acknowledges everything and answers nothing, while wlan1 is well.
 A request that did not come within 100 s counts as never.";
 
 const FLOOR: &str = "
