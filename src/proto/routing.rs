@@ -351,6 +351,4 @@ fn contains(network: IpAddr, prefix: u8, ip: IpAddr) -> bool {
 }
 
 #[cfg(test)]
-pub(super) mod tables;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

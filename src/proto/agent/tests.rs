@@ -13,7 +13,7 @@ use crate::proto::event::{
 };
 use crate::proto::link::{LinkEvent, LinkIndex, Name};
 use crate::proto::reach::Connectivity;
-use crate::proto::routing::tables::{Entry, Tables};
+use crate::proto::routing::tests::tables::{Entry, Tables};
 use crate::proto::routing::{Announcement, Route};
 use crate::proto::settings::{BucketSettings, Host, Nameserver, ResolverSettings, Server};
 

@@ -1,8 +1,10 @@
+pub(crate) mod tables;
+
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use proptest::prelude::*;
 
-use super::tables::{Entry, Tables};
+use self::tables::{Entry, Tables};
 use super::*;
 use crate::proto::link::{LinkEvent, Name};
 

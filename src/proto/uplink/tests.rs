@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::proto::link::LinkEvent;
-use crate::proto::routing::tables::{Entry, Tables};
+use crate::proto::routing::tests::tables::{Entry, Tables};
 use crate::proto::settings::BucketSettings;
 
 fn ip(text: &str) -> IpAddr {

@@ -2,7 +2,7 @@
 
 use std::vec::Vec;
 
-use super::{Question, Route, contains};
+use super::super::{Question, Route, contains};
 use crate::proto::link::LinkIndex;
 use core::net::IpAddr;
 
