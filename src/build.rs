@@ -1,14 +1,15 @@
-//! Tells the program when it was built, for no clock that is earlier can be right; makes its pages.
+//! Passes the time of the build to the program, since a clock that is earlier is wrong; makes its
+//! pages.
 
 use std::env;
 use std::time::SystemTime;
 
-use self::assemble::{Sources, Told, assemble};
+use self::assemble::{Sources, Variables, assemble};
 
 #[path = "page/assemble.rs"]
 mod assemble;
 
-/// The documents that `page` has.
+/// The documents of `page`.
 const DOCUMENTS: [Sources; 2] = [
     Sources {
         name: "page",
@@ -26,7 +27,7 @@ const DOCUMENTS: [Sources; 2] = [
 fn main() {
     println!("cargo::rerun-if-env-changed=SOURCE_DATE_EPOCH");
     println!("cargo::rerun-if-changed=src");
-    // The same sources shall give the same binary wherever this variable says when they were made.
+    // With this variable, the same sources give the same binary.
     let built_s = match env::var("SOURCE_DATE_EPOCH") {
         Ok(text) => text.parse().unwrap_or_else(|_| {
             panic!("SOURCE_DATE_EPOCH must be seconds since 1970, not {text:?}")
@@ -37,7 +38,7 @@ fn main() {
     };
     println!("cargo::rustc-env=LINKBEAT_BUILT_S={built_s}");
     for sources in DOCUMENTS {
-        let Told(variables) = assemble(&sources).unwrap_or_else(|error| {
+        let Variables(variables) = assemble(&sources).unwrap_or_else(|error| {
             panic!("cannot make {} of the files in src/page: {error}", sources.name)
         });
         for variable in variables {

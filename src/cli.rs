@@ -1,7 +1,7 @@
-//! The command line: what it may say, and what the commands besides `run` do.
+//! The command line: its grammar, and the commands other than `run`.
 //!
-//! `status`, `events` and `trigger` ask a running agent over its Unix socket. Everything said on standard
-//! output is for whoever asked; a reader that has gone is no error.
+//! `status`, `events` and `trigger` query a running agent over its Unix socket. Their results go to
+//! standard output; a closed reader is no error.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,102 +9,114 @@ use std::path::PathBuf;
 use lexopt::Arg::{Long, Short, Value};
 use lexopt::{Parser, ValueExt};
 
-use crate::config::check::DEFAULT_FILE;
+use crate::config::DEFAULT_FILE;
 use crate::error::Error;
-use crate::proto::event::{WORD_MAX, Word};
+use linkbeat_core::proto::label::{WORD_MAX, Word};
 
+pub(crate) mod check;
 mod client;
 mod commands;
+mod output;
+mod page;
+mod pin;
 mod show;
 #[cfg(test)]
 mod tests;
 
 pub use self::commands::execute;
 
-/// What `--help` prints.
+/// The text of `--help`.
 pub const HELP: &str = "\
-linkbeat tells a server \"I am here\": every 30 s, and at once when the network
-is back.
+linkbeat reports to a server that this camera is online: every 30 s, and at once
+when the network has changed.
 
 usage:
   linkbeat run [--config FILE] [--trigger-fd N]
-      Runs the agent. FILE is /etc/rpi-cam/meeting.json unless named; beside it,
-      linkbeat.json and config.env are read. N is an inherited eventfd: whoever
-      writes to it wants a beat.
+      Run the agent in the foreground. It reads /etc/rpi-cam/meeting.json, or
+      config.env there, and /etc/linkbeat/linkbeat.json; with --config, FILE and
+      linkbeat.json beside it. N is the number of an inherited eventfd; each
+      write to it requests a beat.
   linkbeat trigger [--reason WORD] [--wait] [--socket PATH]
-      Asks the agent for a beat now; with --wait for its result, within 15 s.
-      WORD is 1 to 64 of A-Z a-z 0-9 _ . -
+      Request a beat now; with --wait, wait for its result, at most 15 s.
+      WORD is 1 to 64 characters of A-Z a-z 0-9 _ . -
   linkbeat status [--json] [--watch] [--socket PATH]
-      Tells how it goes: what is wrong, since when, and what to do. With --watch
-      again every second on a terminal, and elsewhere a line for each change; it
-      goes on when the agent is started anew.
+      Show the state: what is wrong, since when, and what to do about it. With
+      --watch, refresh it every second on a terminal, or print a line for each
+      change elsewhere; a restart of the agent does not end it.
   linkbeat events [--json] [--follow] [--socket PATH]
-      Lists the last beats and what the network did, newest last; with --follow
-      goes on with what is new.
-  linkbeat check [FILE]
-      Checks the configuration and shows what is in force.
+      List the last beats and network changes, newest last; with --follow, keep
+      running and print new ones as they happen.
+  linkbeat check [--pin] [FILE]
+      Check the configuration and print every setting that results from it. With
+      --pin, connect to the server and print the pin of its key instead, for
+      tls.pin_sha256.
   linkbeat --version
   linkbeat --help
 
-PATH is the trigger_socket of the configuration, or if that cannot be read
-/run/linkbeat/trigger.sock.
+PATH is by default the trigger_socket of the configuration, or
+/run/linkbeat/trigger.sock if the configuration cannot be read.
 
 exit codes:
-  0   done
-      trigger: the beat is set, pending, or held until the time that is told;
-      with --wait, it was acknowledged
+  0   success
+      trigger: the beat was requested, was pending already, or is held until the
+      time printed; with --wait, it was acknowledged
       status: online, and the last acknowledged beat is fresh
-  1   trigger --wait: the beat failed, or is not answered within 15 s
-      status: offline, or in another trouble since the last beat (disabled, say)
-  2   trigger: no beat is sent, because they are disabled or unconfigured
-      status: no beat was acknowledged for two intervals and a time-out, or ever
-  3   no agent runs, or it does not answer
-  64  wrong usage
-  71  the system refuses something, or another agent runs
+  1   trigger --wait: the beat failed, or was not answered within 15 s
+      check --pin: no server presented a key
+      status: offline, or not online for another reason (disabled, for example)
+      while the last beat is still fresh
+  2   trigger: no beat is sent: they are disabled, or the agent is unconfigured
+      status: the last acknowledged beat is older than two intervals and a
+      time-out, or there was none
+  3   no agent is running, or it does not answer
+  64  the command line is wrong
+  71  a system call failed, or another agent is running
   78  the configuration is invalid
 ";
 
-/// What is to be done.
+/// A parsed command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Run the agent.
     Run {
-        /// The configuration.
+        /// The path of the configuration.
         config: PathBuf,
-        /// An inherited eventfd.
+        /// The descriptor of an inherited eventfd.
         trigger_fd: Option<u32>,
     },
-    /// Ask for a beat.
+    /// Request a beat.
     Trigger {
-        /// Why.
+        /// The reason to report to the server.
         reason: Option<Word>,
-        /// Whether to wait for its result.
+        /// Whether to wait for the result of the beat.
         wait: bool,
-        /// Where the agent listens.
+        /// The socket of the agent, if not the configured one.
         socket: Option<PathBuf>,
     },
-    /// Ask how it goes.
+    /// Show the state of the agent.
     Status {
-        /// As JSON, or for people.
+        /// Whether to print JSON instead of the page for people.
         json: bool,
-        /// Again and again.
+        /// Whether to repeat it until interrupted.
         watch: bool,
-        /// Where the agent listens.
+        /// The socket of the agent, if not the configured one.
         socket: Option<PathBuf>,
     },
-    /// Ask what came to pass.
+    /// List the history.
     Events {
-        /// As JSON, or for people.
+        /// Whether to print JSON instead of lines for people.
         json: bool,
-        /// And go on with what is new.
+        /// Whether to keep running and print new entries.
         follow: bool,
-        /// Where the agent listens.
+        /// The socket of the agent, if not the configured one.
         socket: Option<PathBuf>,
     },
     /// Check the configuration.
     Check {
-        /// The file, if not the usual one.
+        /// The file to check, if not the default one.
         file: Option<PathBuf>,
+        /// Whether to print the pin of the server's key instead.
+        pin: bool,
     },
     /// Print the version.
     Version,
@@ -116,20 +128,18 @@ pub enum Command {
 ///
 /// # Errors
 ///
-/// [`Error::Usage`], which names the argument that is wrong.
+/// [`Error::Usage`] with the argument that is wrong.
 pub fn parse<I: IntoIterator<Item = OsString>>(arguments: I) -> Result<Command, Error> {
     let mut parser = Parser::from_args(arguments);
     let command = match parser.next()? {
-        None => return Err(Error::Usage("a command is missing".into())),
+        None => return Err(Error::Usage("no command is given".into())),
         Some(Long("version") | Short('V')) => Command::Version,
         Some(Long("help") | Short('h')) => Command::Help,
         Some(Value(name)) => match name.to_str() {
             Some("help") => Command::Help,
-            Some("run") => return parse_run(parser),
-            Some("trigger") => return parse_trigger(parser),
-            Some("status") => return parse_status(parser),
-            Some("events") => return parse_events(parser),
-            Some("check") => return parse_check(parser),
+            Some(name @ ("run" | "trigger" | "status" | "events" | "check")) => {
+                return parse_options(name, parser);
+            }
             _ => return Err(Error::Usage(format!("unknown command {name:?}").into())),
         },
         Some(other) => return Err(other.unexpected().into()),
@@ -140,85 +150,49 @@ pub fn parse<I: IntoIterator<Item = OsString>>(arguments: I) -> Result<Command, 
     }
 }
 
-fn parse_run(mut parser: Parser) -> Result<Command, Error> {
+/// Parses the arguments that follow the name of a command, each of which has its own.
+fn parse_options(command: &str, mut parser: Parser) -> Result<Command, Error> {
     let (mut config, mut trigger_fd) = (PathBuf::from(DEFAULT_FILE), None);
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("config") => config = path(&mut parser)?,
-            Long("trigger-fd") => trigger_fd = Some(parser.value()?.parse_with(descriptor)?),
-            Long("help") | Short('h') => return Ok(Command::Help),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    Ok(Command::Run { config, trigger_fd })
-}
-
-fn parse_trigger(mut parser: Parser) -> Result<Command, Error> {
     let (mut reason, mut wait, mut socket) = (None, false, None);
+    let (mut json, mut watch, mut follow) = (false, false, false);
+    let (mut file, mut pin) = (None, false);
     while let Some(argument) = parser.next()? {
-        match argument {
-            Long("reason") => reason = Some(parser.value()?.parse_with(word)?),
-            Long("wait") => wait = true,
-            Long("socket") => socket = Some(path(&mut parser)?),
-            Long("help") | Short('h') => return Ok(Command::Help),
-            other => return Err(other.unexpected().into()),
+        match (command, argument) {
+            (_, Long("help") | Short('h')) => return Ok(Command::Help),
+            ("run", Long("config")) => config = not_empty(parser.value()?)?,
+            ("run", Long("trigger-fd")) => {
+                trigger_fd = Some(parser.value()?.parse_with(descriptor)?);
+            }
+            ("trigger", Long("reason")) => reason = Some(parser.value()?.parse_with(word)?),
+            ("trigger", Long("wait")) => wait = true,
+            ("status", Long("watch")) => watch = true,
+            ("events", Long("follow")) => follow = true,
+            ("status" | "events", Long("json")) => json = true,
+            ("trigger" | "status" | "events", Long("socket")) => {
+                socket = Some(not_empty(parser.value()?)?);
+            }
+            ("check", Value(value)) if file.is_none() => file = Some(not_empty(value)?),
+            ("check", Long("pin")) => pin = true,
+            (_, other) => return Err(other.unexpected().into()),
         }
     }
-    Ok(Command::Trigger { reason, wait, socket })
-}
-
-fn parse_status(mut parser: Parser) -> Result<Command, Error> {
-    let (mut json, mut watch, mut socket) = (false, false, None);
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("json") => json = true,
-            Long("watch") => watch = true,
-            Long("socket") => socket = Some(path(&mut parser)?),
-            Long("help") | Short('h') => return Ok(Command::Help),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    Ok(Command::Status { json, watch, socket })
-}
-
-fn parse_events(mut parser: Parser) -> Result<Command, Error> {
-    let (mut json, mut follow, mut socket) = (false, false, None);
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Long("json") => json = true,
-            Long("follow") => follow = true,
-            Long("socket") => socket = Some(path(&mut parser)?),
-            Long("help") | Short('h') => return Ok(Command::Help),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    Ok(Command::Events { json, follow, socket })
-}
-
-fn parse_check(mut parser: Parser) -> Result<Command, Error> {
-    let mut file = None;
-    while let Some(argument) = parser.next()? {
-        match argument {
-            Value(value) if file.is_none() => file = Some(not_empty(value)?),
-            Long("help") | Short('h') => return Ok(Command::Help),
-            other => return Err(other.unexpected().into()),
-        }
-    }
-    Ok(Command::Check { file })
-}
-
-fn path(parser: &mut Parser) -> Result<PathBuf, lexopt::Error> {
-    not_empty(parser.value()?)
+    Ok(match command {
+        "run" => Command::Run { config, trigger_fd },
+        "trigger" => Command::Trigger { reason, wait, socket },
+        "status" => Command::Status { json, watch, socket },
+        "events" => Command::Events { json, follow, socket },
+        _ => Command::Check { file, pin },
+    })
 }
 
 fn not_empty(path: OsString) -> Result<PathBuf, lexopt::Error> {
-    if path.is_empty() { Err("a path is empty".into()) } else { Ok(path.into()) }
+    if path.is_empty() { Err("the path is empty".into()) } else { Ok(path.into()) }
 }
 
 fn word(text: &str) -> Result<Word, String> {
-    Word::new(text).ok_or_else(|| format!("--reason wants 1 to {WORD_MAX} of A-Z a-z 0-9 _ . -"))
+    Word::new(text).ok_or_else(|| format!("--reason takes 1 to {WORD_MAX} of A-Z a-z 0-9 _ . -"))
 }
 
 fn descriptor(text: &str) -> Result<u32, &'static str> {
-    text.parse().map_err(|_| "--trigger-fd wants the number of a descriptor")
+    text.parse().map_err(|_| "--trigger-fd takes the number of a descriptor")
 }

@@ -1,12 +1,13 @@
-//! The configuration: `meeting.json`, `linkbeat.json` beside it, and `config.env`.
+//! The configuration: `meeting.json` or `config.env` of the web manager, and `linkbeat.json`.
 //!
 //! ```text
 //! defaults <- meeting.json, or config.env where that does not exist <- linkbeat.json
 //! ```
 //!
-//! What is written later wins, key by key. [`load`] reads all of it and gives a whole
-//! configuration or none: where a file is invalid the caller keeps what it has. Every finding is a
-//! [`Problem`] with its place. Nothing here decides what a configuration means for a beat.
+//! A later file overrides an earlier one, key by key. [`load`] reads all of them and returns a whole
+//! configuration or none: if a file is invalid, the caller keeps the configuration that it has.
+//! Every finding is a [`Problem`] with its place. What a configuration means for a beat is decided
+//! elsewhere.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -16,67 +17,75 @@ use std::time::Duration;
 
 use log::LevelFilter;
 
-use crate::net::tls::{self, IdentityFiles, Roots};
-use crate::proto::link::{Mac, Name};
-use crate::proto::settings::{BucketSettings, Settings};
-use crate::wire::json::Chars;
-use crate::wire::percent;
-use crate::wire::request::ApiUrl;
+use crate::net::tls::{self, IdentityFiles, Pins, Roots};
+use crate::sys::atomic_file;
+use linkbeat_core::proto::link::{InterfaceName, Mac};
+use linkbeat_core::proto::settings::{BucketSettings, Settings};
+use linkbeat_core::wire::json::Chars;
+use linkbeat_core::wire::percent;
+use linkbeat_core::wire::request::ApiUrl;
+use linkbeat_core::wire::state_file;
 
-pub mod check;
-mod document;
 mod env;
 mod files;
 mod identity;
+mod json_file;
 mod keys;
+mod listen;
+pub mod manager;
 mod problem;
 pub mod rp_filter;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
-pub use files::{FILE_SIZE_MAX, Files};
-pub use identity::TlsPlaces;
+pub use crate::net::local::Listen;
+pub use files::{ConfigFiles, DEFAULT_FILE, FILE_SIZE_MAX};
 pub use keys::{DESCRIPTION_MAX, DEVICE_KEY_MAX, STATUS_TOKEN_MAX, STATUS_TOKEN_MIN};
+pub use listen::StatusListen;
 pub use problem::{PROBLEMS_MAX, Place, Problem, Severity};
 
-use document::Document;
-use problem::Problems;
+use json_file::JsonFile;
+use problem::{KeyPlaces, Problems};
 
-/// Everything an operator can set. Equal configurations need no reaction.
+/// Everything that an operator can set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// What the core decides by; `server` is set if and only if [`Config::configured`].
+    /// The settings of the core; `server` is set if and only if [`Config::configured`].
     pub settings: Settings,
-    /// Where beats go.
+    /// The address of the server.
     pub api_url: Option<ApiUrl>,
-    /// The device's name at the server, at most [`DEVICE_KEY_MAX`] bytes, never empty; `None` until
-    /// [`Config::derive_device_key`] where no file names it.
+    /// The key of the device at the server, at most [`DEVICE_KEY_MAX`] bytes, never empty; `None` until
+    /// [`Config::derive_device_key`] if no file has it.
     pub device_key: Option<String>,
     /// `X-Token-Code`, a valid header value.
     pub token_code: Option<Secret>,
-    /// Kept and shown for the web manager; nothing depends on it.
+    /// Shown in the status for the web manager; nothing depends on it.
     pub provisioned: bool,
     /// Project name in `note`, at most [`DESCRIPTION_MAX`] bytes.
     pub description: String,
-    /// PEM file of the roots that replace the built-in ones, if there are any.
+    /// Whether beats have a `note`, which overwrites that of the server.
+    pub note: bool,
+    /// PEM file of the roots that replace the built-in ones.
     pub ca_file: Option<PathBuf>,
-    /// PEM file of the certificate that this device shows; set if and only if `client_key` is.
+    /// Keys of which the server must prove one; if there are any, roots, name and dates are not checked.
+    pub pins: Pins,
+    /// PEM file of the client certificate; set if and only if `client_key` is.
     pub client_cert: Option<PathBuf>,
-    /// PEM file of its private key.
+    /// PEM file of the private key of the client certificate.
     pub client_key: Option<PathBuf>,
     /// Whether a beat may travel as TLS 1.3 early data.
     pub early_data: bool,
-    /// Where the status server listens.
-    pub status_listen: Option<Listen>,
-    /// Asked of everyone who speaks to the status server over TCP; set whenever it is not on loopback.
+    /// Where the status server is to listen.
+    pub status_listen: StatusListen,
+    /// Token that clients of the status server need over TCP; always set if it is not on loopback.
     pub status_token: Option<Secret>,
     /// Unix socket of the command line and of helpers.
     pub trigger_socket: Option<PathBuf>,
-    /// Where the history survives a restart.
+    /// File that keeps the history over a restart.
     pub state_file: Option<PathBuf>,
-    /// What is logged.
+    /// The least severe level that is logged.
     pub log_level: LevelFilter,
-    /// Where it is logged to.
+    /// The destination of the log.
     pub log_target: LogTarget,
 }
 
@@ -98,6 +107,7 @@ impl Default for Config {
                 probe_addresses: [probe_v4, probe_v6].into_iter().collect(),
                 probe_timeout: Duration::from_secs(2),
                 request_timeout: Duration::from_secs(10),
+                recovery_spread: Duration::ZERO,
                 trigger_bucket: bucket,
                 network_bucket: bucket,
                 services: heapless::Vec::new(),
@@ -107,11 +117,13 @@ impl Default for Config {
             token_code: None,
             provisioned: false,
             description: String::from("RTSP Recorder"),
+            note: true,
             ca_file: None,
+            pins: Pins::new(),
             client_cert: None,
             client_key: None,
             early_data: false,
-            status_listen: Some(Listen::Address((Ipv4Addr::LOCALHOST, 5000).into())),
+            status_listen: StatusListen::Auto,
             status_token: None,
             trigger_socket: Some(PathBuf::from("/run/linkbeat/trigger.sock")),
             state_file: None,
@@ -121,38 +133,41 @@ impl Default for Config {
     }
 }
 
-fn patterns<const N: usize>(names: &[&str]) -> heapless::Vec<Name, N> {
-    names.iter().filter_map(|name| Name::new(name)).collect()
+fn patterns<const N: usize>(names: &[&str]) -> heapless::Vec<InterfaceName, N> {
+    names.iter().filter_map(|name| InterfaceName::new(name)).collect()
 }
 
 impl Config {
-    /// Whether a beat can be addressed: `api_url` and the device key are both known.
+    /// Whether `api_url` and the device key are known, so that a beat can be sent.
     #[must_use]
     pub const fn configured(&self) -> bool {
         self.settings.server.is_some()
     }
 
-    /// What secures the way to an `https://` server; `None` for `http://` and without a server.
+    /// The files of TLS for an `https://` server; `None` for `http://` and without a server.
     #[must_use]
-    pub fn tls_files(&self) -> Option<tls::Files> {
+    pub fn tls_files(&self) -> Option<tls::Files<'_>> {
         self.api_url.as_ref().filter(|url| url.is_tls())?;
-        let identity = self.client_cert.clone().zip(self.client_key.clone());
-        Some(tls::Files {
-            roots: self.ca_file.clone().map_or(Roots::BuiltIn, Roots::File),
-            identity: identity.map(|(certificate, key)| IdentityFiles { certificate, key }),
-        })
+        let identity = self.client_cert.as_deref().zip(self.client_key.as_deref());
+        let roots = match self.ca_file.as_deref() {
+            _ if !self.pins.is_empty() => Roots::Pins(&self.pins),
+            Some(path) => Roots::File(path),
+            None => Roots::BuiltIn,
+        };
+        let identity = identity.map(|(certificate, key)| IdentityFiles { certificate, key });
+        Some(tls::Files { roots, identity })
     }
 
-    /// Gives the device its derived key, unless a file names one.
+    /// Derives the device key, unless a file has one.
     ///
-    /// `mac` is decided once at start and never changes with the uplink.
+    /// `mac` is chosen once and does not change with the uplink.
     pub fn derive_device_key(&mut self, hostname: &str, mac: Mac) {
         self.device_key.get_or_insert_with(|| derived_device_key(hostname, mac));
         self.connect_settings();
     }
 
-    /// Whether a text that a server had a hand in repeats the token it was sent: as it stands, behind
-    /// the escapes of JSON, or percent-encoded.
+    /// Whether a text from the server contains the token: literally, with escapes of JSON, or
+    /// percent-encoded.
     #[must_use]
     pub fn tells_token(&self, text: &str) -> bool {
         let Some(token) = self.token_code.as_ref().map(Secret::expose) else { return false };
@@ -161,14 +176,14 @@ impl Config {
             || contains(percent::decoded(text.as_bytes()), token.bytes())
     }
 
-    /// Lets the core know the server as soon as a beat can be addressed.
+    /// Sets the server in the settings of the core once the agent is configured.
     fn connect_settings(&mut self) {
         let url = self.api_url.as_ref().filter(|_| self.device_key.is_some());
         self.settings.server = url.map(|url| url.server().clone());
     }
 }
 
-/// Whether `items` has this `part` in it.
+/// Whether `items` contain `part`, without a gap.
 fn contains<T: PartialEq>(
     mut items: impl Iterator<Item = T> + Clone,
     part: impl Iterator<Item = T> + Clone,
@@ -184,41 +199,15 @@ fn contains<T: PartialEq>(
     }
 }
 
-/// The device key of a camera whose configuration has none: `{hostname}-{12 hex digits}`, lower
-/// case.
+/// The device key for a configuration without one: `{hostname}-{12 hex digits}`, in lower case.
 #[must_use]
 pub fn derived_device_key(hostname: &str, mac: Mac) -> String {
     let [a, b, c, d, e, f] = mac.0;
-    format!("{}-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}", hostname.to_lowercase())
+    let lower_case: String = hostname.chars().flat_map(char::to_lowercase).collect();
+    format!("{lower_case}-{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{f:02x}")
 }
 
-/// Where the status server listens; `Display` is how the files have it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// A TCP port of this device.
-    Address(SocketAddr),
-    /// A Unix socket.
-    Socket(PathBuf),
-}
-
-impl Listen {
-    /// Whether other machines could connect.
-    #[must_use]
-    pub const fn is_open(&self) -> bool {
-        matches!(self, Self::Address(address) if !address.ip().is_loopback())
-    }
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Address(address) => address.fmt(f),
-            Self::Socket(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// A word that must not be seen: neither `Debug` nor `Display` shows it.
+/// A secret: neither `Debug` nor `Display` shows it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -229,7 +218,7 @@ impl Secret {
         Self(word)
     }
 
-    /// The word itself, for the one place that sends or compares it.
+    /// The secret itself, only for sending and comparing it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -248,7 +237,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Where the log goes.
+/// The destination of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogTarget {
     /// Standard error on a terminal or under journald, else `/dev/log`.
@@ -259,47 +248,64 @@ pub enum LogTarget {
     Syslog,
 }
 
-/// What [`load`] found.
+impl fmt::Display for LogTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Stderr => "stderr",
+            Self::Syslog => "syslog",
+        })
+    }
+}
+
+/// The result of [`load`].
 #[derive(Debug)]
 pub struct Loaded {
-    /// The configuration; `None` if a file is invalid, and then the one in force stays.
+    /// The configuration; `None` if a file is invalid.
     pub config: Option<Config>,
-    /// Findings in the order of the files, at most [`PROBLEMS_MAX`].
+    /// The problems in the order of the files, at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
-    /// The files that exist. None of them: the first start of a fresh camera.
+    /// The files that exist; none on the first start of a new camera.
     pub found: Vec<PathBuf>,
-    /// Where the files of TLS are named.
-    pub tls_files_at: TlsPlaces,
+    /// The places of keys, those of the files of TLS among them.
+    places: KeyPlaces,
 }
 
 impl Loaded {
-    /// The problem of a file of TLS that cannot be used, in a configuration of `path`.
+    /// Makes a problem of a file of TLS that cannot be used, in a configuration of `path`.
     #[must_use]
     pub fn tls_problem(&self, path: &Path, error: &tls::Error) -> Problem {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
         let message = format!("{}: {error}{}", error.purpose.key(), cause.unwrap_or_default());
-        Problem::error(self.tls_files_at.of(error.purpose), path, message)
+        Problem::new(Severity::Error, self.places.of(error.purpose.key()), path, message)
+    }
+
+    /// Makes the warnings for a file of roots with certificates that are left out.
+    #[must_use]
+    pub fn tls_warnings(&self, path: &Path, material: &tls::Material) -> Vec<Problem> {
+        let key = tls::Purpose::Roots;
+        let warning = |left_out| {
+            let message = format!("{}: {left_out}", key.key());
+            Problem::new(Severity::Warning, self.places.of(key.key()), path, message)
+        };
+        material.left_out.iter().map(warning).collect()
     }
 }
 
-/// Where keys stand that can be wrong although their values are allowed.
-#[derive(Default)]
-struct Places {
-    tls: TlsPlaces,
-    status_listen: Option<Place>,
-}
-
-/// Reads the configuration that `path` belongs to ([`Files::of`]).
+/// Reads the configuration that `path` belongs to ([`ConfigFiles::of`]).
 ///
-/// Bounded by [`FILE_SIZE_MAX`] for each file; never waits, not even for a FIFO. A file that does
-/// not exist is no problem, one that cannot be read is an error.
+/// Each file may have [`FILE_SIZE_MAX`] bytes; reading never blocks, not even on a FIFO. A file that
+/// does not exist is no problem, one that cannot be read is an error.
 #[must_use]
 pub fn load(path: &Path) -> Loaded {
-    let files = Files::of(path);
+    load_files(&ConfigFiles::of(path))
+}
+
+fn load_files(files: &ConfigFiles) -> Loaded {
     let mut problems = Problems::default();
     let mut config = Config::default();
     let mut found = Vec::new();
-    let mut places = Places::default();
+    let mut places = KeyPlaces::default();
 
     if let Some((text, metadata)) = files::read(&files.meeting, &mut problems, &mut found) {
         let file = (files.meeting.as_path(), text.as_slice(), &metadata);
@@ -309,54 +315,48 @@ pub fn load(path: &Path) -> Loaded {
     {
         env::read(&files.env, &text, &metadata, &mut config, &mut problems);
     }
-    if let Some((text, metadata)) = files::read(&files.own, &mut problems, &mut found) {
-        let file = (files.own.as_path(), text.as_slice(), &metadata);
+    let own = files.own_to_read(&mut problems);
+    if let Some((text, metadata)) = files::read(own, &mut problems, &mut found) {
+        let file = (own, text.as_slice(), &metadata);
         read_json(file, &mut config, &mut places, &mut problems);
     }
 
-    check_listen(&config, places.status_listen.as_ref(), &mut problems);
-    identity::look_at(&config, &places.tls, &mut problems);
+    listen::check(&config, places.of("status_listen"), &mut problems);
+    identity::check(&config, &places, &mut problems);
+    check_state_file(&config, places.of("state_file"), &mut problems);
     config.connect_settings();
     Loaded {
         config: (!problems.has_errors()).then_some(config),
         problems: problems.into_vec(),
         found,
-        tls_files_at: places.tls,
+        places,
     }
 }
 
-/// Refuses a place of the status server that the other keys do not allow.
-fn check_listen(config: &Config, place: Option<&Place>, problems: &mut Problems) {
-    let (Some(listen), Some((file, at))) = (&config.status_listen, place) else { return };
-    if listen.is_open() && config.status_token.is_none() {
-        let message =
-            format!("status_listen {listen} is not a loopback address: set status_token as well");
-        problems.error(file, Some(*at), message);
-    }
-    if let Listen::Socket(path) = listen
-        && config.trigger_socket.as_ref() == Some(path)
-    {
-        let message = "status_listen and trigger_socket are the same socket: give each its own";
-        problems.error(file, Some(*at), message);
+/// Warns of a state file that is another program's, as `/etc/hosts` may be by a slip: it stays as it
+/// is, and no history is kept.
+fn check_state_file(config: &Config, place: Option<&Place>, problems: &mut Problems) {
+    let (Some(path), Some((file, at))) = (&config.state_file, place) else { return };
+    let checked = atomic_file::check(path, state_file::STATE_MAX, state_file::is_ours);
+    if checked.is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists) {
+        let message = "state_file is there and not a file of linkbeat: name another path";
+        problems.warning(file, Some(*at), message);
     }
 }
 
 fn read_json(
     (file, text, metadata): (&Path, &[u8], &Metadata),
     config: &mut Config,
-    places: &mut Places,
+    places: &mut KeyPlaces,
     problems: &mut Problems,
 ) {
-    if let Some(mut document) = Document::parse(file, text, metadata, problems) {
-        keys::read(&mut document, config);
-        for (key, place) in [
-            ("tls.ca_file", &mut places.tls.ca_file),
-            ("tls.client_cert", &mut places.tls.client_cert),
-            ("tls.client_key", &mut places.tls.client_key),
-            ("status_listen", &mut places.status_listen),
-        ] {
-            *place = document.place_of(key).or(place.take());
+    if let Some(mut json_file) = JsonFile::parse(file, text, metadata, problems) {
+        keys::read(&mut json_file, config);
+        let placed =
+            ["tls.ca_file", "tls.client_cert", "tls.client_key", "status_listen", "state_file"];
+        for key in placed {
+            json_file.place_of(key).into_iter().for_each(|place| places.put(key, place));
         }
-        document.finish();
+        json_file.finish();
     }
 }

@@ -1,4 +1,5 @@
-//! Why the command cannot go on: printed once by `main`, never met on the network's account.
+//! Errors that end the command. `main` prints them once. Failures of the network are never among
+//! them.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,7 +11,7 @@ use std::process::ExitCode;
 pub const EXIT_NO_AGENT: u8 = 3;
 /// Wrong usage of the command line (`EX_USAGE`, sysexits.h(3head)).
 pub const EXIT_USAGE: u8 = 64;
-/// The system refuses something needed (`EX_OSERR`).
+/// A system call failed, or another agent is running (`EX_OSERR`).
 pub const EXIT_SYSTEM: u8 = 71;
 /// A configuration file is invalid (`EX_CONFIG`).
 pub const EXIT_CONFIG: u8 = 78;
@@ -22,25 +23,25 @@ pub enum Error {
     Usage(lexopt::Error),
     /// A system call failed.
     System {
-        /// What was tried, for example `open rtnetlink socket`.
+        /// The operation, for example `open rtnetlink socket`.
         operation: &'static str,
-        /// The file it was tried on.
+        /// The file that it was tried on, if any.
         path: Option<PathBuf>,
-        /// What the kernel said.
+        /// The error of the kernel.
         source: io::Error,
     },
-    /// Another agent answers on our socket.
+    /// Another agent answers on the socket that this one is to listen on.
     AlreadyRunning {
-        /// The socket.
+        /// The path of the socket.
         socket: PathBuf,
-        /// The other's process, if it could be found out.
+        /// The process of the other agent, if it is known.
         pid: Option<u32>,
     },
-    /// No agent answers on its socket.
+    /// No agent answers on the socket.
     NoAgent {
-        /// The socket.
+        /// The path of the socket.
         socket: PathBuf,
-        /// What came instead of an answer.
+        /// The error, or the unexpected answer.
         source: io::Error,
     },
     /// The configuration is invalid; its problems have been printed.
@@ -48,12 +49,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// The failure of `operation`, made for `map_err`.
+    /// Returns a function for `map_err` that makes the error of `operation`.
     pub fn system<E: Into<io::Error>>(operation: &'static str) -> impl FnOnce(E) -> Self {
         move |source| Self::System { operation, path: None, source: source.into() }
     }
 
-    /// The failure of `operation` on `path`, made for `map_err`.
+    /// Returns a function for `map_err` that makes the error of `operation` on `path`.
     pub fn system_on<E: Into<io::Error>>(
         operation: &'static str,
         path: &Path,
@@ -62,7 +63,7 @@ impl Error {
         move |source| Self::System { operation, path, source: source.into() }
     }
 
-    /// The exit code that tells the caller what kind of error it was.
+    /// The exit code for this kind of error.
     #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
@@ -73,7 +74,7 @@ impl Error {
         })
     }
 
-    /// The error and everything it was caused by, on one line.
+    /// The error and its chain of causes, on one line.
     #[must_use]
     pub const fn chain(&self) -> impl fmt::Display {
         Chain(self)
@@ -106,7 +107,7 @@ impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::System { source, .. } | Self::NoAgent { source, .. } => Some(source),
-            // The text of a usage error repeats that of its cause.
+            // The text of a usage error contains that of its cause.
             Self::Usage(_) | Self::AlreadyRunning { .. } | Self::Config => None,
         }
     }
@@ -118,6 +119,7 @@ impl From<lexopt::Error> for Error {
     }
 }
 
+/// An error and its chain of causes. `Display` is one line.
 struct Chain<'a>(&'a Error);
 
 impl fmt::Display for Chain<'_> {

@@ -11,60 +11,63 @@
 //! before the next wait.
 
 mod files;
-mod hear;
-mod journal;
+mod history_file;
+mod inputs;
 mod local;
-mod past;
 mod perform;
+mod pump;
 mod report;
+mod reporter;
 mod routing;
 mod sessions;
 mod setup;
 mod show;
 mod slots;
 mod supervisor;
+#[cfg(test)]
+mod tests;
 mod wall;
 
 use std::collections::VecDeque;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 
-use self::journal::Journal;
-use self::past::Past;
+use self::history_file::HistoryFile;
+use self::inputs::LinksRetry;
+use self::reporter::Reporter;
 use self::routing::Routing;
 use self::sessions::{SESSIONS_MAX, Sessions};
 use self::setup::{Setup, Verdict};
 use self::slots::Slots;
 use self::wall::Wall;
-use crate::config::Files;
+use crate::config::{ConfigFiles, manager};
 use crate::error::Error;
-use crate::net::connection::Progress;
-use crate::net::facts::Vitals;
+use crate::net::device_info::Vitals;
+use crate::net::local::{LocalServer, Protocol};
 use crate::net::notify::Notify;
 use crate::net::probe::ProbeSocket;
-use crate::net::resolver::QuerySocket;
-use crate::net::status::{self, StatusServer};
-use crate::net::trigger::{self, TriggerSocket};
+use crate::net::resolver::{QuerySocket, SettingsReader};
 use crate::net::watch::{RESOLVER_FILES, Watch};
-use crate::proto::agent::Agent;
-use crate::proto::event::{Attempt, Failure, Input, Probe, Query, Ticket};
-use crate::proto::reach::OUTSTANDING_MAX;
-use crate::proto::resolve::QUERIES_MAX;
-use crate::proto::services::{Look, SERVICES_MAX};
-use crate::proto::settings::ResolverSettings;
-use crate::proto::time::Instant;
 use crate::sys::clock;
 use crate::sys::eventfd::EventFd;
 use crate::sys::neighbours::NeighbourSocket;
 use crate::sys::netlink::RouteSocket;
+use crate::sys::readiness::watch;
 use crate::sys::signals::Signals;
 use crate::sys::timerfd::Timer;
+use linkbeat_core::proto::agent::Agent;
+use linkbeat_core::proto::event::{CheckId, Input, ProbeId, QueryId};
+use linkbeat_core::proto::history::Change;
+use linkbeat_core::proto::moderation::Bucket;
+use linkbeat_core::proto::reach::OUTSTANDING_MAX;
+use linkbeat_core::proto::resolve::QUERIES_MAX;
+use linkbeat_core::proto::settings::{BucketSettings, ResolverSettings, SERVICES_MAX};
+use linkbeat_core::proto::time::Instant;
 
-// The numbers of the tokens are the order of the visits.
+// Sources are visited in the order of their tokens.
 const TIMER: usize = 0;
 const CLOCK: usize = 1;
 const RTNETLINK: usize = 2;
@@ -72,66 +75,98 @@ const NEIGHBOURS: usize = 3;
 const SIGNALS: usize = 4;
 const TRIGGER: usize = 5;
 const HELPER_FIRST: usize = 6;
-const HELPER_LAST: usize = HELPER_FIRST + trigger::TOKENS - 1;
+const HELPER_LAST: usize = HELPER_FIRST + Protocol::Lines.tokens() - 1;
 const CONNECTION_FIRST: usize = HELPER_LAST + 1;
 const CONNECTION_LAST: usize = CONNECTION_FIRST + SESSIONS_MAX - 1;
 const QUERY_FIRST: usize = CONNECTION_LAST + 1;
 const QUERY_LAST: usize = QUERY_FIRST + QUERIES_MAX - 1;
 const PROBE_FIRST: usize = QUERY_LAST + 1;
 const PROBE_LAST: usize = PROBE_FIRST + OUTSTANDING_MAX - 1;
-const LOOK_FIRST: usize = PROBE_LAST + 1;
-const LOOK_LAST: usize = LOOK_FIRST + SERVICES_MAX - 1;
-const WATCH: usize = LOOK_LAST + 1;
-const STATUS_FIRST: usize = WATCH + 1;
-const STATUS_LAST: usize = STATUS_FIRST + status::TOKENS - 1;
+const CHECK_FIRST: usize = PROBE_LAST + 1;
+const CHECK_LAST: usize = CHECK_FIRST + SERVICES_MAX - 1;
+const WATCH: usize = CHECK_LAST + 1;
+const MOUNTS: usize = WATCH + 1;
+const STATUS_FIRST: usize = MOUNTS + 1;
+const STATUS_LAST: usize = STATUS_FIRST + Protocol::Http.tokens() - 1;
 
 /// Most readinesses taken from one wait; the rest waits in the kernel.
 const EVENTS_MAX: usize = 64;
-/// Wait between two looks at the files that the watch may have missed.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Most steps of one connection in one visit.
-const STEPS_MAX: usize = 32;
+/// What a wait without a timer is longer, because poll(2) counts in milliseconds.
+const TICK: Duration = Duration::from_millis(1);
+/// How often changed files are read: one that is written without end costs no more work and lines
+/// of the log than this.
+const LOADS: BucketSettings = BucketSettings { burst: 5, every: Duration::from_secs(1) };
 
 /// The sources, and the core they feed.
 pub struct EventLoop {
+    /// Waits for all sources.
     poll: Poll,
+    /// When the agent started.
     started_at: Instant,
+    /// The time of this wake-up.
     now: Instant,
+    /// Whether a signal has asked for the end.
     stopping: bool,
     /// Tokens to visit again without a new readiness.
     again: Vec<usize>,
     /// Connections given a report, to be pumped in this very wake-up.
-    stirred: Vec<usize>,
-    /// What an order led to at once; fed to the core before anything else.
+    pump_now: Vec<usize>,
+    /// Results that an action had at once; fed to the core before anything else.
     outcomes: VecDeque<Input<'static>>,
 
+    /// Armed with the next deadline.
     timer: Timer,
+    /// The wall clock.
     wall: Wall,
+    /// Reports changes of links, addresses and routes.
     routes: RouteSocket,
+    /// When it is turned to again after a failure.
+    links_retry: LinksRetry,
+    /// Asks the kernel where packets would go.
     routing: Routing,
+    /// Reports neighbours while the core waits for one.
     neighbours: Option<NeighbourSocket>,
+    /// SIGTERM, SIGHUP and their like.
     signals: Signals,
+    /// The inherited eventfd of a helper.
     trigger: Option<EventFd>,
+    /// The connections to the server.
     sessions: Sessions,
-    queries: Slots<Query, QuerySocket, QUERIES_MAX>,
-    probes: Slots<Probe, ProbeSocket, OUTSTANDING_MAX>,
-    looks: Slots<Look, ProbeSocket, SERVICES_MAX>,
+    /// The DNS questions under way.
+    queries: Slots<QueryId, QuerySocket, QUERIES_MAX>,
+    /// The reachability probes under way.
+    probes: Slots<ProbeId, ProbeSocket, OUTSTANDING_MAX>,
+    /// The checks of local services under way.
+    checks: Slots<CheckId, ProbeSocket, SERVICES_MAX>,
+    /// The watched files.
     watch: Watch,
-    look_at: Instant,
-    status: StatusServer,
-    helpers: Option<TriggerSocket>,
-    /// Why there are none, as told last.
-    helpers_complaint: Option<String>,
+    /// When files are checked that the watch may have missed.
+    poll_files_at: Instant,
+    /// Limits how often changed files are read.
+    loads: Bucket,
+    /// When the configuration is read again, whether or not something announces a change.
+    load_at: Option<Instant>,
+    /// The server of local clients.
+    local: LocalServer,
+    /// The supervisor, if one listens.
     supervisor: Option<Notify>,
 
+    /// The core, which decides.
     agent: Agent,
     /// When the core was last given a configuration.
     configured_at: Option<Instant>,
+    /// How names are resolved, as the core knows it.
     resolver: ResolverSettings,
+    /// Reads the files of the resolver, piece by piece.
+    reader: Option<SettingsReader>,
+    /// The configuration in force.
     setup: Setup,
+    /// What a report says of the device.
     vitals: Vitals,
-    journal: Journal,
-    past: Past,
+    /// The log lines, the history and the last results.
+    reporter: Reporter,
+    /// The history on disk.
+    history_file: HistoryFile,
 }
 
 impl EventLoop {
@@ -147,8 +182,7 @@ impl EventLoop {
         let routes = RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?;
         let routing = Routing::new().map_err(Error::system("open rtnetlink socket"))?;
         let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
-        let watch = Watch::new(&Files::of(&config), &RESOLVER_FILES)
-            .map_err(Error::system("open inotify"))?;
+        let watch = Watch::new(ConfigFiles::of(&config).all(), &RESOLVER_FILES, &manager::FILES);
         let wall = Wall::new();
         listen(&poll, &timer, TIMER)?;
         if let Some(watch) = &wall.watch {
@@ -156,11 +190,17 @@ impl EventLoop {
         }
         listen(&poll, &routes, RTNETLINK)?;
         listen(&poll, &signals, SIGNALS)?;
-        listen(&poll, &watch, WATCH)?;
+        if let Some(events) = watch.events() {
+            listen(&poll, events, WATCH)?;
+        }
+        if let Some(mounts) = watch.mounts() {
+            listen(&poll, mounts, MOUNTS)?;
+        }
         if let Some(trigger) = &trigger {
             listen(&poll, trigger, TRIGGER)?;
         }
-        let status = StatusServer::new(poll.registry(), Token(STATUS_FIRST))
+        let poll_files_at = now + files::wait(&watch);
+        let local = LocalServer::new(poll.registry(), Token(HELPER_FIRST), Token(STATUS_FIRST))
             .map_err(Error::system("duplicate epoll"))?;
         // Made in its place: a second one on the way would be 50 KB of stack for good.
         Ok(Self {
@@ -169,32 +209,34 @@ impl EventLoop {
             now,
             stopping: false,
             again: Vec::with_capacity(EVENTS_MAX),
-            stirred: Vec::with_capacity(SESSIONS_MAX),
+            pump_now: Vec::with_capacity(SESSIONS_MAX),
             outcomes: VecDeque::with_capacity(EVENTS_MAX),
             timer,
             wall,
             routes,
+            links_retry: LinksRetry::new(now),
             routing,
             neighbours: None,
             signals,
             trigger,
-            sessions: Sessions::default(),
-            queries: Slots::default(),
-            probes: Slots::default(),
-            looks: Slots::default(),
+            sessions: Sessions::new(CONNECTION_FIRST),
+            queries: Slots::new(QUERY_FIRST),
+            probes: Slots::new(PROBE_FIRST),
+            checks: Slots::new(CHECK_FIRST),
             watch,
-            look_at: now + LOOK_EVERY,
-            status,
-            helpers: None,
-            helpers_complaint: None,
+            poll_files_at,
+            loads: Bucket::new(LOADS, now),
+            load_at: None,
+            local,
             supervisor: Notify::from_env(now),
             configured_at: None,
             agent: Agent::new(clock::seed(), now),
             resolver: ResolverSettings::default(),
+            reader: None,
             setup: Setup::new(config),
             vitals: Vitals::new(),
-            journal: Journal::new(clock::seed()),
-            past: Past::default(),
+            reporter: Reporter::new(clock::seed()),
+            history_file: HistoryFile::default(),
         })
     }
 
@@ -205,25 +247,33 @@ impl EventLoop {
     /// Another agent answers helpers already. Later only waiting itself can fail.
     pub fn run(mut self) -> Result<(), Error> {
         self.load();
-        self.open_helpers()?;
+        let path = self.setup.config.trigger_socket.as_deref();
+        self.local.begin_lines(path, self.now)?;
         log::info!("[Meeting] Heartbeat thread started");
-        self.begin_history();
-        self.open_status_server();
+        HistoryFile::restore(&self.setup, &mut self.reporter.history, self.now);
+        self.listen_http();
         self.feed(Input::LinksLost);
         self.configure();
         self.follow_up();
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut ready = Vec::with_capacity(EVENTS_MAX);
         while !self.stopping {
-            self.recall_local();
-            self.date_history();
-            self.keep_history();
+            self.again.extend(self.local.pending(self.now).map(|token| token.0));
+            let history = &mut self.reporter.history;
+            if self.wall.take_was_set() {
+                history.turn(Change::ClockSet, self.now);
+            }
+            self.history_file.keep(&self.setup, history, self.now);
             self.tell_supervisor();
-            self.timer.arm(Some(self.next_deadline()));
-            self.wait(&mut events)?;
+            let deadline = self.next_deadline();
+            let armed = self.timer.arm(Some(deadline));
+            // Without the timer the wait itself has to end in time.
+            let timeout = (!armed).then(|| deadline - self.now + TICK);
+            self.wait(&mut events, timeout)?;
             self.now = clock::now();
             core::mem::swap(&mut ready, &mut self.again);
             ready.extend(events.iter().map(|event| event.token().0));
+            ready.extend((!armed).then_some(TIMER));
             ready.sort_unstable();
             ready.dedup();
             for token in ready.drain(..) {
@@ -233,13 +283,13 @@ impl EventLoop {
         }
         self.supervisor.iter().for_each(Notify::stopping);
         self.sessions.close_all();
-        self.write_history();
+        self.history_file.write(&self.setup, &mut self.reporter.history, self.now);
         log::info!("[Meeting] Heartbeat thread stopped");
         Ok(())
     }
 
-    fn wait(&mut self, events: &mut Events) -> Result<(), Error> {
-        let timeout = (!self.again.is_empty()).then_some(Duration::ZERO);
+    fn wait(&mut self, events: &mut Events, timeout: Option<Duration>) -> Result<(), Error> {
+        let timeout = if self.again.is_empty() { timeout } else { Some(Duration::ZERO) };
         match self.poll.poll(events, timeout) {
             // A signal that interrupts the wait is read as a readiness like any other.
             Err(error) if error.kind() != std::io::ErrorKind::Interrupted => {
@@ -253,34 +303,46 @@ impl EventLoop {
         match token {
             TIMER => {
                 self.timer.drain();
+                for slot in self.sessions.overdue(self.now) {
+                    self.pump(slot);
+                }
                 self.feed(Input::Deadline);
-                self.status.on_deadline(self.now);
-                self.helpers.iter_mut().for_each(|helpers| helpers.on_deadline(self.now));
-                self.look();
+                self.local.on_deadline(self.now);
+                self.poll_files();
+                self.retry_links();
             }
-            CLOCK => self.hear_clock(),
-            RTNETLINK => self.hear_links(),
-            NEIGHBOURS => self.hear_neighbours(),
+            CLOCK => {
+                // What failed for the time of a certificate may fare better now.
+                if self.wall.on_ready(self.now) {
+                    self.feed(Input::ClockSet);
+                }
+            }
+            RTNETLINK => self.on_links_ready(),
+            NEIGHBOURS => self.on_neighbours_ready(),
             SIGNALS => self.obey_signals(),
             TRIGGER => {
                 if self.trigger.as_ref().is_some_and(EventFd::drain) {
-                    self.feed(Input::Triggered { word: None, ticket: Ticket(0) });
+                    self.feed(Input::Triggered { word: None, request: None });
                 }
             }
-            HELPER_FIRST..=HELPER_LAST => self.visit_helpers(token),
             CONNECTION_FIRST..=CONNECTION_LAST => self.pump(token - CONNECTION_FIRST),
-            QUERY_FIRST..=QUERY_LAST => self.hear_nameserver(token - QUERY_FIRST),
-            PROBE_FIRST..=PROBE_LAST => self.hear_probe(token - PROBE_FIRST),
-            LOOK_FIRST..=LOOK_LAST => self.hear_service(token - LOOK_FIRST),
+            QUERY_FIRST..=QUERY_LAST => self.on_nameserver_ready(token - QUERY_FIRST),
+            PROBE_FIRST..=PROBE_LAST => self.on_probe_ready(token - PROBE_FIRST),
+            CHECK_FIRST..=CHECK_LAST => self.on_service_ready(token - CHECK_FIRST),
             WATCH => {
                 let changed = self.watch.drain();
                 if changed.more {
                     self.again.push(WATCH);
                 }
                 self.take_changes(changed);
+                self.read_on();
             }
-            STATUS_FIRST..=STATUS_LAST => self.visit_status_server(token),
-            _ => debug_assert!(false, "token {token} belongs to nobody"),
+            MOUNTS => {
+                let changed = self.watch.stat_changed();
+                self.take_changes(changed);
+            }
+            HELPER_FIRST..=HELPER_LAST | STATUS_FIRST..=STATUS_LAST => self.on_local_ready(token),
+            _ => debug_assert!(false, "token {token} is not used"),
         }
     }
 
@@ -291,84 +353,25 @@ impl EventLoop {
             self.reconfigure();
         }
         if received.trigger {
-            self.feed(Input::Triggered { word: None, ticket: Ticket(0) });
+            self.feed(Input::Triggered { word: None, request: None });
         }
     }
 
     fn next_deadline(&self) -> Instant {
-        let helpers = self.helpers.as_ref().and_then(TriggerSocket::next_deadline);
         let core = self.agent.next_deadline(self.now);
         let supervisor = self.supervisor.as_ref().and_then(Notify::next_deadline);
-        let history = self.history_deadline();
-        let local = [self.status.next_deadline(), helpers, supervisor, history];
-        let soonest = local.into_iter().chain([core]).flatten().min();
-        // With a cycle running, the look rides on its wake-ups.
-        soonest.unwrap_or(self.look_at)
-    }
-
-    /// Moves a connection as far as it goes, telling the core each step.
-    fn pump(&mut self, slot: usize) {
-        for _ in 0..STEPS_MAX {
-            let counters = self.journal.history.counters_mut();
-            let Some((attempt, step)) = self.sessions.step(slot, counters) else { return };
-            // TLS takes its time: the stamps of a beat tell its steps apart within one wake-up.
-            self.now = clock::now();
-            match step {
-                Ok(Progress::Drained) => {
-                    self.stirred.retain(|stirred| *stirred != slot);
-                    return;
-                }
-                Ok(Progress::Spent) => break,
-                Ok(Progress::Connected) => self.feed(Input::Connected(attempt)),
-                Ok(Progress::Secured) => self.feed(Input::Secured(attempt)),
-                Ok(Progress::Written) => self.feed(Input::Written(attempt)),
-                Ok(Progress::Replied) => self.take_reply(attempt),
-                Err(failure) => self.take_failure(attempt, failure),
-            }
-        }
-        self.again.push(CONNECTION_FIRST + slot);
-    }
-
-    fn take_reply(&mut self, attempt: Attempt) {
-        let Some((_, response)) = self.sessions.find(attempt) else { return };
-        let config = &self.setup.config;
-        let asked = config.settings.server.as_ref().map(|server| &server.host);
-        let reply = response.reply(asked, self.wall.best(self.now));
-        if let Some(location) = response.location().filter(|text| !config.tells_token(text)) {
-            self.journal.remark(location);
-        }
-        match (reply.failure, str::from_utf8(response.body())) {
-            (None, _) => {
-                self.journal.keep_answer(response.body(), |text| config.tells_token(text));
-            }
-            (Some(Failure::NotAccepted), Ok(why)) if !config.tells_token(why) => {
-                self.journal.remark(why);
-            }
-            (Some(_), _) => {}
-        }
-        self.learn_date(attempt);
-        if !reply.keep_alive {
-            self.sessions.close(attempt);
-        }
-        self.feed(Input::Replied(attempt, reply));
-    }
-
-    fn take_failure(&mut self, attempt: Attempt, failure: Failure) {
-        if let Some((connection, _)) = self.sessions.find(attempt) {
-            let place = connection.remote();
-            match connection.detail() {
-                Some(detail) => self.journal.remark(format_args!("{place}: {detail}")),
-                None => self.journal.remark(place),
-            }
-        }
-        self.sessions.drop_failed(attempt);
-        self.feed(Input::AttemptFailed(attempt, failure));
+        let history = self.history_file.next_deadline(&self.setup, &self.reporter.history);
+        let body = self.sessions.next_deadline();
+        let links = self.links_retry.next_deadline();
+        // With a cycle running, that check rides on its wake-ups, unless there is no other.
+        let files = self.watch.events().is_none().then_some(self.poll_files_at);
+        let local = [self.local.next_deadline(), supervisor, history, body, self.load_at];
+        let soonest = local.into_iter().chain([core, links, files]).flatten().min();
+        soonest.unwrap_or(self.poll_files_at)
     }
 }
 
 fn listen(poll: &Poll, source: &impl AsFd, token: usize) -> Result<(), Error> {
-    let fd = source.as_fd().as_raw_fd();
-    poll.registry()
-        .register(&mut SourceFd(&fd), Token(token), Interest::READABLE)
-        .map_err(Error::system("watch a descriptor"))
+    let watched = watch(poll.registry(), source, Token(token), Interest::READABLE);
+    watched.map_err(Error::system("watch a descriptor"))
 }

@@ -1,7 +1,7 @@
 //! The back-end of `log`: standard error or `/dev/log`, one write per line.
 //!
-//! A line that cannot leave at once is dropped: the agent waits for no reader of its log. Lines
-//! are cut at [`LINE_MAX`] bytes and hold no control characters, whatever a server or a file said.
+//! A line that cannot be written at once is dropped: the agent never waits for a reader of its log.
+//! Lines are cut at [`LINE_MAX`] bytes and contain no control characters.
 
 use std::fmt::{self, Write};
 use std::io::{self, IsTerminal};
@@ -22,27 +22,29 @@ mod tests;
 
 /// Longest line, in bytes, prefix and line end included.
 pub const LINE_MAX: usize = 1024;
-/// Where a syslog daemon listens (syslog(3)).
+/// The socket of the syslog daemon (syslog(3)).
 const SYSLOG_PATH: &str = "/dev/log";
 /// `LOG_DAEMON` (syslog(3)).
 const FACILITY: u8 = 3 << 3;
 
 static LOGGER: OnceLock<Logger> = OnceLock::new();
 
-/// Makes this the back-end of `log`, with the defaults of the configuration; call once, first.
+/// Installs the back-end of `log` with the defaults of the configuration, and has it take the text
+/// of a panic: what an init script starts may have no standard error. Call it once, first.
 ///
 /// # Errors
 ///
-/// No socket can be had, or another back-end is installed.
+/// The socket cannot be opened, or another back-end is installed.
 pub fn init() -> Result<(), Error> {
     let logger = Logger::new().map_err(Error::system("open log socket"))?;
     let installed = log::set_logger(LOGGER.get_or_init(|| logger));
     installed.map_err(|_| Error::system("install logger")(io::ErrorKind::AlreadyExists))?;
     configure(LogTarget::Auto, LevelFilter::Info);
+    std::panic::set_hook(Box::new(|panic| log::error!("a bug of linkbeat ends it: {panic}")));
     Ok(())
 }
 
-/// Puts what a configuration says in force, at any time.
+/// Applies the settings of a configuration, at any time.
 pub fn configure(target: LogTarget, level: LevelFilter) {
     if let Some(logger) = LOGGER.get() {
         logger.target.store(target as u8, Ordering::Relaxed);
@@ -50,28 +52,29 @@ pub fn configure(target: LogTarget, level: LevelFilter) {
     log::set_max_level(level);
 }
 
-/// How a line begins and where it goes.
+/// The destination of a line, and with it the prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Route {
+enum Destination {
     /// Standard error, for people: `info: message`.
     Plain,
-    /// Standard error, for journald: `<6>message` (sd-daemon(3)).
+    /// Standard error with a prefix for journald: `<6>message` (sd-daemon(3)).
     Journal,
-    /// `/dev/log`: `<30>linkbeat[pid]: message` (RFC 3164 §4.1). The time is left to the receiver:
-    /// every one of them adds it, and ours may not be set.
+    /// `/dev/log`: `<30>linkbeat[pid]: message` (RFC 3164 §4.1). Every receiver adds the time, and
+    /// our clock may not be set.
     Syslog,
 }
 
 #[derive(Debug)]
 struct Logger {
-    /// Unconnected, so that a daemon that was restarted needs no new connection.
+    /// The socket, not connected, so that it survives a restart of the daemon.
     socket: UnixDatagram,
     /// Whether standard error is a terminal.
     terminal: bool,
     /// Whether journald reads standard error.
     journal: bool,
+    /// Number of this process.
     pid: u32,
-    /// A [`LogTarget`].
+    /// The configured destination, a [`LogTarget`].
     target: AtomicU8,
 }
 
@@ -88,15 +91,15 @@ impl Logger {
         })
     }
 
-    fn route(&self) -> Route {
+    fn output(&self) -> Destination {
         let target = self.target.load(Ordering::Relaxed);
         let auto = target == LogTarget::Auto as u8;
         if target == LogTarget::Syslog as u8 || auto && !self.journal && !self.terminal {
-            Route::Syslog
+            Destination::Syslog
         } else if self.journal {
-            Route::Journal
+            Destination::Journal
         } else {
-            Route::Plain
+            Destination::Plain
         }
     }
 }
@@ -107,57 +110,54 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let line = |route| Line::new(route, record.level(), self.pid, record.args());
-        match self.route() {
-            Route::Syslog => {
-                let sent = send(&self.socket, Path::new(SYSLOG_PATH), &line(Route::Syslog));
-                // Without a syslog daemon standard error is the last chance to be read.
+        let line = |output| LogLine::new(output, record.level(), self.pid, record.args());
+        match self.output() {
+            Destination::Syslog => {
+                let sent = send(&self.socket, Path::new(SYSLOG_PATH), &line(Destination::Syslog));
+                // Without a syslog daemon, standard error is the only way left.
                 if sent.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
-                    write_now(io::stderr(), &line(Route::Plain));
+                    write_now(io::stderr(), &line(Destination::Plain));
                 }
             }
-            route => write_now(io::stderr(), &line(route)),
+            output => write_now(io::stderr(), &line(output)),
         }
     }
 
     fn flush(&self) {}
 }
 
-/// Whether `JOURNAL_STREAM`, device and inode of journald's stream, means our standard error
+/// Whether `JOURNAL_STREAM`, device and inode of journald's stream, is our standard error
 /// (systemd.exec(5)).
 fn is_stderr(stream: &str) -> bool {
     let Ok(stat) = rustix::fs::fstat(io::stderr()) else { return false };
     stream == format!("{}:{}", stat.st_dev, stat.st_ino)
 }
 
-/// Sends one datagram; a full queue is `WouldBlock`.
-fn send(socket: &UnixDatagram, path: &Path, line: &Line) -> io::Result<()> {
-    // A datagram ends by itself.
+/// Sends one datagram. A full queue is `WouldBlock`.
+fn send(socket: &UnixDatagram, path: &Path, line: &LogLine) -> io::Result<()> {
+    // A datagram needs no line end.
     let bytes = line.as_bytes().strip_suffix(b"\n").unwrap_or_default();
     socket.send_to(bytes, path).map(drop)
 }
 
-/// Writes one line if that does not have to wait.
+/// Writes one line if that does not block.
 ///
-/// The descriptor is shared with others and must stay blocking: poll(2) finds room first, and for
-/// a pipe, a terminal and journald's stream that is room for a line.
-fn write_now(fd: impl AsFd, line: &Line) {
+/// The descriptor is shared with other processes and must stay blocking. poll(2) reports whether
+/// there is room, and for a pipe, a terminal and journald's stream that is room for a line.
+fn write_now(fd: impl AsFd, line: &LogLine) {
     let mut ready = [PollFd::new(&fd, PollFlags::OUT)];
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     if poll(&mut ready, Some(&now)).is_ok_and(|ready| ready > 0) {
-        // There is nobody left to tell of a failure.
+        // An error cannot be reported anywhere else.
         rustix::io::write(&fd, line.as_bytes()).ok();
     }
 }
 
-/// One line, complete with its end, in a fixed buffer.
-struct Line {
-    bytes: [u8; LINE_MAX],
-    length: usize,
-}
+/// One line, complete with its end.
+struct LogLine(heapless::String<LINE_MAX>);
 
-impl Line {
-    fn new(route: Route, level: Level, pid: u32, message: &fmt::Arguments<'_>) -> Self {
+impl LogLine {
+    fn new(output: Destination, level: Level, pid: u32, message: &fmt::Arguments<'_>) -> Self {
         // syslog(3): LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG.
         let (severity, name) = match level {
             Level::Error => (3, "error"),
@@ -166,32 +166,26 @@ impl Line {
             Level::Debug => (7, "debug"),
             Level::Trace => (7, "trace"),
         };
-        let mut line = Self { bytes: [0; LINE_MAX], length: 0 };
-        let written = match route {
-            Route::Plain => write!(line, "{name}: {message}"),
-            Route::Journal => write!(line, "<{severity}>{message}"),
-            Route::Syslog => write!(line, "<{}>linkbeat[{pid}]: {message}", FACILITY | severity),
+        let mut line = Self(heapless::String::new());
+        let written = match output {
+            Destination::Plain => write!(line, "{name}: {message}"),
+            Destination::Journal => write!(line, "<{severity}>{message}"),
+            Destination::Syslog => {
+                write!(line, "<{}>linkbeat[{pid}]: {message}", FACILITY | severity)
+            }
         };
-        // An error means that the line is full: what fits is worth more than nothing.
+        // An error means that the line is full; it is then cut.
         written.ok();
-        line.put("\n").ok();
+        line.0.push('\n').expect("write_char leaves room for the line end");
         line
     }
 
     fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-
-    fn put(&mut self, text: &str) -> fmt::Result {
-        let end = self.length + text.len();
-        let room = self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
-        self.length = end;
-        Ok(())
+        self.0.as_bytes()
     }
 }
 
-impl Write for Line {
+impl Write for LogLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|char| self.write_char(char))
     }
@@ -199,9 +193,9 @@ impl Write for Line {
     fn write_char(&mut self, char: char) -> fmt::Result {
         let char = if char.is_control() { ' ' } else { char };
         // The line end must fit as well.
-        if self.length + char.len_utf8() >= LINE_MAX {
+        if self.0.len() + char.len_utf8() >= LINE_MAX {
             return Err(fmt::Error);
         }
-        self.put(char.encode_utf8(&mut [0; 4]))
+        self.0.push(char).map_err(|_| fmt::Error)
     }
 }

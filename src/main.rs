@@ -18,13 +18,13 @@ fn main() -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         let hint = if matches!(error, Error::Usage(_)) { "; see linkbeat --help" } else { "" };
-        // There is nobody left to tell of a failure.
+        // An error cannot be reported anywhere else.
         writeln!(std::io::stderr(), "linkbeat: {}{hint}", error.chain()).ok();
         error.exit_code()
     })
 }
 
-/// Runs the agent, whose errors go where its log goes.
+/// Runs the agent; its errors are logged.
 fn run(config: PathBuf, trigger_fd: Option<u32>) -> ExitCode {
     let adopt = |fd| EventFd::adopt(fd).map_err(Error::system("adopt --trigger-fd"));
     let trigger = trigger_fd.map(adopt).transpose();

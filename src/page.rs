@@ -1,16 +1,17 @@
-//! The page and the widget: one document each, made by `build.rs` of the files in `src/page`.
+//! The page and the widget: one document each, assembled by `build.rs` from the files in
+//! `src/page`.
 //!
-//! Both show what `/api/meeting/status` says, and the page what `/api/linkbeat/history` says, again
-//! and again while somebody looks. They have no way to any other host, and take nothing that came
-//! from a file or a server for more than text: their policies say so to the browser, and the tests
-//! to us.
+//! Both request `/api/meeting/status` repeatedly while they are visible, the page
+//! `/api/linkbeat/history` as well. Their content security policies forbid every other host and
+//! every other script, and whatever comes from a file or a server is shown as text only; tests
+//! check both.
 
-use crate::wire::http_server::{Content, Document};
+use linkbeat_core::wire::http_server::{Content, Document};
 
 #[cfg(test)]
 mod tests;
 
-/// Browsers ask each time whether it is still this one, so that a new version is seen at once.
+/// A document with its policy. By the tag, browsers check for a new version each time.
 macro_rules! document {
     ($name:literal, $file:literal, $more:literal) => {
         Document {
@@ -32,8 +33,8 @@ macro_rules! document {
     };
 }
 
-/// What a person sees at `/`. It has a button: nobody may put it into a frame and have it clicked.
+/// The page at `/`. It has a button, so it may not be framed (clickjacking).
 pub static PAGE: Document = document!("PAGE", "page", "; frame-ancestors 'none'");
 
-/// The card for the page of another server, for example the web manager: it only shows.
+/// The card for the page of another server, for example the web manager. It has no controls.
 pub static WIDGET: Document = document!("WIDGET", "widget", "");

@@ -1,4 +1,5 @@
-//! The command line of the real binary, against agents that answer, rave, hang and hang up.
+//! The command line of the real binary, against fake agents that answer, send garbage, hang or
+//! close.
 
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write, pipe};
@@ -8,17 +9,17 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::thread::{self, JoinHandle};
 
-use linkbeat::wire::line::GREETING;
+use linkbeat_core::wire::line::GREETING;
 use linkbeat_support::agent::binary_or;
 use rustix::process::geteuid;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-/// The binary under test: `LINKBEAT` names another than that of this build.
+/// The binary under test: the one in `LINKBEAT`, or that of this build.
 fn binary() -> PathBuf {
     binary_or(env!("CARGO_BIN_EXE_linkbeat"))
 }
 
-/// A directory of the test's own, removed with it.
+/// A directory for one test, removed on drop.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -67,24 +68,25 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).expect("text")
 }
 
-/// An agent for one connection: hears a line, says `answer` and hangs up; returns the line.
+/// A fake agent for one connection: reads a line, sends `answer` and closes. Returns the line.
 fn agent(socket: &Path, answer: &str) -> JoinHandle<String> {
     let listener = UnixListener::bind(socket).expect("bind in our own directory");
     let answer = answer.to_owned();
     thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
         let mut line = String::new();
-        // The greeting comes first, whether or not anybody asks.
+        // The greeting comes first, without a request.
         let (greeting, rest) = answer.split_at(answer.find('\n').map_or(0, |end| end + 1));
         stream.write_all(greeting.as_bytes()).expect("greet");
         BufReader::new(&stream).read_line(&mut line).expect("a line");
-        // A client that has heard enough may be gone.
+        // The client may have closed after the part that it needs.
         stream.write_all(rest.as_bytes()).ok();
         line
     })
 }
 
-/// What `linkbeat` says to an agent that says `answer` after its greeting, and the line it sent.
+/// The output of `linkbeat` if the agent sends `answer` after its greeting, and the line that it
+/// received.
 fn answered(test: &str, arguments: &[&str], answer: &str) -> (Output, String) {
     let directory = Directory::new(test);
     let agent = agent(&directory.socket(), &format!("{GREETING}{answer}"));
@@ -93,7 +95,7 @@ fn answered(test: &str, arguments: &[&str], answer: &str) -> (Output, String) {
 }
 
 #[test]
-fn trigger_tells_the_answer_and_its_exit_code() {
+fn trigger_prints_the_answer_and_exits_with_its_code() {
     for (number, (arguments, line, answer, exit)) in [
         (&["trigger"][..], "trigger \n", "set", 0),
         (&["trigger"], "trigger \n", "pending", 0),
@@ -147,7 +149,7 @@ fn answer_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn nonsense_is_no_answer() {
+fn malformed_answer_is_an_error() {
     let long = "x".repeat(70_000);
     for (number, (arguments, answer, words)) in [
         (&["trigger"][..], "error: too many helpers\n", "error: too many helpers"),
@@ -185,14 +187,27 @@ fn status_is_a_page_with_an_exit_code() {
         ("starting", "null", 2),
     ] {
         let json = format!(
-            r#"{{"state": "{state}", "last_heartbeat_ago": {ago}, "stale_after": 70, "since_ago": 5}}"#
+            r#"{{"state": "{state}", "last_heartbeat_ago": {ago}, "stale_after": 70, "since_ago": 5,
+                "meaning": "in words", "advice": "what to do"}}"#
         );
         let (output, line) = answered(&format!("page-{state}-{ago}"), &["status"], &json);
         assert_eq!(line, "status\n");
         let name = state.replace('_', " ");
-        assert!(stdout(&output).starts_with(&format!("{name} for 5 s: ")), "{output:?}");
+        let begin = format!("{name} for 5 s: in words\n");
+        assert!(stdout(&output).starts_with(&begin), "{output:?}");
+        assert!(stdout(&output).contains("\n  what to do   what to do\n"), "{output:?}");
         assert_eq!((stderr(&output), code(&output)), ("", exit), "{json}");
     }
+}
+
+#[test]
+fn status_of_an_older_agent_is_a_page_without_words_that_it_does_not_send() {
+    let json = r#"{"state": "rejected", "last_heartbeat_ago": 5, "stale_after": 70, "since_ago": 5,
+        "cause": "http_404", "last_error": "the server answered 404"}"#;
+    let (output, _) = answered("older", &["status"], json);
+    let begin = "rejected for 5 s\n  error        the server answered 404\n  last beat    none";
+    assert!(stdout(&output).starts_with(begin), "{output:?}");
+    assert_eq!((stderr(&output), code(&output)), ("", 1));
 }
 
 #[test]
@@ -207,7 +222,7 @@ fn status_as_json_is_the_same_json_without_a_steering_byte() {
 }
 
 #[test]
-fn without_an_agent_the_socket_is_named() {
+fn missing_agent_is_reported_with_the_socket() {
     let directory = Directory::new("absent");
     let socket = directory.socket();
     for arguments in [&["status"][..], &["status", "--json"], &["trigger"], &["trigger", "--wait"]]
@@ -220,7 +235,7 @@ fn without_an_agent_the_socket_is_named() {
 }
 
 #[test]
-fn socket_of_a_dead_agent_is_no_agent() {
+fn socket_of_a_dead_agent_is_reported_as_no_agent() {
     let directory = Directory::new("dead");
     drop(UnixListener::bind(directory.socket()).unwrap());
     let output = at(&directory.socket(), &["status"]);
@@ -229,14 +244,14 @@ fn socket_of_a_dead_agent_is_no_agent() {
 }
 
 #[test]
-fn path_that_is_too_long_is_told() {
+fn path_that_is_too_long_is_reported() {
     let output = at(Path::new(&"x".repeat(200)), &["status"]);
     assert!(stderr(&output).contains("xxx: "), "{output:?}");
     assert_eq!(code(&output), 3);
 }
 
 #[test]
-fn agent_that_hangs_is_not_waited_for() {
+fn hanging_agent_times_out() {
     let directory = Directory::new("hanging");
     let listener = UnixListener::bind(directory.socket()).unwrap();
     let output = at(&directory.socket(), &["status"]);
@@ -246,7 +261,7 @@ fn agent_that_hangs_is_not_waited_for() {
 }
 
 #[test]
-fn agent_that_hangs_with_a_full_queue_is_not_waited_for() {
+fn hanging_agent_with_a_full_queue_times_out() {
     let directory = Directory::new("full");
     let address = SockAddr::unix(directory.socket()).unwrap();
     let listener = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
@@ -260,13 +275,13 @@ fn agent_that_hangs_with_a_full_queue_is_not_waited_for() {
 }
 
 #[test]
-fn socket_that_we_may_not_use_is_a_refusal_of_the_system() {
+fn socket_without_permission_is_a_system_error() {
     let directory = Directory::new("denied");
     let listener = UnixListener::bind(directory.socket()).unwrap();
     fs::set_permissions(directory.socket(), Permissions::from_mode(0o000)).unwrap();
     let mut command = Command::new("setpriv");
     if geteuid().is_root() {
-        // Or root would be let in whatever the mode (capabilities(7)).
+        // Otherwise root may connect whatever the mode is (capabilities(7)).
         command.arg("--bounding-set=-dac_override");
     }
     command.arg("--no-new-privs").arg(binary()).args(["status", "--socket"]);
@@ -325,7 +340,7 @@ fn check_exits_78_on_a_bad_file() {
 }
 
 #[test]
-fn descriptor_that_is_no_eventfd_is_refused_before_anything_runs() {
+fn descriptor_that_is_no_eventfd_is_refused_at_start() {
     for number in ["4294967295", "0"] {
         let mut command = Command::new(binary());
         command.args(["run", "--trigger-fd", number]).stdin(Stdio::null());
@@ -333,7 +348,7 @@ fn descriptor_that_is_no_eventfd_is_refused_before_anything_runs() {
     }
 }
 
-/// A pipe that nobody reads from.
+/// A pipe without a reader.
 fn nobody() -> Stdio {
     let (reader, writer) = pipe().expect("a pipe");
     drop(reader);
@@ -341,7 +356,7 @@ fn nobody() -> Stdio {
 }
 
 #[test]
-fn reader_that_has_gone_is_no_error_and_changes_no_exit_code() {
+fn closed_output_pipe_does_not_change_the_exit_code() {
     let directory = Directory::new("gone");
     let bad = directory.file("meeting.json", "{");
     for (arguments, exit) in
@@ -350,7 +365,8 @@ fn reader_that_has_gone_is_no_error_and_changes_no_exit_code() {
         let output = Command::new(binary()).args(arguments).stdout(nobody()).output().unwrap();
         assert_eq!(code(&output), exit, "{output:?}");
     }
-    let agent = agent(&directory.socket(), "linkbeat 1\n{\"state\": \"offline\"}");
+    let agent =
+        agent(&directory.socket(), "linkbeat 1\n{\"state\": \"offline\", \"meaning\": \"m\"}");
     let mut command = Command::new(binary());
     command.arg("status").arg("--socket").arg(directory.socket()).stdout(nobody());
     let output = command.output().unwrap();
@@ -359,7 +375,7 @@ fn reader_that_has_gone_is_no_error_and_changes_no_exit_code() {
 }
 
 #[test]
-fn output_that_cannot_be_written_is_an_error_of_the_system() {
+fn failed_write_of_the_output_is_a_system_error() {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let output = Command::new(binary()).arg("--help").stdout(full).output().unwrap();
     assert!(stderr(&output).contains("write to standard output: No space left"), "{output:?}");
@@ -370,7 +386,8 @@ fn output_that_cannot_be_written_is_an_error_of_the_system() {
 fn page_for_a_pipe_has_no_colour() {
     let (reader, writer) = pipe().unwrap();
     let directory = Directory::new("colour");
-    let agent = agent(&directory.socket(), "linkbeat 1\n{\"state\": \"offline\"}");
+    let agent =
+        agent(&directory.socket(), "linkbeat 1\n{\"state\": \"offline\", \"meaning\": \"m\"}");
     let mut command = Command::new(binary());
     command.arg("status").arg("--socket").arg(directory.socket());
     command.env("TERM", "xterm").env_remove("NO_COLOR").stdout(writer);

@@ -1,7 +1,6 @@
-//! The configuration as a user without rights meets it: what may not be read, and what may not be
-//! watched.
+//! The configuration as an unprivileged user: files that cannot be read or watched.
 //!
-//! The tests run themselves again as another user, because nothing is forbidden to root.
+//! The tests run themselves again as another user, because root may do everything.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -9,17 +8,17 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use linkbeat::config::{self, Files};
+use linkbeat::config::{self, ConfigFiles};
 use linkbeat::net::watch::Watch;
 
-/// The user and group that own nothing (`nobody`, by its number everywhere).
+/// A user and group that own nothing (`nobody`, which has this number everywhere).
 const NOBODY: u32 = 65_534;
-/// Names the directory to the run of this program as another user.
+/// Environment variable with the directory, for the run as another user.
 const DIRECTORY: &str = "LINKBEAT_TEST_DIRECTORY";
-/// Begins a line that the other run has to tell.
+/// Prefix of the lines that the other run reports.
 const TOLD: &str = "told: ";
 
-/// A directory of one test, removed with it.
+/// A directory for one test, removed on drop.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -44,9 +43,10 @@ impl Directory {
         fs::set_permissions(self.0.join(path), permissions).expect("own file");
     }
 
-    /// What the test `part`, run as another user, tells of this directory.
+    /// The lines that the test `part` reports about this directory, run as another user.
     fn told_by(&self, part: &str) -> String {
-        // proc(5): followed by the child itself, whatever the directories above the program allow.
+        // proc(5): the child itself follows the link, whatever the directories above the program
+        // permit.
         let mut command = Command::new("/proc/self/exe");
         command.args(["--exact", part, "--nocapture"]).env(DIRECTORY, self.0.join("etc"));
         if rustix::process::geteuid().is_root() {
@@ -68,7 +68,7 @@ impl Drop for Directory {
 }
 
 #[test]
-fn a_file_that_may_not_be_read_is_told_with_the_command_that_mends_it() {
+fn an_unreadable_file_is_reported_with_the_command_to_fix_it() {
     let directory = Directory::new("file");
     directory.set_mode("etc/meeting.json", 0);
     let expected = "\
@@ -80,7 +80,7 @@ usable: false
 }
 
 #[test]
-fn a_directory_that_may_not_be_entered_is_told_with_the_command_that_mends_it() {
+fn an_inaccessible_directory_is_reported_with_the_command_to_fix_it() {
     let directory = Directory::new("directory");
     directory.set_mode("etc", 0);
     let told = directory.told_by("load_as_another_user");
@@ -92,16 +92,18 @@ fn a_directory_that_may_not_be_entered_is_told_with_the_command_that_mends_it() 
 }
 
 #[test]
-fn a_directory_that_may_not_be_watched_is_looked_at_instead() {
+fn without_permission_the_file_is_watched_or_polled_instead() {
     let directory = Directory::new("watch");
     directory.set_mode("etc", 0o311);
     directory.set_mode("etc/meeting.json", 0o666);
+    assert_eq!(directory.told_by("watch_as_another_user"), "event: true\nstat: false\n");
+    directory.set_mode("etc/meeting.json", 0o222);
     assert_eq!(directory.told_by("watch_as_another_user"), "event: false\nstat: true\n");
     directory.set_mode("etc", 0o755);
     assert_eq!(directory.told_by("watch_as_another_user"), "event: true\nstat: false\n");
 }
 
-/// The directory to tell of; `None` in the first run, where the parts below have nothing to do.
+/// The directory to examine; `None` in the first run, in which the tests below do nothing.
 fn directory_of_the_other_run() -> Option<PathBuf> {
     std::env::var_os(DIRECTORY).map(PathBuf::from)
 }
@@ -120,7 +122,8 @@ fn load_as_another_user() {
 fn watch_as_another_user() {
     let Some(directory) = directory_of_the_other_run() else { return };
     let file = directory.join("meeting.json");
-    let mut watch = Watch::new(&Files::of(&file), &[] as &[&Path]).expect("inotify is there");
+    let files = ConfigFiles::of(&file);
+    let mut watch = Watch::new(files.all(), &[] as &[&Path], &[]);
     fs::write(&file, r#"{"enabled": true}"#).expect("everybody may write it");
     println!("\n{TOLD}event: {}", watch.drain().config);
     println!("\n{TOLD}stat: {}", watch.stat_changed().config);

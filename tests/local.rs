@@ -1,4 +1,4 @@
-//! The local servers of the real agent: whoever asks in whatever way is answered, and at once.
+//! The local servers of the real agent: every client gets its response, and at once.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use linkbeat::wire::line::GREETING;
+use linkbeat_core::wire::line::GREETING;
 use linkbeat_support::agent::binary_or;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 
-/// Longest wait for anything; what is to be fast is nowhere near it.
+/// Longest wait for any event. Fast ones take far less.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// An agent without a server to beat to, and so without a network to depend on.
+/// An agent without a server to beat to, so that the test needs no network.
 struct Agent {
     process: Child,
     directory: PathBuf,
@@ -41,7 +41,7 @@ impl Agent {
             .stderr(Stdio::piped())
             .spawn()
             .expect("start the agent");
-        // The socket is there before the agent says a word of its loop.
+        // The socket exists before the loop's first log line.
         let mut stderr = process.stderr.take().expect("a pipe");
         let mut log = Vec::new();
         let mut byte = [0];
@@ -91,7 +91,7 @@ fn rest(mut stream: impl Read) -> String {
 }
 
 #[test]
-fn lines_of_one_write_are_answered_and_the_end_is_met_with_the_end() {
+fn lines_of_one_write_are_answered_before_the_connection_closes() {
     let agent = Agent::start("lines");
     let mut helper = agent.helper();
     helper.write_all(b"trigger a\ntrigger --wait b\ntrigger c").unwrap();
@@ -101,7 +101,7 @@ fn lines_of_one_write_are_answered_and_the_end_is_met_with_the_end() {
 }
 
 #[test]
-fn helper_that_asked_too_often_is_answered_in_the_end() {
+fn throttled_helper_gets_all_its_responses() {
     let agent = Agent::start("pause");
     let mut helper = agent.helper();
     helper.write_all("trigger\n".repeat(40).as_bytes()).unwrap();
@@ -110,7 +110,7 @@ fn helper_that_asked_too_often_is_answered_in_the_end() {
 }
 
 #[test]
-fn clients_that_end_their_side_at_once_all_get_their_answers() {
+fn clients_that_shut_down_writing_get_their_responses() {
     let agent = Agent::start("crowd");
     let clients: Vec<_> = (0..40)
         .map(|_| {
@@ -135,7 +135,7 @@ fn status_is_the_same_object_on_both_sockets() {
     let answer = rest(agent.http("GET /api/meeting/status"));
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     for text in [json, body] {
-        linkbeat::wire::json::check(text.as_bytes()).unwrap();
+        linkbeat_core::wire::json::parse(text.as_bytes()).unwrap();
         assert!(text.contains(r#""heartbeat_thread_running":true"#), "{text}");
     }
     let head = rest(agent.http("HEAD /api/meeting/status"));
@@ -143,7 +143,7 @@ fn status_is_the_same_object_on_both_sockets() {
 }
 
 #[test]
-fn trigger_over_http_says_why_there_is_no_beat() {
+fn trigger_over_http_returns_the_reason_for_no_beat() {
     let agent = Agent::start("why");
     for request in ["POST /api/meeting/heartbeat", "POST /api/meeting/heartbeat?wait=0"] {
         let answer = rest(agent.http(request));
@@ -155,11 +155,11 @@ fn trigger_over_http_says_why_there_is_no_beat() {
 }
 
 #[test]
-fn socket_that_somebody_removed_is_made_again() {
+fn removed_socket_is_created_again() {
     let agent = Agent::start("removed");
     fs::remove_file(agent.directory.join("trigger.sock")).expect("the socket");
     kill_process(Pid::from_child(&agent.process), Signal::HUP).expect("signal the agent");
-    // Signals are heard before clients.
+    // Signals are handled before clients.
     rest(agent.http("GET /api/meeting/status"));
     let mut helper = agent.helper();
     helper.write_all(b"trigger\n").unwrap();
@@ -167,7 +167,7 @@ fn socket_that_somebody_removed_is_made_again() {
     assert_eq!(rest(helper), format!("{GREETING}unconfigured\n"));
 }
 
-/// An agent that only has a Unix socket; killed when dropped.
+/// An agent with a Unix socket only. Dropping it kills the process.
 struct Contender(Child);
 
 impl Contender {
@@ -187,7 +187,7 @@ impl Drop for Contender {
 }
 
 #[test]
-fn of_agents_that_start_at_once_over_a_dead_socket_one_stays() {
+fn one_of_several_agents_started_at_once_takes_over_a_dead_socket() {
     let name = format!("linkbeat-local-one-stays-{}", std::process::id());
     let directory = std::env::temp_dir().join(name);
     fs::create_dir_all(&directory).expect("a directory of our own");
@@ -201,7 +201,7 @@ fn of_agents_that_start_at_once_over_a_dead_socket_one_stays() {
             .iter()
             .map(|it| pidfd_open(Pid::from_child(&it.0), PidfdFlags::empty()).expect("a child"))
             .collect();
-        // All but one end, and only then is it known which one stays.
+        // All but one end, and only then is it clear which one stays.
         let mut left: Vec<_> = processes.iter().collect();
         while left.len() > 1 {
             let mut fds: Vec<_> = left.iter().map(|it| PollFd::new(it, PollFlags::IN)).collect();

@@ -1,17 +1,18 @@
-//! The manual page and the completions say what the program says: no command, option, key or exit code
-//! is missing, and none is there that was taken away.
+//! The manual page, the completions and the contract say what the program says: no command, option, key,
+//! state, metric or exit code is missing, and none is there that was taken away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use linkbeat::status::State;
+use linkbeat::status::AgentState;
 use linkbeat_support::agent::binary_or;
 
 const MANUAL: &str = include_str!("../src/cli/linkbeat.8");
 const BASH: &str = include_str!("../src/cli/shell/linkbeat.bash");
 const ZSH: &str = include_str!("../src/cli/shell/_linkbeat");
 const FISH: &str = include_str!("../src/cli/shell/linkbeat.fish");
+const CONTRACT: &str = include_str!("../src/WIRE.md");
 
 type Words = BTreeSet<String>;
 
@@ -21,7 +22,8 @@ fn linkbeat(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// The options of each command in `--help`, without their dashes; those without a command under "".
+/// The options of each command in `--help` without their dashes. Options without a command are
+/// under "".
 fn usage() -> BTreeMap<String, Words> {
     let mut commands = BTreeMap::<String, Words>::new();
     for line in linkbeat(&["--help"]).lines().filter_map(|line| line.strip_prefix("  linkbeat ")) {
@@ -39,7 +41,7 @@ fn options(text: &str) -> Words {
     named.map(ToOwned::to_owned).collect()
 }
 
-/// What stands between these in each line.
+/// The texts between `before` and `after` in each line.
 fn between<'a>(text: &'a str, before: &'a str, after: &'a str) -> impl Iterator<Item = &'a str> {
     text.lines().flat_map(move |line| {
         line.split(before).skip(1).map(move |rest| rest.split(after).next().unwrap_or(rest))
@@ -54,7 +56,7 @@ fn named(usage: &BTreeMap<String, Words>) -> Words {
     usage.keys().filter(|name| !name.is_empty()).cloned().collect()
 }
 
-/// The text from one of these on, to the next.
+/// The text between `first` and `next`.
 fn section<'a>(text: &'a str, first: &str, next: &str) -> &'a str {
     let (_, rest) = text.split_once(first).unwrap_or_else(|| panic!("{first} is missing"));
     rest.split_once(next).map_or(rest, |(section, _)| section)
@@ -78,45 +80,121 @@ fn manual_has_every_command_with_its_options_in_synopsis_and_description() {
     assert_eq!(options(&MANUAL.replace("Fl -", "--")).len(), all(&usage).len());
 }
 
-#[test]
-fn manual_has_every_exit_code() {
+/// The exit codes in `--help`.
+fn codes() -> Words {
     let help = linkbeat(&["--help"]);
-    let (_, codes) = help.split_once("exit codes:\n").unwrap();
-    let codes: Words = codes
+    let (_, codes) = help.split_once("exit codes:\n").expect("exit codes in the help");
+    codes
         .lines()
         .filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next())
         .filter(|word| word.parse::<u8>().is_ok())
         .map(ToOwned::to_owned)
-        .collect();
+        .collect()
+}
+
+#[test]
+fn manual_has_every_exit_code() {
     let told = section(MANUAL, ".Sh EXIT STATUS\n", ".Sh ");
     let told: Words = between(told, ".It ", "\n").map(ToOwned::to_owned).collect();
-    assert_eq!(told, codes);
+    assert_eq!(told, codes());
+}
+
+/// What `linkbeat check` says of a configuration.
+fn check(test: &str, json: &str) -> String {
+    let name = format!("linkbeat-manual-{test}-{}", std::process::id());
+    let directory = std::env::temp_dir().join(name);
+    fs::create_dir_all(&directory).expect("make a directory");
+    let file = directory.join("linkbeat.json");
+    fs::write(&file, json).expect("write a file");
+    let shown = linkbeat(&["check", file.to_str().expect("a path in UTF-8")]);
+    fs::remove_dir_all(&directory).expect("remove a directory");
+    shown
+}
+
+/// Every key of the configuration.
+fn keys(test: &str) -> Words {
+    let shown = check(test, r#"{"watch": [{"name": "a", "address": "127.0.0.1:1"}]}"#);
+    let key = |line: &str| {
+        let (key, _) = line.split_once(": ")?;
+        let sound = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || b"_.".contains(&it);
+        key.bytes().all(sound).then(|| key.to_owned())
+    };
+    let keys: Words = shown.lines().filter_map(key).filter(|key| key != "read").collect();
+    assert!(keys.len() > 20, "{shown}");
+    keys
 }
 
 #[test]
 fn manual_has_every_key_of_the_configuration() {
-    let directory = std::env::temp_dir().join(format!("linkbeat-manual-{}", std::process::id()));
-    fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("linkbeat.json");
-    fs::write(&file, r#"{"watch": [{"name": "a", "address": "127.0.0.1:1"}]}"#).unwrap();
-    let shown = linkbeat(&["check", file.to_str().unwrap()]);
-    fs::remove_dir_all(&directory).unwrap();
-    let key = |line: &str| {
-        let (key, _) = line.split_once(": ")?;
-        key.bytes().all(|it| it.is_ascii_lowercase() || b"_.".contains(&it)).then(|| key.to_owned())
-    };
-    let keys: Words = shown.lines().filter_map(key).filter(|key| key != "read").collect();
-    assert!(keys.len() > 20, "{shown}");
     let told = section(MANUAL, ".Sh CONFIGURATION\n", ".Sh ");
     let told = between(told, ".It Cm ", "\n").flat_map(|line| line.split(" , "));
-    assert_eq!(told.map(ToOwned::to_owned).collect::<Words>(), keys);
+    assert_eq!(told.map(ToOwned::to_owned).collect::<Words>(), keys("manual"));
 }
 
 #[test]
 fn manual_has_every_state() {
     let told = section(MANUAL, ".Sh STATES\n", ".Sh ");
-    let states: Vec<_> = State::ALL.iter().map(ToString::to_string).collect();
+    let states: Vec<_> = AgentState::ALL.iter().map(ToString::to_string).collect();
     assert_eq!(between(told, ".It Cm ", "\n").collect::<Vec<_>>(), states);
+}
+
+/// What stands in code font.
+fn code(text: &str) -> impl Iterator<Item = String> {
+    text.split('`').skip(1).step_by(2).map(ToOwned::to_owned)
+}
+
+/// What stands in code font in the first column of the tables.
+fn column(text: &str) -> Vec<String> {
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    rows.flat_map(|cell| code(&format!("`{cell}")).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn contract_has_every_key_of_the_configuration() {
+    let section_2 = section(CONTRACT, "\n## 2. ", "\n## 3. ");
+    let shared = section(section_2, "`meeting.json` has", "\n\n");
+    let own = column(section(section_2, "\n### linkbeat's own keys\n", "\n### "));
+    let told: Words = code(shared).chain(own).collect();
+    assert_eq!(told, keys("contract"));
+}
+
+#[test]
+fn contract_claims_no_planned_key() {
+    let planned = column(section(CONTRACT, "\n### To section 2\n", "\n### "));
+    assert!(!planned.is_empty(), "nothing is planned: take the section and this test away");
+    let members: Vec<_> = planned.iter().map(|key| format!("\"{key}\": null")).collect();
+    let shown = check("planned", &format!("{{{}}}", members.join(",")));
+    for key in planned {
+        assert!(shown.contains(&format!("unknown key \"{key}\"")), "{key} is there: {shown}");
+    }
+}
+
+#[test]
+fn contract_has_every_field_of_a_beat_in_its_order() {
+    let report = include_str!("vectors/http/report.json");
+    let members = report.trim_start_matches("{\"").split(",\"");
+    let fields: Vec<_> = members.filter_map(|member| member.split("\":").next()).collect();
+    let told = column(section(CONTRACT, "\n### The request\n", "\n### "));
+    assert_eq!(told, fields);
+}
+
+#[test]
+fn contract_has_every_exit_code_state_and_metric() {
+    let table = section(CONTRACT, "\n| exit code |", "\n\n").lines().skip(2);
+    let told = table.filter_map(|row| row.split('|').nth(1)).map(|cell| cell.trim().to_owned());
+    assert_eq!(told.collect::<Words>(), codes());
+
+    let states: Vec<_> = AgentState::ALL.iter().map(ToString::to_string).collect();
+    let told = code(section(CONTRACT, "\nThe states, the first that is true: ", ". `connected`"));
+    assert_eq!(told.filter(|it| it != "auto_connect").collect::<Vec<_>>(), states);
+
+    let shown = between(include_str!("vectors/metrics/all.prom"), "# TYPE ", " ");
+    // It is shown where services are watched.
+    let metrics = shown.chain(["linkbeat_service_up"]).map(ToOwned::to_owned);
+    let told = code(section(CONTRACT, "\n### Metrics\n", "\n### "));
+    let names = told.map(|it| it.split('{').next().unwrap_or_default().to_owned());
+    let told: Words = names.filter(|it| it.contains('_')).collect();
+    assert_eq!(told, metrics.collect::<Words>());
 }
 
 fn words(text: &str) -> Words {
@@ -128,7 +206,7 @@ fn dashed(words: &Words) -> Words {
 }
 
 #[test]
-fn bash_is_told_every_command_and_option() {
+fn bash_completes_every_command_and_option() {
     let usage = usage();
     let first = words(section(BASH, "-eq 1 ]; then\n        words='", "'"));
     assert_eq!(first, &named(&usage) | &dashed(&usage[""]));
@@ -142,7 +220,7 @@ fn bash_is_told_every_command_and_option() {
 }
 
 #[test]
-fn zsh_is_told_every_command_and_option() {
+fn zsh_completes_every_command_and_option() {
     let usage = usage();
     let told = section(ZSH, "commands=(\n", "\n    )").lines().filter_map(|line| {
         line.trim().strip_prefix('\'')?.split(':').next().map(ToOwned::to_owned)
@@ -156,7 +234,7 @@ fn zsh_is_told_every_command_and_option() {
 }
 
 #[test]
-fn fish_is_told_every_command_and_option() {
+fn fish_completes_every_command_and_option() {
     let usage = usage();
     assert_eq!(words(section(FISH, "set -l commands ", "\n")), named(&usage));
     let told = between(FISH, " -a ", " ").map(ToOwned::to_owned);

@@ -1,4 +1,4 @@
-//! The real agent under a supervisor that speaks sd_notify(3): ready, alive, how it goes, stopping.
+//! The real agent under a supervisor with sd_notify(3): ready, watchdog, status, stopping.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use linkbeat_support::agent::binary_or;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Longest wait for anything; what is to be fast is nowhere near it.
+/// Longest wait for any event. Fast ones take far less.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct Supervisor {
@@ -19,7 +19,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Starts an agent without a configuration: no server, no network needed.
+    /// Starts an agent without a configured server, so that the test needs no network.
     fn start(test: &str, watchdog_us: u32) -> Self {
         let directory =
             std::env::temp_dir().join(format!("linkbeat-supervisor-{test}-{}", std::process::id()));
@@ -64,13 +64,13 @@ impl Drop for Supervisor {
 }
 
 #[test]
-fn an_agent_is_ready_without_network_and_says_how_it_goes() {
+fn an_agent_is_ready_without_a_network_and_reports_its_status() {
     let supervisor = Supervisor::start("ready", 90_000_000);
     assert_eq!(supervisor.heard(), "READY=1\nWATCHDOG=1\nSTATUS=unconfigured\n");
 }
 
 #[test]
-fn a_file_that_is_no_configuration_shows_in_the_line() {
+fn an_invalid_configuration_shows_in_the_status() {
     let supervisor = Supervisor::start("file", 90_000_000);
     supervisor.heard();
     fs::write(supervisor.directory.join("meeting.json"), "{nonsense\nREADY=0}").expect("written");
@@ -82,7 +82,7 @@ fn a_file_that_is_no_configuration_shows_in_the_line() {
 }
 
 #[test]
-fn the_watchdog_is_fed_while_nothing_happens() {
+fn the_watchdog_is_notified_while_the_agent_is_idle() {
     let supervisor = Supervisor::start("watchdog", 200_000);
     for _ in 0..10 {
         assert!(supervisor.heard().contains("WATCHDOG=1\n"));
@@ -90,7 +90,7 @@ fn the_watchdog_is_fed_while_nothing_happens() {
 }
 
 #[test]
-fn an_end_that_was_asked_for_is_told() {
+fn termination_by_a_signal_is_reported() {
     let mut supervisor = Supervisor::start("end", 90_000_000);
     supervisor.heard();
     supervisor.signal(Signal::TERM);

@@ -1,28 +1,22 @@
-//! What the commands besides `run` do.
+//! The commands other than `run`.
 
-use std::ffi::OsString;
-use std::io::{self, IsTerminal, StdoutLock, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::client::{ANSWER_TIME, Client, RESULT_TIME};
-use super::show::{self, Manner};
-use super::{Command, HELP};
-use crate::config::{self, Config, check};
+use super::client::{ANSWER_TIME, End, RESULT_TIME, ask, unexpected_answer};
+use super::output::{EXIT_DONE, EXIT_FAILED, Out, OutputFormat, say, wants_colour};
+use super::show;
+use super::{Command, HELP, check, pin};
+use crate::config::{self, Config, DEFAULT_FILE};
 use crate::error::Error;
-use crate::proto::event::Word;
 use crate::status::harmless;
+use linkbeat_core::proto::label::Word;
 
-/// Done.
-const EXIT_DONE: u8 = 0;
-/// The beat failed.
-const EXIT_FAILED: u8 = 1;
-/// No beat is sent.
+/// Exit code: no beat is sent.
 const EXIT_REFUSED: u8 = 2;
-/// Longest part of an answer that makes no sense which is shown, in characters.
-const NONSENSE_MAX: usize = 100;
 
-/// Does what `command` says and tells standard output; returns the exit code.
+/// Executes `command`, prints its result to standard output and returns the exit code.
 ///
 /// # Errors
 ///
@@ -30,7 +24,7 @@ const NONSENSE_MAX: usize = 100;
 ///
 /// # Panics
 ///
-/// On [`Command::Run`], which is the loop's.
+/// On [`Command::Run`], which the event loop executes.
 pub fn execute(command: Command) -> Result<ExitCode, Error> {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
@@ -42,27 +36,30 @@ pub fn execute(command: Command) -> Result<ExitCode, Error> {
         Command::Version => {
             say(&mut out, concat!("linkbeat ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| EXIT_DONE)
         }
-        Command::Check { file } => {
+        Command::Check { file, pin: true } => {
+            pin::show(file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), &mut out)
+        }
+        Command::Check { file, pin: false } => {
             check::run(file.as_deref(), Path::new("/"), &mut out).map(|()| EXIT_DONE)
         }
         Command::Trigger { reason, wait, socket } => {
             trigger(reason.as_ref(), wait, &socket.unwrap_or_else(usual_socket), &mut out)
         }
         Command::Status { json, watch, socket } => {
-            let manner = Manner { json, again: watch, terminal: terminal && !json, colour };
-            show::status(manner, &socket.unwrap_or_else(usual_socket), &mut out)
+            let format = OutputFormat { json, again: watch, terminal: terminal && !json, colour };
+            show::status(format, &socket.unwrap_or_else(usual_socket), &mut out)
         }
         Command::Events { json, follow, socket } => {
-            let manner = Manner { json, again: follow, terminal: terminal && !json, colour };
-            show::events(manner, &socket.unwrap_or_else(usual_socket), &mut out)
+            let format = OutputFormat { json, again: follow, terminal: terminal && !json, colour };
+            show::events(format, &socket.unwrap_or_else(usual_socket), &mut out)
         }
     };
     code.map(ExitCode::from)
 }
 
-/// Where the agent listens by the configuration, if that can be read, and else by default.
+/// The configured socket of the agent, or the default one if the configuration cannot be read.
 fn usual_socket() -> PathBuf {
-    let loaded = config::load(Path::new(check::DEFAULT_FILE)).config;
+    let loaded = config::load(Path::new(DEFAULT_FILE)).config;
     let configured = loaded.and_then(|config| config.trigger_socket);
     configured.or_else(|| Config::default().trigger_socket).expect("the default names a socket")
 }
@@ -75,107 +72,18 @@ fn trigger(
 ) -> Result<u8, Error> {
     let (option, time) = if wait { (" --wait", RESULT_TIME) } else { ("", ANSWER_TIME) };
     let word = reason.map_or("", Word::as_str);
-    let answer = Client::ask(socket, &format!("trigger{option} {word}\n"), time)?.line()?;
+    let answer = ask(socket, &format!("trigger{option} {word}\n"), time, End::Line)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let answer = answer.trim_end();
     let code = match answer.split([' ', ',']).next().unwrap_or_default() {
         "set" | "pending" | "seq" => EXIT_DONE,
-        // Remembered; but whoever waits for the end of the beat would wait too long.
+        // The beat will be sent, but later than a client with --wait is willing to wait.
         "held" if !wait => EXIT_DONE,
         "held" | "failed:" | "gave" => EXIT_FAILED,
         "disabled" | "unconfigured" => EXIT_REFUSED,
-        _ => return Err(nonsense(socket, &answer)),
+        _ => return Err(unexpected_answer(socket, answer)),
     };
     let answer: String = answer.chars().map(harmless).chain(['\n']).collect();
     say(out, &answer)?;
     Ok(code)
-}
-
-/// The same JSON, with escapes for what may stand in a string by itself and steers a terminal.
-pub(super) fn escaped(json: &str) -> String {
-    let mut text = String::with_capacity(json.len() + 1);
-    for char in json.chars() {
-        match char {
-            '\n' | '\t' | '\r' => text.push(char),
-            _ if harmless(char) == char => text.push(char),
-            _ => text.push_str(&format!("\\u{:04x}", u32::from(char))),
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// The error for an answer that is none.
-pub(super) fn nonsense(socket: &Path, answer: &str) -> Error {
-    let shown: String = answer.chars().take(NONSENSE_MAX).map(harmless).collect();
-    let source = match shown.trim() {
-        "" => io::ErrorKind::UnexpectedEof.into(),
-        text => io::Error::new(io::ErrorKind::InvalidData, text),
-    };
-    Error::NoAgent { socket: socket.to_path_buf(), source }
-}
-
-/// Whether a terminal is to be coloured (<https://no-color.org>).
-fn wants_colour(variable: impl Fn(&str) -> Option<OsString>) -> bool {
-    let dumb = variable("TERM").is_none_or(|term| term == "dumb");
-    !dumb && variable("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
-pub(super) fn say(out: &mut impl Write, text: &str) -> Result<(), Error> {
-    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    said.map_err(Error::system("write to standard output"))
-}
-
-/// Standard output, or what is left of it: a reader that has seen enough is no error.
-enum Out<'a> {
-    Open(StdoutLock<'a>),
-    Gone,
-}
-
-impl Out<'_> {
-    fn attempt<T>(
-        &mut self,
-        otherwise: T,
-        write: impl FnOnce(&mut StdoutLock<'_>) -> io::Result<T>,
-    ) -> io::Result<T> {
-        let Self::Open(stdout) = self else { return Ok(otherwise) };
-        match write(stdout) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                *self = Self::Gone;
-                Ok(otherwise)
-            }
-            result => result,
-        }
-    }
-}
-
-impl Write for Out<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.attempt(bytes.len(), |stdout| stdout.write(bytes))
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.attempt((), |stdout| stdout.flush())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn colour_is_for_terminals_that_have_it_and_people_who_want_it() {
-        for (term, no_color, expected) in [
-            (Some("xterm"), None, true),
-            (Some("xterm"), Some(""), true),
-            (Some("xterm"), Some("1"), false),
-            (Some("dumb"), None, false),
-            (None, None, false),
-        ] {
-            let variable = |name: &str| match name {
-                "TERM" => term.map(OsString::from),
-                "NO_COLOR" => no_color.map(OsString::from),
-                _ => None,
-            };
-            assert_eq!(wants_colour(variable), expected, "{term:?} {no_color:?}");
-        }
-    }
 }

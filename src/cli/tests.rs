@@ -1,4 +1,4 @@
-//! What the command line may say, and what a wrong one is told.
+//! Which command lines are accepted, and the errors of the others.
 
 use super::*;
 use crate::error::EXIT_USAGE;
@@ -34,9 +34,11 @@ fn every_form_of_every_command_is_understood() {
         ("status --watch", status(false, true, None)),
         ("events", events(false, false, None)),
         ("events --follow --socket=s --json", events(true, true, path("s"))),
-        ("check", Command::Check { file: None }),
-        ("check f", Command::Check { file: path("f") }),
-        ("check -- --f", Command::Check { file: path("--f") }),
+        ("check", Command::Check { file: None, pin: false }),
+        ("check f", Command::Check { file: path("f"), pin: false }),
+        ("check -- --f", Command::Check { file: path("--f"), pin: false }),
+        ("check --pin", Command::Check { file: None, pin: true }),
+        ("check f --pin", Command::Check { file: path("f"), pin: true }),
         ("--version", Command::Version),
         ("--help", Command::Help),
         ("run --help", Command::Help),
@@ -57,7 +59,7 @@ fn every_form_of_every_command_is_understood() {
 fn wrong_usage_is_named() {
     let long = format!("trigger --reason {}", "x".repeat(65));
     for (line, words) in [
-        ("", "a command is missing"),
+        ("", "no command is given"),
         ("event", "unknown command \"event\""),
         ("events x", "\"x\""),
         ("events --watch", "'--watch'"),
@@ -68,23 +70,23 @@ fn wrong_usage_is_named() {
         ("--help --version", "'--version'"),
         ("run x", "\"x\""),
         ("run --config", "'--config'"),
-        ("run --config ''", "a path is empty"),
+        ("run --config ''", "the path is empty"),
         ("run --trigger-fd", "'--trigger-fd'"),
-        ("run --trigger-fd x", "\"x\": --trigger-fd wants the number"),
-        ("run --trigger-fd -1", "\"-1\": --trigger-fd wants the number"),
-        ("run --trigger-fd 4294967296", "--trigger-fd wants the number"),
+        ("run --trigger-fd x", "\"x\": --trigger-fd takes the number"),
+        ("run --trigger-fd -1", "\"-1\": --trigger-fd takes the number"),
+        ("run --trigger-fd 4294967296", "--trigger-fd takes the number"),
         ("run --wait", "'--wait'"),
         ("trigger door", "\"door\""),
-        ("trigger --reason a:b", "\"a:b\": --reason wants 1 to 64 of"),
-        ("trigger --reason ''", "--reason wants 1 to 64 of"),
-        (&long, "--reason wants 1 to 64 of"),
+        ("trigger --reason a:b", "\"a:b\": --reason takes 1 to 64 of"),
+        ("trigger --reason ''", "--reason takes 1 to 64 of"),
+        (&long, "--reason takes 1 to 64 of"),
         ("trigger --wait=1", "'--wait'"),
         ("trigger --socket", "'--socket'"),
-        ("trigger --socket ''", "a path is empty"),
+        ("trigger --socket ''", "the path is empty"),
         ("status x", "\"x\""),
         ("status --jsn", "'--jsn'"),
         ("check a b", "\"b\""),
-        ("check ''", "a path is empty"),
+        ("check ''", "the path is empty"),
         ("check --json", "'--json'"),
     ] {
         let error = parsed(line).unwrap_err();
@@ -101,7 +103,7 @@ fn argument_that_is_no_unicode_is_refused_where_a_word_is_wanted() {
     assert!(parse([rubbish()]).is_err());
     assert!(parse(["trigger".into(), "--reason".into(), rubbish()]).is_err());
     let command = parse(["check".into(), rubbish()]).unwrap();
-    assert_eq!(command, Command::Check { file: Some(rubbish().into()) });
+    assert_eq!(command, Command::Check { file: Some(rubbish().into()), pin: false });
 }
 
 #[test]

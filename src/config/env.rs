@@ -1,14 +1,17 @@
 //! `config.env`: shell-like `KEY=value` lines, shared with other programs.
+//!
+//! A bad value leaves its key out, with a warning, and does not make the file invalid: the service
+//! that linkbeat replaces used its defaults for whatever it could not read.
 
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
-use super::document::Allowed;
-use super::problem::{Problems, Unknown};
+use super::json_file::Allowed;
+use super::problem::{Problems, UnknownKey};
 use super::{Config, files, keys};
 
-/// The keys that are ours; a line of another program is not looked at.
+/// The keys that are read; lines of other programs are ignored.
 const KEYS: &[&str] = &[
     "MEETING_ENABLED",
     "MEETING_API_URL",
@@ -19,10 +22,13 @@ const KEYS: &[&str] = &[
     "NETWORK_INTERFACE_PRIORITY",
 ];
 
-/// What a form shows in the place of a token, and writes back when nobody typed one.
+/// The mask that a form shows in place of a token, and writes back if none was entered.
 const MASK: &str = "********";
 
-/// Takes our keys from `text` into `config`; of equal keys the last one counts, as in a shell.
+/// The text that other programs write for no value.
+const NOTHING: &str = "None";
+
+/// Reads the keys in `text` into `config`; the last one of equal keys counts, as in a shell.
 pub(super) fn read(
     file: &Path,
     text: &[u8],
@@ -34,19 +40,21 @@ pub(super) fn read(
         let place = Some((index + 1, 1));
         let Ok(line) = std::str::from_utf8(line) else {
             if KEYS.iter().any(|key| line.trim_ascii_start().starts_with(key.as_bytes())) {
-                problems.error(file, place, "not UTF-8");
+                problems.warning(file, place, "not UTF-8: left out");
             }
             continue;
         };
-        // Some editors begin a file with a byte order mark.
+        // Some editors write a byte order mark at the start of a file.
         let line = line.strip_prefix('\u{feff}').filter(|_| index == 0).unwrap_or(line);
-        let Some((key, value)) = split(line) else { continue };
-        if !KEYS.contains(&key) {
-            if key.starts_with("MEETING_") {
-                problems.warning(file, place, Unknown { name: key, known: KEYS });
+        let (key, value) = split(line);
+        let is_known = KEYS.contains(&key);
+        let Some(value) = value.filter(|_| is_known) else {
+            // A key alone exports what was set before.
+            if key.starts_with("MEETING_") && !is_known {
+                problems.warning(file, place, UnknownKey { name: key, known: KEYS });
             }
             continue;
-        }
+        };
         match set(key, value, config) {
             Ok(()) if key == "MEETING_TOKEN_CODE" && config.token_code.is_some() => {
                 if files::is_public(metadata) {
@@ -59,24 +67,36 @@ pub(super) fn read(
                 }
             }
             Ok(()) => {}
-            Err(Allowed::Url(error)) => problems.error(file, place, error),
-            Err(allowed) => problems.error(file, place, format_args!("{key}: expected {allowed}")),
+            Err(Allowed::Url(error)) => {
+                problems.warning(file, place, format_args!("{key}: left out: {error}"));
+            }
+            Err(allowed) => {
+                problems.warning(file, place, format_args!("{key}: left out: expected {allowed}"));
+            }
         }
     }
 }
 
-/// Key and value of an assignment, quotes and comment taken off.
-fn split(line: &str) -> Option<(&str, &str)> {
-    let line = line.trim();
-    let (key, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
-    let value = match value.trim_start().split_at_checked(1) {
-        Some((quote @ ("\"" | "'"), rest)) => rest.split(quote).next()?,
-        _ => value.get(..comment(value))?.trim(),
-    };
-    Some((key.trim(), value))
+/// The last value of `key` in `text`.
+pub(super) fn find<'a>(text: &'a [u8], key: &str) -> Option<&'a str> {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
+    let mut values = lines.map(split).filter(|(name, _)| *name == key);
+    values.next_back()?.1
 }
 
-/// Where the comment begins: at a `#` with nothing or white space before it.
+/// Key and value of an assignment, without quotes and comment. A line that is none is all key.
+fn split(line: &str) -> (&str, Option<&str>) {
+    let line = line.trim();
+    let line = line.strip_prefix("export ").unwrap_or(line);
+    let Some((key, value)) = line.split_once('=') else { return (line, None) };
+    let value = match value.trim_start().split_at_checked(1) {
+        Some((quote @ ("\"" | "'"), rest)) => rest.split(quote).next(),
+        _ => value.get(..comment(value)),
+    };
+    (key.trim(), value.map(str::trim))
+}
+
+/// The start of the comment: a `#` at the start or after white space.
 fn comment(value: &str) -> usize {
     let mut after_space = true;
     let begins = |char: char| {
@@ -91,9 +111,13 @@ fn set(key: &str, value: &str, config: &mut Config) -> Result<(), Allowed> {
     if value.chars().any(char::is_control) {
         return Err(Allowed::Text("a value without control characters"));
     }
+    let value = if value == NOTHING { "" } else { value };
     match key {
-        "MEETING_ENABLED" => config.settings.enabled = boolean(value)?,
+        "MEETING_ENABLED" => take_boolean(value, &mut config.settings.enabled)?,
         "MEETING_API_URL" => config.api_url = keys::api_url(value)?,
+        "MEETING_DEVICE_KEY" if value == MASK => {
+            return Err(Allowed::Text("a key, and not what a form shows in its place"));
+        }
         "MEETING_DEVICE_KEY" => config.device_key = keys::device_key(value)?,
         "MEETING_TOKEN_CODE" if value == MASK => config.token_code = None,
         "MEETING_TOKEN_CODE" => config.token_code = keys::token_code(value)?,
@@ -104,23 +128,28 @@ fn set(key: &str, value: &str, config: &mut Config) -> Result<(), Allowed> {
             let seconds = seconds.ok_or(Allowed::Whole(min, max))?;
             config.settings.interval = Duration::from_secs(seconds);
         }
-        "MEETING_PROVISIONED" => config.provisioned = boolean(value)?,
+        "MEETING_PROVISIONED" => take_boolean(value, &mut config.provisioned)?,
         _ => {
             let mut patterns = heapless::Vec::new();
             for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
                 let over = Allowed::Text("at most 16 interfaces");
                 patterns.push(keys::pattern(name)?).map_err(|_| over)?;
             }
-            config.settings.interfaces = patterns;
+            if !patterns.is_empty() {
+                config.settings.interfaces = patterns;
+            }
         }
     }
     Ok(())
 }
 
-fn boolean(value: &str) -> Result<bool, Allowed> {
-    match value.to_ascii_lowercase().as_str() {
-        "yes" | "true" | "1" | "on" => Ok(true),
-        "no" | "false" | "0" | "off" | "" => Ok(false),
-        _ => Err(Allowed::Text("yes or no")),
+/// Parses yes or no. Any other word is a no, as in the service that linkbeat replaces, with a
+/// warning.
+fn take_boolean(value: &str, to: &mut bool) -> Result<(), Allowed> {
+    let is = |words: [&str; 4]| words.iter().any(|word| word.eq_ignore_ascii_case(value));
+    *to = is(["yes", "true", "1", "on"]);
+    if *to || value.is_empty() || is(["no", "false", "0", "off"]) {
+        return Ok(());
     }
+    Err(Allowed::Text("yes or no, and taken for a no"))
 }

@@ -1,38 +1,50 @@
-//! Which files a configuration is made of, and reading one: bounded, never waiting.
+//! The files of a configuration, and reading one of them.
 
-use std::fs::{File, Metadata};
-use std::io::{self, Read};
+use std::fs::Metadata;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, open};
-
 use super::problem::Problems;
-use crate::wire::json;
+use crate::sys::file;
+use linkbeat_core::wire::json;
 
 /// Largest file that is read, in bytes.
 pub const FILE_SIZE_MAX: usize = json::SIZE_MAX;
+
+/// The path of the configuration unless another one is given.
+pub const DEFAULT_FILE: &str = "/etc/rpi-cam/meeting.json";
+/// The file of our own that belongs to it, out of reach of the web manager.
+const DEFAULT_OWN: &str = "/etc/linkbeat/linkbeat.json";
 
 const MEETING: &str = "meeting.json";
 const ENV: &str = "config.env";
 const OWN: &str = "linkbeat.json";
 
-/// The files of one configuration, all in one directory.
+/// The files of one configuration, all in one directory but for the usual one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files {
-    /// The reference's own file, which its web manager rewrites.
+pub struct ConfigFiles {
+    /// The file of the service that linkbeat replaces; its web manager rewrites it.
     pub meeting: PathBuf,
-    /// Read instead of [`meeting`](Self::meeting) where that does not exist.
+    /// Read instead of [`meeting`](Self::meeting) if that does not exist.
     pub env: PathBuf,
-    /// Read last: wins.
+    /// Read last; overrides the others.
     pub own: PathBuf,
+    /// Read instead of [`own`](Self::own) if that does not exist: where earlier versions had it.
+    pub former_own: Option<PathBuf>,
 }
 
-impl Files {
-    /// The files that belong to `path`: a directory, the file in the place of `meeting.json`, or one of
-    /// those that are read beside it.
+impl ConfigFiles {
+    /// The files that belong to `path`: a directory, the file in place of `meeting.json`, or one of
+    /// the files beside it. One of the usual ones, or its directory, names all of them.
     #[must_use]
     pub fn of(path: &Path) -> Self {
+        let default_own = Path::new(DEFAULT_OWN);
+        let path = if path == default_own || Some(path) == default_own.parent() {
+            Path::new(DEFAULT_FILE)
+        } else {
+            path
+        };
         let beside = |name| path.file_name().is_some_and(|own| own == name);
         let meeting = if path.is_dir() {
             path.join(MEETING)
@@ -42,24 +54,59 @@ impl Files {
             path.to_path_buf()
         };
         let (env, own) = (meeting.with_file_name(ENV), meeting.with_file_name(OWN));
-        Self { meeting, env, own }
+        if meeting == Path::new(DEFAULT_FILE) {
+            return Self { meeting, env, own: default_own.to_path_buf(), former_own: Some(own) };
+        }
+        Self { meeting, env, own, former_own: None }
     }
 
-    /// Whether a configuration that was `found` is the one that somebody means who names `path`.
-    pub(super) fn is_meant(&self, path: &Path, found: &[PathBuf]) -> bool {
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        let former = self.former_own.iter();
+        [&self.meeting, &self.env, &self.own].into_iter().chain(former).map(PathBuf::as_path)
+    }
+
+    /// The file of our own that counts, with a warning if there is one where earlier versions had it.
+    pub(super) fn own_to_read(&self, problems: &mut Problems) -> &Path {
+        let Some(former) = self.former_own.as_deref().filter(|former| former.exists()) else {
+            return &self.own;
+        };
+        let (shown, own) = (former.display(), self.own.display());
+        // A file that cannot even be looked at is there, and reading it says why.
+        if matches!(self.own.try_exists(), Ok(false)) {
+            let directory = self.own.parent().unwrap_or(&self.own).display();
+            let message = format!(
+                "move it, its directory is the web manager's: mkdir -p {directory} && mv {shown} \
+                 {directory}"
+            );
+            problems.warning(former, None, message);
+            former
+        } else {
+            let message = format!("is not read beside {own}: move its keys there and rm {shown}");
+            problems.warning(former, None, message);
+            &self.own
+        }
+    }
+
+    /// Whether the files `found` are the configuration that `path` names.
+    pub(crate) fn is_meant(&self, path: &Path, found: &[PathBuf]) -> bool {
         let named = |path: &Path| found.iter().any(|found| found == path);
         let usual = self.meeting.file_name().is_some_and(|name| name == MEETING);
-        path.is_dir() || named(path) || (path == self.meeting && usual && named(&self.env))
+        path.is_dir()
+            || named(path)
+            || (path == self.meeting && usual && named(&self.env))
+            // It is there, and there is a warning that it does not count.
+            || (self.former_own.as_deref() == Some(path) && named(&self.own))
     }
 }
 
-/// Reads `path`; `None` if it does not exist, or cannot be read, which is a problem told.
+/// Reads `path`; `None` if it does not exist, or if it cannot be read, which is reported.
 pub(super) fn read(
     path: &Path,
     problems: &mut Problems,
     found: &mut Vec<PathBuf>,
 ) -> Option<(Vec<u8>, Metadata)> {
-    match open_and_read(path) {
+    match file::read(path, FILE_SIZE_MAX) {
         Ok(content) => {
             found.push(path.to_path_buf());
             Some(content)
@@ -73,29 +120,11 @@ pub(super) fn read(
     }
 }
 
-fn open_and_read(path: &Path) -> io::Result<(Vec<u8>, Metadata)> {
-    // A FIFO without a writer would hold up an open(2) that may block.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let mut file = File::from(open(path, flags, Mode::empty())?);
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut text = Vec::new();
-    // One byte more than allowed tells a file that is too large from one that just fits.
-    let limit = u64::try_from(FILE_SIZE_MAX + 1).unwrap_or(u64::MAX);
-    file.by_ref().take(limit).read_to_end(&mut text)?;
-    if text.len() > FILE_SIZE_MAX {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok((text, metadata))
-}
-
-/// What to do about a file that cannot be read.
+/// The message for a file that cannot be read, with what to do about it.
 fn explain(path: &Path, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => match path.parent() {
-            // stat(2) needs no permission on the file, only on the way to it.
+            // stat(2) needs no permission on the file, only on its directories.
             Some(directory) if path.metadata().is_err() => format!(
                 "linkbeat may not enter the directory: chgrp linkbeat {0} && chmod 2750 {0}",
                 directory.display()

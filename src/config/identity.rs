@@ -1,49 +1,37 @@
-//! The certificate that a device shows: whether what the configuration says of it can be.
+//! The check of the certificates and keys that a configuration names.
 
-use super::problem::{Place, Problems};
+use super::problem::{KeyPlaces, Problems};
 use super::{Config, files};
 use crate::net::tls::Purpose;
 
-/// Where the files of TLS are named, if they are.
-#[derive(Debug, Default)]
-pub struct TlsPlaces {
-    pub(super) ca_file: Option<Place>,
-    pub(super) client_cert: Option<Place>,
-    pub(super) client_key: Option<Place>,
-}
-
-impl TlsPlaces {
-    pub(super) const fn of(&self, purpose: Purpose) -> Option<&Place> {
-        match purpose {
-            Purpose::Roots => self.ca_file.as_ref(),
-            Purpose::Certificate => self.client_cert.as_ref(),
-            Purpose::Key => self.client_key.as_ref(),
-        }
-    }
-}
-
-/// Tells where a certificate has no key or a key no certificate, and where everybody can read the key.
-pub(super) fn look_at(config: &Config, at: &TlsPlaces, problems: &mut Problems) {
+/// Warns of a key that everybody can read and of a file of roots without effect; refuses a certificate
+/// without a key and a key without a certificate.
+pub(super) fn check(config: &Config, places: &KeyPlaces, problems: &mut Problems) {
     if let Some(key) = config.client_key.as_deref()
         && key.metadata().is_ok_and(|it| files::is_public(&it))
-        && let Some((file, place)) = &at.client_key
+        && let Some((file, at)) = places.of(Purpose::Key.key())
     {
         let mend = files::mend_file(key);
-        problems.warning(
-            file,
-            Some(*place),
-            format_args!("the file of tls.client_key can be read by every user: {mend}"),
-        );
+        let message = format!("the file of tls.client_key can be read by every user: {mend}");
+        problems.warning(file, Some(*at), message);
+    }
+    if let Some((file, at)) = places.of(Purpose::Roots.key())
+        && config.ca_file.is_some()
+        && !config.pins.is_empty()
+    {
+        let message =
+            "tls.ca_file does not count beside tls.pin_sha256: the pinned key is the trust";
+        problems.warning(file, Some(*at), message);
     }
     let (there, missing) = match (&config.client_cert, &config.client_key) {
         (Some(_), None) => (Purpose::Certificate, Purpose::Key),
         (None, Some(_)) => (Purpose::Key, Purpose::Certificate),
         (Some(_), Some(_)) | (None, None) => return,
     };
-    if let Some((file, place)) = at.of(there) {
+    if let Some((file, at)) = places.of(there.key()) {
         problems.error(
             file,
-            Some(*place),
+            Some(*at),
             format_args!("{} needs {} as well", there.key(), missing.key()),
         );
     }

@@ -1,4 +1,4 @@
-//! The keys: their names, types and ranges, and what their text means.
+//! The keys of a configuration: names, types, ranges, and parsers of their values.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,92 +7,106 @@ use std::time::Duration;
 use heapless::Vec as Bounded;
 use log::LevelFilter;
 
-use super::document::{Allowed, Document, Wrong, boolean, text, whole};
-use super::{Config, Listen, LogTarget, Secret};
-use crate::proto::link::Name;
-use crate::proto::services::{SERVICES_MAX, ServiceName, ServiceSettings};
-use crate::proto::settings::BucketSettings;
-use crate::wire::json::{Kind, Value};
-use crate::wire::request::{ApiUrl, valid_token};
+use super::json_file::{Allowed, JsonFile, WrongValue, boolean, text, whole};
+use super::{Config, LogTarget, Secret, listen};
+use crate::net::tls::{Pin, server_name};
+use linkbeat_core::proto::label::ServiceName;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::settings::{BucketSettings, SERVICES_MAX, ServiceSettings};
+use linkbeat_core::wire::json::{Value, ValueKind};
+use linkbeat_core::wire::request::{ApiUrl, UrlError, valid_token};
 
 /// Longest device key, in bytes.
 pub const DEVICE_KEY_MAX: usize = 128;
 /// Longest description, in bytes.
 pub const DESCRIPTION_MAX: usize = 64;
-/// Shortest status token, in characters: it is all that guards a camera on an open network.
-pub const STATUS_TOKEN_MIN: usize = 8;
+/// Shortest status token, in characters: on an open network it is the only protection.
+pub const STATUS_TOKEN_MIN: usize = 16;
 /// Longest status token, in characters.
 pub const STATUS_TOKEN_MAX: usize = 128;
-/// Time between two looks at a watched service whose entry names none.
+/// Time between two checks of a service without `interval_s`.
 const WATCH_INTERVAL: Duration = Duration::from_secs(10);
-/// Longest path of a Unix socket, in bytes: `sun_path` (unix(7)) less the final zero, and less a dot
-/// and the number of a process, with which it is made.
+/// Longest path of a Unix socket, in bytes: `sun_path` (unix(7)) less the final zero, and less the
+/// dot and process number of its temporary name.
 const SOCKET_PATH_MAX: usize = 107 - 8;
 
 const ADDRESS: Allowed = Allowed::Text("an address with port, 8.8.8.8:53 or [2001:db8::1]:53");
 
-/// Takes every key there is from `document` into `config`.
-pub(super) fn read(document: &mut Document<'_>, config: &mut Config) {
+/// Reads every key of `file` into `config`.
+pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
     let settings = &mut config.settings;
-    document.take("enabled", boolean, &mut settings.enabled);
-    document.take("api_url", text(api_url), &mut config.api_url);
-    document.take("device_key", text(device_key), &mut config.device_key);
-    document.take_secret("token_code", token_code, &mut config.token_code);
-    document.take("heartbeat_interval", interval, &mut settings.interval);
-    document.take("auto_connect", boolean, &mut settings.auto_connect);
-    document.take("provisioned", boolean, &mut config.provisioned);
+    file.take("enabled", boolean, &mut settings.enabled);
+    file.take("api_url", text(api_url), &mut config.api_url);
+    file.take("device_key", text(device_key), &mut config.device_key);
+    file.take_secret("token_code", token_code, &mut config.token_code);
+    file.take("heartbeat_interval", interval, &mut settings.interval);
+    file.take("auto_connect", boolean, &mut settings.auto_connect);
+    file.take("provisioned", boolean, &mut config.provisioned);
+    // Of the agent for tunnels that reads the same file.
+    file.also_known(&["tunnel_host", "tunnel_port", "tunnel_ssl"]);
 
-    document.take("description", text(description), &mut config.description);
-    document.take("interfaces", list(pattern), &mut settings.interfaces);
-    document.take("ignore_interfaces", list(pattern), &mut settings.ignore_interfaces);
-    document.take("bind_to_uplink", boolean, &mut settings.bind_to_uplink);
-    document.take("probe.address", probe_addresses, &mut settings.probe_addresses);
-    document.take("probe.timeout_ms", millis(100, 60_000), &mut settings.probe_timeout);
-    document.take("request_timeout_ms", millis(100, 300_000), &mut settings.request_timeout);
+    file.take("description", text(description), &mut config.description);
+    file.take("note", boolean, &mut config.note);
+    file.take("interfaces", list(pattern), &mut settings.interfaces);
+    file.take("ignore_interfaces", list(pattern), &mut settings.ignore_interfaces);
+    file.take("bind_to_uplink", boolean, &mut settings.bind_to_uplink);
+    file.take("probe.address", one_or_list(address), &mut settings.probe_addresses);
+    file.take("probe.timeout_ms", millis(100, 60_000), &mut settings.probe_timeout);
+    file.take("request_timeout_ms", millis(100, 300_000), &mut settings.request_timeout);
+    file.take("recovery_spread_ms", millis(0, 30_000), &mut settings.recovery_spread);
     let bucket = &mut settings.trigger_bucket;
-    read_bucket(document, "moderation.trigger.burst", "moderation.trigger.every_ms", bucket);
+    read_bucket(file, "moderation.trigger.burst", "moderation.trigger.every_ms", bucket);
     let bucket = &mut settings.network_bucket;
-    read_bucket(document, "moderation.network.burst", "moderation.network.every_ms", bucket);
+    read_bucket(file, "moderation.network.burst", "moderation.network.every_ms", bucket);
 
-    document.take("tls.ca_file", text(path), &mut config.ca_file);
-    document.take("tls.client_cert", text(path), &mut config.client_cert);
-    document.take("tls.client_key", text(path), &mut config.client_key);
-    document.take("tls.early_data", boolean, &mut config.early_data);
-    document.take("status_listen", text(status_listen), &mut config.status_listen);
-    document.take_secret("status_token", status_token, &mut config.status_token);
-    document.take("trigger_socket", text(socket_path), &mut config.trigger_socket);
-    document.take("state_file", text(path), &mut config.state_file);
-    document.take("watch", watch, &mut config.settings.services);
-    document.also_known(&["watch.name", "watch.address", "watch.interval_s"]);
-    document.take("log_level", text(log_level), &mut config.log_level);
-    document.take("log_target", text(log_target), &mut config.log_target);
+    file.take("tls.ca_file", text(path), &mut config.ca_file);
+    file.take("tls.pin_sha256", one_or_list(pin), &mut config.pins);
+    file.take("tls.client_cert", text(path), &mut config.client_cert);
+    file.take("tls.client_key", text(path), &mut config.client_key);
+    file.take("tls.early_data", boolean, &mut config.early_data);
+    file.take("status_listen", text(listen::parse), &mut config.status_listen);
+    file.take_secret("status_token", status_token, &mut config.status_token);
+    file.take("trigger_socket", text(socket_path), &mut config.trigger_socket);
+    file.take("state_file", text(path), &mut config.state_file);
+    file.take("watch", watch, &mut config.settings.services);
+    file.also_known(&["watch.name", "watch.address", "watch.interval_s"]);
+    file.take("log_level", text(log_level), &mut config.log_level);
+    file.take("log_target", text(log_target), &mut config.log_target);
 }
 
 fn read_bucket(
-    document: &mut Document<'_>,
+    file: &mut JsonFile<'_>,
     burst: &'static str,
     every: &'static str,
     into: &mut BucketSettings,
 ) {
     let count = |number| u32::try_from(number).unwrap_or(u32::MAX);
-    document.take(burst, whole(1, 1_000, count), &mut into.burst);
-    document.take(every, millis(0, 3_600_000), &mut into.every);
+    file.take(burst, whole(1, 1_000, count), &mut into.burst);
+    file.take(every, millis(0, 3_600_000), &mut into.every);
 }
 
-fn interval(value: Value<'_>) -> Result<Duration, Wrong<'_>> {
+fn interval(value: Value<'_>) -> Result<Duration, WrongValue<'_>> {
     whole(1, 86_400, Duration::from_secs)(value)
 }
 
-fn millis<'a>(min: u64, max: u64) -> impl FnOnce(Value<'a>) -> Result<Duration, Wrong<'a>> {
+fn millis<'a>(min: u64, max: u64) -> impl FnOnce(Value<'a>) -> Result<Duration, WrongValue<'a>> {
     whole(min, max, Duration::from_millis)
 }
 
-/// The URL, none for an empty text.
+/// Parses a URL; `None` for an empty text.
 pub(super) fn api_url(text: &str) -> Result<Option<ApiUrl>, Allowed> {
-    if text.is_empty() { Ok(None) } else { ApiUrl::parse(text).map(Some).map_err(Allowed::Url) }
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let url = ApiUrl::parse(text).map_err(Allowed::Url)?;
+    if url.is_tls() && server_name(&url.server().host).is_none() {
+        return Err(Allowed::Url(UrlError::Host));
+    }
+    Ok(Some(url))
 }
 
-/// The key, none for an empty text. A path segment of dots would leave the devices' collection.
+/// Parses a device key; `None` for an empty text. It is a path segment, and `.` and `..` are
+/// special there.
 pub(super) fn device_key(text: &str) -> Result<Option<String>, Allowed> {
     if text.len() > DEVICE_KEY_MAX || text == "." || text == ".." {
         return Err(Allowed::Text("a key of at most 128 bytes, not . or .."));
@@ -100,7 +114,7 @@ pub(super) fn device_key(text: &str) -> Result<Option<String>, Allowed> {
     Ok((!text.is_empty()).then(|| String::from(text)))
 }
 
-/// The token, none for an empty text.
+/// Parses a token; `None` for an empty text.
 pub(super) fn token_code(text: &str) -> Result<Option<Secret>, Allowed> {
     match text {
         "" => Ok(None),
@@ -109,7 +123,7 @@ pub(super) fn token_code(text: &str) -> Result<Option<Secret>, Allowed> {
     }
 }
 
-/// The token: one that fits an `Authorization` field (RFC 6750 §2.1) and a cookie alike.
+/// Parses a status token, which must fit an `Authorization` field (RFC 6750 §2.1) and a cookie.
 fn status_token(text: &str) -> Result<Option<Secret>, Allowed> {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     if text.is_empty() {
@@ -118,7 +132,7 @@ fn status_token(text: &str) -> Result<Option<Secret>, Allowed> {
     {
         Ok(Some(Secret::new(String::from(text))))
     } else {
-        Err(Allowed::Text("8 to 128 letters, digits or -._~+/="))
+        Err(Allowed::Text("16 to 128 letters, digits or -._~+/="))
     }
 }
 
@@ -129,27 +143,14 @@ fn description(text: &str) -> Result<String, Allowed> {
     Ok(String::from(text))
 }
 
-/// An interface name or a pattern of names.
-pub(super) fn pattern(text: &str) -> Result<Name, Allowed> {
-    Name::new(text).ok_or(Allowed::Text("1 to 15 characters of an interface name, with * and ?"))
+/// Parses an interface name or a pattern of names.
+pub(super) fn pattern(text: &str) -> Result<InterfaceName, Allowed> {
+    InterfaceName::new(text)
+        .ok_or(Allowed::Text("1 to 15 characters of an interface name, with * and ?"))
 }
 
 fn address(text: &str) -> Result<SocketAddr, Allowed> {
     text.parse().ok().filter(|address: &SocketAddr| address.port() != 0).ok_or(ADDRESS)
-}
-
-fn status_listen(text: &str) -> Result<Option<Listen>, Allowed> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    if let Some(path) = text.strip_prefix("unix:") {
-        let path = socket_path(path)?.ok_or(Allowed::Text("a path behind unix:"))?;
-        return Ok(Some(Listen::Socket(path)));
-    }
-    let allowed = Allowed::Text(
-        "an address with port, 127.0.0.1:5000 or [::1]:5000, unix: and a path, or \"\"",
-    );
-    text.parse().map(|address| Some(Listen::Address(address))).map_err(|_| allowed)
 }
 
 fn path(text: &str) -> Result<Option<PathBuf>, Allowed> {
@@ -160,7 +161,8 @@ fn path(text: &str) -> Result<Option<PathBuf>, Allowed> {
     }
 }
 
-fn socket_path(text: &str) -> Result<Option<PathBuf>, Allowed> {
+/// Parses the path of a Unix socket; `None` for an empty text.
+pub(super) fn socket_path(text: &str) -> Result<Option<PathBuf>, Allowed> {
     if text.len() > SOCKET_PATH_MAX {
         return Err(Allowed::Text("a path of at most 99 bytes"));
     }
@@ -181,40 +183,55 @@ fn log_target(text: &str) -> Result<LogTarget, Allowed> {
     }
 }
 
-/// A parser of arrays of at most `N` strings.
+/// Makes a parser of arrays of at most `N` strings.
 fn list<'a, T, const N: usize>(
-    parse: impl Fn(&str) -> Result<T, Allowed>,
-) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, Wrong<'a>> {
+    parse: fn(&str) -> Result<T, Allowed>,
+) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
     move |value| {
-        if value.kind() != Kind::Array {
-            return Err(Wrong { value, allowed: Allowed::Text("an array of strings") });
-        }
         let mut parsed = Bounded::new();
-        for element in value.elements() {
-            let one = text(&parse)(element)?;
-            let over = Wrong { value: element, allowed: Allowed::Text("no more entries") };
-            parsed.push(one).map_err(|_| over)?;
-        }
+        each(value, &mut |text| Ok(parsed.push(parse(text)?).is_ok()))?;
         Ok(parsed)
     }
 }
 
-/// One address, an array of them, or an empty text for none.
-fn probe_addresses<const N: usize>(value: Value<'_>) -> Result<Bounded<SocketAddr, N>, Wrong<'_>> {
-    match value.as_text() {
+/// Calls `take` with every string of an array, as long as it has room.
+fn each<'a>(
+    value: Value<'a>,
+    take: &mut dyn FnMut(&str) -> Result<bool, Allowed>,
+) -> Result<(), WrongValue<'a>> {
+    if value.kind() != ValueKind::Array {
+        return Err(WrongValue { value, allowed: Allowed::Text("an array of strings") });
+    }
+    for element in value.elements() {
+        if !text(&mut *take)(element)? {
+            return Err(WrongValue { value: element, allowed: Allowed::Text("no more entries") });
+        }
+    }
+    Ok(())
+}
+
+/// Makes a parser of one string, an array of at most `N`, or an empty text for none.
+fn one_or_list<'a, T, const N: usize>(
+    parse: fn(&str) -> Result<T, Allowed>,
+) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
+    move |value| match value.as_text() {
         Some(text) if text == *"" => Ok(Bounded::new()),
-        Some(_) => text(address)(value).map(|address| [address].into_iter().collect()),
-        None => list(address)(value),
+        Some(_) => text(parse)(value).map(|one| [one].into_iter().collect()),
+        None => list(parse)(value),
     }
 }
 
-fn watch(value: Value<'_>) -> Result<Bounded<ServiceSettings, SERVICES_MAX>, Wrong<'_>> {
-    if value.kind() != Kind::Array {
-        return Err(Wrong { value, allowed: Allowed::Text("an array of objects") });
+fn pin(text: &str) -> Result<Pin, Allowed> {
+    Pin::parse(text).ok_or(Allowed::Text("the base64 of a SHA-256, 44 characters that end in ="))
+}
+
+fn watch(value: Value<'_>) -> Result<Bounded<ServiceSettings, SERVICES_MAX>, WrongValue<'_>> {
+    if value.kind() != ValueKind::Array {
+        return Err(WrongValue { value, allowed: Allowed::Text("an array of objects") });
     }
     let mut services = Bounded::<ServiceSettings, SERVICES_MAX>::new();
     for element in value.elements() {
-        let wrong = |value, words| Wrong { value, allowed: Allowed::Text(words) };
+        let wrong = |value, words| WrongValue { value, allowed: Allowed::Text(words) };
         let need = |key| element.get(key).ok_or(wrong(element, "an object with name and address"));
         let name_at = need("name")?;
         let name = text(service_name)(name_at)?;

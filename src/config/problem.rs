@@ -1,44 +1,63 @@
-//! Findings in a configuration, and the nearest name to a misspelt one.
+//! Problems of a configuration, with a suggestion for a misspelt key.
 
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
-/// Most findings told at once: a file of rubbish needs no list.
+/// Most problems reported at once: a file full of garbage needs no complete list.
 pub const PROBLEMS_MAX: usize = 32;
-/// Longest name that is compared, in characters.
+/// Longest key that is compared with the known ones, in characters.
 const NAME_MAX: usize = 40;
 
-/// A file, and line and column in it.
+/// The keys of secrets.
+const SECRETS: [&str; 3] = ["token_code", "status_token", "MEETING_TOKEN_CODE"];
+
+/// A file, with line and column in it.
 pub type Place = (PathBuf, (usize, usize));
 
-/// One finding. `Display` is `FILE:LINE:COLUMN: error: message`, as compilers have it.
+/// The places of keys that can be wrong although their values are allowed.
+#[derive(Debug, Default)]
+pub(super) struct KeyPlaces(Vec<(&'static str, Place)>);
+
+impl KeyPlaces {
+    /// Adds the place of a value of `key`, which counts from now on.
+    pub(super) fn put(&mut self, key: &'static str, place: Place) {
+        self.0.push((key, place));
+    }
+
+    /// The place of the value of `key` that counts.
+    pub(super) fn of(&self, key: &str) -> Option<&Place> {
+        self.0.iter().rev().find_map(|(name, place)| (*name == key).then_some(place))
+    }
+}
+
+/// One problem. `Display` is `FILE:LINE:COLUMN: error: message`, the form of compilers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file it is in.
+    /// The file with the problem.
     pub file: PathBuf,
-    /// Line and column, from 1, the column in characters; `None` for the file as a whole.
+    /// Line and column from 1, the column in characters; `None` for the file as a whole.
     pub place: Option<(usize, usize)>,
-    /// Whether the file is refused for it.
+    /// Whether the configuration is refused because of it.
     pub severity: Severity,
-    /// What was found and what is allowed; never a secret.
+    /// What was found and what is allowed; never contains a secret.
     pub message: String,
 }
 
-/// What follows from a finding.
+/// The consequence of a problem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Nothing of the configuration is taken.
+    /// The configuration as a whole is refused.
     Error,
-    /// It is taken nevertheless.
+    /// The configuration is accepted nevertheless.
     Warning,
 }
 
 impl Problem {
-    /// An error at `place`, or in `file` as a whole where that is not known.
+    /// Makes a problem at `place`, or of `file` as a whole if the place is not known.
     #[must_use]
-    pub fn error(place: Option<&Place>, file: &Path, message: String) -> Self {
+    pub fn new(severity: Severity, place: Option<&Place>, file: &Path, message: String) -> Self {
         let (file, place) = place.map_or((file, None), |(file, at)| (file.as_path(), Some(*at)));
-        Self { file: file.to_path_buf(), place, severity: Severity::Error, message }
+        Self { file: file.to_path_buf(), place, severity, message }
     }
 }
 
@@ -56,10 +75,12 @@ impl Display for Problem {
     }
 }
 
-/// Findings as they are collected.
+/// The list of problems while a configuration is read.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
+    /// The first [`PROBLEMS_MAX`] problems.
     list: Vec<Problem>,
+    /// Number of errors, with those beyond the list.
     errors: usize,
 }
 
@@ -96,12 +117,12 @@ impl Problems {
         }
     }
 
-    /// Whether more findings would not be told.
+    /// Whether the list is full: further problems are counted but not reported.
     pub(super) const fn is_full(&self) -> bool {
         self.list.len() >= PROBLEMS_MAX
     }
 
-    /// Whether the configuration must be refused, be the error told or not.
+    /// Whether the configuration must be refused, even for an error that is not reported.
     pub(super) const fn has_errors(&self) -> bool {
         self.errors > 0
     }
@@ -111,21 +132,25 @@ impl Problems {
     }
 }
 
-/// An unknown name, with the known one that was probably meant.
-pub(super) struct Unknown<'a> {
-    /// The name as found, for a nested key with dots.
+/// An unknown key, with the known one that was probably meant.
+pub(super) struct UnknownKey<'a> {
+    /// The key as found; a nested key with dots.
     pub(super) name: &'a str,
-    /// All names there are.
+    /// All known keys.
     pub(super) known: &'a [&'static str],
 }
 
-impl Display for Unknown<'_> {
+impl Display for UnknownKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name: String = self.name.chars().take(NAME_MAX).collect();
-        write!(f, "unknown key {name:?}")?;
+        let told = told(&name);
+        write!(f, "unknown key {told:?}")?;
+        if told != name {
+            return f.write_str(" with something behind it");
+        }
         match nearest(&name, self.known) {
             Some(nested) if nested == name => {
-                write!(f, ", the dot stands for an object in an object")
+                write!(f, ": write it as a nested object")
             }
             Some(nearest) => write!(f, ", did you mean {nearest:?}?"),
             None => Ok(()),
@@ -133,8 +158,18 @@ impl Display for Unknown<'_> {
     }
 }
 
-/// The known name with the fewest edits, if they are few; the last part of a dotted name counts
-/// as a name of its own.
+/// What may be told of a key: behind a name, or behind that of a secret, there may be the secret.
+fn told(key: &str) -> &str {
+    let is_name = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
+    let end = match SECRETS.iter().find(|name| key.starts_with(**name)) {
+        Some(name) => name.len(),
+        None => key.find(|char| !is_name(char)).unwrap_or(key.len()),
+    };
+    key.get(..end).unwrap_or_default()
+}
+
+/// The known key with the fewest edits, if they are few; the last part of a dotted key is compared
+/// on its own as well.
 fn nearest(name: &str, known: &[&'static str]) -> Option<&'static str> {
     let edits = |known: &&&str| {
         let last = known.rsplit('.').next().unwrap_or(known);
@@ -186,20 +221,22 @@ mod tests {
 
     #[test]
     fn unknown_name_brings_the_nearest_known_one() {
-        let known = &["api_url", "device_key", "tls.ca_file"];
+        let known = &["api_url", "device_key", "tls.ca_file", "token_code"];
         for (name, words) in [
             ("api_ulr", r#"unknown key "api_ulr", did you mean "api_url"?"#),
             ("devicekey", r#"unknown key "devicekey", did you mean "device_key"?"#),
             ("ca_file", r#"unknown key "ca_file", did you mean "tls.ca_file"?"#),
             ("tls.cafile", r#"unknown key "tls.cafile", did you mean "tls.ca_file"?"#),
-            (
-                "tls.ca_file",
-                r#"unknown key "tls.ca_file", the dot stands for an object in an object"#,
-            ),
+            ("tls.ca_file", r#"unknown key "tls.ca_file": write it as a nested object"#),
             ("colour", r#"unknown key "colour""#),
-            ("\n", r#"unknown key "\n""#),
+            ("api-url", r#"unknown key "api-url", did you mean "api_url"?"#),
+            ("token-code", r#"unknown key "token-code", did you mean "token_code"?"#),
+            ("token_code: s3cret", r#"unknown key "token_code" with something behind it"#),
+            ("token_codes3cret", r#"unknown key "token_code" with something behind it"#),
+            ("s3cret word", r#"unknown key "s3cret" with something behind it"#),
+            ("\n", r#"unknown key "" with something behind it"#),
         ] {
-            assert_eq!(Unknown { name, known }.to_string(), words);
+            assert_eq!(UnknownKey { name, known }.to_string(), words);
         }
     }
 

@@ -1,41 +1,51 @@
-//! Strict reverse-path filtering, which takes the answers away from all uplinks but the best one.
+//! Strict reverse-path filtering, which drops the answers on all uplinks but the best one.
 //!
-//! The kernel then drops every packet that arrives on another interface than the one it would
-//! answer over (RFC 3704 §2.2), and says nothing. Loose filtering keeps the protection against
-//! forged sources and lets the second uplink work.
+//! With it the kernel silently drops every packet that arrives on another interface than the one it
+//! would answer over (RFC 3704 §2.2). Loose filtering still protects against forged sources and
+//! lets the second uplink work.
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
-use crate::proto::link::Name;
-use crate::proto::settings::Settings;
-use crate::proto::uplink::matches;
+use crate::sys::file;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::settings::Settings;
+use linkbeat_core::proto::uplink::matches;
 
-/// Where the kernel keeps it, below the root.
+/// The directory of the setting, below the root.
 const DIRECTORY: &str = "proc/sys/net/ipv4/conf";
-/// Strict (ip-sysctl: `rp_filter`); 0 is off and 2 loose.
+/// Longest value, in bytes.
+const VALUE_MAX: usize = 16;
+/// Value for strict filtering (ip-sysctl: `rp_filter`); 0 is off and 2 loose.
 const STRICT: u32 = 1;
 
-/// The interfaces with strict filtering, where more than one may be an uplink and sockets are
-/// bound to them; none otherwise.
+/// The interfaces with strict filtering, if more than one may be an uplink and sockets are bound to
+/// them; none otherwise.
 ///
-/// `root` is `/`. What cannot be read counts as not strict.
+/// `root` is `/`. A value that cannot be read counts as not strict.
 #[must_use]
-pub fn strict_interfaces(root: &Path, settings: &Settings) -> Vec<Name> {
+pub fn strict_interfaces(root: &Path, settings: &Settings) -> Vec<InterfaceName> {
     let directory = root.join(DIRECTORY);
     let value = |name: &str| -> u32 {
-        let text = fs::read_to_string(directory.join(name).join("rp_filter"));
-        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default()
+        let text = file::read(&directory.join(name).join("rp_filter"), VALUE_MAX);
+        let number = |text: &[u8]| str::from_utf8(text).ok()?.trim().parse().ok();
+        text.ok().and_then(|(text, _)| number(&text)).unwrap_or_default()
     };
-    let is_ignored =
-        |name: Name| settings.ignore_interfaces.iter().any(|pattern| matches(*pattern, name));
-    let mut uplinks: Vec<Name> = fs::read_dir(&directory)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| Name::new(entry.ok()?.file_name().to_str()?))
-        .filter(|name| !matches!(name.as_str(), "all" | "default" | "lo") && !is_ignored(*name))
-        .collect();
+    let is_ignored = |name: InterfaceName| {
+        settings.ignore_interfaces.iter().any(|pattern| matches(*pattern, name))
+    };
+    let Ok(entries) = fs::read_dir(&directory) else { return Vec::new() };
+    let mut uplinks = Vec::new();
+    for entry in entries {
+        let name = entry.ok().and_then(|entry| InterfaceName::new(entry.file_name().to_str()?));
+        if let Some(name) = name
+            && !matches!(name.as_str(), "all" | "default" | "lo")
+            && !is_ignored(name)
+        {
+            uplinks.push(name);
+        }
+    }
     if uplinks.len() < 2 || !settings.bind_to_uplink {
         return Vec::new();
     }
@@ -46,9 +56,9 @@ pub fn strict_interfaces(root: &Path, settings: &Settings) -> Vec<Name> {
     uplinks
 }
 
-/// Says what is wrong with an interface of [`strict_interfaces`], and the command that mends it.
+/// The warning for an interface of [`strict_interfaces`], with the command that corrects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Strict(pub Name);
+pub struct Strict(pub InterfaceName);
 
 impl fmt::Display for Strict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +79,7 @@ mod tests {
     use super::super::tests::Directory;
     use super::*;
 
-    /// The strict ones among interfaces with these values.
+    /// The strict interfaces among those with these values.
     fn strict(test: &str, values: &[(&str, &str)], settings: &Settings) -> Vec<String> {
         let directory = Directory::new(test);
         for (name, value) in values {
@@ -106,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_name_with_a_dot_gets_a_command_with_slashes() {
-        let name = Name::new("eth0.10").expect("a name");
+        let name = InterfaceName::new("eth0.10").expect("a name");
         let words = "sysctl -w net/ipv4/conf/eth0.10/rp_filter=2";
         assert!(Strict(name).to_string().ends_with(words));
     }

@@ -1,96 +1,121 @@
-//! What files say, brought into force: the configuration, and how names are resolved.
+//! Configuration and name resolution files: polling, reading and putting in force.
 
-use mio::Token;
+use std::time::Duration;
+
+use mio::{Interest, Token};
 
 use super::setup::Verdict;
-use super::{EventLoop, HELPER_FIRST, LOOK_EVERY};
-use crate::error::Error;
-use crate::net::resolver;
-use crate::net::trigger::TriggerSocket;
-use crate::net::watch::{Changed, RESOLVER_FILES};
-use crate::proto::event::Input;
+use super::{EventLoop, WATCH};
+use crate::config::{Secret, StatusListen};
+use crate::net::local::Listen;
+use crate::net::resolver::SettingsReader;
+use crate::net::watch::{Changed, RESOLVER_FILES, Watch};
+use crate::sys::inotify::Inotify;
+use crate::sys::readiness;
+use linkbeat_core::proto::event::Input;
+
+/// Wait between two checks of the files that the watch may have missed.
+const POLL_EVERY: Duration = Duration::from_secs(30);
+/// The same where these checks are the only way.
+const POLL_BLIND: Duration = Duration::from_secs(5);
+/// Wait before unusable files are read again: a missing descriptor or a mended mode is no event.
+const LOAD_RETRY: Duration = Duration::from_secs(5);
+
+/// Wait before the files are checked again.
+pub(super) fn wait(watch: &Watch) -> Duration {
+    if watch.events().is_some() { POLL_EVERY } else { POLL_BLIND }
+}
 
 impl EventLoop {
-    /// Looks once per cycle for changes of files that the watch has not told of, and whether helpers
-    /// still find their socket.
-    pub(super) fn look(&mut self) {
-        if self.look_at <= self.now {
-            self.look_at = self.now + LOOK_EVERY;
-            let mut changed = self.watch.stat_changed();
-            // A file that may be read now, and might not before, looks the same.
-            changed.config |= self.setup.complaint.is_some();
-            self.take_changes(changed);
-            self.find_helpers();
-            self.status.look(self.now);
+    /// Checks once per cycle for changes of files that the watch has not reported, whether the Unix
+    /// sockets are still in place, and whether another program has come to the usual port; reads
+    /// again what could not be used.
+    pub(super) fn poll_files(&mut self) {
+        let load = self.load_at.is_some_and(|at| at <= self.now);
+        let mut changed = Changed { config: load, ..Changed::default() };
+        if self.poll_files_at <= self.now {
+            let registry = self.poll.registry();
+            let watch = &|events: &Inotify| {
+                readiness::watch(registry, events, Token(WATCH), Interest::READABLE)
+            };
+            // That there is none was told at start.
+            self.watch.open(watch).ok();
+            self.poll_files_at = self.now + wait(&self.watch);
+            changed = self.watch.stat_changed();
+            changed.config |= load;
+            changed.manager = true;
+            self.local.poll_files(self.now);
         }
+        self.take_changes(changed);
     }
 
     /// Has the status server listen where the configuration wants it.
-    pub(super) fn open_status_server(&mut self) {
-        let config = &self.setup.config;
-        let (listen, token) = (config.status_listen.as_ref(), config.status_token.as_ref());
-        self.status.listen(listen, token, self.now);
+    pub(super) fn listen_http(&mut self) {
+        let place = self.http_place();
+        self.listen_http_at(place.as_ref());
     }
 
-    /// Opens the socket of helpers where it is missing.
-    fn find_helpers(&mut self) {
-        if let Err(error) = self.open_helpers() {
-            self.complain_of_helpers(&error);
+    /// Moves the status server if its place is another one by now.
+    fn move_http(&mut self) {
+        let place = self.http_place();
+        if place.as_ref() != self.local.http_place() {
+            self.listen_http_at(place.as_ref());
         }
     }
 
-    /// Tells why helpers cannot ask for beats, once for each reason.
-    fn complain_of_helpers(&mut self, error: &Error) {
-        let complaint = format!("helpers cannot ask for beats: {}", error.chain());
-        if self.helpers_complaint.as_ref() != Some(&complaint) {
-            log::error!("{complaint}");
-            self.helpers_complaint = Some(complaint);
+    fn listen_http_at(&mut self, place: Option<&Listen>) {
+        let token = self.setup.config.status_token.as_ref().map(Secret::expose);
+        self.local.listen_http(place, token, self.now);
+    }
+
+    fn http_place(&mut self) -> Option<Listen> {
+        match &self.setup.config.status_listen {
+            StatusListen::At(place) => Some(place.clone()),
+            StatusListen::Off => None,
+            // The files that cannot be read may say that it is to listen nowhere.
+            StatusListen::Auto if !self.setup.in_force => None,
+            StatusListen::Auto => Some(self.local.usual_place(self.watch.has_manager())),
         }
+    }
+
+    /// Reads the configuration, and what its files say of the time and of another sender.
+    pub(super) fn load(&mut self) -> Verdict {
+        let before = self.setup.config.settings.server.clone();
+        let verdict = self.setup.load(&mut self.watch, &self.wall.times);
+        self.setup.warn_of_second_sender();
+        // Unusable files are read every few seconds.
+        if verdict != Verdict::Invalid {
+            let is_other_server = self.setup.config.settings.server != before;
+            self.wall.learn_files(self.setup.written(), is_other_server, self.now);
+        }
+        self.load_at = self.setup.complaint.as_ref().map(|_| self.now + LOAD_RETRY);
+        verdict
     }
 
     pub(super) fn take_changes(&mut self, changed: Changed) {
-        if changed.config && self.load() == Verdict::Changed {
-            self.reconfigure();
+        if changed.config {
+            if !self.loads.take(0, self.now) {
+                self.load_at = Some(self.loads.token_at(0, self.now));
+            } else if self.load() == Verdict::Changed {
+                self.reconfigure();
+            }
+        }
+        if changed.manager {
+            self.setup.warn_of_second_sender();
+        }
+        if changed.config || changed.manager {
+            self.move_http();
         }
         if changed.resolver {
             self.read_resolver();
         }
     }
 
-    /// Brings the sources in line with a new configuration, then the core.
+    /// Applies a new configuration to the sources, then to the core.
     pub(super) fn reconfigure(&mut self) {
-        self.open_status_server();
-        self.find_helpers();
+        self.listen_http();
+        self.local.listen_lines(self.setup.config.trigger_socket.as_deref(), self.now);
         self.configure();
-    }
-
-    /// Opens the socket of helpers where the configuration wants it.
-    ///
-    /// # Errors
-    ///
-    /// Another agent has it. Without a socket for other reasons the agent still beats.
-    pub(super) fn open_helpers(&mut self) -> Result<(), Error> {
-        let wanted = self.setup.config.trigger_socket.as_deref();
-        let there = self.helpers.as_ref().filter(|helpers| helpers.is_in_place());
-        if there.map(TriggerSocket::path) == wanted {
-            self.helpers_complaint = None;
-            return Ok(());
-        }
-        let Some(path) = wanted else {
-            self.helpers = None;
-            self.helpers_complaint = None;
-            return Ok(());
-        };
-        // The former one goes when there is another.
-        match TriggerSocket::bind(path, self.poll.registry(), Token(HELPER_FIRST)) {
-            Ok(helpers) => {
-                self.helpers = Some(helpers);
-                self.helpers_complaint = None;
-            }
-            Err(error @ Error::AlreadyRunning { .. }) => return Err(error),
-            Err(error) => self.complain_of_helpers(&error),
-        }
-        Ok(())
     }
 
     /// Hands the configuration to the core: the first one as soon as the device knows what it is
@@ -99,22 +124,39 @@ impl EventLoop {
         if self.configured_at.is_some() || !self.setup.wants_mac() {
             self.configured_at = Some(self.now);
             self.read_resolver();
+            // All of it before anything else: no report of the new configuration may go to the
+            // former server.
+            while self.reader.is_some() {
+                self.read_on();
+            }
             let settings = self.setup.config.settings.clone();
             self.feed(Input::Configured(&settings));
         }
     }
 
-    /// Reads how names are resolved; what the hosts file says depends on the server's name.
+    /// Starts to read the name resolution files. The hosts file is searched for the server's name.
     pub(super) fn read_resolver(&mut self) {
         let [resolv_conf, hosts] = RESOLVER_FILES;
         let host = self.setup.config.settings.server.as_ref().map(|server| &server.host);
-        self.resolver = resolver::read_settings(resolv_conf.as_ref(), hosts.as_ref(), host);
-        let settings = self.resolver.clone();
+        self.reader = Some(SettingsReader::new(resolv_conf.as_ref(), hosts.as_ref(), host));
+        self.read_on();
+    }
+
+    /// Reads the next piece. After the last one the settings go to the core.
+    pub(super) fn read_on(&mut self) {
+        let Some(reader) = &mut self.reader else { return };
+        let Some(settings) = reader.next_piece(RESOLVER_FILES[1].as_ref()) else {
+            self.again.push(WATCH);
+            return;
+        };
+        self.reader = None;
+        // The core sends queries while it handles the input.
+        self.resolver = settings.clone();
         self.feed(Input::ResolverChanged(&settings));
     }
 
-    /// Decides by which hardware address the device is called where no file names it. A file that
-    /// does so now may be gone tomorrow.
+    /// Chooses the hardware address for a derived device key. It is kept even if the configuration
+    /// has a key now, because that may change.
     pub(super) fn find_mac(&mut self) {
         if self.setup.mac.is_none()
             && let Some(mac) = self.agent.device_mac()

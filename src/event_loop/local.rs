@@ -1,4 +1,4 @@
-//! What local clients ask, brought to the core and back: the status server and the helpers' socket.
+//! Requests of local clients, brought to the core, and the answers back.
 
 use std::time::Duration;
 
@@ -7,70 +7,66 @@ use mio::Token;
 use super::EventLoop;
 use super::wall::Wall;
 use crate::net::local::{Ask, Request};
-use crate::net::trigger::TriggerSocket;
-use crate::proto::event::{Input, Note, Ticket, TriggerAnswer};
-use crate::proto::time::Instant;
-use crate::wire::date::Utc;
-use crate::wire::json;
-use crate::wire::outcome::Outcome;
+use linkbeat_core::proto::event::{Failure, Input, Note, RequestId, TriggerAnswer};
+use linkbeat_core::proto::time::Instant;
+use linkbeat_core::wire::date::Utc;
+use linkbeat_core::wire::json;
+use linkbeat_core::wire::outcome::{Exchange, Outcome};
 
 impl EventLoop {
-    pub(super) fn visit_status_server(&mut self, token: usize) {
-        if let Some(request) = self.status.on_ready(Token(token), self.now) {
+    pub(super) fn on_local_ready(&mut self, token: usize) {
+        if let Some(request) = self.local.on_ready(Token(token), self.now) {
             self.serve(request);
         }
     }
 
-    pub(super) fn visit_helpers(&mut self, token: usize) {
-        let Some(helpers) = &mut self.helpers else { return };
-        if let Some(request) = helpers.on_ready(Token(token), self.now) {
-            self.serve(request);
+    fn serve(&mut self, Request { id, ask }: Request) {
+        match (ask, id) {
+            (Ask::Trigger(word), request) => self.feed(Input::Triggered { word, request }),
+            // Without a client there is no answer.
+            (_, None) => {}
+            (Ask::Status, Some(id)) => self.reply_status(id),
+            (Ask::Preview, Some(id)) => self.reply_preview(id),
+            (Ask::History { after }, Some(id)) => self.reply_history(id, after),
+            (Ask::Metrics, Some(id)) => self.reply_metrics(id),
         }
     }
 
-    /// Lets everyone be visited again who may have more to say than was heard. Asked before each
-    /// wait, because an answer or a deadline adds to it as well as a visit.
-    pub(super) fn recall_local(&mut self) {
-        let helpers = self.helpers.iter().flat_map(TriggerSocket::pending);
-        self.again.extend(self.status.pending().into_iter().chain(helpers).map(|token| token.0));
-    }
-
-    fn serve(&mut self, Request { ticket, ask }: Request) {
-        match ask {
-            Ask::Trigger(word) => self.feed(Input::Triggered { word, ticket }),
-            Ask::Status => self.reply_status(ticket),
-            Ask::Preview => self.reply_preview(ticket),
-            Ask::History { after } => self.reply_history(ticket, after),
-            Ask::Metrics => self.reply_metrics(ticket),
-        }
-    }
-
-    /// Tells the client what the core answered at once.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: TriggerAnswer) {
+    /// Brings the core's answer to a trigger to its client.
+    pub(super) fn answer(&mut self, id: RequestId, answer: TriggerAnswer) {
         let calendar = Calendar::new(self.now, &self.wall);
-        self.status.answer(ticket, answer, self.now, |at| calendar.date(at));
-        if let Some(helpers) = &mut self.helpers {
-            helpers.answer(ticket, answer, |at| calendar.date(at));
-        }
+        self.local.on_answer(id, answer, self.now, |at| calendar.date(at));
     }
 
-    /// Tells the clients who waited for it how a beat ended.
-    pub(super) fn settle(&mut self, note: &Note) {
+    /// Answers the clients that wait for a beat, if the note is of its end.
+    pub(super) fn finish_waiting(&mut self, note: &Note) {
+        let config = &self.setup.config;
+        let ends = config.api_url.as_ref().zip(config.device_key.as_deref());
+        let exchange = |seq, status| {
+            let (url, device_key) = ends?;
+            Some(Exchange { report: self.reporter.report(seq), url, device_key, status })
+        };
         let (covers, outcome) = match note {
-            Note::BeatAcknowledged { seq, covers, via, status, stamps, .. } => {
+            Note::BeatAcknowledged { beat, covers, .. } => {
                 let outcome = Outcome::Acknowledged {
-                    seq: *seq,
-                    status: *status,
-                    took: stamps.replied_at - stamps.event_at,
-                    via: *via,
-                    answer: json::parse(&self.journal.answer).ok(),
+                    seq: beat.seq,
+                    status: beat.status,
+                    took: beat.stamps.replied_at - beat.stamps.event_at,
+                    via: beat.via,
+                    answer: json::parse(&self.reporter.answer).ok(),
+                    exchange: exchange(beat.seq, Some(beat.status)),
                 };
                 (*covers, outcome)
             }
-            Note::BeatFailed { seq, covers, retry_at, .. } => {
+            Note::BeatFailed { seq, covers, retry_at, failure, .. } => {
                 let calendar = Calendar::new(self.now, &self.wall);
                 let retry_at = retry_at.map(|at| calendar.date(at));
-                (*covers, Outcome::Failed { seq: *seq, error: &self.journal.error, retry_at })
+                let status = match failure {
+                    Failure::Status(status) | Failure::Portal(status) => Some(*status),
+                    _ => None,
+                };
+                let (error, exchange) = (&self.reporter.error, exchange(*seq, status));
+                (*covers, Outcome::Failed { seq: *seq, error, retry_at, exchange })
             }
             Note::UplinkChanged { .. }
             | Note::UplinkRenamed { .. }
@@ -85,17 +81,16 @@ impl EventLoop {
             | Note::TriggerSet
             | Note::TriggerMerged => return,
         };
-        self.status.settle(covers, &outcome, self.now);
-        if let Some(helpers) = &mut self.helpers {
-            helpers.settle(covers, &outcome);
-        }
+        self.local.finish_waiting(covers, &outcome, self.now);
     }
 }
 
-/// Tells the date of an instant to come or gone.
+/// The dates of instants.
 #[derive(Clone, Copy)]
 pub(super) struct Calendar {
+    /// The instant of `unix_s`.
     now: Instant,
+    /// The best guess at the present time, in seconds since 1970 UTC.
     unix_s: u64,
 }
 

@@ -1,21 +1,17 @@
 //! The orders of the core, performed: one arm for each, no decision in any.
 
-use std::net::SocketAddr;
+use mio::Interest;
 
-use mio::{Interest, Token};
-
-use super::{EventLoop, LOOK_FIRST, NEIGHBOURS, PROBE_FIRST, QUERY_FIRST, listen};
+use super::{EventLoop, NEIGHBOURS, listen};
 use crate::error::Error;
 use crate::net::probe::ProbeSocket;
 use crate::net::resolver::QuerySocket;
-use crate::proto::event::{Action, Attempt, Failure, Input, Probe, Query, Reason, RecordKind};
-use crate::proto::link::Name;
-use crate::proto::services::Look;
-use crate::proto::settings::{Host, Server};
 use crate::sys::neighbours::NeighbourSocket;
-use crate::sys::{self, acked};
-use crate::wire::dns::Question;
-use crate::wire::request::REQUEST_MAX;
+use crate::sys::tcp_table;
+use linkbeat_core::proto::event::{Action, ConnectionId, Failure, Input, Reason, RecordKind};
+use linkbeat_core::proto::settings::{Host, Server};
+use linkbeat_core::wire::dns::Question;
+use linkbeat_core::wire::request::REQUEST_MAX;
 
 impl EventLoop {
     /// Feeds the core and performs what it orders, and what that leads to at once.
@@ -30,56 +26,75 @@ impl EventLoop {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::DumpLinks => {
-                if let Err(error) = self.routes.start_dump() {
-                    log::error!("the kernel refuses to list the links: {error}");
-                }
-            }
+            Action::DumpLinks => self.dump_links(),
             Action::AskRoutes => self.routing.wanted = true,
             Action::WatchNeighbours(wanted) => {
                 self.neighbours = wanted.then(|| self.open_neighbours()).flatten();
             }
             Action::OpenProbe { probe, to, via } => {
-                if let Err(failure) = self.open_probe(probe, to, via) {
+                let registry = self.poll.registry();
+                let opened = ProbeSocket::open(to, via).and_then(|socket| {
+                    self.probes.open(registry, probe, socket, Interest::WRITABLE)
+                });
+                if let Err(failure) = opened {
                     self.outcomes.push_back(Input::ProbeFailed(probe, failure));
                 }
             }
-            Action::OpenLook { look, to } => {
-                if let Err(failure) = self.open_look(look, to) {
-                    self.outcomes.push_back(Input::ServiceFailed(look, failure));
+            Action::OpenServiceCheck { check, to } => {
+                // From the device itself, whatever the uplink.
+                let registry = self.poll.registry();
+                let opened = ProbeSocket::open(to, None).and_then(|socket| {
+                    self.checks.open(registry, check, socket, Interest::WRITABLE)
+                });
+                if let Err(failure) = opened {
+                    self.outcomes.push_back(Input::ServiceFailed(check, failure));
                 }
             }
-            Action::CloseLook(look) => drop(self.looks.take(look)),
+            Action::CloseServiceCheck(check) => drop(self.checks.take(check)),
             Action::CloseProbe(probe) => drop(self.probes.take(probe)),
-            Action::SendQuery { query, to, via, kind, search } => {
-                if let Err(failure) = self.open_query(query, to, via, kind, search) {
+            Action::SendQuery { query, to, via, kind, search, transport } => {
+                let (registry, wait, now) =
+                    (self.poll.registry(), self.resolver.answer_wait, self.now);
+                let opened = self.question(kind, search).and_then(|question| {
+                    // Two of the same are twice as easy to answer for an attacker (RFC 5452 §5).
+                    let same = |it: &QuerySocket| it.asks(to, via, &question);
+                    self.queries.close_if(|it| same(it) && it.is_older_than(wait, now));
+                    if self.queries.rename(query, |it| same(it) && it.ask_again(transport)) {
+                        return Ok(());
+                    }
+                    let socket = QuerySocket::open(to, via, question, transport, now)?;
+                    let interest = socket.interest();
+                    self.queries.open(registry, query, socket, interest)
+                });
+                if let Err(failure) = opened {
                     self.outcomes.push_back(Input::QueryFailed(query, failure));
                 }
             }
             Action::CloseQuery(query) => drop(self.queries.take(query)),
-            Action::Connect { attempt, to, via } => {
-                self.wall.look(self.now);
+            Action::Connect { id, to, via } => {
+                self.wall.update(self.now);
                 let security = self.setup.security();
-                let opened = self.sessions.open(self.poll.registry(), attempt, to, via, security);
+                let opened = self.sessions.open(self.poll.registry(), id, to, via, security);
                 self.outcomes.push_back(match opened {
-                    Ok(local) => Input::Opened(attempt, local),
-                    Err(failure) => Input::AttemptFailed(attempt, failure),
+                    Ok(local) => Input::Opened(id, local),
+                    Err(failure) => Input::ConnectionFailed(id, failure),
                 });
             }
-            Action::SendReport { attempt, seq, reason } => self.send(attempt, seq, &reason),
-            Action::CheckAcked(attempt) => {
-                let ends = self.sessions.find(attempt).map(|(c, _)| (c.local(), c.remote()));
-                // Not known is not acknowledged: it costs one connection more, the other way costs the beat.
-                let acked = ends.and_then(|(local, remote)| acked::all_acked(local, remote));
-                self.outcomes.push_back(Input::AckChecked(attempt, acked.unwrap_or(false)));
+            Action::SendReport { id, seq, reason } => self.send(id, seq, &reason),
+            Action::CheckAcked(id) => {
+                let ends = self.sessions.find(id).map(|(c, _)| (c.local(), c.remote()));
+                // Not known is not acknowledged: it costs one connection more, the other way costs
+                // the beat.
+                let acked = ends.and_then(|(local, remote)| tcp_table::all_acked(local, remote));
+                self.outcomes.push_back(Input::AckChecked(id, acked.unwrap_or(false)));
             }
-            Action::CloseAttempt(attempt) => self.sessions.close(attempt),
-            Action::ParkAttempt(attempt) => self.sessions.park(self.poll.registry(), attempt),
+            Action::CloseConnection(id) => self.sessions.close(id),
+            Action::ParkConnection(id) => self.sessions.park(self.poll.registry(), id),
             Action::CloseParked => self.sessions.close_parked(),
-            Action::AnswerTrigger(ticket, answer) => self.answer(ticket, answer),
+            Action::AnswerTrigger(id, answer) => self.answer(id, answer),
             Action::Note(note) => {
-                self.journal.record(&note, self.now);
-                self.settle(&note);
+                self.reporter.record(&note, self.now);
+                self.finish_waiting(&note);
             }
         }
     }
@@ -93,65 +108,22 @@ impl EventLoop {
             .ok()
     }
 
-    fn open_probe(
-        &mut self,
-        probe: Probe,
-        to: SocketAddr,
-        via: Option<Name>,
-    ) -> Result<(), Failure> {
-        let slot = self.probes.free();
-        let mut socket = ProbeSocket::open(to, via)?;
-        let registry = self.poll.registry();
-        registry
-            .register(socket.source(), Token(PROBE_FIRST + slot), Interest::WRITABLE)
-            .map_err(|error| sys::failure_of(&error))?;
-        self.probes.put(slot, probe, socket);
-        Ok(())
-    }
-
-    /// A service is looked at from the device itself, whatever the uplink.
-    fn open_look(&mut self, look: Look, to: SocketAddr) -> Result<(), Failure> {
-        let slot = self.looks.free();
-        let mut socket = ProbeSocket::open(to, None)?;
-        let registry = self.poll.registry();
-        registry
-            .register(socket.source(), Token(LOOK_FIRST + slot), Interest::WRITABLE)
-            .map_err(|error| sys::failure_of(&error))?;
-        self.looks.put(slot, look, socket);
-        Ok(())
-    }
-
-    fn open_query(
-        &mut self,
-        query: Query,
-        to: SocketAddr,
-        via: Option<Name>,
-        kind: RecordKind,
-        search: Option<u8>,
-    ) -> Result<(), Failure> {
-        let search = search.and_then(|place| self.resolver.search.get(usize::from(place)));
+    fn question(&self, kind: RecordKind, search: Option<u8>) -> Result<Question, Failure> {
+        let search = search.and_then(|place| self.resolver.domains().nth(usize::from(place)));
         let Some(Server { host: Host::Name(name), .. }) = &self.setup.config.settings.server else {
             return Err(Failure::NameNotFound);
         };
-        let question = Question::new(name, search, kind).ok_or(Failure::NameNotFound)?;
-        let slot = self.queries.free();
-        let mut socket = QuerySocket::open(to, via, question)?;
-        let registry = self.poll.registry();
-        registry
-            .register(socket.source(), Token(QUERY_FIRST + slot), Interest::READABLE)
-            .map_err(|error| sys::failure_of(&error))?;
-        self.queries.put(slot, query, socket);
-        Ok(())
+        Question::new(name, search, kind).ok_or(Failure::NameNotFound)
     }
 
-    fn send(&mut self, attempt: Attempt, seq: u64, reason: &Reason) {
+    fn send(&mut self, id: ConnectionId, seq: u64, reason: &Reason) {
         let mut buffer = [0; REQUEST_MAX];
-        let Some(length) = self.compose(attempt, seq, reason, &mut buffer) else {
+        let Some(length) = self.compose(id, seq, reason, &mut buffer) else {
             return;
         };
         let request = buffer.get(..length).unwrap_or_default();
-        if let Some(slot) = self.sessions.write(attempt, request) {
-            self.stirred.push(slot);
+        if let Some(slot) = self.sessions.write(id, request) {
+            self.pump_now.push(slot);
         }
     }
 }

@@ -1,33 +1,39 @@
-//! The report of a beat and its request, put together from what the device is and has now.
+//! Assembly of a beat's report and request from the current state of the device.
 
 use core::net::IpAddr;
 
 use super::EventLoop;
+use super::setup::Setup;
 use crate::config::Secret;
-use crate::proto::event::{Attempt, Reason};
-use crate::wire::report::{Note, REPORT_MAX, Report};
-use crate::wire::request;
+use linkbeat_core::proto::agent::Identity;
+use linkbeat_core::proto::event::{ConnectionId, Reason};
+use linkbeat_core::wire::report::{DeviceNote, REPORT_MAX, Report};
+use linkbeat_core::wire::request;
 
 impl EventLoop {
-    /// Writes the request that carries beat `seq` over `attempt` into `buffer`; `None` if there is nowhere to send it.
+    /// Writes the request that carries beat `seq` over `id` into `buffer`; `None` if there is
+    /// nowhere to send it.
     pub(super) fn compose(
         &mut self,
-        attempt: Attempt,
+        id: ConnectionId,
         seq: u64,
         reason: &Reason,
         buffer: &mut [u8],
     ) -> Option<usize> {
-        let local = self.sessions.find(attempt).map(|(connection, _)| connection.local().ip())?;
+        let local = self.sessions.find(id).map(|(connection, _)| connection.local().ip())?;
         let mut body = [0; REPORT_MAX];
         let length = self.emit_report(Some(local), seq, reason, &mut body)?;
+        let body = body.get(..length)?;
+        self.reporter.keep_report(seq, body);
         let config = &self.setup.config;
         let token = config.token_code.as_ref().map(Secret::expose);
         let (url, key) = (config.api_url.as_ref()?, config.device_key.as_deref()?);
-        let request = request::emit(buffer, url, key, token, body.get(..length)?);
+        let request = request::emit(buffer, url, key, token, body);
         request.inspect_err(|_| log::error!("the request does not fit its buffer")).ok()
     }
 
-    /// Writes the report as JSON and returns its length. `local` is the address that it leaves from.
+    /// Writes the report as JSON and returns its length. `local` is the address that it leaves
+    /// from.
     pub(super) fn emit_report(
         &mut self,
         local: Option<IpAddr>,
@@ -36,16 +42,18 @@ impl EventLoop {
         body: &mut [u8],
     ) -> Option<usize> {
         let timestamp = self.wall.timestamp(self.now);
-        let (mac, uplink_address) = self.agent.identity(local);
-        // A server on the camera itself sees 127.0.0.1, which says nothing about the camera.
-        let ip = local.filter(|ip| !ip.is_loopback()).or(uplink_address);
-        let identity = &self.setup.identity;
+        let Identity { mac, address, public } = self.agent.identity(local);
+        // A server on the camera itself sees 127.0.0.1, which does not identify the camera.
+        let ip = local.filter(|ip| !ip.is_loopback()).or(address);
+        let Setup { identity, config, .. } = &self.setup;
         let model = Some(identity.model.as_str()).filter(|model| !model.is_empty());
+        let note = DeviceNote { project: &config.description, model, ip_lan: ip };
         let report = Report {
             ip_address: ip,
             ip_lan: ip,
+            ip_public: public,
             mac,
-            note: Some(Note { project: &self.setup.config.description, model, ip_lan: ip }),
+            note: Some(note).filter(|_| config.note),
             timestamp,
             reason: Some(reason),
             seq: Some(seq),

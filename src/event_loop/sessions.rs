@@ -1,35 +1,60 @@
 //! The connections to the server, each with the answer it is receiving.
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
-use mio::{Interest, Registry, Token};
+use mio::{Interest, Registry};
 
-use super::CONNECTION_FIRST;
 use super::slots::Slots;
-use crate::net::connection::{Connection, Handshake, Parked, Progress, Security, Traffic};
-use crate::proto::event::{Attempt, Failure};
-use crate::proto::history::Counters;
-use crate::proto::link::Name;
-use crate::proto::race::TRIES_MAX;
-use crate::sys;
-use crate::wire::response::Response;
+use crate::net::connection::{Connection, Parked, Progress, Security};
+use crate::net::traffic::{Handshake, Traffic};
+use linkbeat_core::proto::event::{ATTEMPTS_MAX, ConnectionId, Failure};
+use linkbeat_core::proto::history::Counters;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::time::Instant;
+use linkbeat_core::wire::response::Response;
 
 /// Most connections at once: those of a race, and the one kept.
-pub(super) const SESSIONS_MAX: usize = TRIES_MAX + 1;
+pub(super) const SESSIONS_MAX: usize = ATTEMPTS_MAX + 1;
 
-type Session = (Connection, Response);
+/// Longest wait for the rest of an answer whose status is known already; well before the beat would
+/// count as slow and go over another path too.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A connection and its answer.
+struct Session {
+    /// The connection.
+    connection: Connection,
+    /// The answer that is being received.
+    response: Response,
+    /// When the rest of the answer is given up.
+    body_until: Option<Instant>,
+}
 
 /// Most connections that are parked; the oldest is closed for a new one.
 const PARKED_MAX: usize = 8;
 
+impl AsFd for Session {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.connection.as_fd()
+    }
+}
+
 /// The connections to the server.
-#[derive(Default)]
 pub(super) struct Sessions {
-    open: Slots<Attempt, Session, SESSIONS_MAX>,
+    /// Those in use.
+    open: Slots<ConnectionId, Session, SESSIONS_MAX>,
+    /// Those that were put aside.
     parked: heapless::Vec<Parked, PARKED_MAX>,
 }
 
 impl Sessions {
+    /// No connections; their tokens will be those from `first` on.
+    pub(super) fn new(first: usize) -> Self {
+        Self { open: Slots::new(first), parked: heapless::Vec::new() }
+    }
+
     /// Opens a connection and returns its local address.
     ///
     /// # Errors
@@ -38,65 +63,84 @@ impl Sessions {
     pub(super) fn open(
         &mut self,
         registry: &Registry,
-        attempt: Attempt,
+        id: ConnectionId,
         to: SocketAddr,
-        via: Option<Name>,
+        via: Option<InterfaceName>,
         security: Security,
     ) -> Result<IpAddr, Failure> {
-        let slot = self.open.free();
-        let mut connection = Connection::open(to, via, security)?;
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        registry
-            .register(connection.source(), Token(CONNECTION_FIRST + slot), interest)
-            .map_err(|error| sys::failure_of(&error))?;
+        let connection = Connection::open(to, via, security)?;
         let local = connection.local().ip();
-        self.open.put(slot, attempt, (connection, Response::new()));
+        let session = Session { connection, response: Response::new(), body_until: None };
+        self.open.open(registry, id, session, Interest::READABLE | Interest::WRITABLE)?;
         Ok(local)
     }
 
     /// Queues a request on a connection that is secured and idle; its slot is to be pumped next.
-    pub(super) fn write(&mut self, attempt: Attempt, request: &[u8]) -> Option<usize> {
-        let (slot, session) = self.open.find(attempt)?;
-        session.0.write(request);
+    pub(super) fn write(&mut self, id: ConnectionId, request: &[u8]) -> Option<usize> {
+        let (slot, session) = self.open.find(id)?;
+        session.connection.write(request);
         Some(slot)
     }
 
-    /// Moves a connection one step and counts what it did; `None` when there is nothing at this slot.
+    /// Moves a connection one step and counts what it did; `None` when there is nothing at this
+    /// slot.
+    ///
+    /// The rest of an answer that does not come is given up:
+    /// [`next_deadline`](Self::next_deadline).
     pub(super) fn step(
         &mut self,
         slot: usize,
+        now: Instant,
         counters: &mut Counters,
-    ) -> Option<(Attempt, Result<Progress, Failure>)> {
-        let (attempt, session) = self.open.at(slot)?;
-        let (connection, response) = session;
-        let step = connection.on_ready(response);
+    ) -> Option<(ConnectionId, Result<Progress, Failure>)> {
+        let (id, session) = self.open.at(slot)?;
+        let Session { connection, response, body_until } = session;
+        let mut step = connection.on_ready(response);
+        if !response.awaits_optional_body() {
+            *body_until = None;
+        } else if *body_until.get_or_insert(now + BODY_PATIENCE) <= now && step.is_ok() {
+            *body_until = None;
+            step = Ok(connection.cut_answer(response));
+        }
         let Traffic { sent, received, handshake } = connection.take_traffic();
         counters.sent_bytes += sent;
         counters.received_bytes += received;
         counters.connections += u64::from(step == Ok(Progress::Connected));
         counters.full_handshakes += u64::from(handshake == Some(Handshake::Full));
         counters.resumptions += u64::from(handshake == Some(Handshake::Resumed));
-        Some((attempt, step))
+        Some((id, step))
+    }
+
+    /// When the rest of an answer is to be given up.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.open.iter().filter_map(|(_, session)| session.body_until).min()
+    }
+
+    /// The slots whose answer is to be given up.
+    pub(super) fn overdue(&self, now: Instant) -> heapless::Vec<usize, SESSIONS_MAX> {
+        let due = |session: &Session| session.body_until.is_some_and(|until| until <= now);
+        self.open.iter().filter(|(_, session)| due(session)).map(|(slot, _)| slot).collect()
     }
 
     /// The connection of an attempt, and its answer.
-    pub(super) fn find(&mut self, attempt: Attempt) -> Option<(&Connection, &Response)> {
-        let (_, session) = self.open.find(attempt)?;
-        Some((&session.0, &session.1))
+    pub(super) fn find(&mut self, id: ConnectionId) -> Option<(&Connection, &Response)> {
+        let (_, session) = self.open.find(id)?;
+        Some((&session.connection, &session.response))
     }
 
-    /// Ends a connection, with a goodbye unless a request is under way: one that is given up shall not be
-    /// delivered by the kernel alone when it has long been sent again.
-    pub(super) fn close(&mut self, attempt: Attempt) {
-        if let Some((connection, _)) = self.open.take(attempt).filter(|(it, _)| !it.is_busy()) {
-            connection.close();
+    /// Ends a connection, with a goodbye unless a request is under way: the kernel shall not
+    /// deliver one that was given up and sent again.
+    pub(super) fn close(&mut self, id: ConnectionId) {
+        if let Some(session) = self.open.take(id).filter(|it| !it.connection.is_busy()) {
+            session.connection.close();
         }
     }
 
-    /// Takes a connection out of use and sends nothing; it stays open until [`close_parked`](Self::close_parked).
-    pub(super) fn park(&mut self, registry: &Registry, attempt: Attempt) {
-        let Some((connection, _)) = self.open.take(attempt) else { return };
-        let Some(parked) = connection.park(registry) else { return };
+    /// Takes a connection out of use and sends nothing; it stays open until
+    /// [`close_parked`](Self::close_parked).
+    pub(super) fn park(&mut self, registry: &Registry, id: ConnectionId) {
+        let Some(session) = self.open.take(id) else { return };
+        let Some(parked) = session.connection.park(registry) else { return };
         if self.parked.is_full() {
             drop(self.parked.remove(0));
         }
@@ -111,12 +155,12 @@ impl Sessions {
     /// Ends all connections with a goodbye, the parked ones without.
     pub(super) fn close_all(&mut self) {
         self.close_parked();
-        self.open.drain().for_each(|session| session.0.close());
+        self.open.drain().for_each(|session| session.connection.close());
     }
 
     /// Drops a connection that is over.
-    pub(super) fn drop_failed(&mut self, attempt: Attempt) {
-        drop(self.open.take(attempt));
+    pub(super) fn drop_failed(&mut self, id: ConnectionId) {
+        drop(self.open.take(id));
     }
 }
 

@@ -1,78 +1,101 @@
-//! The configuration in force, and what is made from it once instead of per beat.
+//! The configuration in force, and the values that are derived from it once instead of per beat.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use log::Level;
-use rustls::pki_types::ServerName;
 
+use crate::config::manager::{SecondSender, WebManager};
 use crate::config::{self, Config, Problem, Severity};
 use crate::logger;
 use crate::net::connection::Security;
-use crate::net::facts::Identity;
-use crate::net::tls::{self, Client, Material, Times};
+use crate::net::device_info::DeviceIdentity;
+use crate::net::tls::{self, Client, Material, Times, server_name};
 use crate::net::watch::Watch;
-use crate::proto::link::Mac;
-use crate::proto::settings::Host;
+use crate::sys::file;
+use linkbeat_core::proto::link::Mac;
 
-/// What [`Setup::load`] found.
+/// The result of [`Setup::load`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Another configuration is in force now.
     Changed,
-    /// The files say what they said before.
+    /// The files have the same content as before.
     Same,
-    /// The files are unusable: the last good configuration stays in force.
+    /// The files are unusable. The last good configuration stays in force.
     Invalid,
 }
 
 /// The configuration in force.
 #[derive(Debug)]
 pub(super) struct Setup {
+    /// The path that the files belong to.
     path: PathBuf,
-    /// As the files have it, without what is derived.
+    /// The configuration of the files, without derived values.
     loaded: Option<Config>,
-    /// The files that were there.
+    /// The files that exist.
     found: Vec<PathBuf>,
-    /// In force; the defaults until a file is good.
+    /// The problems of these files, as logged last.
+    problems: Vec<Problem>,
+    /// The configuration in force; the defaults until the files are good.
     pub config: Config,
-    /// What stays the same as long as the device runs.
-    pub identity: Identity,
-    /// What `tls` was made with.
+    /// Whether the files were good once, and any of them was there the last time.
+    pub in_force: bool,
+    /// The properties that are constant while the device runs.
+    pub identity: DeviceIdentity,
+    /// The files of TLS that `tls` was made of.
     material: Option<Material>,
+    /// What connections to an `https://` server share.
     tls: Option<Client>,
-    /// By which the device is called where no file names it, once decided.
+    /// The hardware address that the device key is derived from if the configuration has none, once
+    /// chosen.
     pub mac: Option<Mac>,
-    /// What is wrong with the files, in one line; `None` if nothing is.
+    /// The problem of the files, in one line; `None` if they are good.
     pub complaint: Option<String>,
+    /// The other sender on this device that was last reported.
+    second_sender: Option<SecondSender>,
 }
 
 impl Setup {
-    /// Nothing is loaded yet.
+    /// Creates the state before anything is loaded.
     #[must_use]
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
             loaded: None,
             found: Vec::new(),
+            problems: Vec::new(),
             config: Config::default(),
-            identity: Identity::read(),
+            in_force: false,
+            identity: DeviceIdentity::read(),
             material: None,
             tls: None,
             mac: None,
             complaint: None,
+            second_sender: None,
         }
     }
 
-    /// The path that the files belong to.
+    /// Logs that the web manager beats as well, once for each time that it begins to.
+    pub(super) fn warn_of_second_sender(&mut self) {
+        let manager = WebManager::find(Path::new("/"));
+        let second = manager.and_then(|manager| manager.second_sender(&self.config));
+        if let Some(second) = second.filter(|_| self.second_sender != second) {
+            log::warn!("[Meeting] {second}");
+        }
+        self.second_sender = second;
+    }
+
+    /// The path of the configuration file.
     #[must_use]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads the files and puts them in force if they are good; has the files of TLS watched.
+    /// Reads the files, puts them in force if they are good, and watches the files of TLS.
     ///
-    /// Problems are logged when they are new. Reads from disk: call it at start and on a change only.
+    /// Problems are logged when they are new. Reads from disk: call it at start and on a change
+    /// only.
     pub(super) fn load(&mut self, watch: &mut Watch, times: &Times) -> Verdict {
         let mut loaded = config::load(&self.path);
         self.found = core::mem::take(&mut loaded.found);
@@ -80,19 +103,28 @@ impl Setup {
             return self.complain(&loaded.problems);
         };
         let files = config.tls_files();
-        let paths: Vec<_> = files.iter().flat_map(tls::Files::paths).collect();
+        let paths = files.as_ref().map(tls::Files::paths).unwrap_or_default();
         watch.follow_tls(&paths);
         let material = match files.as_ref().map(tls::Files::load).transpose() {
             Ok(material) => material,
             Err(error) => return self.complain(&[loaded.tls_problem(&self.path, &error)]),
         };
+        self.in_force = !self.found.is_empty();
         if self.complaint.take().is_some() {
             log::info!("the configuration is usable again");
         }
-        if self.loaded.as_ref() == Some(&config) && self.material == material {
+        let is_same = self.loaded.as_ref() == Some(&config) && self.material == material;
+        // Another mode of a file may be a problem, too.
+        if !is_same || self.problems != loaded.problems {
+            report(&loaded.problems);
+            self.problems = core::mem::take(&mut loaded.problems);
+        }
+        if is_same {
             return Verdict::Same;
         }
-        report(&loaded.problems);
+        if let Some(material) = &material {
+            report(&loaded.tls_warnings(&self.path, material));
+        }
         let file = self.path.display();
         if self.found.is_empty() {
             log::warn!("no configuration yet: waiting for {file} (api_url is needed)");
@@ -112,41 +144,49 @@ impl Setup {
         Verdict::Changed
     }
 
-    /// When the files that were there, and that of the history, were last written: seconds since 1970 UTC.
+    /// When the files that were there, and that of the history, were last written: seconds since
+    /// 1970 UTC. Those of other users do not count, because they may have any date.
     pub(super) fn written(&self) -> impl Iterator<Item = (&Path, u64)> {
         let files = self.found.iter().chain(&self.config.state_file);
-        files.filter_map(|file| {
-            let modified = file.metadata().ok()?.mtime();
-            Some((file.as_path(), u64::try_from(modified).ok()?))
+        files.filter_map(|path| {
+            let metadata = path.metadata().ok().filter(file::is_trusted)?;
+            Some((path.as_path(), u64::try_from(metadata.mtime()).ok()?))
         })
     }
 
-    /// Tells why the files are not in force, once for each reason.
+    /// Logs why the files are not in force, once for each reason.
     fn complain(&mut self, problems: &[Problem]) -> Verdict {
         let first = problems.iter().find(|problem| problem.severity == Severity::Error);
         let text = first.map_or_else(String::new, ToString::to_string);
         if self.complaint.as_ref() != Some(&text) {
             report(problems);
-            let stays = if self.loaded.is_some() { "the last good one stays" } else { "none is" };
-            log::error!("the configuration is unusable; {stays} in force");
+            let file = self.path.display();
+            let stays = if self.in_force {
+                "the last good one stays in force"
+            } else {
+                "no beat is sent and no port is opened"
+            };
+            log::error!(
+                "the configuration is unusable, {stays}: `linkbeat check {file}` lists all errors"
+            );
             self.complaint = Some(text);
         }
         Verdict::Invalid
     }
 
-    /// Whether the device still waits for the hardware address that its key is derived from.
+    /// Whether the device key has to be derived and the hardware address for it is not known yet.
     #[must_use]
     pub(super) const fn wants_mac(&self) -> bool {
         self.mac.is_none() && self.config.device_key.is_none()
     }
 
-    /// Decides the hardware address of the device, once.
+    /// Sets the hardware address of the device, unless there is one already.
     pub(super) fn decide_mac(&mut self, mac: Mac) {
         self.mac.get_or_insert(mac);
         self.config.derive_device_key(&self.identity.hostname, mac);
     }
 
-    /// How connections to the server are secured.
+    /// TLS or plain TCP for connections to the server.
     #[must_use]
     pub(super) fn security(&self) -> Security {
         match &self.tls {
@@ -156,14 +196,10 @@ impl Setup {
     }
 }
 
-/// What connections to an `https://` server need; `None` while there is no URL.
+/// The TLS client for the server; `None` while there is no URL.
 fn tls_of(config: &Config, material: Material, times: &Times) -> Option<Client> {
     let shared = tls::Config::new(material, times.clone());
-    let name = match &config.api_url.as_ref()?.server().host {
-        Host::Address(address) => ServerName::IpAddress((*address).into()),
-        Host::Name(name) => ServerName::try_from(name.as_str().to_owned())
-            .expect("a parsed URL has a name that DNS could have"),
-    };
+    let name = server_name(&config.api_url.as_ref()?.server().host);
     Some(Client::new(shared, config.early_data, name))
 }
 
@@ -174,5 +210,45 @@ fn report(problems: &[Problem]) {
             Severity::Warning => Level::Warn,
         };
         log::log!(level, "{problem}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::os::unix::fs::chown;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::config::ConfigFiles;
+
+    #[test]
+    fn date_of_a_file_counts_unless_it_is_another_users() {
+        let directory =
+            std::env::temp_dir().join(format!("linkbeat-written-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (own, state) = (directory.join("linkbeat.json"), directory.join("state"));
+        fs::write(&own, format!("{{\"state_file\": {state:?}}}")).unwrap();
+        fs::write(&state, "").unwrap();
+        let date = |path: &Path, unix_s| {
+            let file = File::options().write(true).open(path).unwrap();
+            file.set_modified(UNIX_EPOCH + Duration::from_secs(unix_s)).unwrap();
+        };
+        date(&own, 7);
+        date(&state, 8);
+        let files = ConfigFiles::of(&directory);
+        let mut watch = Watch::new([files.own.as_path()].into_iter(), &[] as &[&Path], &[]);
+        let mut setup = Setup::new(directory.clone());
+        assert_eq!(setup.load(&mut watch, &Times::default()), Verdict::Changed);
+        let written = |setup: &Setup| setup.written().map(|(_, unix_s)| unix_s).collect::<Vec<_>>();
+        assert_eq!(written(&setup), [7, 8]);
+        // Each time it is asked for, the files are looked at.
+        date(&own, 9);
+        assert_eq!(written(&setup), [9, 8]);
+        // Only root can give a file away.
+        if chown(&state, Some(65_534), None).is_ok() {
+            assert_eq!(written(&setup), [9]);
+        }
+        fs::remove_dir_all(&directory).unwrap();
     }
 }

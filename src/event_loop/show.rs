@@ -4,25 +4,27 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::EventLoop;
+use crate::config::manager::WebManager;
 use crate::config::rp_filter::{Strict, strict_interfaces};
-use crate::proto::agent::Obstacle;
-use crate::proto::event::{Reason, Ticket};
-use crate::proto::history::Id;
-use crate::proto::race::Path as RacePath;
-use crate::status::history::Past;
+use crate::status::history::HistoryAnswer;
 use crate::status::network::{FailedPath, LinksLeftOut, NoWay};
-use crate::status::{self, Beat, STATUS_MAX, Snapshot, State, WARNINGS_MAX};
-use crate::wire::date::Utc;
-use crate::wire::http_server::Content;
-use crate::wire::json;
-use crate::wire::metrics::{self, Metrics};
-use crate::wire::report::REPORT_MAX;
-use crate::wire::request::TooLarge;
+use crate::status::{self, AgentState, STATUS_MAX, Snapshot, WARNINGS_MAX};
+use crate::sys::clock;
+use linkbeat_core::proto::agent::{Obstacle, Path as RacePath};
+use linkbeat_core::proto::event::{Reason, RequestId};
+use linkbeat_core::proto::history::Id;
+use linkbeat_core::wire::date::Utc;
+use linkbeat_core::wire::http_server::Content;
+use linkbeat_core::wire::json;
+use linkbeat_core::wire::metrics::{self, Metrics};
+use linkbeat_core::wire::report::REPORT_MAX;
+use linkbeat_core::wire::request::TooLarge;
 
 impl EventLoop {
-    /// Answers with the state of everything. Reads /proc for strict reverse-path filters: only when asked.
-    pub(super) fn reply_status(&mut self, ticket: Ticket) {
-        self.wall.look(self.now);
+    /// Answers with the state of everything. Reads /proc for strict reverse-path filters, and the
+    /// files of a web manager: only when asked.
+    pub(super) fn reply_status(&mut self, id: RequestId) {
+        self.wall.update(self.now);
         let view = self.agent.view(self.now);
         let no_way = view.obstacle.clone().map(|obstacle| NoWay {
             addressed: matches!(obstacle, Obstacle::NoRoute(index, ..) if self.routing.has_address(index)),
@@ -32,19 +34,23 @@ impl EventLoop {
         // Of no other interface is an answer waited for.
         strict.retain(|name| view.uplinks.iter().any(|uplink| uplink.name == *name));
         let strict: Vec<_> = strict.into_iter().map(Strict).collect();
-        let trouble = self.status.trouble();
-        let trouble = trouble.iter().map(|trouble| *trouble as &dyn Display);
-        let helpers = self.helpers_complaint.iter().map(|complaint| complaint as &dyn Display);
-        let strict = strict.iter().map(|strict| strict as &dyn Display);
-        let instead = self.journal.delivered.as_ref().and_then(|delivered| delivered.via);
+        let manager = WebManager::find(Path::new("/"));
+        let second = manager.and_then(|manager| manager.second_sender(&self.setup.config));
+        let instead = self.reporter.delivered.as_ref().and_then(|delivered| delivered.via);
         let failed = |&(via, family): &RacePath| FailedPath { via, family, instead };
         let failed: Vec<_> = view.failed_paths.iter().map(failed).collect();
-        let failed = failed.iter().map(|path| path as &dyn Display);
-        let left_out = view.links_left_out.then_some(&LinksLeftOut as &dyn Display);
-        let warnings =
-            left_out.into_iter().chain(failed).chain(trouble).chain(helpers).chain(strict);
-        let warnings: Vec<_> = warnings.take(WARNINGS_MAX).collect();
-        let journal = &self.journal;
+        let mut warnings: Vec<&dyn Display> = Vec::new();
+        if view.links_left_out {
+            warnings.push(&LinksLeftOut);
+        }
+        if let Some(second) = &second {
+            warnings.push(second);
+        }
+        failed.iter().for_each(|path| warnings.push(path));
+        warnings.extend(self.local.errors().map(|error| error as &dyn Display));
+        strict.iter().for_each(|strict| warnings.push(strict));
+        warnings.truncate(WARNINGS_MAX);
+        let reporter = &self.reporter;
         let snapshot = Snapshot {
             now: self.now,
             unix_s: self.wall.best(self.now),
@@ -54,29 +60,24 @@ impl EventLoop {
             configured_at: self.configured_at.unwrap_or(self.started_at),
             config_file: self.setup.path(),
             config_error: self.setup.complaint.as_deref(),
+            listens_on: self.local.http_address(),
             view,
-            beat: journal.delivered.as_ref().map(|delivered| Beat {
-                seq: delivered.seq,
-                reason: &delivered.reason,
-                via: delivered.via,
-                status: delivered.status,
-                stamps: delivered.stamps,
-            }),
-            outage: journal.history.last_outage(),
-            acknowledged: journal.acknowledged,
-            turned_at: journal.turned_at,
-            error: &journal.error,
-            answer: json::parse(&journal.answer).ok(),
+            beat: reporter.delivered.as_ref(),
+            outage: reporter.history.last_outage(),
+            acknowledged: reporter.history.counters().beats(),
+            turned_at: reporter.turned_at,
+            error: &reporter.error,
+            answer: json::parse(&reporter.answer).ok(),
             no_way: no_way.as_ref(),
             warnings: &warnings,
         };
         let mut buffer = vec![0; STATUS_MAX];
         let emitted = snapshot.emit(&mut buffer);
-        self.reply(ticket, emitted, &buffer);
+        self.reply_json(id, emitted, &buffer);
     }
 
     /// Answers with the report that would be sent now.
-    pub(super) fn reply_preview(&mut self, ticket: Ticket) {
+    pub(super) fn reply_preview(&mut self, id: RequestId) {
         let view = self.agent.view(self.now);
         let (seq, reason) = (view.seq, view.pending.unwrap_or(Reason::Interval));
         let mut payload = [0; REPORT_MAX];
@@ -88,41 +89,41 @@ impl EventLoop {
             }
             None => Err(TooLarge),
         };
-        self.reply(ticket, emitted, &buffer);
+        self.reply_json(id, emitted, &buffer);
     }
 
     /// Answers with what came to pass and has a number above `after`.
-    pub(super) fn reply_history(&mut self, ticket: Ticket, after: Id) {
-        self.journal.history.advance(self.now);
-        let unix_s = self.wall.timestamp(self.now).map(|Utc(unix_s)| unix_s);
+    pub(super) fn reply_history(&mut self, id: RequestId, after: Id) {
+        self.reporter.history.advance(self.now);
+        let boot_date = self.wall.timestamp(self.now).map(|_| clock::boot_date());
         let view = self.agent.view(self.now);
-        let past = Past {
-            history: &self.journal.history,
+        let history = HistoryAnswer {
+            history: &self.reporter.history,
             now: self.now,
-            unix_s,
+            boot_date,
             started_at: self.started_at,
             probes: view.probes_sent,
             connects: view.connects,
             after,
         };
-        let json = past.emit();
-        self.tell(ticket, 200, &Content::JSON, json.as_bytes());
+        let json = history.emit();
+        self.local.reply(id, 200, &Content::JSON, &json, self.now);
     }
 
     /// Answers with the metrics.
-    pub(super) fn reply_metrics(&mut self, ticket: Ticket) {
-        self.journal.history.advance(self.now);
+    pub(super) fn reply_metrics(&mut self, id: RequestId) {
+        self.reporter.history.advance(self.now);
         let unix_s = self.wall.timestamp(self.now).map(|Utc(unix_s)| unix_s);
         let (config, view) = (&self.setup.config, self.agent.view(self.now));
-        let delivered = self.journal.delivered.as_ref();
-        let state = State::of(config, &view, delivered.is_some());
+        let delivered = self.reporter.delivered.as_ref();
+        let state = AgentState::of(config, &view, delivered.is_some());
         let metrics = Metrics {
             version: env!("CARGO_PKG_VERSION"),
             now: self.now,
             unix_s,
             started_at: self.started_at,
-            state: state.word(),
-            online: state == State::Online,
+            state: state.as_str(),
+            online: state == AgentState::Online,
             enabled: config.settings.enabled,
             interval: config.settings.interval,
             uplink: view.uplinks.first().map(|uplink| uplink.name),
@@ -132,27 +133,20 @@ impl EventLoop {
             services: view.services,
             probes: view.probes_sent,
             connects: view.connects,
-            history: &self.journal.history,
+            history: &self.reporter.history,
         };
         let text = metrics.to_string();
         let content = Content { media_type: metrics::MEDIA_TYPE, ..Content::JSON };
-        self.tell(ticket, 200, &content, text.as_bytes());
+        self.local.reply(id, 200, &content, text.as_bytes(), self.now);
     }
 
-    fn reply(&mut self, ticket: Ticket, emitted: Result<usize, TooLarge>, buffer: &[u8]) {
+    fn reply_json(&mut self, id: RequestId, emitted: Result<usize, TooLarge>, buffer: &[u8]) {
         let (code, body) = match emitted {
             Ok(length) => (200, buffer.get(..length).unwrap_or_default()),
             Err(TooLarge) => {
                 (503, br#"{"success":false,"error":"too much to be shown"}"#.as_slice())
             }
         };
-        self.tell(ticket, code, &Content::JSON, body);
-    }
-
-    fn tell(&mut self, ticket: Ticket, code: u16, content: &Content, body: &[u8]) {
-        self.status.reply(ticket, code, content, body, self.now);
-        if let Some(helpers) = &mut self.helpers {
-            helpers.reply(ticket, body);
-        }
+        self.local.reply(id, code, &Content::JSON, body, self.now);
     }
 }

@@ -1,31 +1,35 @@
-//! What a supervisor such as systemd is told in every wake-up.
+//! Notifications to a supervisor such as systemd, in every wake-up.
 
 use core::fmt::{self, Display};
 
 use super::EventLoop;
-use crate::proto::link::Name;
-use crate::status::State;
+use crate::status::AgentState;
+use linkbeat_core::proto::link::InterfaceName;
 
 impl EventLoop {
-    /// Tells that the loop turns, and how it goes.
+    /// Reports liveness and state.
     pub(super) fn tell_supervisor(&mut self) {
         let Some(supervisor) = &mut self.supervisor else { return };
         let (config, view) = (&self.setup.config, self.agent.view(self.now));
-        let state = State::of(config, &view, self.journal.delivered.is_some());
+        let state = AgentState::of(config, &view, self.reporter.delivered.is_some());
         let via = view.uplinks.first().map(|uplink| uplink.name);
-        let errors = [Some(self.journal.error.as_str()), self.setup.complaint.as_deref()];
-        supervisor.tell(self.now, format_args!("{}", Line { state, via, errors }));
+        let errors = [Some(self.reporter.error.as_str()), self.setup.complaint.as_deref()];
+        supervisor.update(self.now, format_args!("{}", StateText { state, via, errors }));
     }
 }
 
-/// `online via eth0`, and after a colon what is wrong: the last failure, a configuration that is not in force.
-struct Line<'a> {
-    state: State,
-    via: Option<Name>,
+/// `online via eth0`, and after a colon what is wrong: the last failure, a configuration that is
+/// not in force.
+struct StateText<'a> {
+    /// The state of the agent.
+    state: AgentState,
+    /// The uplink in use.
+    via: Option<InterfaceName>,
+    /// What is wrong; empty texts do not count.
     errors: [Option<&'a str>; 2],
 }
 
-impl Display for Line<'_> {
+impl Display for StateText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.state)?;
         if let Some(via) = &self.via {

@@ -1,27 +1,27 @@
-//! The wall clock: looked at before it is believed, and heard when it jumps.
+//! The wall clock: checked before it is believed, and watched for jumps.
 
-use super::{EventLoop, Verdict};
+use std::path::Path;
+
 use crate::net::tls::Times;
-use crate::proto::event::{Attempt, Input};
-use crate::proto::history::Change;
-use crate::proto::time::Instant;
-use crate::proto::wall::{Floor, Source, Turn, WallClock};
 use crate::sys::clock;
 use crate::sys::timerfd::ClockWatch;
-use crate::wire::date::Utc;
+use linkbeat_core::proto::time::Instant;
+use linkbeat_core::proto::wall::{ClockTransition, Floor, Source, WallClock};
+use linkbeat_core::wire::date::Utc;
 
-/// When this program was built, in seconds since 1970 UTC.
+/// Time of the build in seconds since 1970 UTC.
 const BUILT_S: &str = env!("LINKBEAT_BUILT_S");
 
-/// The clock, and who has to know of it.
+/// The clock, and what depends on it.
 #[derive(Debug)]
 pub(super) struct Wall {
+    /// What is known of the time.
     clock: WallClock,
-    /// `None` where the kernel cannot tell: then a jump shows at the next look.
+    /// `None` where the kernel cannot report jumps: then one shows at the next check.
     pub(super) watch: Option<ClockWatch>,
-    /// Those by which certificates are judged.
+    /// The times that certificates are checked against.
     pub(super) times: Times,
-    /// Whether it was set since the history was last told.
+    /// Whether it was set since [`take_was_set`](Self::take_was_set).
     was_set: bool,
 }
 
@@ -38,79 +38,57 @@ impl Wall {
         }
     }
 
-    /// Looks at the clock: once per beat, jump and question, because it may be slewed unheard.
-    pub(super) fn look(&mut self, now: Instant) {
-        let unix_s = clock::unix_seconds();
-        let floor = self.clock.floor(now);
-        self.times.floor.set(floor);
-        match self.clock.look(unix_s, now) {
+    /// Checks the clock: once per beat, jump and question, because a slewed clock makes no jump.
+    pub(super) fn update(&mut self, now: Instant) {
+        if self.watch.is_none() {
+            self.clock.jumped();
+        }
+        let reading = clock::reading();
+        let transition = self.clock.update(reading, now);
+        self.times.floors.set(self.clock.floors(reading.unix_s, now));
+        let says = Utc(reading.unix_s);
+        match transition {
             None => {}
-            Some(Turn::Set) => {
-                log::info!("[Clock] the clock is set: {}", Utc(unix_s));
+            Some(ClockTransition::Set) => {
+                log::info!("[Clock] the clock is set: {says}");
                 self.was_set = true;
             }
-            Some(Turn::Unset) => log::warn!(
-                "[Clock] the clock is not set: it says {}, and {}; until it is set, certificates are \
-                 judged by the latter, and beats carry no timestamp",
-                Utc(unix_s),
-                Known(floor)
+            Some(ClockTransition::Unset) => log::warn!(
+                "[Clock] the clock is not set: it says {says}, and {}; beats carry no timestamp until it is",
+                KnownFloor(self.clock.floor(now))
             ),
         }
     }
 
-    /// What the clock reads if it is set.
-    pub(super) fn timestamp(&mut self, now: Instant) -> Option<Utc> {
-        self.look(now);
-        self.clock.unset_since().is_none().then(|| Utc(clock::unix_seconds()))
-    }
-
-    /// The best guess at the time, in seconds since 1970 UTC.
-    pub(super) fn best(&self, now: Instant) -> u64 {
-        self.clock.best(clock::unix_seconds(), now)
-    }
-
-    /// Since when the clock is not set, and what is known instead.
-    pub(super) fn unset(&self, now: Instant) -> Option<(Instant, Floor)> {
-        self.clock.unset_since().map(|since| (since, self.clock.floor(now)))
-    }
-}
-
-/// How a floor is known, for the log.
-struct Known(Floor);
-
-impl std::fmt::Display for Known {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let date = Utc(self.0.unix_s);
-        match self.0.source {
-            Source::Build => write!(f, "this program was built {date}"),
-            Source::File => write!(f, "a file of the configuration was written {date}"),
-            Source::Server => write!(f, "the server says {date}"),
+    /// Whether the clock was set, or may have been; what the kernel said of it before is outdated.
+    pub(super) fn on_ready(&mut self, now: Instant) -> bool {
+        let is_set = self.watch.as_ref().is_some_and(ClockWatch::drain);
+        if is_set {
+            self.clock.jumped();
+            self.update(now);
         }
+        is_set
     }
-}
 
-impl EventLoop {
-    /// Tells the history that the clock was set, whoever has seen it first.
-    pub(super) fn date_history(&mut self) {
-        if std::mem::take(&mut self.wall.was_set) {
-            self.journal.history.turn(Change::ClockSet, self.now);
+    /// Whether the clock was set since the last call.
+    pub(super) fn take_was_set(&mut self) -> bool {
+        std::mem::take(&mut self.was_set)
+    }
+
+    /// Takes the times at which the files of the configuration were written, in place of earlier
+    /// ones. A former server's date does not count for another.
+    pub(super) fn learn_files<'a>(
+        &mut self,
+        files: impl Iterator<Item = (&'a Path, u64)>,
+        is_other_server: bool,
+        now: Instant,
+    ) {
+        if is_other_server {
+            self.clock.forget_date();
         }
-    }
-
-    /// The clock was set, or may have been: what failed for the time of a certificate may fare better.
-    pub(super) fn hear_clock(&mut self) {
-        if self.wall.watch.as_ref().is_some_and(ClockWatch::drain) {
-            self.wall.look(self.now);
-            self.feed(Input::ClockSet);
-        }
-    }
-
-    /// Reads the configuration, and what its files tell of the time.
-    pub(super) fn load(&mut self) -> Verdict {
-        let verdict = self.setup.load(&mut self.watch, &self.wall.times);
-        self.wall.clock.forget_files();
-        for (file, written_s) in self.setup.written() {
-            if !self.wall.clock.file_written(written_s) {
+        self.clock.forget_files();
+        for (file, written_s) in files {
+            if !self.clock.file_written(written_s) {
                 log::warn!(
                     "[Clock] {} was written {}, which is not believed: `touch` it when the clock is right",
                     file.display(),
@@ -118,25 +96,56 @@ impl EventLoop {
                 );
             }
         }
-        self.wall.look(self.now);
-        verdict
+        self.update(now);
     }
 
-    /// Takes the date of an answer as the least that the time can be, if a verified server said so.
+    /// Takes the date of a verified server's answer as the likely time.
     ///
-    /// A server whose clock is wrong by years would outdate its own certificate for us: such a date is
-    /// believed only where the certificate is valid at that date too.
-    pub(super) fn learn_date(&mut self, attempt: Attempt) {
-        let Some((connection, response)) = self.sessions.find(attempt) else { return };
-        let Some(Utc(date_s)) = response.date().filter(|_| connection.is_verified()) else {
-            return;
-        };
-        let bold = self.wall.clock.is_bold(date_s, clock::unix_seconds(), self.now);
-        if bold && !connection.is_valid_at(date_s) {
+    /// A server whose clock is wrong by years would outdate its own certificate for us: such a date
+    /// is believed only where the certificate is valid at that date too.
+    pub(super) fn learn_date(
+        &mut self,
+        date_s: u64,
+        is_valid_at: impl FnOnce(u64) -> bool,
+        now: Instant,
+    ) {
+        let bold = self.clock.is_bold(date_s, clock::unix_seconds(), now);
+        if bold && !is_valid_at(date_s) {
             log::debug!("[Clock] the server's date {} is not believed", Utc(date_s));
             return;
         }
-        self.wall.clock.server_said(date_s, self.now);
-        self.wall.look(self.now);
+        self.clock.server_said(date_s, now);
+        self.update(now);
+    }
+
+    /// The time, if the clock is set.
+    pub(super) fn timestamp(&mut self, now: Instant) -> Option<Utc> {
+        self.update(now);
+        self.clock.unset_since().is_none().then(|| Utc(clock::unix_seconds()))
+    }
+
+    /// The best estimate of the time, in seconds since 1970 UTC.
+    pub(super) fn best(&self, now: Instant) -> u64 {
+        self.clock.best(clock::unix_seconds(), now)
+    }
+
+    /// Since when the clock has not been set, and the lower bound that is known; `None` if it is
+    /// set.
+    pub(super) fn unset(&self, now: Instant) -> Option<(Instant, Floor)> {
+        self.clock.unset_since().map(|since| (since, self.clock.floor(now)))
+    }
+}
+
+/// The source and value of a lower bound, for the log.
+struct KnownFloor(Floor);
+
+impl std::fmt::Display for KnownFloor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let date = Utc(self.0.unix_s);
+        match self.0.source {
+            Source::Build => write!(f, "this program was built {date}"),
+            Source::File => write!(f, "a file of the configuration was written {date}"),
+            Source::Server => write!(f, "the server says {date}"),
+        }
     }
 }

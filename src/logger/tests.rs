@@ -6,38 +6,38 @@ use std::path::PathBuf;
 
 use super::*;
 
-fn line(route: Route, level: Level, message: &str) -> String {
-    let line = Line::new(route, level, 42, &format_args!("{message}"));
+fn line(output: Destination, level: Level, message: &str) -> String {
+    let line = LogLine::new(output, level, 42, &format_args!("{message}"));
     String::from_utf8(line.as_bytes().to_vec()).expect("lines are UTF-8")
 }
 
 #[test]
 fn each_reader_gets_its_own_prefix() {
-    for (route, level, expected) in [
-        (Route::Plain, Level::Info, "info: [Meeting] sent\n"),
-        (Route::Plain, Level::Error, "error: [Meeting] sent\n"),
-        (Route::Journal, Level::Error, "<3>[Meeting] sent\n"),
-        (Route::Journal, Level::Warn, "<4>[Meeting] sent\n"),
-        (Route::Journal, Level::Info, "<6>[Meeting] sent\n"),
-        (Route::Journal, Level::Debug, "<7>[Meeting] sent\n"),
-        (Route::Journal, Level::Trace, "<7>[Meeting] sent\n"),
-        (Route::Syslog, Level::Info, "<30>linkbeat[42]: [Meeting] sent\n"),
-        (Route::Syslog, Level::Error, "<27>linkbeat[42]: [Meeting] sent\n"),
+    for (output, level, expected) in [
+        (Destination::Plain, Level::Info, "info: [Meeting] sent\n"),
+        (Destination::Plain, Level::Error, "error: [Meeting] sent\n"),
+        (Destination::Journal, Level::Error, "<3>[Meeting] sent\n"),
+        (Destination::Journal, Level::Warn, "<4>[Meeting] sent\n"),
+        (Destination::Journal, Level::Info, "<6>[Meeting] sent\n"),
+        (Destination::Journal, Level::Debug, "<7>[Meeting] sent\n"),
+        (Destination::Journal, Level::Trace, "<7>[Meeting] sent\n"),
+        (Destination::Syslog, Level::Info, "<30>linkbeat[42]: [Meeting] sent\n"),
+        (Destination::Syslog, Level::Error, "<27>linkbeat[42]: [Meeting] sent\n"),
     ] {
-        assert_eq!(line(route, level, "[Meeting] sent"), expected);
+        assert_eq!(line(output, level, "[Meeting] sent"), expected);
     }
 }
 
 #[test]
 fn a_message_stays_one_line_without_control_characters() {
     let message = "a\r\n<3>forged\u{1b}[2J\u{85}b\0";
-    assert_eq!(line(Route::Journal, Level::Info, message), "<6>a  <3>forged [2J b \n");
+    assert_eq!(line(Destination::Journal, Level::Info, message), "<6>a  <3>forged [2J b \n");
 }
 
 #[test]
 fn a_long_message_is_cut_between_characters() {
     for filler in ["x", "é", "😀"] {
-        let text = line(Route::Plain, Level::Info, &filler.repeat(LINE_MAX));
+        let text = line(Destination::Plain, Level::Info, &filler.repeat(LINE_MAX));
         assert!(text.ends_with(&format!("{filler}\n")), "{text}");
         assert!((LINE_MAX - 3..=LINE_MAX).contains(&text.len()));
     }
@@ -47,18 +47,18 @@ fn a_long_message_is_cut_between_characters() {
 fn auto_finds_the_reader_and_the_others_obey() {
     let mut logger = Logger::new().expect("a socket");
     for (terminal, journal, auto, stderr) in [
-        (false, false, Route::Syslog, Route::Plain),
-        (true, false, Route::Plain, Route::Plain),
-        (false, true, Route::Journal, Route::Journal),
+        (false, false, Destination::Syslog, Destination::Plain),
+        (true, false, Destination::Plain, Destination::Plain),
+        (false, true, Destination::Journal, Destination::Journal),
     ] {
         (logger.terminal, logger.journal) = (terminal, journal);
-        for (target, route) in [
+        for (target, output) in [
             (LogTarget::Auto, auto),
             (LogTarget::Stderr, stderr),
-            (LogTarget::Syslog, Route::Syslog),
+            (LogTarget::Syslog, Destination::Syslog),
         ] {
             logger.target.store(target as u8, Ordering::Relaxed);
-            assert_eq!(logger.route(), route, "{target:?} {terminal} {journal}");
+            assert_eq!(logger.output(), output, "{target:?} {terminal} {journal}");
         }
     }
 }
@@ -92,7 +92,7 @@ fn a_syslog_daemon_that_starts_again_is_heard_again_and_one_that_hangs_is_not_wa
     let name = format!("linkbeat-config-log-{}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);
     let socket = Logger::new().expect("a socket").socket;
-    let line = Line::new(Route::Syslog, Level::Info, 42, &format_args!("hello"));
+    let line = LogLine::new(Destination::Syslog, Level::Info, 42, &format_args!("hello"));
     for _ in 0..2 {
         let daemon = Daemon::new(&path);
         send(&socket, &path, &line).expect("the daemon listens");
@@ -110,7 +110,12 @@ fn a_syslog_daemon_that_starts_again_is_heard_again_and_one_that_hangs_is_not_wa
 #[test]
 fn a_pipe_that_nobody_reads_is_not_waited_for() {
     let (mut reader, writer) = io::pipe().expect("a pipe");
-    let line = Line::new(Route::Plain, Level::Info, 42, &format_args!("{}", "x".repeat(LINE_MAX)));
+    let line = LogLine::new(
+        Destination::Plain,
+        Level::Info,
+        42,
+        &format_args!("{}", "x".repeat(LINE_MAX)),
+    );
     for _ in 0..1_000 {
         write_now(&writer, &line);
     }
@@ -119,4 +124,27 @@ fn a_pipe_that_nobody_reads_is_not_waited_for() {
     reader.read_to_end(&mut read).expect("the writer is closed");
     assert!(!read.is_empty() && read.len() % LINE_MAX == 0, "whole lines only");
     assert!(read.chunks(LINE_MAX).all(|chunk| chunk == line.as_bytes()));
+}
+
+/// Environment variable for the run of these tests that panics.
+const PANICS: &str = "LINKBEAT_TEST_PANICS";
+
+#[test]
+fn text_of_a_panic_reaches_the_log() {
+    let mut command = std::process::Command::new("/proc/self/exe");
+    command.args(["--exact", "logger::tests::panic_of_the_other_run", "--nocapture"]);
+    let output = command.env(PANICS, "1").output().expect("this program runs");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text.lines().find(|line| line.starts_with("error: a bug of linkbeat ends it: "));
+    let line = line.unwrap_or_else(|| panic!("{text}"));
+    assert!(line.contains("src/logger/tests.rs:") && line.ends_with(" no way out"), "{line}");
+}
+
+#[test]
+fn panic_of_the_other_run() {
+    if std::env::var_os(PANICS).is_some() {
+        init().expect("the only logger of this process");
+        configure(LogTarget::Stderr, LevelFilter::Info);
+        panic!("no way out");
+    }
 }

@@ -10,47 +10,45 @@
 //! until it says [`Progress::Drained`], and it does in one wake-up all that can be done. It stops
 //! at each step for the caller to act on: the request that is written on [`Progress::Secured`]
 //! leaves in one segment with the end of the handshake, or even with its beginning where early data
-//! is to be had: then `Secured` follows `Connected` at once. An idle connection that closes, or speaks
-//! without being asked, is a failure at once and not at the next beat.
+//! is to be had: then `Secured` follows `Connected` at once. An idle connection that closes, or
+//! speaks without being asked, is a failure at once and not at the next beat.
 
 mod channel;
 mod parked;
-mod traffic;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use heapless::Vec;
 use mio::Registry;
-use mio::event::Source;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-use self::channel::{Answer, Channel};
+use self::channel::{Channel, ReplyBytes};
 pub use self::parked::Parked;
-pub use self::traffic::{Handshake, Traffic};
 use super::dial;
-use super::tls::{Client, Detail, Pulled, Session};
-use crate::proto::event::Failure;
-use crate::proto::link::Name;
+use super::tls::{Client, Pulled, TlsSession};
+use super::traffic::Traffic;
 use crate::sys::failure_of;
-use crate::wire::response::Response;
+use linkbeat_core::proto::event::Failure;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::wire::request::REQUEST_MAX;
+use linkbeat_core::wire::response::Response;
 
-/// Longest request, in bytes.
-pub const REQUEST_MAX: usize = 8192;
 /// Most bytes received from the last request (or the connect) to the next, TLS records included.
 ///
-/// Room for the largest certificate chain that rustls takes and the largest answer, twice over.
-pub const RECEIVED_MAX: usize = 256 << 10;
+/// Room for the largest certificate chain that rustls takes and the largest heads and body, and
+/// half as much again for the records that they come in.
+pub const RECEIVED_MAX: usize = 384 << 10;
 /// Most reads in one call, so that one peer cannot keep the loop to itself.
 const READS_MAX: usize = 16;
 /// How long the kernel goes on alone with what a closed connection has not delivered (tcp(7)
 /// `TCP_USER_TIMEOUT`): its goodbye.
 ///
-/// An open one has no such limit. An upload that fills the line makes round trips jump to seconds, and a
-/// request that has arrived would be killed before its ACK is back, and sent again. How long to wait is
-/// for the core to say, which sees at once that ACKs are missing, and looks for another way meanwhile.
+/// An open one has no such limit. An upload that fills the line makes round trips jump to seconds,
+/// and a request that has arrived would be killed before its ACK is back, and sent again. How long
+/// to wait is for the core to say, which sees at once that ACKs are missing, and tries another path
+/// meanwhile.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether bytes travel in the open.
@@ -83,17 +81,24 @@ pub enum Progress {
 
 /// A connection. Dropping it resets it; see [`close`](Self::close) for the polite end.
 pub struct Connection {
+    /// The socket.
     stream: TcpStream,
+    /// What travels on it.
     channel: Channel,
-    phase: Phase,
+    /// How far it is.
+    phase: ConnectionPhase,
+    /// The address it is connected from.
     local: SocketAddr,
+    /// The address it is connected to.
     remote: SocketAddr,
+    /// Bytes received since the last request, or the connect.
     received: usize,
+    /// What was not taken by [`take_traffic`](Self::take_traffic) yet.
     traffic: Traffic,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum ConnectionPhase {
     Connecting,
     Securing,
     Idle,
@@ -106,20 +111,24 @@ enum Phase {
 impl Connection {
     /// Starts to connect to `to`, through the interface `via` if given.
     ///
-    /// Register [`source`](Self::source) for reading and writing next.
+    /// Have it watched for reading and writing next.
     ///
     /// # Errors
     ///
     /// Whatever the kernel knows at once: no route, no such interface, no descriptor.
-    pub fn open(to: SocketAddr, via: Option<Name>, security: Security) -> Result<Self, Failure> {
+    pub fn open(
+        to: SocketAddr,
+        via: Option<InterfaceName>,
+        security: Security,
+    ) -> Result<Self, Failure> {
         let stream = dial::dial(to, via)?;
         // After the SYN: the key share is made while it travels.
         let channel = match security {
-            Security::Plain => Channel::Plain(Vec::new()),
-            Security::Tls(client) => Channel::Tls(Session::new(&client)?),
+            Security::Plain => Channel::new(None),
+            Security::Tls(client) => Channel::new(Some(TlsSession::new(&client)?)),
         };
         let local = stream.local_addr().map_err(|error| failure_of(&error))?;
-        let (phase, traffic) = (Phase::Connecting, Traffic::default());
+        let (phase, traffic) = (ConnectionPhase::Connecting, Traffic::default());
         Ok(Self { stream, channel, phase, local, remote: to, received: 0, traffic })
     }
 
@@ -135,20 +144,22 @@ impl Connection {
         self.remote
     }
 
-    /// What to register with the poll.
-    pub fn source(&mut self) -> &mut impl Source {
-        &mut self.stream
-    }
-
     /// Queues a request; [`on_ready`](Self::on_ready) next, which sends it.
     ///
     /// # Panics
     ///
     /// If the connection is not secured and idle, or `request` is over [`REQUEST_MAX`].
     pub fn write(&mut self, request: &[u8]) {
-        assert!(self.phase == Phase::Idle, "one request at a time, on a secured connection");
+        assert!(
+            self.phase == ConnectionPhase::Idle,
+            "one request at a time, on a secured connection"
+        );
         assert!(request.len() <= REQUEST_MAX, "a request fits its buffer");
-        self.phase = if self.channel.write(request) { Phase::Writing } else { Phase::Held };
+        self.phase = if self.channel.write(request) {
+            ConnectionPhase::Writing
+        } else {
+            ConnectionPhase::Held
+        };
         self.received = 0;
     }
 
@@ -160,25 +171,34 @@ impl Connection {
     ///
     /// The connection is over: drop it.
     pub fn on_ready(&mut self, response: &mut Response) -> Result<Progress, Failure> {
-        if self.phase == Phase::Connecting {
+        self.advance(response).map_err(|failure| match &self.channel.tls {
+            None => failure,
+            Some(session) => session.explain(failure),
+        })
+    }
+
+    fn advance(&mut self, response: &mut Response) -> Result<Progress, Failure> {
+        if self.phase == ConnectionPhase::Connecting {
             return self.finish_connect();
         }
         for _ in 0..READS_MAX {
             match self.phase {
-                Phase::Securing if self.channel.takes_request() => {
-                    self.phase = Phase::Idle;
+                ConnectionPhase::Securing if self.channel.takes_request() => {
+                    self.phase = ConnectionPhase::Idle;
                     return Ok(Progress::Secured);
                 }
-                Phase::Held if self.channel.is_secured() => self.phase = Phase::Writing,
+                ConnectionPhase::Held if self.channel.is_secured() => {
+                    self.phase = ConnectionPhase::Writing
+                }
                 _ => {}
             }
             let flushed = self.channel.flush(&mut self.stream, &mut self.traffic.sent)?;
-            if self.phase == Phase::Writing {
+            if self.phase == ConnectionPhase::Writing {
                 if !flushed {
                     return Ok(Progress::Drained);
                 }
                 *response = Response::new();
-                self.phase = Phase::AwaitingReply;
+                self.phase = ConnectionPhase::AwaitingReply;
                 return Ok(Progress::Written);
             }
             if let Some(progress) = self.read(response)? {
@@ -188,24 +208,36 @@ impl Connection {
         Ok(Progress::Spent)
     }
 
+    /// Takes the answer without what is missing of its body; the connection is not to be used
+    /// again.
+    pub fn cut_answer(&mut self, response: &mut Response) -> Progress {
+        // Of an answer whose head is there nothing else can come of it.
+        response
+            .eof(false)
+            .map_or(Progress::Spent, |()| self.take_answer(response).unwrap_or(Progress::Spent))
+    }
+
     /// Whether a request is under way.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        matches!(self.phase, Phase::Held | Phase::Writing | Phase::AwaitingReply)
+        matches!(
+            self.phase,
+            ConnectionPhase::Held | ConnectionPhase::Writing | ConnectionPhase::AwaitingReply
+        )
     }
 
     /// Ends the connection politely: `close_notify` for TLS, and FIN instead of RST.
     pub fn close(mut self) {
-        if self.phase == Phase::Connecting {
+        if self.phase == ConnectionPhase::Connecting {
             return;
         }
-        if let Channel::Tls(session) = &mut self.channel {
+        if let Some(session) = &mut self.channel.tls {
             session.say_goodbye();
         }
-        let told = self.channel.flush(&mut self.stream, &mut self.traffic.sent).is_ok();
+        let is_sent = self.channel.flush(&mut self.stream, &mut self.traffic.sent).is_ok();
         let socket = SockRef::from(&self.stream);
         let limited = socket.set_tcp_user_timeout(Some(GOODBYE_TIMEOUT));
-        if !told || limited.and_then(|()| socket.set_linger(None)).is_err() {
+        if !is_sent || limited.and_then(|()| socket.set_linger(None)).is_err() {
             log::debug!("connection to {} could not be closed politely", self.remote);
         }
     }
@@ -216,66 +248,55 @@ impl Connection {
         Parked::new(self.stream, registry)
     }
 
-    /// Whether the server has shown who it is.
+    /// The TLS session; `None` if bytes travel in the open.
     #[must_use]
-    pub fn is_verified(&self) -> bool {
-        matches!(&self.channel, Channel::Tls(session) if session.is_secured())
+    pub const fn tls(&self) -> Option<&TlsSession> {
+        self.channel.tls.as_ref()
     }
 
-    /// Whether the server's certificate is valid at this very second too, in seconds since 1970 UTC.
-    #[must_use]
-    pub fn is_valid_at(&self, unix_s: u64) -> bool {
-        matches!(&self.channel, Channel::Tls(session) if session.is_valid_at(unix_s))
-    }
-
-    /// What it did since this was last asked; the goodbye of [`close`](Self::close) nobody hears of.
+    /// What it did since the last call, without the goodbye of [`close`](Self::close).
     pub fn take_traffic(&mut self) -> Traffic {
-        if let Channel::Tls(session) = &mut self.channel {
+        if let Some(session) = &mut self.channel.tls {
             self.traffic.handshake = session.take_handshake();
         }
         std::mem::take(&mut self.traffic)
     }
 
-    /// What TLS disliked, in words; `None` if it was not TLS.
-    #[must_use]
-    pub fn detail(&self) -> Option<Detail> {
-        match &self.channel {
-            Channel::Plain(_) => None,
-            Channel::Tls(session) => session.detail(),
-        }
-    }
-
     fn finish_connect(&mut self) -> Result<Progress, Failure> {
         let Some(outcome) = dial::outcome(&self.stream) else { return Ok(Progress::Drained) };
         outcome?;
-        self.phase = Phase::Securing;
+        self.phase = ConnectionPhase::Securing;
         Ok(Progress::Connected)
     }
 
     /// Reads once. `None`: there may be more to do.
     fn read(&mut self, response: &mut Response) -> Result<Option<Progress>, Failure> {
-        let mut answer =
-            Answer { expected: self.phase == Phase::AwaitingReply, complete: false, response };
-        let pulled = match self.channel.read(&mut self.stream, &mut answer) {
+        let mut answer = ReplyBytes {
+            expected: self.phase == ConnectionPhase::AwaitingReply,
+            complete: false,
+            response,
+        };
+        let read = self.channel.read(&mut self.stream, &mut answer).and_then(|pulled| {
+            if let Pulled::Bytes(bytes) = pulled {
+                self.traffic.received += bytes as u64;
+                self.received += bytes;
+            }
+            if self.received > RECEIVED_MAX { Err(Failure::TooLarge) } else { Ok(pulled) }
+        });
+        let pulled = match read {
             Ok(pulled) => pulled,
-            // What the status line has said stands, even if the rest is torn off.
+            // What the status line has said stands, even if the rest is torn off or has no end.
             Err(_) if answer.expected && answer.response.eof(false).is_ok() => {
                 return Ok(self.take_answer(response));
             }
             Err(failure) => return Err(failure),
         };
-        if let Pulled::Bytes(bytes) = pulled {
-            self.traffic.received += bytes as u64;
-        }
         if answer.complete {
             return Ok(self.take_answer(response));
         }
         match pulled {
             Pulled::Nothing => Ok(Some(Progress::Drained)),
-            Pulled::Bytes(bytes) => {
-                self.received += bytes;
-                if self.received > RECEIVED_MAX { Err(Failure::TooLarge) } else { Ok(None) }
-            }
+            Pulled::Bytes(_) => Ok(None),
             Pulled::End { announced } if answer.expected => {
                 response.eof(announced)?;
                 Ok(self.take_answer(response))
@@ -290,7 +311,10 @@ impl Connection {
             *response = Response::new();
             return None;
         }
-        self.phase = Phase::Idle;
+        if self.channel.tls.as_ref().is_some_and(TlsSession::is_worn) {
+            response.forbid_reuse();
+        }
+        self.phase = ConnectionPhase::Idle;
         Some(Progress::Replied)
     }
 }

@@ -8,9 +8,9 @@ use mio::net::TcpStream;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::proto::event::Failure;
-use crate::proto::link::Name;
 use crate::sys::{bind, failure_of};
+use linkbeat_core::proto::event::Failure;
+use linkbeat_core::proto::link::InterfaceName;
 
 #[cfg(test)]
 mod tests;
@@ -19,12 +19,12 @@ mod tests;
 ///
 /// The socket is non-blocking and close-on-exec, sends small writes at once, and forgets what it
 /// has not delivered when it is dropped (`SO_LINGER` 0): a peer that was given up gets one RST
-/// instead of retransmissions of something nobody waits for any more.
+/// instead of retransmissions of data that is not wanted any more.
 ///
 /// # Errors
 ///
 /// Whatever the kernel knows at once: no route, no such interface, no descriptor.
-pub(super) fn dial(to: SocketAddr, via: Option<Name>) -> Result<TcpStream, Failure> {
+pub(super) fn dial(to: SocketAddr, via: Option<InterfaceName>) -> Result<TcpStream, Failure> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let start = || {
         let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
@@ -48,7 +48,7 @@ fn is_under_way(error: &io::Error) -> bool {
 
 /// How the connect ended, `None` while it is under way.
 ///
-/// Readiness is a hint: only the kernel's pending error and the peer's address tell the end
+/// Readiness is a hint: only the kernel's pending error and the peer's address show the end
 /// (connect(2), getpeername(2)).
 pub(super) fn outcome(stream: &TcpStream) -> Option<Result<(), Failure>> {
     match stream.take_error() {

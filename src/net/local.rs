@@ -1,206 +1,310 @@
-//! What local clients ask, and who of them still waits: shared by both local servers.
+//! The server of local clients: HTTP for pages and scripts, lines for helpers and the command line.
 //!
-//! A request is known by its ticket until it is answered. The servers never decide about a beat:
-//! they hand the request out, and are told the core's word and later what became of the beat.
-//!
-//! ```text
-//! Request --answer--> last word          (a trigger that does not wait, or will not be sent)
-//!            |
-//!            +------> waiting for seq --settle, or after WAIT_MAX--> last word
-//! ```
+//! One server with two protocols and a listening socket for each: the status server's, on TCP or a
+//! Unix socket, and the trigger socket. Each has a limit of clients of its own, so that a crowd at
+//! one does not lock out the other. The server decides nothing: what needs the agent is handed out
+//! as a [`Request`], whose id names it in the answer. A status address that another program uses is
+//! tried again while beats go on. Pages of other sites and other machines are not served;
+//! [`http_server`](linkbeat_core::wire::http_server) checks that.
 
-use std::time::Duration;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::Path;
 
-use crate::proto::event::{Ticket, TriggerAnswer, Word};
-use crate::proto::history::Id;
-use crate::proto::time::Instant;
-use crate::wire::date::Utc;
-use crate::wire::outcome::Outcome;
+use mio::{Registry, Token};
 
-/// Longest wait of a client for the beat it asked for.
-pub const WAIT_MAX: Duration = Duration::from_secs(15);
-/// Most requests of one client in one [`ALLOWANCE_WINDOW`].
-///
-/// Generous for whoever has something to say; one who has not is paused and costs little.
-const ALLOWANCE: u32 = 16;
-/// Time in which an allowance is counted, and longest pause.
-const ALLOWANCE_WINDOW: Duration = Duration::from_millis(250);
+use self::clients::{Clients, TokenOwner};
+use self::http::guard::{Gate, Guard};
+use self::listener::Port;
+use self::request::Event;
+use crate::error::Error;
+use crate::sys::tcp_table;
+use linkbeat_core::proto::event::{RequestId, TriggerAnswer};
+use linkbeat_core::proto::time::Instant;
+use linkbeat_core::wire::date::Utc;
+use linkbeat_core::wire::http_server::{Content, Refusal};
+use linkbeat_core::wire::outcome::Outcome;
 
-/// What a local client wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
-    /// How to answer it; of the number 0 nobody waits.
-    pub ticket: Ticket,
-    /// What it is.
-    pub ask: Ask,
-}
-
-/// The kinds of request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// A beat now, with the client's own word: for the core, whose answer goes to `answer`.
-    Trigger(Option<Word>),
-    /// The status as JSON: goes to `reply`.
-    Status,
-    /// The report that would be sent now: goes to `reply`.
-    Preview,
-    /// The history as JSON, of what has a greater number: goes to `reply`.
-    History {
-        /// The number.
-        after: Id,
-    },
-    /// The metrics as text: goes to `reply`.
-    Metrics,
-}
-
-/// Numbers the requests of one server, each unlike the other server's.
-#[derive(Debug)]
-pub(super) struct Tickets {
-    first: u32,
-    next: u32,
-}
-
-impl Tickets {
-    /// Distance of two tickets: the number of servers.
-    const STEP: u32 = 2;
-
-    /// Odd numbers.
-    pub(super) const fn of_helpers() -> Self {
-        Self { first: 1, next: 1 }
-    }
-
-    /// Even numbers.
-    pub(super) const fn of_status_server() -> Self {
-        Self { first: 2, next: 2 }
-    }
-
-    pub(super) fn draw(&mut self) -> Ticket {
-        let ticket = Ticket(self.next);
-        self.next = self.next.checked_add(Self::STEP).unwrap_or(self.first);
-        ticket
-    }
-}
-
-/// A request that is not answered yet.
-#[derive(Debug)]
-pub(super) struct Asked {
-    ticket: Ticket,
-    /// Whether the client wants to know what became of the beat.
-    wait: bool,
-    /// The beat that will cover it.
-    seq: Option<u64>,
-    give_up_at: Instant,
-}
-
-impl Asked {
-    pub(super) fn new(ticket: Ticket, wait: bool, now: Instant) -> Self {
-        Self { ticket, wait, seq: None, give_up_at: now + WAIT_MAX }
-    }
-
-    pub(super) fn has(&self, ticket: Ticket) -> bool {
-        self.ticket == ticket
-    }
-
-    pub(super) const fn waits(&self) -> bool {
-        self.wait
-    }
-
-    pub(super) const fn give_up_at(&self) -> Instant {
-        self.give_up_at
-    }
-
-    /// Takes the core's word; `None` if the client goes on waiting.
-    ///
-    /// Who would wait in vain because the beat is held for longer is told so at once.
-    pub(super) fn hear(
-        &mut self,
-        answer: TriggerAnswer,
-        utc: impl Fn(Instant) -> Utc,
-    ) -> Option<Outcome<'static>> {
-        let (seq, outcome, waits) = match answer {
-            TriggerAnswer::Set { seq } => (seq, Outcome::Set, true),
-            TriggerAnswer::Pending { seq } => (seq, Outcome::Pending, true),
-            TriggerAnswer::Held { seq, set, until } => {
-                let in_time = until < self.give_up_at;
-                let until = utc(until);
-                let in_vain = self.wait && !in_time;
-                let outcome =
-                    if in_vain { Outcome::Later { until } } else { Outcome::Held { set, until } };
-                (seq, outcome, in_time)
-            }
-            TriggerAnswer::Disabled => return Some(Outcome::Disabled),
-            TriggerAnswer::Unconfigured => return Some(Outcome::Unconfigured),
-        };
-        self.seq = Some(seq);
-        (!self.wait || !waits).then_some(outcome)
-    }
-
-    /// Whether the end of a beat that covers triggers up to `covers` is what the client waits for.
-    pub(super) fn is_covered(&self, covers: u64) -> bool {
-        self.seq.is_some_and(|seq| seq <= covers)
-    }
-
-    /// The last word if it is too late for any other.
-    pub(super) fn give_up(&self, now: Instant) -> Option<Outcome<'static>> {
-        (now >= self.give_up_at).then_some(Outcome::GaveUp { seq: self.seq, after: WAIT_MAX })
-    }
-}
-
-/// How often one client was heard lately.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Allowance {
-    since: Instant,
-    used: u32,
-}
-
-impl Allowance {
-    pub(super) const fn new(now: Instant) -> Self {
-        Self { since: now, used: 0 }
-    }
-
-    /// Uses one up; the time until which to pause after the last one.
-    pub(super) fn take(&mut self, now: Instant) -> Option<Instant> {
-        let end = self.since + ALLOWANCE_WINDOW;
-        if now >= end {
-            *self = Self::new(now);
-        }
-        self.used += 1;
-        (self.used >= ALLOWANCE).then_some(self.since + ALLOWANCE_WINDOW)
-    }
-}
-
+mod client;
+mod clients;
+mod http;
+mod lines;
+mod listener;
+mod request;
+mod socket_file;
+mod stream;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
+mod throttle;
 
-    #[test]
-    fn tickets_of_two_servers_are_never_the_same_nor_nobodys() {
-        for before_the_end in [0, 6] {
-            let mut helpers = Tickets::of_helpers();
-            let mut status_server = Tickets::of_status_server();
-            helpers.next += u32::MAX - 1 - before_the_end;
-            status_server.next += u32::MAX - 1 - before_the_end - 2;
-            let drawn = (0..8).flat_map(|_| [helpers.draw().0, status_server.draw().0]);
-            let mut drawn: Vec<_> = drawn.collect();
-            drawn.sort_unstable();
-            drawn.dedup();
-            assert_eq!(drawn.len(), 16);
-            assert!(!drawn.contains(&0));
+pub use self::clients::{GUESTS_MAX, HELPERS_MAX, HTTP_CLIENTS_MAX, Protocol};
+pub use self::listener::Listen;
+#[cfg(test)]
+pub(crate) use self::listener::describe;
+pub use self::request::{Ask, Request, WAIT_MAX};
+
+/// Where scripts and the page of the reference expect the status server.
+const USUAL_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000));
+/// Where the status server is beside the program to which that port belongs.
+const USUAL_SOCKET: &str = "/run/linkbeat/http.sock";
+/// Most connections accepted in one wake-up.
+const ACCEPTS_MAX: usize = 4;
+/// The request of a write to an eventfd: a beat, and no answer.
+const RING: Request = Request { id: None, ask: Ask::Trigger(None) };
+
+/// The server. It never fails after its start: what it cannot do is among [`errors`](Self::errors).
+#[derive(Debug)]
+pub struct LocalServer {
+    /// The listening sockets, for lines and for HTTP.
+    ports: [Port; 2],
+    /// Which HTTP clients are let in.
+    gate: Gate,
+    /// Whether another program was seen on the usual port. It may be back at any moment, and would
+    /// end if the port was taken.
+    port_is_taken: bool,
+    /// The clients of both protocols.
+    clients: Clients,
+    /// The last request that was handed out.
+    last_id: RequestId,
+}
+
+impl LocalServer {
+    /// A server that listens nowhere. It uses [`Protocol::tokens`] tokens from `lines` on, and from
+    /// `http` on.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor left for its own copy of `registry`.
+    pub fn new(registry: &Registry, lines: Token, http: Token) -> io::Result<Self> {
+        Ok(Self {
+            ports: [Port::new(Protocol::Lines, lines), Port::new(Protocol::Http, http)],
+            gate: Gate::Loopback,
+            port_is_taken: false,
+            clients: Clients::new(registry.try_clone()?, [lines, http]),
+            last_id: RequestId(0),
+        })
+    }
+
+    /// Where HTTP is served if nobody has chosen a place: at the usual port, but on a Unix socket
+    /// beside the web manager, and from the moment on when another program is seen on that port.
+    pub fn usual_place(&mut self, has_manager: bool) -> Listen {
+        let own = match self.http_address() {
+            Some(Listen::Address(address)) => Some(*address),
+            Some(Listen::Socket(_)) | None => None,
+        };
+        self.port_is_taken |= tcp_table::is_listening(USUAL_PORT.port(), own);
+        if has_manager || self.port_is_taken {
+            Listen::Socket(USUAL_SOCKET.into())
+        } else {
+            Listen::Address(USUAL_PORT)
         }
     }
 
-    #[test]
-    fn allowance_is_renewed_when_its_window_is_over() {
-        let start = Instant::from_micros(7);
-        let mut allowance = Allowance::new(start);
-        let end = start + ALLOWANCE_WINDOW;
-        for _ in 1..ALLOWANCE {
-            assert_eq!(allowance.take(start), None);
+    /// Where HTTP is to be served since [`listen_http`](Self::listen_http).
+    pub const fn http_place(&self) -> Option<&Listen> {
+        let [_, http] = &self.ports;
+        http.place()
+    }
+
+    /// Where HTTP is served.
+    pub fn http_address(&self) -> Option<&Listen> {
+        let [_, http] = &self.ports;
+        http.address()
+    }
+
+    /// Serves HTTP there from now on, or nowhere, and asks for `token` over TCP; a socket in force
+    /// stays untouched. A failure is logged, and tried again later.
+    pub fn listen_http(&mut self, listen: Option<&Listen>, token: Option<&str>, now: Instant) {
+        self.gate = match (listen, token) {
+            (Some(Listen::Socket(_)), _) => Gate::File,
+            (Some(Listen::Address(address)), Some(token)) => {
+                let port = address.port();
+                // Sessions stay valid while token and port are the same.
+                match std::mem::replace(&mut self.gate, Gate::Loopback) {
+                    Gate::Guarded(guard) if guard.has(token, port) => Gate::Guarded(guard),
+                    _ => Gate::Guarded(Box::new(Guard::new(token.to_owned(), port))),
+                }
+            }
+            (None, _) | (_, None) => Gate::Loopback,
+        };
+        let [_, http] = &mut self.ports;
+        if let Some(listen) = listen.filter(|listen| token.is_none() && listen.is_open()) {
+            http.refuse(listen);
+        } else {
+            let opened = http.listen(listen.cloned(), &self.clients.registry, now);
+            take_opened(http, opened, &mut self.clients);
         }
-        assert_eq!(allowance.take(start), Some(end));
-        for _ in 1..ALLOWANCE {
-            assert_eq!(allowance.take(end), None);
+    }
+
+    /// Serves lines at `path` from now on, or nowhere. A socket that is in place stays untouched;
+    /// the former one is closed with its clients as soon as there is another. A failure is logged,
+    /// and tried again later.
+    pub fn listen_lines(&mut self, path: Option<&Path>, now: Instant) {
+        let opened = self.open_lines(path, now);
+        let [lines, _] = &mut self.ports;
+        take_opened(lines, opened, &mut self.clients);
+    }
+
+    fn open_lines(&mut self, path: Option<&Path>, now: Instant) -> Result<bool, Error> {
+        let [lines, _] = &mut self.ports;
+        let listen = path.map(|path| Listen::Socket(path.to_path_buf()));
+        lines.listen(listen, &self.clients.registry, now)
+    }
+
+    /// As [`listen_lines`](Self::listen_lines), at the start of the agent.
+    ///
+    /// # Errors
+    ///
+    /// Another agent has the socket.
+    pub fn begin_lines(&mut self, path: Option<&Path>, now: Instant) -> Result<(), Error> {
+        match self.open_lines(path, now) {
+            Err(error @ Error::AlreadyRunning { .. }) => return Err(error),
+            opened => {
+                let [lines, _] = &mut self.ports;
+                take_opened(lines, opened, &mut self.clients);
+            }
         }
-        assert_eq!(allowance.take(end), Some(end + ALLOWANCE_WINDOW));
+        Ok(())
+    }
+
+    /// Opens again the Unix sockets whose files are gone; once per cycle is enough.
+    pub fn poll_files(&mut self, now: Instant) {
+        for port in &mut self.ports {
+            let opened = port.poll_file(&self.clients.registry, now);
+            take_opened(port, opened, &mut self.clients);
+        }
+    }
+
+    /// Why a socket does not listen although it should; for people.
+    pub fn errors(&self) -> impl Iterator<Item = &String> {
+        self.ports.iter().rev().filter_map(Port::error)
+    }
+
+    /// Does what the readiness of `token` allows; the request that is complete now, if any.
+    ///
+    /// Tokens of others are ignored, and so is a readiness that was none.
+    #[must_use]
+    pub fn on_ready(&mut self, token: Token, now: Instant) -> Option<Request> {
+        let (slot, is_eventfd) = match self.clients.locate(token)? {
+            TokenOwner::Client { slot, is_eventfd } => (slot, is_eventfd),
+            TokenOwner::Listener(protocol) => {
+                self.accept(protocol, now);
+                let is_lines = protocol == Protocol::Lines;
+                return (is_lines && std::mem::take(&mut self.clients.rung)).then_some(RING);
+            }
+        };
+        let (gate, mut event) = (&mut self.gate, Event::Nothing);
+        self.clients.update(slot, &mut |client, registry| {
+            event = client.on_ready(is_eventfd, gate, registry, now)?;
+            Ok(())
+        });
+        match event {
+            Event::Nothing => None,
+            Event::Rung => Some(RING),
+            Event::Ask { wait: true, .. }
+                if Protocol::of(slot) == Protocol::Http && self.clients.is_full_of_waiting() =>
+            {
+                self.clients.update(slot, &mut |client, _| client.refuse(Refusal::Crowded, now));
+                None
+            }
+            Event::Ask { ask, wait } => {
+                let id = RequestId(self.last_id.0.wrapping_add(1));
+                self.last_id = id;
+                self.clients.get_mut(slot)?.begin_request(id, wait, now);
+                Some(Request { id: Some(id), ask })
+            }
+        }
+    }
+
+    fn accept(&mut self, protocol: Protocol, now: Instant) {
+        let [lines, http] = &mut self.ports;
+        let port = if protocol == Protocol::Lines { lines } else { http };
+        port.on_readable();
+        for _ in 0..ACCEPTS_MAX {
+            // HTTP clients are soon gone, so others may wait; a helper may stay for ever.
+            let room_at = self.clients.room_at();
+            if protocol == Protocol::Http && room_at.is_none_or(|at| now < at) {
+                return;
+            }
+            let Some(stream) = port.accept(now) else { return };
+            let slot = match protocol {
+                Protocol::Lines => self.clients.free(protocol),
+                Protocol::Http => self.clients.make_room(stream.peer, now),
+            };
+            match (slot, protocol) {
+                (Some(slot), _) => self.clients.greet(slot, stream, now),
+                (None, Protocol::Lines) => self.clients.turn_away(stream),
+                // Its address has its share, and is owed the answers.
+                (None, Protocol::Http) => {}
+            }
+        }
+    }
+
+    /// The tokens to call [`on_ready`](Self::on_ready) with in the next wake-up, which must then
+    /// not wait. Ask before every wait: an answer or a deadline makes room for queued connections,
+    /// and after an answer or a pause there may be lines that were read long ago.
+    pub fn pending(&self, now: Instant) -> impl Iterator<Item = Token> {
+        let [lines, http] = &self.ports;
+        let lines = (self.clients.rung || lines.is_pending()).then_some(lines.token);
+        let has_room = self.clients.room_at().is_some_and(|at| at <= now);
+        let http = (http.is_pending() && has_room).then_some(http.token);
+        lines.into_iter().chain(http).chain(self.clients.pending())
+    }
+
+    /// Takes the core's answer to a trigger. An id that no client waits for is ignored.
+    pub fn on_answer(
+        &mut self,
+        id: RequestId,
+        answer: TriggerAnswer,
+        now: Instant,
+        utc: impl Fn(Instant) -> Utc,
+    ) {
+        self.clients.update_waiting(id, &mut |client, _| client.on_answer(answer, now, &utc));
+    }
+
+    /// Answers the clients that wait for a beat that covers triggers up to `covers`.
+    pub fn finish_waiting(&mut self, covers: u64, outcome: &Outcome<'_>, now: Instant) {
+        self.clients.update_all(&mut |client, _| client.finish_waiting(covers, outcome, now));
+    }
+
+    /// Answers a request other than a trigger with `status` (200, or 503) and a body of any length.
+    pub fn reply(
+        &mut self,
+        id: RequestId,
+        status: u16,
+        content: &Content,
+        body: &[u8],
+        now: Instant,
+    ) {
+        self.clients.update_waiting(id, &mut |client, _| client.reply(status, content, body, now));
+    }
+
+    /// When [`on_deadline`](Self::on_deadline) is due, or there is room for a queued connection.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let ports = self.ports.iter().filter_map(Port::next_deadline);
+        let [_, http] = &self.ports;
+        let room_at = http.is_pending().then(|| self.clients.room_at()).flatten();
+        ports.chain(self.clients.next_deadline()).chain(room_at).min()
+    }
+
+    /// Ends what took too long, ends pauses, and tries again what is due.
+    pub fn on_deadline(&mut self, now: Instant) {
+        self.clients.update_all(&mut |client, registry| client.on_deadline(now, registry));
+        for port in &mut self.ports {
+            let opened = port.on_deadline(&self.clients.registry, now);
+            take_opened(port, opened, &mut self.clients);
+        }
+    }
+}
+
+/// Closes the line clients of a former socket if there is another, or logs why there is none.
+fn take_opened(port: &mut Port, opened: Result<bool, Error>, clients: &mut Clients) {
+    match opened {
+        Ok(true) if port.protocol == Protocol::Lines => {
+            Protocol::Lines.slots().for_each(|slot| clients.close(slot));
+        }
+        Ok(_) => {}
+        Err(error) => port.report(&error),
     }
 }

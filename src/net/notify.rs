@@ -1,7 +1,8 @@
-//! What a supervisor that speaks sd_notify(3) is told: ready, alive, stopping, and how it goes.
+//! Messages to a supervisor that speaks sd_notify(3): ready, alive, stopping, and the state in one
+//! line.
 //!
-//! Alive means that the loop turns, whatever the network does: a restart mends no cable. Where no
-//! supervisor listens there is no [`Notify`], and nothing is different.
+//! Alive means that the loop turns, whatever the network does: a restart mends no cable. Without a
+//! supervisor there is no [`Notify`].
 
 use core::fmt::{self, Write};
 use core::time::Duration;
@@ -13,7 +14,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use heapless::String;
 
-use crate::proto::time::Instant;
+use linkbeat_core::proto::time::Instant;
 
 #[cfg(test)]
 mod tests;
@@ -25,16 +26,19 @@ const MESSAGE_MAX: usize = LINE_MAX + 64;
 /// Wait before a message is repeated that did not leave.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
 
-/// The supervisor, as far as it wants to know.
+/// The supervisor's socket, and what was sent to it.
 #[derive(Debug)]
 pub struct Notify {
     socket: UnixDatagram,
     address: SocketAddr,
     /// Silence after which the supervisor takes us for dead.
     timeout: Option<Duration>,
+    /// Whether it knows that the agent is ready.
     is_ready: bool,
-    line: Line,
-    speak_at: Option<Instant>,
+    /// The last line that was sent.
+    line: StatusLine,
+    /// When the next message is due.
+    send_at: Option<Instant>,
 }
 
 impl Notify {
@@ -53,48 +57,55 @@ impl Notify {
         let ours = variable("WATCHDOG_PID").is_none_or(|text| text == *pid.to_string());
         let timeout = number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0);
         let timeout = timeout.map(Duration::from_micros);
-        let speak_at = timeout.map(|timeout| now + timeout / 2);
-        Some(Self { socket, address, timeout, is_ready: false, line: Line::default(), speak_at })
+        let send_at = timeout.map(|timeout| now + timeout / 2);
+        Some(Self {
+            socket,
+            address,
+            timeout,
+            is_ready: false,
+            line: StatusLine::default(),
+            send_at,
+        })
     }
 
-    /// Tells that the agent is alive and how it goes, `line`; the first time, that it is ready.
+    /// Reports that the agent is alive, and its state as a line; the first time, that it is ready.
     ///
     /// Call it in every wake-up. Nothing is sent while the line is the same and the last message
-    /// younger than a quarter of the watchdog's time-out; at half of it is the deadline, so that the
-    /// pings ride on a cycle that is shorter. What could not be sent is sent again later.
-    pub fn tell(&mut self, now: Instant, line: fmt::Arguments<'_>) {
-        let mut told = Line::default();
+    /// younger than a quarter of the watchdog's time-out; at half of it is the deadline, so that
+    /// the pings ride on a cycle that is shorter. What could not be sent is sent again later.
+    pub fn update(&mut self, now: Instant, line: fmt::Arguments<'_>) {
+        let mut next = StatusLine::default();
         // An error means that the line is full.
-        told.write_fmt(line).ok();
+        next.write_fmt(line).ok();
         let due =
-            self.timeout.zip(self.speak_at).is_some_and(|(timeout, at)| now + timeout / 4 >= at);
-        if self.is_ready && !due && told.0 == self.line.0 {
+            self.timeout.zip(self.send_at).is_some_and(|(timeout, at)| now + timeout / 4 >= at);
+        if self.is_ready && !due && next.0 == self.line.0 {
             return;
         }
         let ready = if self.is_ready { "" } else { "READY=1\n" };
         let alive = if self.timeout.is_some() { "WATCHDOG=1\n" } else { "" };
-        match self.send(format_args!("{ready}{alive}STATUS={}\n", told.0)) {
+        match self.send(format_args!("{ready}{alive}STATUS={}\n", next.0)) {
             Ok(()) => {
                 self.is_ready = true;
-                self.line = told;
-                self.speak_at = self.timeout.map(|timeout| now + timeout / 2);
+                self.line = next;
+                self.send_at = self.timeout.map(|timeout| now + timeout / 2);
             }
             Err(error) => {
-                log::debug!("tell the supervisor: {error}");
-                self.speak_at = Some(now + RETRY_WAIT);
+                log::debug!("notify the supervisor: {error}");
+                self.send_at = Some(now + RETRY_WAIT);
             }
         }
     }
 
-    /// When [`tell`](Self::tell) must be called at the latest.
+    /// When [`update`](Self::update) must be called at the latest.
     #[must_use]
     pub const fn next_deadline(&self) -> Option<Instant> {
-        self.speak_at
+        self.send_at
     }
 
-    /// Tells that the agent ends because it was asked to.
+    /// Reports that the agent ends because it was asked to.
     pub fn stopping(&self) {
-        // The supervisor will see the end itself.
+        // The supervisor sees the end anyway.
         self.send(format_args!("STOPPING=1\n")).ok();
     }
 
@@ -114,11 +125,11 @@ fn address(name: &[u8]) -> Option<SocketAddr> {
     }
 }
 
-/// One line: what others said in it cannot begin another one.
+/// One line: texts of others in it cannot begin another one.
 #[derive(Debug, Default)]
-struct Line(String<LINE_MAX>);
+struct StatusLine(String<LINE_MAX>);
 
-impl Write for Line {
+impl Write for StatusLine {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         text.chars().try_for_each(|char| self.write_char(char))
     }

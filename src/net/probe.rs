@@ -14,13 +14,13 @@
 //! the packets is when the core drops the probe: one that lives 2 s costs two SYNs.
 
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use mio::event::Source;
 use mio::net::TcpStream;
 
 use super::dial;
-use crate::proto::event::Failure;
-use crate::proto::link::Name;
+use linkbeat_core::proto::event::Failure;
+use linkbeat_core::proto::link::InterfaceName;
 
 #[cfg(test)]
 mod tests;
@@ -32,12 +32,12 @@ pub struct ProbeSocket(TcpStream);
 impl ProbeSocket {
     /// Sends a SYN to `to`, through the interface `via` if given.
     ///
-    /// Register [`source`](Self::source) for writability next.
+    /// Have it watched for writability next.
     ///
     /// # Errors
     ///
     /// Whatever the kernel knows at once: no route, no such interface, no descriptor.
-    pub fn open(to: SocketAddr, via: Option<Name>) -> Result<Self, Failure> {
+    pub fn open(to: SocketAddr, via: Option<InterfaceName>) -> Result<Self, Failure> {
         dial::dial(to, via).map(Self)
     }
 
@@ -55,9 +55,10 @@ impl ProbeSocket {
             result => Some(result),
         }
     }
+}
 
-    /// What to register with the poll.
-    pub fn source(&mut self) -> &mut impl Source {
-        &mut self.0
+impl AsFd for ProbeSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -1,12 +1,12 @@
 //! TLS over a stream that does not wait: configuration, and the pump between rustls and a socket.
 //!
-//! The server is always verified and there is no switch against it. What went wrong is told twice:
-//! as a [`TlsFailure`](crate::proto::event::TlsFailure) to decide by, and as a [`Detail`] to read.
+//! The server is always verified and there is no switch against it. A failure has two forms: a
+//! [`TlsFailure`] to decide by, and a [`Detail`] to read.
 //!
 //! Early data (RFC 8446 §2.3) saves the round trip of the handshake: the request leaves with the
 //! `ClientHello`, under a key from the server's last ticket. A server may refuse to read it, or
 //! having read it refuse to act on it (425, RFC 8470 §5.2). Either way the session writes the same
-//! request once more, after the handshake, and nobody else notices.
+//! request once more, after the handshake, and its caller does not notice.
 
 use std::cell::Cell;
 use std::io::{BufRead, Write};
@@ -17,31 +17,37 @@ use mio::net::TcpStream;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind};
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion};
 
-use super::connection::{Handshake, REQUEST_MAX};
 use super::dial::unless_blocked;
-use crate::proto::event::Failure;
+use super::traffic::Handshake;
+use linkbeat_core::proto::event::{Failure, TlsFailure};
+use linkbeat_core::proto::settings::Host;
+use linkbeat_core::wire::request::REQUEST_MAX;
 
 mod failure;
 mod files;
 mod identity;
 mod provider;
+mod signature;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod trust;
 mod verifier;
 
 pub use failure::{DETAIL_MAX, Detail};
-pub use files::{BUILT_IN, Error, ErrorKind, Files, IdentityFiles, Material, Purpose, Roots};
-pub use verifier::{SharedFloor, Times};
+pub use files::{
+    BUILT_IN, Error, ErrorKind, Files, Flaw, IdentityFiles, LeftOut, Material, Purpose, Roots,
+};
+pub use identity::Hint;
+pub use trust::{PINS_MAX, Pin, Pins, Trust};
+pub use verifier::{SharedFloors, Times};
 
-use self::identity::Identity;
+use self::identity::ClientIdentity;
 use self::verifier::{BootClock, Verifier};
 
 /// Tickets kept in memory for resumption, all of one server (rustls counts them by eights).
 const TICKETS_MAX: usize = 8;
-/// Most plaintext queued before the handshake is through: one TLS record (RFC 8446 §5.1).
-const QUEUED_MAX: usize = 1 << 14;
 /// The one protocol offered (RFC 7301 §6).
 ///
 /// Without an offer most servers would guess the same. Saying it costs 15 bytes of the
@@ -54,47 +60,46 @@ const PROTOCOL: &[u8] = b"http/1.1";
 pub struct Config {
     tls: Arc<ClientConfig>,
     verifier: Arc<Verifier>,
-    identity: Arc<Identity>,
+    identity: Arc<ClientIdentity>,
 }
 
 impl Config {
-    /// `material` is what the configuration's files hold ([`Files::load`]), `times` are those by which
-    /// certificates are judged.
+    /// `material` is what the configuration's files hold ([`Files::load`]), `times` are those by
+    /// which certificates are judged.
     ///
     /// # Panics
     ///
     /// Never: the provider has cipher suites of both versions.
     #[must_use]
     pub fn new(material: Material, times: Times) -> Arc<Self> {
-        let provider = Arc::new(provider::provider(has_aes_instructions()));
-        let verifier = Arc::new(Verifier::new(material.roots, &provider, times));
-        let identity = Arc::new(Identity::new(material.identity));
-        // What rustls calls dangerous is that somebody else verifies. Ours asks its own verifier, and
-        // the handshake's time is of no use to it.
+        let provider = Arc::new(provider::provider(provider::has_aes_instructions()));
+        let verifier = Arc::new(Verifier::new(material.trust, &provider, times));
+        let identity = Arc::new(ClientIdentity::new(material.identity));
+        // What rustls calls dangerous is another verifier than its own. Ours uses that of rustls,
+        // and the handshake's time is of no use to it.
         let mut tls = ClientConfig::builder_with_details(provider, Arc::new(BootClock))
             .with_protocol_versions(&[&TLS13, &TLS12])
             .expect("the provider has suites of both versions")
             .dangerous()
             .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
-            .with_client_cert_resolver(Arc::<Identity>::clone(&identity));
+            .with_client_cert_resolver(Arc::<ClientIdentity>::clone(&identity));
         tls.alpn_protocols = vec![PROTOCOL.to_vec()];
         tls.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
         Arc::new(Self { tls: Arc::new(tls), verifier, identity })
     }
 }
 
-/// Whether the processor has AES instructions. Cortex-A53 and A72 have them by design, but not as
-/// licensed for the Raspberry Pi 3 and 4.
-fn has_aes_instructions() -> bool {
-    #[cfg(target_arch = "aarch64")]
-    return std::arch::is_aarch64_feature_detected!("aes");
-    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-    return std::arch::is_x86_feature_detected!("aes");
-    #[cfg(not(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64")))]
-    return false;
+/// What a certificate must be for, to be that of `host`; `None` if none can be for such a name, by
+/// the rules of the library, which change. A configuration with such a name is refused.
+#[must_use]
+pub fn server_name(host: &Host) -> Option<ServerName<'static>> {
+    match host {
+        Host::Address(address) => Some(ServerName::IpAddress((*address).into())),
+        Host::Name(name) => ServerName::try_from(name.as_str().to_owned()).ok(),
+    }
 }
 
-/// What one [`Session::pull`] brought.
+/// What one [`TlsSession::pull`] brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pulled {
     /// This many bytes of records, not necessarily plaintext.
@@ -103,7 +108,7 @@ pub(super) enum Pulled {
     Nothing,
     /// The end, announced by the peer (`close_notify`) or cut.
     End {
-        /// False: somebody may have cut bytes off (RFC 8446 §6.1).
+        /// False: an attacker may have cut bytes off (RFC 8446 §6.1).
         announced: bool,
     },
 }
@@ -114,16 +119,17 @@ pub struct Client {
     config: Arc<Config>,
     /// The same, tickets included, with early data.
     early: Option<Arc<ClientConfig>>,
-    name: ServerName<'static>,
+    /// `None`: no certificate can be for it, and no session begins.
+    name: Option<ServerName<'static>>,
     /// Early data was sent, or not acted on, and no handshake has ended since.
     unproven: Rc<Cell<bool>>,
 }
 
 impl Client {
     /// Takes what connections have in common, whether requests may travel as early data, and the
-    /// name or address that the certificate must be for.
+    /// name or address that the certificate must be for ([`server_name`]).
     #[must_use]
-    pub fn new(config: Arc<Config>, early_data: bool, name: ServerName<'static>) -> Self {
+    pub fn new(config: Arc<Config>, early_data: bool, name: Option<ServerName<'static>>) -> Self {
         let early = early_data.then(|| {
             let mut early = ClientConfig::clone(&config.tls);
             early.enable_early_data = true;
@@ -143,17 +149,21 @@ impl Client {
 }
 
 /// The TLS side of one connection.
-pub(super) struct Session {
+pub struct TlsSession {
     tls: ClientConnection,
     verifier: Arc<Verifier>,
-    identity: Arc<Identity>,
+    identity: Arc<ClientIdentity>,
     name: ServerName<'static>,
     unproven: Rc<Cell<bool>>,
     early: Early,
     /// What may have to be written (once more); of no meaning when `early` is `Unused`.
     request: heapless::Vec<u8, REQUEST_MAX>,
     error: Option<rustls::Error>,
-    /// The handshake that is through, until somebody has asked for it.
+    /// Whether the server wanted another handshake, which was refused.
+    renegotiated: bool,
+    /// Whether a request was not taken whole: the next flush ends the connection.
+    torn: bool,
+    /// The completed handshake, until [`take_handshake`](Self::take_handshake).
     handshake: Option<Handshake>,
 }
 
@@ -170,27 +180,33 @@ enum Early {
     Accepted,
 }
 
-impl Session {
+impl TlsSession {
     /// Begins a session; the first [`flush`](Self::flush) sends the `ClientHello`.
     pub(super) fn new(client: &Client) -> Result<Self, Failure> {
-        let mut tls = ClientConnection::new(client.config(), client.name.clone())
+        let name = client.name.clone().ok_or(Failure::Tls(TlsFailure::WrongName))?;
+        let mut tls = ClientConnection::new(client.config(), name.clone())
             .map_err(|error| Failure::Tls(failure::classify(&error, false)))?;
-        tls.set_buffer_limit(Some(QUEUED_MAX));
+        // A limit counts what the handshake has queued too, such as a long client chain, and would
+        // refuse the request behind it. There is one request at a time, of REQUEST_MAX at most.
+        tls.set_buffer_limit(None);
         Ok(Self {
             tls,
             verifier: Arc::clone(&client.config.verifier),
             identity: Arc::clone(&client.config.identity),
-            name: client.name.clone(),
+            name,
             unproven: Rc::clone(&client.unproven),
             early: Early::Unused,
             request: heapless::Vec::new(),
             error: None,
+            renegotiated: false,
+            torn: false,
             handshake: None,
         })
     }
 
     /// Whether the handshake is through on our side; its last flight may still be unsent.
-    pub(super) fn is_secured(&self) -> bool {
+    #[must_use]
+    pub fn is_secured(&self) -> bool {
         !self.tls.is_handshaking()
     }
 
@@ -203,11 +219,11 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// If it is over [`REQUEST_MAX`], more than one is queued, or the session has failed before.
+    /// If it is over [`REQUEST_MAX`].
     pub(super) fn write(&mut self, request: &[u8]) -> bool {
         if self.is_secured() {
             self.early = Early::Unused;
-            queue(&mut self.tls, request);
+            self.torn |= !is_whole(self.tls.writer().write(request), request);
             return true;
         }
         self.request.clear();
@@ -216,7 +232,7 @@ impl Session {
         self.early = match fitting {
             None => Early::Held,
             Some(mut early) => {
-                early.write_all(request).expect("the ticket has room for it");
+                self.torn |= !is_whole(early.write(request), request);
                 self.unproven.set(true);
                 Early::Sent
             }
@@ -240,11 +256,11 @@ impl Session {
 
     fn write_late(&mut self) {
         self.early = Early::Unused;
-        queue(&mut self.tls, &self.request);
+        self.torn |= !is_whole(self.tls.writer().write(&self.request), &self.request);
     }
 
-    /// The handshake is through: what became of the request shows.
-    fn settle(&mut self) {
+    /// Notes how the handshake ended, and what became of the request.
+    fn finish_handshake(&mut self) {
         self.unproven.set(false);
         self.handshake = Some(match self.tls.handshake_kind() {
             Some(HandshakeKind::Resumed) => Handshake::Resumed,
@@ -257,7 +273,7 @@ impl Session {
         }
     }
 
-    /// The handshake, once, when it is through.
+    /// The handshake when it is completed, once.
     pub(super) const fn take_handshake(&mut self) -> Option<Handshake> {
         self.handshake.take()
     }
@@ -273,6 +289,9 @@ impl Session {
         stream: &mut TcpStream,
         count: &mut u64,
     ) -> Result<bool, Failure> {
+        if self.torn {
+            return Err(Failure::Closed);
+        }
         while self.tls.wants_write() {
             match unless_blocked(|| self.tls.write_tls(stream))? {
                 None => return Ok(false),
@@ -289,18 +308,26 @@ impl Session {
             return Ok(Pulled::Nothing);
         };
         let secured = self.is_secured();
+        let unsent = self.tls.wants_write();
         let state = self.tls.process_new_packets();
+        // RFC 5246 §7.2.2: after the handshake there is nothing to answer but a HelloRequest, with
+        // an alert, and what is wrong, with an alert too.
+        self.renegotiated |= state.is_ok()
+            && secured
+            && !unsent
+            && self.tls.wants_write()
+            && self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2);
         if state.is_ok() && self.is_secured() && !secured {
-            self.settle();
+            self.finish_handshake();
         }
         match state {
             Ok(state) if bytes == 0 => Ok(Pulled::End { announced: state.peer_has_closed() }),
             Ok(_) => Ok(Pulled::Bytes(bytes)),
             Err(error) => {
                 let missed = self.identity.is_missed();
-                let failure = Failure::Tls(failure::classify(&error, missed));
+                let failure = failure::failure_of(&error, missed);
                 self.error = Some(error);
-                // The alert tells the server's people why. Sent or not, we fail for that reason.
+                // The alert is for the server's log. Sent or not, we fail for that reason.
                 match self.flush(stream, &mut 0) {
                     Ok(_) | Err(_) => Err(failure),
                 }
@@ -310,7 +337,7 @@ impl Session {
 
     /// The plaintext that is there, possibly none; [`consume`](Self::consume) it next.
     pub(super) fn plaintext(&mut self) -> &[u8] {
-        // Errors here are "none yet" and "cut", and pull() tells both.
+        // Errors here are "none yet" and "cut", and pull() reports both.
         self.tls.reader().into_first_chunk().unwrap_or_default()
     }
 
@@ -320,17 +347,52 @@ impl Session {
     }
 
     /// Whether the server's chain is valid at this very second too, in seconds since 1970 UTC.
-    pub(super) fn is_valid_at(&self, unix_s: u64) -> bool {
+    #[must_use]
+    pub fn is_valid_at(&self, unix_s: u64) -> bool {
         let chain = self.tls.peer_certificates().unwrap_or_default();
         self.verifier.allows(chain, &self.name, unix_s)
     }
 
+    /// The key that was shown and is none of those that were pinned.
+    #[must_use]
+    pub fn shown_pin(&self) -> Option<Pin> {
+        self.error.as_ref().and_then(failure::shown_pin)
+    }
+
+    /// The same failure, or what is behind it.
+    ///
+    /// A server that wants another handshake wants a client certificate, and hangs up without it.
+    pub(super) const fn explain(&self, failure: Failure) -> Failure {
+        match failure {
+            Failure::Closed | Failure::Reset | Failure::Tls(_) if self.renegotiated => {
+                Failure::Tls(TlsFailure::ClientCertificateWanted)
+            }
+            _ => failure,
+        }
+    }
+
+    /// Whether the server wanted another handshake: rustls bears with that once per connection.
+    pub(super) const fn is_worn(&self) -> bool {
+        self.renegotiated
+    }
+
+    /// What this HTTP answer says of a client certificate.
+    #[must_use]
+    pub fn hint(&self, status: u16, body: &[u8]) -> Option<Hint> {
+        self.identity.hint(status, body, self.renegotiated)
+    }
+
     /// What went wrong, in words.
-    pub(super) fn detail(&self) -> Option<Detail> {
+    #[must_use]
+    pub fn detail(&self) -> Option<Detail> {
+        if self.renegotiated {
+            return Detail::try_from(failure::LATE).ok();
+        }
         self.error.as_ref().map(|error| failure::describe(error, self.verifier.wall_s()))
     }
 }
 
-fn queue(tls: &mut ClientConnection, bytes: &[u8]) {
-    tls.writer().write_all(bytes).expect("a sound session takes QUEUED_MAX bytes");
+/// Whether all of a request was taken.
+fn is_whole(written: std::io::Result<usize>, request: &[u8]) -> bool {
+    written.is_ok_and(|length| length == request.len())
 }

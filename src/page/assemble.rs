@@ -1,7 +1,7 @@
-//! Makes one document of the sources of a page, and compresses it: for `build.rs`.
+//! Assembles one document from the sources of a page and compresses it, for `build.rs`.
 //!
-//! The style sheets and scripts go into the one `<style>` and `<script>` of the HTML file, without
-//! indentation and without comments that have a line of their own. Nothing else is changed.
+//! The style sheets and scripts are inserted into the `<style>` and `<script>` of the HTML file,
+//! without indentation and without comment lines. Nothing else is changed.
 
 use std::path::Path;
 use std::{env, fs, io};
@@ -9,19 +9,21 @@ use std::{env, fs, io};
 use hmac_sha256::Hash;
 use zopfli::{Format, Options};
 
-/// What a document is made of, in files beside this one.
+/// The sources of a document, files beside this one.
 pub(crate) struct Sources {
-    /// Its name, and that of the HTML file.
+    /// The name of the document and of its HTML file.
     pub(crate) name: &'static str,
+    /// The style sheets, in order.
     pub(crate) styles: &'static [&'static str],
+    /// The scripts, in order.
     pub(crate) scripts: &'static [&'static str],
 }
 
-/// What cargo is to tell the program about the document, as `NAME=VALUE`.
-pub(crate) struct Told(pub(crate) Vec<String>);
+/// Environment variables for the program about the document, as `NAME=VALUE`.
+pub(crate) struct Variables(pub(crate) Vec<String>);
 
-/// Writes `NAME.html` and `NAME.html.gz` into the directory that cargo has for this.
-pub(crate) fn assemble(sources: &Sources) -> io::Result<Told> {
+/// Writes `NAME.html` and `NAME.html.gz` into `OUT_DIR`.
+pub(crate) fn assemble(sources: &Sources) -> io::Result<Variables> {
     let name = sources.name;
     let style = concatenate(sources.styles)?;
     let script = concatenate(sources.scripts)?;
@@ -37,9 +39,9 @@ pub(crate) fn assemble(sources: &Sources) -> io::Result<Told> {
     let variable = |what: &str| format!("LINKBEAT_{}_{what}", name.to_uppercase());
     let tag: String =
         Hash::hash(&compressed).iter().take(8).map(|it| format!("{it:02x}")).collect();
-    Ok(Told(vec![
+    Ok(Variables(vec![
         format!("{}=\"{tag}\"", variable("ETAG")),
-        // CSP 3 §2.3.1: the hash of all that stands between the tags.
+        // CSP 3 §2.3.1: the hash of everything between the tags.
         format!("{}='sha256-{}'", variable("STYLE"), base64(&Hash::hash(style.as_bytes()))),
         format!("{}='sha256-{}'", variable("SCRIPT"), base64(&Hash::hash(script.as_bytes()))),
     ]))
@@ -59,7 +61,7 @@ fn is_comment(line: &str) -> bool {
     line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/")
 }
 
-/// RFC 4648 §4.
+/// Encodes base64 (RFC 4648 §4).
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digit = |bits: u32| DIGITS.get(bits as usize & 63).map_or('=', |digit| char::from(*digit));

@@ -1,12 +1,12 @@
 "use strict";
 
-// Between two tries while the agent does not answer: doubled from the first to the longest.
+// Milliseconds between two requests while the agent does not answer: doubled from the first to the longest.
 const FIRST_WAIT = 1000;
 const LONGEST_WAIT = 30000;
-// After which an answer is given up.
+// Time limit for an answer, in milliseconds.
 const PATIENCE = 5000;
 
-// What the states are called, and how they look. A word that is not here is shown as it came.
+// The names and the looks of the states. An unknown state is shown as the agent sent it.
 const STATES = {
   online: ["Online", "good"],
   starting: ["Starting", "idle"],
@@ -33,19 +33,19 @@ function span(seconds) {
   return minutes ? `${minutes} min ${rest} s` : `${rest} s`;
 }
 
-// The name and the look of a state; online without a fresh beat is not what it was.
+// The name and the look of a state; online without a fresh beat has its own.
 function appearance(status) {
   const [name, tone] = STATES[status.state] ?? [String(status.state ?? "Unknown"), "idle"];
   const late = !(status.last_heartbeat_ago <= status.stale_after);
   return status.state === "online" && late ? ["Online, but late", "warn"] : [name, tone];
 }
 
-// Never anything but text: names, reasons and errors come from files and servers.
+// Sets plain text only: names, reasons and errors come from files and servers.
 function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Asks the agent; an answer that is no success is an error with its status.
+// Requests JSON from the agent; an answer other than 2xx is an error with its status.
 async function ask(path, options) {
   const signal = AbortSignal.timeout(PATIENCE);
   const response = await fetch(path, { cache: "no-store", signal, ...options });
@@ -54,7 +54,7 @@ async function ask(path, options) {
   return response.json();
 }
 
-// Asks for the status every `period` ms while somebody looks, and less often while nobody answers.
+// Requests the status every `period` ms while the page is visible, and less often without an answer.
 function watch(period, heard, missed) {
   let timer;
   let wait = 0;

@@ -1,33 +1,33 @@
 const HOUR = 3600 * 1000;
 const DAY = 24 * HOUR;
-// The history is asked for when the status shows that it grew, and at least every minute; if it
-// could not be had, not at once again.
+// The history is requested when the status shows that it grew, and at least every minute; after an
+// error, with a pause.
 const HISTORY_PERIOD = 60000;
 const HISTORY_PAUSE = 5000;
-// The clock of the page stands still while the reader's machine sleeps, the wall clock does not.
+// The clock of the page stops while the reader's machine sleeps, the wall clock does not.
 const SLEEP = 5000;
-// Entries kept by this page, and those shown at first.
+// Most entries that the page keeps, and the number shown at first.
 const ENTRIES_MAX = 1000;
 const SHOWN_AT_FIRST = 12;
 
-// What beats were sent for.
+// The classes of reasons for beats.
 const CLASSES = {
-  interval: "the cycle",
+  interval: "regular",
   startup: "start",
   config: "configuration",
-  trigger: "a trigger",
-  restored: "outage healed",
+  trigger: "trigger",
+  restored: "outage over",
   address: "new address",
   failover: "failover",
   priority: "better uplink",
   service: "service back",
 };
 
-// What is said of a transition, and its tone.
+// The text of a transition, and its tone.
 const HAPPENED = {
   started: () => ["linkbeat started", ""],
   uplink: ({ from, to }) => [
-    to ? `uplink ${from ?? "none"} → ${to}` : `uplink ${from} lost, no other there`, ""],
+    to ? `uplink ${from ?? "none"} → ${to}` : `uplink ${from} lost, no other uplink`, ""],
   offline: () => ["offline: nothing outside answers", "bad"],
   online: ({ after }) => [`online: something outside answers${after}`, "good"],
   failing: ({ cause }) => [`beats fail: ${cause}`, "warn"],
@@ -37,26 +37,26 @@ const HAPPENED = {
   service_up: ({ name }) => [`${name} is back`, "good"],
 };
 
-// What each of these puts an end to.
+// The transitions that each of these ends.
 const ENDS = { online: "offline", beating: "failing" };
 
 const NOTHING = { run: null, last_id: 0, entries: [], hours: [], counters: {}, clock_set: true };
-// What is known of the past: each entry with `t`, its moment on the clock of this page.
+// The known history: each entry has `t`, its time on the clock of this page.
 let past = NOTHING;
-// The status with which the history was asked for last, and when it may be asked for again.
+// The status at the last request for the history, and the earliest time of the next request.
 let seen = "";
 let notBefore = 0;
 // One request at a time: two would bring the same entries.
 let following = false;
 let shownMost = SHOWN_AT_FIRST;
 
-// Asks for what is new in the history, if something may be.
+// Requests new entries of the history, if there may be some.
 async function follow() {
   if (following) return;
   const { pid, state, beats_acknowledged: beats, failures, uplink } = status;
   const present = [pid, state, beats, failures, uplink?.name].join();
   if (Math.abs(boot() - past.boot) > SLEEP) {
-    // Where each entry stands on the clock of the page is not true any more.
+    // The times of the entries on the clock of the page are no longer right.
     past = NOTHING;
     notBefore = 0;
   }
@@ -67,7 +67,7 @@ async function follow() {
   try {
     let history = await ask(`api/linkbeat/history?after=${past.last_id}`);
     if (past.run !== null && past.run !== history.run) {
-      // Another run of the agent counts anew.
+      // The numbers of another run of the agent start again.
       past = NOTHING;
       history = await ask("api/linkbeat/history?after=0");
     }
@@ -75,13 +75,13 @@ async function follow() {
     showDay();
   } catch (error) {
     notBefore = performance.now() + HISTORY_PAUSE;
-    say(byId("day-words"), `The history cannot be had: ${error.message || error.status}.`);
+    say(byId("day-words"), `The history is not available: ${error.message || error.status}.`);
   } finally {
     following = false;
   }
 }
 
-// When the clock of the page began, by the wall clock.
+// The start of the clock of the page, on the wall clock.
 const boot = () => Date.now() - performance.now();
 
 function remember(history) {
@@ -92,8 +92,8 @@ function remember(history) {
   past = { run, last_id, hours, counters, clock_set, entries, boot: boot() };
 }
 
-// Stretches of time in which something was the same, oldest first: `after` tells what is so from an
-// entry on. Of the time between the last sign of life and a start nothing is known.
+// Periods with the same tone, oldest first: `after` returns the tone from an entry on. The time between
+// the last entry before a start of the agent and that start belongs to no period.
 function stretches(entries, end, after) {
   const found = [];
   let open = null;
@@ -112,7 +112,7 @@ function stretches(entries, end, after) {
   return found;
 }
 
-// How the connection was: good, bad (offline), or warn (online, and beats fail).
+// The state of the connection: good, bad (offline), or warn (online, but beats fail).
 function connection() {
   let [net, beats] = ["", ""];
   return ({ kind, result }) => {
@@ -137,7 +137,7 @@ function using(name) {
 
 const total = (parts) => parts.reduce((sum, { from, to }) => sum + to - from, 0);
 
-// What of the stretches is in the day that ends now.
+// The parts of the periods within the last 24 hours.
 function today(parts, end) {
   const cut = parts.map((part) => ({ ...part, from: Math.max(part.from, end - DAY) }));
   return cut.filter(({ from, to }) => to > from);
@@ -161,7 +161,7 @@ function hourly(name, counts, tone) {
   const most = Math.max(1, ...counts);
   const bars = counts.map((count) => {
     const node = make("i", tone);
-    // One among a hundred is still seen.
+    // One among a hundred is still visible.
     node.style.height = count ? `${Math.max(10, (count / most) * 100)}%` : "0";
     return node;
   });
@@ -169,7 +169,7 @@ function hourly(name, counts, tone) {
   return row("div", name, make("div", "bars", ...bars), sum.toLocaleString("en"));
 }
 
-// Every sixth hour of the reader's clock, or ages where the camera has none.
+// Every sixth hour of the reader's clock, or ages if the camera has no time.
 function axis() {
   const wall = new Date();
   const first = past.clock_set ? (wall.getHours() % 6) * HOUR + wall.getMinutes() * 60000 : 0;
@@ -177,7 +177,7 @@ function axis() {
   for (let back = first; back < DAY; back += 6 * HOUR) {
     const hour = new Date(wall - back).getHours();
     const name = past.clock_set ? `${String(hour).padStart(2, "0")}:00` : `−${back / HOUR} h`;
-    // Two words in the same place say nothing.
+    // No mark where it would overlap another one.
     if (back > 0.08 * DAY && back < 0.98 * DAY) marks.push(mark(back, name));
   }
   return row("div", "", make("div", "axis", ...marks), "");
@@ -189,9 +189,9 @@ function mark(back, name) {
   return node;
 }
 
-// The day in a sentence.
+// The summary of the day in a sentence.
 function summary(day, end) {
-  if (!day.length) return "Nothing is known yet.";
+  if (!day.length) return "There is no history yet.";
   const outages = day.filter(({ tone }) => tone === "bad");
   const length = (parts) => span(total(parts) / 1000);
   const longest = Math.max(...outages.map(({ from, to }) => to - from));
@@ -218,7 +218,7 @@ function showDay() {
   showEvents();
 }
 
-// The hours as bars, and once more as a table for whoever does not see those.
+// The hours as bars, and as a table for readers who cannot see the bars.
 function showHours() {
   const known = new Map(past.hours.map((hour) => [hour.ago_h, hour]));
   const none = { beats: 0, immediate: 0, failed: 0 };
@@ -228,7 +228,7 @@ function showHours() {
   byId("hours-table").hidden = !known.size;
   byId("hours").replaceChildren(...[...known.values()].reverse().map(hourLine));
   return [
-    hourly("at the cycle", cycle, ""),
+    hourly("regular", cycle, ""),
     hourly("immediate", hours.map(({ immediate }) => immediate), "good"),
     ...(failed.some(Boolean) ? [hourly("failed", failed, "bad")] : []),
   ];
@@ -241,7 +241,7 @@ function hourLine({ ago_h: back, beats, immediate, failed, offline_s: offline })
   return make("tr", "", head, ...figures.map((figure) => make("td", "", String(figure))));
 }
 
-// Beats since start by what they were sent for; those of the cycle would make all others dots.
+// Beats since start by reason. The regular ones get no bar: it would make all others too short.
 function showReasons() {
   const counts = Object.entries(past.counters.beats ?? {}).filter(([, count]) => count);
   const most = Math.max(1, ...counts.map(([sort, count]) => (sort === "interval" ? 0 : count)));
@@ -255,7 +255,7 @@ function showReasons() {
   say(byId("failed"), failed ? `Attempts that failed: ${failed}.` : "No attempt failed.");
 }
 
-// The reader's time of day where the camera has a clock, else how long ago.
+// The reader's time of day, or an age if the camera has no time.
 function when(t) {
   if (!past.clock_set) return age(t, "", " ago");
   const wall = new Date(Date.now() - (performance.now() - t));
@@ -266,7 +266,7 @@ function when(t) {
   return node;
 }
 
-// What is said of an entry, and its tone.
+// The text of an entry, and its tone.
 function told(entry) {
   const { kind, reason, result, cause, stamps, via } = entry;
   if (kind) return HAPPENED[kind]?.(entry) ?? [kind, ""];
@@ -275,7 +275,7 @@ function told(entry) {
   return [`beat ${reason}: answered${took}${via ? ` over ${via}` : ""}`, "good"];
 }
 
-// What is worth a line, newest first: all but the beats of the cycle that went well.
+// The entries to list, newest first: all except acknowledged regular beats.
 function notable() {
   let began = {};
   const found = [];

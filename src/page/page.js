@@ -1,29 +1,30 @@
-// Milliseconds between two looks at the status.
+// Milliseconds between two requests for the status.
 const PERIOD = 1000;
-// A beat that somebody waits for is given up by the agent after 15 s.
+// Time limit for the result of a beat, in milliseconds: the agent gives up after 15 s.
 const BEAT_PATIENCE = 20000;
 
-// The steps of a beat as the status has them, and their names.
+// The steps of a beat: their keys in the status, and their names.
 const STEPS = [
-  ["usable_us", "a way out"],
+  ["usable_us", "uplink"],
   ["resolved_us", "name"],
+  ["opened_us", "race"],
   ["connected_us", "connection"],
   ["secured_us", "TLS"],
   ["written_us", "request"],
   ["replied_us", "answer"],
 ];
 
-// What the agent said last, and when on the clock of this page.
+// The last status of the agent, and the time of its arrival on the clock of this page.
 let status;
 let heardAt = 0;
-// Why it is not heard, if it is not, and when it is asked again.
+// The error while the agent does not answer, and the time of the next request; else null.
 let silence = null;
 
-// All ages stand still while nothing is heard.
+// All ages stop while the agent does not answer.
 const now = () => (silence ? heardAt : performance.now());
 const ago = (seconds) => heardAt - seconds * 1000;
 
-// An element with its class and its content: texts, or other elements.
+// Makes an element with its class and its content: texts, or other elements.
 function make(name, look, ...content) {
   const node = document.createElement(name);
   if (look) node.className = look;
@@ -31,7 +32,7 @@ function make(name, look, ...content) {
   return node;
 }
 
-// How long ago `at` is, kept up to date by `grow`.
+// Makes an element with the age of `at`, which `grow` keeps up to date.
 function age(at, before, after = "") {
   const node = Object.assign(make("time", "age"), { at, before, after });
   grow(node);
@@ -46,7 +47,7 @@ function growAll() {
   document.querySelectorAll("time.age").forEach(grow);
 }
 
-// Replaces what a place shows if `key` is another one: a selection or the focus in it survives.
+// Replaces the content of a place if `key` has changed, so that a selection or the focus survives.
 function show(id, key, made) {
   const place = byId(id);
   if (place.key === key) return;
@@ -54,7 +55,7 @@ function show(id, key, made) {
   place.replaceChildren(...made());
 }
 
-// Something to be read first, and more about it.
+// A main paragraph, and further ones about it.
 function paragraphs(main, ...others) {
   return [main, ...others.filter(Boolean)].map((part) => make("p", "", part));
 }
@@ -71,7 +72,7 @@ function showState() {
   byId("since").replaceChildren(...(since === null ? [] : [age(ago(since), "for ")]));
 }
 
-// A text in which what is to be typed stands between backquotes.
+// Shows the parts of a text between backquotes as code.
 function typed(text) {
   return text.split("`").map((part, nth) => (nth % 2 ? make("code", "", part) : part));
 }
@@ -86,15 +87,15 @@ function notes() {
   const often = failures > 1 ? ` (${failures} times in a row)` : "";
   if (error) found.push(["Error", error + often, "bad"]);
   if (advice) found.push(["What to do", advice, ""]);
-  if (config) found.push(["Not in force", config, "warn"]);
+  if (config) found.push(["Configuration not in force", config, "warn"]);
   if (clock?.set === false) found.push(["Clock", clockWords(clock), "warn"]);
   for (const warning of status.warnings ?? []) found.push(["Warning", warning, "warn"]);
   return found;
 }
 
 function clockWords({ used, source }) {
-  const instead = used ? ` It is certainly later than ${used}, as the ${source} says.` : "";
-  return `not set, so times are told as “ago”.${instead}`;
+  const instead = used ? ` It is at least ${used} (source: ${source}).` : "";
+  return `not set, so times are shown as ages.${instead}`;
 }
 
 function showNotes() {
@@ -126,16 +127,16 @@ function showLast() {
   byId("last").querySelector("time").at = at;
 }
 
-// When the next beat is sent, and why then.
+// The time of the next beat, and the reason for it.
 function upcoming() {
   const { next_beat_in: wait = null, pending, failures } = status;
   const { held_until: held, waits_until: until } = status;
-  if (status.in_flight) return ["under way", pending];
-  if (wait === null) return pending ? ["when there is a way", pending] : ["none"];
+  if (status.in_flight) return ["in progress", pending];
+  if (wait === null) return pending ? ["as soon as there is an uplink", pending] : ["none"];
   const when = `in ${span(wait)}`;
-  if (held) return [when, "not earlier: the server asked for it (Retry-After)"];
-  if (until && failures > 0) return [when, `the next try: ${pending}`];
-  if (until) return [when, `${pending}; not earlier, so many were sent`];
+  if (held) return [when, "the server asked to wait (Retry-After)"];
+  if (until && failures > 0) return [when, `the next attempt: ${pending}`];
+  if (until) return [when, `${pending}; deferred: many were sent, or recovery_spread_ms is set`];
   return [when, `every ${span(status.heartbeat_interval)}`];
 }
 
@@ -146,7 +147,7 @@ function showNext() {
 
 const millis = (micros) => `${(micros / 1000).toFixed(1)} ms`;
 
-// A row with a name, a graph and a figure; the graph says nothing that the figures do not.
+// A row with a name, a graph and a figure; the graph repeats the figure.
 function row(element, name, graph, figure) {
   graph.setAttribute("aria-hidden", "true");
   return make(element, "row", make("span", "", name), graph, make("span", "", figure));
@@ -154,7 +155,7 @@ function row(element, name, graph, figure) {
 
 function bar(from, to, tone = "") {
   const node = make("i", tone);
-  // However short, it is seen: at the end too.
+  // Even the shortest bar is visible, at the end too.
   node.style.left = `min(${from * 100}%, 100% - 2px)`;
   node.style.width = `${(to - from) * 100}%`;
   return node;
@@ -170,19 +171,20 @@ function steps(beat) {
   const whole = beat.replied_us;
   let from = 0;
   const rows = STEPS.map(([key, name]) => {
-    const to = Math.max(from, beat[key] ?? 0);
+    // A wait has a length, a step an instant.
+    const to = Math.max(from, (key === "held_us" ? from : 0) + (beat[key] ?? 0));
     const bars = to > from ? [bar(from / whole, to / whole, "good")] : [];
     const figure = to > from ? millis(to - from) : "–";
     from = to;
     return row("li", name, make("div", "track", ...bars), figure);
   });
-  const kept = beat.connected_us === beat.resolved_us ? "the connection was kept" : "";
-  const all = row("li", "in all", make("span", "quiet", kept), millis(whole));
+  const kept = beat.connected_us === beat.opened_us ? "connection reused" : "";
+  const all = row("li", "total", make("span", "quiet", kept), millis(whole));
   all.classList.add("total");
   return [...rows, all];
 }
 
-// The services that are watched, where there are any.
+// The watched services, if any.
 function showServices() {
   const services = status.watch ?? [];
   const tones = { up: "good", down: "bad" };
@@ -242,7 +244,7 @@ function missed(error, wait) {
   tellSilence();
 }
 
-// Not announced each second: only what changes with the words is in the place that is.
+// The seconds are in a place of their own, because screen readers announce each change of the words.
 function tellSilence() {
   const { error, until } = silence;
   const refused = error.status ? ` as it should (${error.status})` : "";
@@ -251,7 +253,7 @@ function tellSilence() {
   say(byId("silence-words"), words);
   say(byId("again"), locked ? "Sign in" : "Try now");
   const old = span((performance.now() - heardAt) / 1000);
-  const shown = status ? `Shown is what it said ${old} ago. ` : "";
+  const shown = status ? `The page shows its state of ${old} ago. ` : "";
   const wait = Math.max(0, Math.ceil((until - performance.now()) / 1000));
   say(byId("silence-times"), `${shown}Next try in ${wait} s.`);
 }
@@ -261,13 +263,13 @@ function tick() {
   else growAll();
 }
 
-// The agent sends who is not signed in from the page to where that is done.
+// A reload leads to the login page, if the user is not signed in.
 function again() {
   if (silence.error.status === 401) location.reload();
   else look();
 }
 
-// Sends a beat and tells what became of it.
+// Sends a beat and shows its result.
 async function send() {
   const button = byId("send");
   if (button.ariaDisabled === "true") return;
@@ -285,7 +287,7 @@ async function send() {
   look();
 }
 
-// A refusal and a failure say why, as the answer to a success does.
+// Returns the result of a beat. Refusals and failures are JSON with an error, like the answer to a success.
 async function request() {
   try {
     const signal = AbortSignal.timeout(BEAT_PATIENCE);

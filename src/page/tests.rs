@@ -2,26 +2,26 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::wire::http_server::{ANSWER_HEAD_MAX, AnswerHead, Extra};
+use linkbeat_core::wire::http_server::{ANSWER_HEAD_MAX, AnswerHead, Extra};
 
-/// The documents as they were compressed, and the most bytes that each may take so.
+/// The documents, their uncompressed text, and the limits of their compressed size in bytes.
 const DOCUMENTS: [(&Document, &str, usize); 2] = [
     (&PAGE, include_str!(concat!(env!("OUT_DIR"), "/page.html")), 11_264),
     (&WIDGET, include_str!(concat!(env!("OUT_DIR"), "/widget.html")), 3_072),
 ];
 
-/// What is between the first `<name>` and its end.
+/// The text of the first element `name`.
 fn inside<'a>(text: &'a str, name: &str) -> &'a str {
     let rest = text.split_once(&format!("<{name}>")).unwrap().1;
     rest.split_once(&format!("</{name}>")).unwrap().0
 }
 
-/// What a program of everybody's makes of these bytes.
+/// The output of an independent program for this input.
 fn piped(program: &str, arguments: &[&str], input: &[u8]) -> String {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // What it prints is less than a pipe holds, or printed when all is read.
+    // The output fits into a pipe, or comes after the whole input is read.
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_owned();
     let writer = std::thread::spawn(move || stdin.write_all(&input).unwrap());
@@ -41,7 +41,7 @@ fn hexadecimal(base64: &str) -> String {
 }
 
 #[test]
-fn documents_are_small_and_expand_to_what_they_were() {
+fn documents_fit_their_limit_and_expand_to_their_sources() {
     for (document, text, most) in DOCUMENTS {
         let size = document.body.len();
         assert!(size <= most, "{size} bytes");
@@ -50,7 +50,7 @@ fn documents_are_small_and_expand_to_what_they_were() {
 }
 
 #[test]
-fn policy_allows_the_script_and_the_style_and_nothing_else() {
+fn policy_allows_only_the_script_and_the_style() {
     for (document, text, _) in DOCUMENTS {
         let policy = document.content.policy.unwrap();
         assert!(policy.starts_with("default-src 'none'; "), "{policy}");
@@ -66,7 +66,7 @@ fn policy_allows_the_script_and_the_style_and_nothing_else() {
 }
 
 #[test]
-fn documents_name_no_other_host_and_load_nothing() {
+fn documents_refer_to_no_other_host() {
     for (_, text, _) in DOCUMENTS {
         for word in ["http:", "https:", "//", "src=", "@import", "url(", "innerHTML", "eval("] {
             assert!(!text.contains(word), "{word}");
@@ -76,7 +76,7 @@ fn documents_name_no_other_host_and_load_nothing() {
 }
 
 #[test]
-fn only_the_page_has_a_button_and_stands_in_no_frame() {
+fn only_the_page_has_a_button_and_forbids_frames() {
     let [(page, page_text, _), (widget, widget_text, _)] = DOCUMENTS;
     assert!(page.content.policy.unwrap().ends_with("; frame-ancestors 'none'"));
     assert!(page_text.contains("<button"));
@@ -87,7 +87,7 @@ fn only_the_page_has_a_button_and_stands_in_no_frame() {
 }
 
 #[test]
-fn heads_fit_their_room() {
+fn response_heads_of_documents_fit_their_limit() {
     for (document, _, _) in DOCUMENTS {
         let content = document.content;
         let head =
@@ -100,7 +100,7 @@ fn heads_fit_their_room() {
 const VOID: [&str; 3] = ["meta", "link", "br"];
 
 #[test]
-fn every_element_is_closed_where_it_was_opened() {
+fn every_element_is_closed_at_its_level() {
     for (_, text, _) in DOCUMENTS {
         let text = text.replace(inside(text, "script"), "").replace(inside(text, "style"), "");
         let mut open = Vec::new();
@@ -118,7 +118,7 @@ fn every_element_is_closed_where_it_was_opened() {
 }
 
 #[test]
-fn every_place_that_the_script_names_is_there_once() {
+fn every_id_in_the_script_exists_once() {
     for (_, text, _) in DOCUMENTS {
         let script = inside(text, "script");
         let calls = ["byId(\"", "show(\""].map(|call| script.split(call).skip(1));

@@ -1,4 +1,4 @@
-// Milliseconds between two looks at the status.
+// Milliseconds between two requests for the status.
 const PERIOD = 5000;
 
 let heardAt = 0;
@@ -19,7 +19,7 @@ function heard(status) {
 function missed(error) {
   document.body.classList.add("stale");
   if (error.status === 401) return say(byId("since"), "locked: sign in on the page");
-  const ago = heardAt ? `, heard ${span((performance.now() - heardAt) / 1000)} ago` : "";
+  const ago = heardAt ? `, the last one ${span((performance.now() - heardAt) / 1000)} ago` : "";
   say(byId("since"), `no answer${ago}`);
 }
 

@@ -1,21 +1,22 @@
-//! What is wrong with the ways out, in words: for the log, and for the warnings of the status.
+//! Problems of the network in words, for the log and for the status.
 
 use std::fmt::{self, Display};
 
-use crate::proto::agent::Obstacle;
-use crate::proto::link::Name;
-use crate::proto::links::LINKS_MAX;
-use crate::proto::routing::Family;
+use linkbeat_core::proto::agent::Obstacle;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::links::LINKS_MAX;
+use linkbeat_core::proto::route::Family;
+use linkbeat_core::proto::routing::ROUTES_MAX;
 
-/// A path that is tried last, because connections on it fail while others deliver.
+/// A path that is tried last: connections over it fail while others deliver.
 #[derive(Debug, Clone, Copy)]
 pub struct FailedPath {
-    /// The interface; `None`: the kernel's own way.
-    pub via: Option<Name>,
+    /// The interface; `None` for the route that the kernel chooses.
+    pub via: Option<InterfaceName>,
     /// The family of the server's address.
     pub family: Family,
-    /// What delivers instead, if that is known.
-    pub instead: Option<Name>,
+    /// The interface that delivers instead, if it is known.
+    pub instead: Option<InterfaceName>,
 }
 
 impl Display for FailedPath {
@@ -31,7 +32,7 @@ impl Display for FailedPath {
     }
 }
 
-/// More interfaces than the agent keeps.
+/// The warning that there are more interfaces or routes than the agent keeps.
 #[derive(Debug, Clone, Copy)]
 pub struct LinksLeftOut;
 
@@ -39,16 +40,16 @@ impl Display for LinksLeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "there are more than {LINKS_MAX} interfaces: some are left out and cannot become an uplink; \
-             add patterns for those that never lead out to ignore_interfaces"
+            "more than {LINKS_MAX} interfaces or {ROUTES_MAX} routes: some cannot become an uplink; add the \
+             interfaces that never lead out to ignore_interfaces"
         )
     }
 }
 
-/// What stands in the way of an uplink. `Display` is a sentence.
+/// The reason why there is no uplink. `Display` is a sentence.
 #[derive(Debug, Clone)]
 pub struct NoWay {
-    /// What the core knows.
+    /// The reason as the core has it.
     pub obstacle: Obstacle,
     /// Whether the interface has an address to send from.
     pub addressed: bool,
@@ -57,7 +58,7 @@ pub struct NoWay {
 impl NoWay {
     /// The word in the JSON.
     #[must_use]
-    pub const fn word(&self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self.obstacle {
             Obstacle::NoInterface => "no_interface",
             Obstacle::NoCarrier(_) => "no_carrier",

@@ -1,32 +1,32 @@
-//! How it goes in one word, and why in another: for scripts, and for the advice to people.
+//! The state of the agent and the cause of a failure, each as a word for scripts.
 
 use std::fmt::{self, Display};
 
 use crate::config::Config;
-use crate::proto::agent::View;
-use crate::proto::event::Failure;
-use crate::proto::reach::Connectivity;
+use linkbeat_core::proto::agent::View;
+use linkbeat_core::proto::event::Failure;
+use linkbeat_core::proto::reach::Connectivity;
 
-/// How it goes. `Display` is the word in the JSON.
+/// The state of the agent. `Display` is its word in the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum AgentState {
     /// `enabled` is false: no beat is sent.
     Disabled,
     /// `api_url` or the device key is missing: no beat can be sent.
     Unconfigured,
-    /// No interface leads out.
+    /// No interface has a way out.
     NoUplink,
-    /// Nothing outside answers.
+    /// Nothing outside the device answers.
     Offline,
-    /// Nobody answers at the server's address, or nobody finishes the answer.
+    /// Nothing answers at the server's address, or the answer is incomplete.
     ServerSilent,
-    /// Somebody else answers in the server's place: a network that wants people to log in.
+    /// A login page of the network answers in place of the server.
     CaptivePortal,
-    /// The server's answer is an HTTP status that is not 2xx, or says that the beat is not accepted.
+    /// The server answers with an HTTP status other than 2xx, or with `"ok": false`.
     Rejected,
-    /// Beats fail before that: the name, TLS, the protocol, or this device itself.
+    /// Beats fail before an HTTP answer: name resolution, TLS, protocol, or this device itself.
     Failing,
-    /// `auto_connect` is false and nobody has asked for a beat yet.
+    /// `auto_connect` is false and no beat has been requested yet.
     Waiting,
     /// No beat has ended yet.
     Starting,
@@ -34,7 +34,7 @@ pub enum State {
     Online,
 }
 
-impl State {
+impl AgentState {
     /// Every state.
     pub const ALL: [Self; 11] = [
         Self::Disabled,
@@ -50,8 +50,8 @@ impl State {
         Self::Online,
     ];
 
-    /// The first of the states, in the order above, that the agent is in; `acknowledged` is whether
-    /// a beat ever was.
+    /// The first of the states, in the order above, that applies. `acknowledged` is whether a beat
+    /// was ever acknowledged.
     #[must_use]
     pub fn of(config: &Config, view: &View<'_>, acknowledged: bool) -> Self {
         if !config.settings.enabled {
@@ -92,6 +92,7 @@ impl State {
             | Failure::Exhausted
             | Failure::Tls(_)
             | Failure::Malformed
+            | Failure::Http2Only
             | Failure::TooLarge
             | Failure::NameNotFound
             | Failure::NameServerFailed
@@ -102,7 +103,7 @@ impl State {
 
     /// The word in the JSON.
     #[must_use]
-    pub const fn word(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
             Self::Unconfigured => "unconfigured",
@@ -118,7 +119,7 @@ impl State {
         }
     }
 
-    /// The same for people, in half a sentence.
+    /// The meaning of the state, for people.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -137,19 +138,19 @@ impl State {
     }
 }
 
-impl Display for State {
+impl Display for AgentState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        f.write_str(self.as_str())
     }
 }
 
-/// Why the last round failed. `Display` is the word in the JSON, `http_404` for a status.
+/// The cause of a failure. `Display` is its word in the JSON, `http_404` for a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cause(pub Failure);
 
 impl Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.word())?;
+        f.write_str(self.0.as_str())?;
         if let Failure::Status(status) = self.0 { write!(f, "_{status}") } else { Ok(()) }
     }
 }

@@ -1,30 +1,32 @@
 //! What status and preview say, field by field, and what they never say.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::*;
 use crate::config::load;
-use crate::proto::event::{Failure, TlsFailure, Word};
-use crate::proto::link::LinkIndex;
-use crate::proto::reach::Connectivity;
-use crate::proto::uplink::Uplink;
-use crate::proto::wall::Source;
-use crate::wire::json;
+use linkbeat_core::proto::event::{Acknowledged, Failure, Reason, Stamps, TlsFailure};
+use linkbeat_core::proto::label::Word;
+use linkbeat_core::proto::link::{InterfaceName, LinkIndex};
+use linkbeat_core::proto::reach::Connectivity;
+use linkbeat_core::proto::uplink::Uplink;
+use linkbeat_core::proto::wall::Source;
+use linkbeat_core::wire::json;
 
 const SECOND: u64 = 1_000_000;
 /// 2026-02-02T12:34:56Z
 const UNIX_S: u64 = 1_770_035_696;
 
-pub(super) fn at(seconds: u64) -> Instant {
+pub(crate) fn at(seconds: u64) -> Instant {
     Instant::from_micros(seconds * SECOND)
 }
 
-pub(super) fn uplink(name: &str, last: u8) -> Uplink {
+pub(crate) fn uplink(name: &str, last: u8) -> Uplink {
     Uplink {
         index: LinkIndex(u32::from(last)),
-        name: Name::new(name).unwrap(),
+        name: InterfaceName::new(name).unwrap(),
         v4: Some(Ipv4Addr::new(192, 168, 1, last)),
         v6: None,
         metric: 0,
@@ -35,7 +37,7 @@ pub(super) fn uplink(name: &str, last: u8) -> Uplink {
 }
 
 /// The configuration that `meeting.json` with this text gives.
-pub(super) fn config(test: &str, text: &str) -> Config {
+pub(crate) fn config(test: &str, text: &str) -> Config {
     let directory =
         std::env::temp_dir().join(format!("linkbeat-status-{test}-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -47,7 +49,7 @@ pub(super) fn config(test: &str, text: &str) -> Config {
     config
 }
 
-pub(super) fn usual(test: &str) -> Config {
+pub(crate) fn usual(test: &str) -> Config {
     config(
         test,
         r#"{"api_url": "https://h.example/api", "device_key": "camera-1", "token_code": "s3cret-token"}"#,
@@ -60,7 +62,9 @@ fn stamps(seconds: u64) -> Stamps {
     Stamps {
         event_at: step(0),
         usable_at: step(0),
+        held: Duration::ZERO,
         resolved_at: step(100),
+        opened_at: step(100),
         connected_at: step(12_000),
         secured_at: step(40_000),
         written_at: step(40_100),
@@ -92,8 +96,19 @@ fn view(uplinks: &[Uplink]) -> View<'_> {
     }
 }
 
+/// The last acknowledged beat of a snapshot in which all is well.
+fn beat() -> &'static Acknowledged {
+    Box::leak(Box::new(Acknowledged {
+        seq: 812,
+        reason: Reason::Interval,
+        via: InterfaceName::new("eth0"),
+        status: 200,
+        stamps: stamps(987),
+    }))
+}
+
 /// A snapshot in which all is well, 900 seconds after start.
-pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a> {
+pub(crate) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a> {
     Snapshot {
         now: at(1000),
         unix_s: UNIX_S,
@@ -103,14 +118,9 @@ pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a
         config_file: Path::new("/etc/rpi-cam/meeting.json"),
         config_error: None,
         configured_at: at(70),
+        listens_on: None,
         view: view(uplinks),
-        beat: Some(Beat {
-            seq: 812,
-            reason: &Reason::Interval,
-            via: Name::new("eth0"),
-            status: 200,
-            stamps: stamps(987),
-        }),
+        beat: Some(beat()),
         outage: None,
         acknowledged: 30,
         turned_at: Some(at(112)),
@@ -121,11 +131,11 @@ pub(super) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a
     }
 }
 
-pub(super) fn text(snapshot: &Snapshot<'_>) -> String {
+pub(crate) fn text(snapshot: &Snapshot<'_>) -> String {
     let mut buffer = vec![0; STATUS_MAX];
     let length = snapshot.emit(&mut buffer).unwrap();
     buffer.truncate(length);
-    json::check(&buffer).unwrap();
+    json::parse(&buffer).unwrap();
     String::from_utf8(buffer).unwrap()
 }
 
@@ -138,7 +148,7 @@ fn all_fields_are_there_byte_for_byte() {
     let config = usual("vector");
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:44Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
-    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"obstacle":null,"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"resolved_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"last_outage":null,"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"clock":{"set":true,"since":null,"since_ago":null,"used":null,"source":null},"watch":[],"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null"#;
+    let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"]}],"obstacle":null,"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"held_us":0,"resolved_us":100,"opened_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"last_outage":null,"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"clock":{"set":true,"since":null,"since_ago":null,"used":null,"source":null},"watch":[],"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null,"listens_on":null"#;
     let words = r#""meaning":"the server acknowledges the beats","advice":null"#;
     let expected = format!(
         r#"{{"success":true,"status":{{{fields}}},{fields},{more},"version":"{}","pid":{},{words}}}"#,
@@ -176,12 +186,12 @@ fn fresh_camera_shows_nulls_and_empty_texts() {
 }
 
 /// Changes a snapshot in which all is well.
-pub(super) type Change = fn(&mut Snapshot<'_>);
+pub(crate) type Edit = fn(&mut Snapshot<'_>);
 
 #[test]
 fn states_follow_their_definition_in_order() {
     let uplinks = [uplink("eth0", 20)];
-    let cases: [(&str, Option<u64>, Change); 21] = [
+    let cases: [(&str, Option<u64>, Edit); 21] = [
         ("online", Some(888), |_| {}),
         ("online", Some(890), |s| s.turned_at = Some(at(50))),
         ("no_uplink", Some(895), |s| {
@@ -261,7 +271,7 @@ fn disabled_wins_over_everything() {
     let config = config("disabled", r#"{"enabled": false}"#);
     let mut snapshot = well(&config, &[]);
     snapshot.view.failure = Some(Failure::Reset);
-    assert_eq!(snapshot.state(), State::Disabled);
+    assert_eq!(snapshot.state(), AgentState::Disabled);
     assert_eq!(shown(&snapshot)["since_ago"], Json::from(930));
 }
 
@@ -272,24 +282,24 @@ fn without_auto_connect_the_first_beat_waits_to_be_asked_for() {
     let uplinks = [uplink("eth0", 20)];
     let mut snapshot = well(&config, &uplinks);
     snapshot.beat = None;
-    assert_eq!(snapshot.state(), State::Waiting);
+    assert_eq!(snapshot.state(), AgentState::Waiting);
     snapshot.view.pending = Some(Reason::Triggered(None));
-    assert_eq!(snapshot.state(), State::Starting);
+    assert_eq!(snapshot.state(), AgentState::Starting);
     snapshot.view.pending = None;
     snapshot.view.in_flight = true;
-    assert_eq!(snapshot.state(), State::Starting);
+    assert_eq!(snapshot.state(), AgentState::Starting);
 }
 
 #[test]
 fn next_beat_is_under_way_or_wanted_or_due() {
     let config = usual("next");
-    let cases: [(Json, Change); 5] = [
+    let cases: [(Json, Edit); 5] = [
         (18.into(), |_| {}),
         (0.into(), |s| s.view.in_flight = true),
         (Json::Null, |s| s.view.pending = Some(Reason::Restored)),
         (2.into(), |s| {
             s.view.pending = Some(Reason::Restored);
-            s.view.waits_until = Some(at(1001) + std::time::Duration::from_micros(1));
+            s.view.waits_until = Some(at(1001) + Duration::from_micros(1));
         }),
         (Json::Null, |s| s.view.due_at = None),
     ];
@@ -314,7 +324,7 @@ fn clock_that_is_not_set_is_shown_with_what_is_used_instead() {
 fn times_to_come_are_rounded_up() {
     let config = usual("rounded");
     let mut snapshot = well(&config, &[]);
-    snapshot.view.held_until = Some(at(1003) + std::time::Duration::from_micros(1));
+    snapshot.view.held_until = Some(at(1003) + Duration::from_micros(1));
     assert_eq!(shown(&snapshot)["held_until"], "2026-02-02T12:35:00Z");
 }
 
@@ -375,7 +385,8 @@ fn largest_snapshot_fits_and_smaller_buffers_say_so() {
     snapshot.view.probes_sent = u64::MAX;
     snapshot.view.connects = u64::MAX;
     snapshot.view.failure = Some(Failure::Tls(TlsFailure::UnknownIssuer));
-    snapshot.beat = Some(Beat { seq: u64::MAX, reason: &reason, ..snapshot.beat.unwrap() });
+    let beat = Acknowledged { seq: u64::MAX, reason: reason.clone(), ..beat().clone() };
+    snapshot.beat = Some(&beat);
     snapshot.error = &quotes;
     snapshot.answer = Some(json::parse(answer.as_bytes()).unwrap());
     let warnings: [&dyn Display; 20] = [&quotes; 20];
@@ -402,10 +413,10 @@ fn control_characters_of_others_become_spaces() {
 
 #[test]
 fn text_is_cut_between_characters() {
-    assert_eq!(Cut("é".repeat(TEXT_MAX)).to_string(), "é".repeat(TEXT_MAX / 2));
+    assert_eq!(Excerpt("é".repeat(TEXT_MAX)).to_string(), "é".repeat(TEXT_MAX / 2));
     // What would fit behind a character that does not is not written either.
     let text = "é".repeat(TEXT_MAX);
-    assert_eq!(Cut(format_args!("x{text}{}", 'y')).to_string().len(), TEXT_MAX - 1);
+    assert_eq!(Excerpt(format_args!("x{text}{}", 'y')).to_string().len(), TEXT_MAX - 1);
 }
 
 #[test]
@@ -422,7 +433,7 @@ fn preview_names_everything_and_no_token() {
     let length = emit_preview(&config, br#"{"seq":1}"#, &mut buffer).unwrap();
     assert_eq!(
         std::str::from_utf8(&buffer[..length]).unwrap(),
-        r#"{"success":true,"payload":{"seq":1},"endpoint":"https://h.example/api/devices/camera-1/online","api_url":"https://h.example","device_key":"camera-1"}"#,
+        r#"{"success":true,"payload":{"seq":1},"endpoint":"/api/devices/camera-1/online","api_url":"https://h.example","device_key":"camera-1"}"#,
     );
     for size in 0..length {
         assert_eq!(emit_preview(&config, br#"{"seq":1}"#, &mut buffer[..size]), Err(TooLarge));
@@ -437,4 +448,42 @@ fn preview_of_a_fresh_camera_has_no_endpoint() {
         std::str::from_utf8(&buffer[..length]).unwrap(),
         r#"{"success":true,"payload":{},"endpoint":"","api_url":"","device_key":""}"#,
     );
+}
+
+/// The advice for every state, each failure and each obstacle, with names of usual length.
+pub(crate) fn every_advice(failures: &[Failure], obstacles: &[NoWay]) -> Vec<String> {
+    let server = r#""api_url": "https://heartbeat.meeting.example.com:8443""#;
+    let key = r#""device_key": "camera-entrance-2-b827eb1234ab""#;
+    let configs = [
+        format!("{{{server}, {key}}}"),
+        format!("{{{server}, {key}, \"auto_connect\": false}}"),
+        format!("{{{server}, {key}, \"enabled\": false}}"),
+        format!("{{{server}}}"),
+        String::from("{}"),
+    ]
+    .map(|text| config("advice", &text));
+    let uplinks = [uplink("enx001122334455", 20)];
+    let mut texts = Vec::new();
+    for config in &configs {
+        for (beat, config_error) in [(Some(beat()), None), (None, None), (None, Some("x"))] {
+            let mut snapshot = Snapshot { beat, config_error, ..well(config, &uplinks) };
+            let mut take = |snapshot: &Snapshot<'_>| {
+                texts.extend(Advice::of(snapshot).map(|advice| advice.to_string()));
+            };
+            take(&snapshot);
+            for failure in failures {
+                snapshot.view.failure = Some(*failure);
+                take(&snapshot);
+            }
+            snapshot.view.connectivity = Connectivity::Offline;
+            take(&snapshot);
+            snapshot.view.uplinks = &[];
+            take(&snapshot);
+            for obstacle in obstacles {
+                snapshot.no_way = Some(obstacle);
+                take(&snapshot);
+            }
+        }
+    }
+    texts
 }

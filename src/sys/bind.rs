@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 
 use socket2::SockRef;
 
-use crate::proto::link::Name;
+use linkbeat_core::proto::link::InterfaceName;
 
 /// Binds a socket to an interface (`SO_BINDTODEVICE`, socket(7)); call it before connect(2).
 ///
@@ -16,7 +16,7 @@ use crate::proto::link::Name;
 /// `ENODEV` if the interface is gone. `EPERM` before Linux 5.7 without `CAP_NET_RAW`, and in any
 /// kernel if the socket is bound already. Nothing falls back to an unbound socket: it would use the
 /// routes of a dead interface.
-pub fn to_interface(socket: impl AsFd, name: Name) -> io::Result<()> {
+pub fn to_interface(socket: impl AsFd, name: InterfaceName) -> io::Result<()> {
     SockRef::from(&socket).bind_device(Some(name.as_str().as_bytes()))
 }
 
@@ -31,14 +31,14 @@ mod tests {
     #[test]
     fn socket_is_bound_to_the_named_interface() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        to_interface(&socket, Name::new("lo").unwrap()).unwrap();
+        to_interface(&socket, InterfaceName::new("lo").unwrap()).unwrap();
         assert_eq!(SockRef::from(&socket).device().unwrap().as_deref(), Some(&b"lo"[..]));
     }
 
     #[test]
     fn unknown_interface_is_no_device() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let refused = to_interface(&socket, Name::new("lb-none0").unwrap()).unwrap_err();
+        let refused = to_interface(&socket, InterfaceName::new("lb-none0").unwrap()).unwrap_err();
         assert_eq!(refused.raw_os_error(), Some(Errno::NODEV.raw_os_error()));
     }
 }

@@ -18,6 +18,7 @@ const NO_OFFSET: u64 = u64::MAX;
 /// An eventfd(2), to be watched edge-triggered.
 #[derive(Debug)]
 pub struct EventFd {
+    /// The counter.
     fd: OwnedFd,
 }
 
@@ -32,7 +33,7 @@ impl EventFd {
         Ok(Self { fd })
     }
 
-    /// Adopts descriptor `number`, inherited from whoever started us, as a duplicate.
+    /// Adopts descriptor `number`, inherited from the parent process, as a duplicate.
     ///
     /// The way round, by pidfd_getfd(2) on ourselves (Linux 5.6), is safe whatever `number` is.
     ///

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 
 use rustix::io::Errno;
 
-use crate::proto::event::Failure;
+use linkbeat_core::proto::event::Failure;
 
 /// What went wrong, in the words of the core.
 ///

@@ -1,4 +1,5 @@
-//! inotify(7): directories that tell when something in them was written or took its place.
+//! inotify(7): reports when something in a directory was written, replaced or given to others, and
+//! when a file was written.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -13,13 +14,13 @@ const BUFFER_SIZE: usize = 4096;
 /// Most reads of one [`Inotify::drain`].
 pub const READS_MAX: usize = 16;
 
-/// Watched directories. The descriptor becomes readable when one of them has something to tell.
+/// Watched directories. The descriptor becomes readable when something happened in one of them.
 #[derive(Debug)]
 pub struct Inotify(OwnedFd);
 
-/// A watched directory, by the kernel's number.
+/// A watched directory or file, by the kernel's number.
 ///
-/// Paths that lead to the same directory give the same number.
+/// Paths that lead to the same one give the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Directory(i32);
 
@@ -30,6 +31,8 @@ pub enum Event<'a> {
     Written(Directory, &'a [u8]),
     /// Something of this name was created; a regular file is still to be written.
     Created(Directory, &'a [u8]),
+    /// Owner, mode or times of the file of this name changed; without a name, of the directory.
+    Attributes(Directory, &'a [u8]),
     /// The directory was removed, moved or unmounted.
     Gone(Directory),
     /// The kernel's queue was full: anything may have happened anywhere.
@@ -55,10 +58,21 @@ impl Inotify {
         let flags = WatchFlags::CLOSE_WRITE
             | WatchFlags::MOVED_TO
             | WatchFlags::CREATE
+            | WatchFlags::ATTRIB
             | WatchFlags::DELETE_SELF
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
         Ok(Directory(inotify::add_watch(&self.0, directory, flags)?))
+    }
+
+    /// Watches a file itself, whatever leads to it; its events have no name.
+    ///
+    /// # Errors
+    ///
+    /// It does not exist, may not be read, or one too many is watched.
+    pub fn watch_file(&self, file: &Path) -> io::Result<Directory> {
+        let flags = WatchFlags::CLOSE_WRITE | WatchFlags::DELETE_SELF;
+        Ok(Directory(inotify::add_watch(&self.0, file, flags)?))
     }
 
     /// Watches a directory no longer.
@@ -117,6 +131,8 @@ fn classify(flags: ReadFlags, directory: Directory, name: &[u8]) -> Option<Event
         Some(Event::Written(directory, name))
     } else if flags.contains(ReadFlags::CREATE) {
         Some(Event::Created(directory, name))
+    } else if flags.contains(ReadFlags::ATTRIB) {
+        Some(Event::Attributes(directory, name))
     } else {
         None
     }

@@ -5,20 +5,22 @@
 //!
 //! System errors end here and in `net`: `EINTR` is retried, `EWOULDBLOCK` ends a `drain`, a full
 //! netlink queue means "ask for everything again", and what the network did to a socket becomes a
-//! [`Failure`](crate::proto::event::Failure) through [`failure_of`].
+//! [`Failure`](linkbeat_core::proto::event::Failure) through [`failure_of`].
 
-pub mod acked;
+pub mod atomic_file;
 pub mod bind;
 pub mod clock;
 pub mod eventfd;
 mod failure;
+pub mod file;
 pub mod inotify;
-pub mod kept_file;
 pub mod neighbours;
 pub mod netlink;
 pub mod random;
+pub mod readiness;
 pub mod routes;
 pub mod signals;
+pub mod tcp_table;
 pub mod timerfd;
 
 pub use self::failure::failure_of;

@@ -1,9 +1,8 @@
-//! A socket of rtnetlink(7) for neighbours alone, open only while somebody waits for one.
+//! A socket of rtnetlink(7) for neighbours alone, open only while the core waits for one.
 //!
-//! The kernel tells of neighbours with every cycle, so the socket of links, addresses and routes does
-//! not join their group. Nothing is dumped and nothing is made up for: what is missed here, a probe
-//! finds out. Some emulators of system calls cannot receive these messages, which ends the socket and
-//! nothing else.
+//! The kernel reports neighbours with every cycle, so the socket of links, addresses and routes
+//! does not join their group. Nothing is dumped: what is missed here, a probe finds out. Some
+//! emulators of system calls cannot receive these messages, which ends the socket and nothing else.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,8 +12,8 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
 use super::netlink::receive;
-use crate::proto::link::Neighbour;
-use crate::wire::rtnetlink::{Kind, messages};
+use linkbeat_core::proto::link::Neighbour;
+use linkbeat_core::wire::rtnetlink::{MessageKind, messages};
 
 /// Largest datagram, in bytes: one neighbour with its times and its counters takes 100.
 const DATAGRAM_MAX: usize = 1024;
@@ -22,7 +21,7 @@ const DATAGRAM_MAX: usize = 1024;
 /// RTMGRP_NEIGH.
 const GROUPS: u32 = 0x4;
 
-/// The socket. Readable when the kernel has told something.
+/// The socket. Readable when the kernel has reported a neighbour.
 #[derive(Debug)]
 pub struct NeighbourSocket(OwnedFd);
 
@@ -40,21 +39,25 @@ impl NeighbourSocket {
         Ok(Self(fd))
     }
 
-    /// Reads at most `budget` datagrams and tells `hear` of the neighbours in them. True if nothing
-    /// is left; false: call it again soon, no new readiness will come.
+    /// Reads at most `budget` datagrams and reports the neighbours in them. True if nothing is
+    /// left; false: call it again soon, no new readiness will come.
     ///
     /// # Errors
     ///
-    /// recv(2)'s, other than that there is nothing, that the queue has overflowed, or that a message
-    /// was too long: drop the socket.
-    pub fn drain(&self, budget: usize, mut hear: impl FnMut(Neighbour)) -> io::Result<bool> {
+    /// recv(2)'s, other than that there is nothing, that the queue has overflowed, or that a
+    /// message was too long: drop the socket.
+    pub fn drain(
+        &self,
+        budget: usize,
+        mut on_neighbour: impl FnMut(Neighbour),
+    ) -> io::Result<bool> {
         let mut buffer = [0; DATAGRAM_MAX];
         for _ in 0..budget {
             match receive(&self.0, &mut buffer) {
                 Ok(datagram) => {
                     for message in messages(datagram).flatten() {
-                        if let Kind::Neighbour(neighbour) = message.kind {
-                            hear(neighbour);
+                        if let MessageKind::Neighbour(neighbour) = message.kind {
+                            on_neighbour(neighbour);
                         }
                     }
                 }

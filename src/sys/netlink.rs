@@ -11,18 +11,18 @@
 //!  | |                  v   | dump ends    |
 //!  | |                 Waiting             |
 //!  | +-- something was lost -- any state   |
-//!  +----- the next drain tells Dumped -----+
+//!  +----- the next drain reports Dumped ---+
 //! ```
 //!
-//! The end is told by a call of its own: what was told before it may have made the caller order
-//! another dump, and then it is no end.
+//! The end is reported by a call of its own: what was reported before it may have made the caller
+//! order another dump, and then it is no end.
 //!
 //! After an overflow the kernel drops notifications, silently, until the queue was read empty. A
 //! dump that began before that could miss a change made after it: it is `Deferred` until then, and
-//! what is still in the queue is not told.
+//! what is still in the queue is dropped.
 //!
-//! An emulator of system calls may be unable to receive what the kernel says of rules. Each such message is
-//! a loss, and the dump that follows leads to the same questions as the message would.
+//! An emulator of system calls may be unable to receive what the kernel says of rules. Each such
+//! message is a loss, and the dump that follows leads to the same questions as the message would.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -33,12 +33,15 @@ use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_recv_buffer_s
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::net::{bind, recvfrom, send, socket_with};
 
-use crate::proto::link::LinkEvent;
-use crate::wire::rtnetlink::{Kind, Malformed, Message, emit_dump, messages};
+use linkbeat_core::proto::link::LinkEvent;
+use linkbeat_core::wire::rtnetlink::{Malformed, Message, MessageKind, emit_dump, messages};
 
 /// Largest datagram, in bytes: the kernel makes none larger for a dump (netlink(7) advises as
 /// much).
 const DATAGRAM_MAX: usize = 32 * 1024;
+
+/// Failures in a row after which reading pauses.
+const FAILURES_MAX: u8 = 4;
 
 /// Wanted queue, in bytes. Used only when changes come faster than they are read.
 const QUEUE: usize = 1024 * 1024;
@@ -49,23 +52,29 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 /// RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP: not every kernel has them.
 const NEWER_GROUPS: u32 = 1 << (8 - 1) | 1 << (19 - 1) | 1 << (32 - 1);
 
-/// What the kernel told.
+/// What [`RouteSocket::drain`] reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
+pub enum RouteEvent {
     /// A link, listed or changed, or news of what decides where packets go.
-    Event(LinkEvent),
-    /// Something was missed: call [`RouteSocket::start_dump`]. Told once until that is called.
+    Link(LinkEvent),
+    /// Something was missed: call [`RouteSocket::start_dump`]. Reported once until that is called.
     Lost,
     /// The dump is complete.
     Dumped,
 }
 
-/// An rtnetlink socket that belongs to the groups of links, addresses, routes, rules and nexthop objects.
+/// An rtnetlink socket that belongs to the groups of links, addresses, routes, rules and nexthop
+/// objects.
 #[derive(Debug)]
 pub struct RouteSocket {
+    /// The socket.
     fd: OwnedFd,
+    /// Room for one datagram.
     buffer: Box<[u8]>,
-    progress: Progress,
+    /// How far the dump is.
+    progress: DumpProgress,
+    /// How many reads have failed since the last one that did not.
+    failures: u8,
 }
 
 impl RouteSocket {
@@ -84,13 +93,13 @@ impl RouteSocket {
         bind(&fd, &SocketAddrNetlink::new(0, GROUPS | NEWER_GROUPS))
             .or_else(|_| bind(&fd, &SocketAddrNetlink::new(0, GROUPS)))?;
         let buffer = vec![0; DATAGRAM_MAX].into_boxed_slice();
-        Ok(Self { fd, buffer, progress: Progress::new() })
+        Ok(Self { fd, buffer, progress: DumpProgress::new(), failures: 0 })
     }
 
     /// Orders a dump of the links. One that is unfinished starts anew.
     ///
-    /// [`drain`](Self::drain) tells its end as [`Heard::Dumped`], unless [`Heard::Lost`] comes
-    /// first.
+    /// [`drain`](Self::drain) reports its end as [`RouteEvent::Dumped`], unless
+    /// [`RouteEvent::Lost`] comes first.
     ///
     /// # Errors
     ///
@@ -103,18 +112,26 @@ impl RouteSocket {
         })
     }
 
-    /// Reads at most `budget` datagrams and tells `hear` what they say. True if nothing is left;
-    /// false: call it again soon, no new readiness will come.
-    pub fn drain(&mut self, budget: usize, mut hear: impl FnMut(Heard)) -> bool {
-        let Self { fd, buffer, progress } = self;
-        let mut perform = |progress: &mut Progress, step| {
-            let told = match step {
+    /// Whether reading goes on failing: [`drain`](Self::drain) has ended early, and is to be called
+    /// again after a pause. An overflow is one failure, which reading on ends.
+    #[must_use]
+    pub const fn is_failing(&self) -> bool {
+        self.failures >= FAILURES_MAX
+    }
+
+    /// Reads at most `budget` datagrams and reports their events. True if nothing is left, or
+    /// nothing can be read ([`is_failing`](Self::is_failing)); false: call it again soon, no new
+    /// readiness will come.
+    pub fn drain(&mut self, budget: usize, mut on_event: impl FnMut(RouteEvent)) -> bool {
+        let Self { fd, buffer, progress, failures } = self;
+        let mut perform = |progress: &mut DumpProgress, step| {
+            let step = match step {
                 Step::Send(seq) if request_dump(fd, seq).is_ok() => Step::Nothing,
                 Step::Send(_) => progress.lose(),
-                Step::Nothing | Step::Tell(_) => step,
+                Step::Nothing | Step::Report(_) => step,
             };
-            if let Step::Tell(heard) = told {
-                hear(heard);
+            if let Step::Report(event) = step {
+                on_event(event);
             }
         };
         let step = progress.end();
@@ -125,18 +142,26 @@ impl RouteSocket {
             }
             match receive(fd, buffer) {
                 Ok(datagram) => {
+                    *failures = 0;
                     for message in messages(datagram) {
-                        let step = progress.take(message);
+                        let step = progress.on_message(message);
                         perform(progress, step);
                     }
                 }
-                Err(Errno::WOULDBLOCK) => match progress.emptied() {
-                    Step::Nothing => return true,
-                    step => perform(progress, step),
-                },
+                Err(Errno::WOULDBLOCK) => {
+                    *failures = 0;
+                    match progress.emptied() {
+                        Step::Nothing => return true,
+                        step => perform(progress, step),
+                    }
+                }
                 Err(errno) => {
                     let step = progress.missed(errno);
                     perform(progress, step);
+                    *failures = failures.saturating_add(1);
+                    if *failures >= FAILURES_MAX {
+                        return true;
+                    }
                 }
             }
         }
@@ -179,16 +204,17 @@ enum Step {
     Nothing,
     /// Request a dump, with this number.
     Send(u32),
-    Tell(Heard),
+    Report(RouteEvent),
 }
 
 /// How far the dump is.
 #[derive(Debug)]
-struct Progress {
+struct DumpProgress {
+    /// The state of the dump.
     dump: Dump,
     /// Number of the latest request.
     seq: u32,
-    /// [`Heard::Lost`] was told, and no dump ordered since.
+    /// [`RouteEvent::Lost`] was reported, and no dump ordered since.
     lost: bool,
     /// The queue overflowed and was not read empty since.
     congested: bool,
@@ -204,7 +230,7 @@ enum Dump {
     Ended,
 }
 
-impl Progress {
+impl DumpProgress {
     const fn new() -> Self {
         Self { dump: Dump::Idle, seq: 0, lost: false, congested: false }
     }
@@ -236,7 +262,7 @@ impl Progress {
     }
 
     /// A message arrived, or bytes that are none.
-    fn take(&mut self, message: Result<Message, Malformed>) -> Step {
+    fn on_message(&mut self, message: Result<Message, Malformed>) -> Step {
         let Ok(Message { seq, interrupted, kind, .. }) = message else { return self.lose() };
         let ours = seq == self.seq;
         if interrupted && ours {
@@ -244,18 +270,20 @@ impl Progress {
         }
         match kind {
             // Left in the queue before the overflow. What ended it may have been dropped, and the
-            // dump to come would not show it: better not told at all.
-            Kind::Event(_) if self.congested => Step::Nothing,
-            // A notification has the number of whoever caused it.
-            Kind::Event(event) => Step::Tell(Heard::Event(event)),
+            // dump to come would not show it: better not reported at all.
+            MessageKind::Event(_) if self.congested => Step::Nothing,
+            // A notification has the number of the request that caused it.
+            MessageKind::Event(event) => Step::Report(RouteEvent::Link(event)),
             // A neighbour is in none of our groups.
-            Kind::Neighbour(_) | Kind::Ignored => Step::Nothing,
-            Kind::Overrun => self.lose(),
-            Kind::Done if ours => self.done(),
-            Kind::Error(errno) if ours => self.refused(errno),
+            MessageKind::Neighbour(_) | MessageKind::Ignored => Step::Nothing,
+            MessageKind::Overrun => self.lose(),
+            MessageKind::Done if ours => self.done(),
+            MessageKind::Error(errno) if ours => self.refused(errno),
             // An older dump has ended; the one that was ordered since can begin.
-            Kind::Done | Kind::Error(_) if self.dump == Dump::Waiting => self.request(),
-            Kind::Done | Kind::Error(_) => Step::Nothing,
+            MessageKind::Done | MessageKind::Error(_) if self.dump == Dump::Waiting => {
+                self.request()
+            }
+            MessageKind::Done | MessageKind::Error(_) => Step::Nothing,
         }
     }
 
@@ -272,13 +300,13 @@ impl Progress {
         Step::Nothing
     }
 
-    /// All that was told before the end has been heeded.
+    /// Everything that was reported before the end has been acted on.
     fn end(&mut self) -> Step {
         if self.dump != Dump::Ended {
             return Step::Nothing;
         }
         self.dump = Dump::Idle;
-        Step::Tell(Heard::Dumped)
+        Step::Report(RouteEvent::Dumped)
     }
 
     fn refused(&mut self, errno: i32) -> Step {
@@ -304,7 +332,7 @@ impl Progress {
             return Step::Nothing;
         }
         self.lost = true;
-        Step::Tell(Heard::Lost)
+        Step::Report(RouteEvent::Lost)
     }
 }
 

@@ -1,8 +1,8 @@
 //! A socket of rtnetlink(7) that asks the kernel where packets would go, and waits for no answer.
 //!
-//! The kernel answers within sendmsg(2): what is not in the queue afterwards does not come. So a socket
-//! of its own, in no group and not polled, asks and reads in one go. A datagram holds few enough
-//! requests that their answers always fit into the queue.
+//! The kernel answers within sendmsg(2): what is not in the queue afterwards does not come. So a
+//! socket of its own, in no group and not polled, asks and reads in one go. A datagram holds few
+//! enough requests that their answers always fit into the queue.
 
 use std::array::from_fn;
 use std::io;
@@ -13,10 +13,10 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
 
 use super::netlink::receive;
-use crate::proto::link::LinkIndex;
-use crate::proto::routing::{Question, Route};
-use crate::wire::rtnetlink::{Form, Found, QUESTION_MAX, addressed, answers};
-use crate::wire::rtnetlink::{emit_address_dump, emit_question, guess, route};
+use linkbeat_core::proto::link::LinkIndex;
+use linkbeat_core::proto::route::{Route, RouteQuestion};
+use linkbeat_core::wire::rtnetlink::{Form, Found, QUESTION_MAX, addressed, answers};
+use linkbeat_core::wire::rtnetlink::{emit_address_dump, emit_question, guess, route};
 
 /// Most questions in a datagram, of two requests each.
 const CHUNK_MAX: usize = 16;
@@ -31,7 +31,7 @@ const READS_MAX: usize = 2 * CHUNK_MAX * FORMS.len();
 const DATAGRAM_MAX: usize = 8 * 1024;
 
 /// A question, and the source address where it is put from one.
-type Asked = (Question, Option<IpAddr>);
+type Asked = (RouteQuestion, Option<IpAddr>);
 
 /// What to ask with one datagram.
 type Chunk = [Option<Asked>; CHUNK_MAX];
@@ -42,10 +42,13 @@ type Outcomes = [[Option<Found>; FORMS.len()]; CHUNK_MAX];
 /// The socket and its buffers.
 #[derive(Debug)]
 pub struct RouteAsker {
+    /// The socket.
     fd: OwnedFd,
     /// Number of the latest request.
     seq: u32,
+    /// Room for one datagram of questions.
     request: Vec<u8>,
+    /// Room for one datagram of answers.
     answer: Box<[u8]>,
 }
 
@@ -67,15 +70,15 @@ impl RouteAsker {
         })
     }
 
-    /// Puts the questions and replaces `routes` by the answers, in the same order. A question without
-    /// an answer has no route.
+    /// Puts the questions and replaces `routes` by the answers, in the same order. A question
+    /// without an answer has no route.
     ///
     /// # Errors
     ///
     /// What send(2) and recv(2) say, twice in a row; `routes` is not complete then.
     pub fn ask(
         &mut self,
-        questions: impl Iterator<Item = Question>,
+        questions: impl Iterator<Item = RouteQuestion>,
         routes: &mut Vec<Route>,
     ) -> io::Result<()> {
         routes.clear();
@@ -97,8 +100,8 @@ impl RouteAsker {
         }
     }
 
-    /// Whether an interface has an address that packets may leave the link with; false too if the kernel
-    /// does not say.
+    /// Whether an interface has an address that packets may leave the link with; false too if the
+    /// kernel does not say.
     pub fn has_address(&mut self, index: LinkIndex) -> bool {
         self.seq = self.seq.wrapping_add(1);
         if retry_on_intr(|| send(&self.fd, &emit_address_dump(self.seq), SendFlags::empty()))
@@ -114,8 +117,8 @@ impl RouteAsker {
         found
     }
 
-    /// Asks a chunk, once more if that fails, and keeps the answers in its places of `outcomes`. False:
-    /// there is nothing to ask.
+    /// Asks a chunk, once more if that fails, and keeps the answers in its places of `outcomes`.
+    /// False: there is nothing to ask.
     fn exchange(&mut self, chunk: &Chunk, outcomes: &mut Outcomes) -> Result<bool, Errno> {
         if chunk.iter().all(Option::is_none) {
             return Ok(false);

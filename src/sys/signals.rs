@@ -26,9 +26,13 @@ pub struct Received {
 /// The signals that the agent answers, from now on until the process ends.
 #[derive(Debug)]
 pub struct Signals {
+    /// Readable after a signal.
     wake: UnixStream,
+    /// Whether SIGTERM or SIGINT came.
     terminate: Arc<AtomicBool>,
+    /// Whether SIGHUP came.
     reload: Arc<AtomicBool>,
+    /// Whether SIGUSR1 came.
     trigger: Arc<AtomicBool>,
 }
 

@@ -1,4 +1,5 @@
-//! One timer on the clock of [`clock::now`](super::clock::now), and one that tells when the wall clock jumps.
+//! One timer on the clock of [`clock::now`](super::clock::now), and one that detects jumps of the
+//! wall clock.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,7 +10,7 @@ use rustix::time::{
     timerfd_settime,
 };
 
-use crate::proto::time::Instant;
+use linkbeat_core::proto::time::Instant;
 
 const MICROS_PER_SECOND: u64 = 1_000_000;
 const DISARMED: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -17,7 +18,9 @@ const DISARMED: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 /// A timerfd_create(2) timer on `CLOCK_BOOTTIME`: time spent in suspend counts.
 #[derive(Debug)]
 pub struct Timer {
+    /// The timer.
     fd: OwnedFd,
+    /// When it expires, if it is armed.
     armed: Option<Instant>,
 }
 
@@ -35,20 +38,19 @@ impl Timer {
     /// Has the timer expire at `at`, at once if that has passed; `None` disarms it.
     ///
     /// Asks the kernel only if `at` is another time than in the last call, or the timer has
-    /// expired since. An expiry that nobody has drained yet is forgotten when the time changes.
+    /// expired since. An expiry that was not drained yet is forgotten when the time changes.
     ///
-    /// # Panics
-    ///
-    /// Never: timerfd_settime(2) refuses only bad descriptors and bad times.
-    pub fn arm(&mut self, at: Option<Instant>) {
+    /// False if timerfd_settime(2) refuses, as a sandbox may have it: it may not expire at `at`.
+    #[must_use]
+    pub fn arm(&mut self, at: Option<Instant>) -> bool {
         if at == self.armed {
-            return;
+            return true;
         }
         let it_value = at.map_or(DISARMED, timespec_of);
         let once = Itimerspec { it_interval: DISARMED, it_value };
-        timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once)
-            .expect("a timerfd accepts every time since boot");
-        self.armed = at;
+        let set = timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once);
+        self.armed = at.filter(|_| set.is_ok());
+        set.is_ok()
     }
 
     /// Whether the timer has expired since the last call; it is disarmed then.
@@ -68,7 +70,7 @@ impl AsFd for Timer {
     }
 }
 
-/// Tells when the wall clock is set: a timer on `CLOCK_REALTIME` that is never due, because it is
+/// Detects that the wall clock is set: a timer on `CLOCK_REALTIME` that is never due, because it is
 /// cancelled by every jump of that clock (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
 #[derive(Debug)]
 pub struct ClockWatch(OwnedFd);
@@ -134,7 +136,7 @@ mod tests {
     fn expires_at_its_time_and_not_before() {
         let mut timer = Timer::new().unwrap();
         let at = clock::now() + Duration::from_millis(20);
-        timer.arm(Some(at));
+        assert!(timer.arm(Some(at)));
         assert!(wait(&timer));
         assert!(clock::now() >= at);
         assert!(timer.drain());
@@ -144,9 +146,9 @@ mod tests {
     #[test]
     fn past_time_expires_at_once() {
         let mut timer = Timer::new().unwrap();
-        timer.arm(Some(Instant::from_micros(0)));
+        assert!(timer.arm(Some(Instant::from_micros(0))));
         assert!(wait(&timer));
-        timer.arm(Some(Instant::from_micros(1)));
+        assert!(timer.arm(Some(Instant::from_micros(1))));
         assert!(wait(&timer));
     }
 
@@ -154,13 +156,13 @@ mod tests {
     fn same_time_can_be_armed_again_after_it_expired() {
         let mut timer = Timer::new().unwrap();
         let at = clock::now();
-        timer.arm(Some(at));
+        assert!(timer.arm(Some(at)));
         assert!(wait(&timer) && timer.drain());
-        timer.arm(Some(at));
+        assert!(timer.arm(Some(at)));
         assert!(wait(&timer) && timer.drain());
     }
 
-    // That it does tell is shown on a machine whose clock may be set: scripts/vm.
+    // That a jump is detected is shown on a machine whose clock may be set: scripts/vm.
     #[test]
     fn clock_that_nobody_sets_is_not_told_of() {
         let watch = ClockWatch::new().unwrap();
@@ -171,9 +173,9 @@ mod tests {
     #[test]
     fn disarmed_timer_forgets_its_expiry() {
         let mut timer = Timer::new().unwrap();
-        timer.arm(Some(Instant::from_micros(1)));
+        assert!(timer.arm(Some(Instant::from_micros(1))));
         assert!(wait(&timer));
-        timer.arm(None);
+        assert!(timer.arm(None));
         assert!(!is_ready(&timer));
         assert!(!timer.drain());
     }
@@ -181,8 +183,17 @@ mod tests {
     #[test]
     fn later_time_replaces_an_earlier_one() {
         let mut timer = Timer::new().unwrap();
-        timer.arm(Some(Instant::from_micros(1)));
-        timer.arm(Some(Instant::from_micros(u64::MAX)));
+        assert!(timer.arm(Some(Instant::from_micros(1))));
+        assert!(timer.arm(Some(Instant::from_micros(u64::MAX))));
         assert!(!is_ready(&timer));
+    }
+
+    #[test]
+    fn refusal_is_told_and_the_time_is_asked_for_again() {
+        let fd = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
+        let mut timer = Timer { fd, armed: None };
+        for _ in 0..2 {
+            assert!(!timer.arm(Some(Instant::from_micros(1))));
+        }
     }
 }

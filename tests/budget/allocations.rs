@@ -1,7 +1,8 @@
-//! Every allocation of a beat, with the place that makes it.
+//! Counts the allocations of a beat, with their places in the code.
 //!
-//! The agent's own loop runs on a thread of this process, under an allocator that remembers where
-//! each allocation on that thread came from. Those with rustls among their callers are rustls's.
+//! The agent's loop runs on a thread of this process, under an allocator that records a backtrace
+//! for each allocation on that thread. Allocations with rustls in their backtrace count as those of
+//! rustls.
 
 use std::alloc::System;
 use std::backtrace::Backtrace;
@@ -34,17 +35,17 @@ static ALLOCATOR: Allocator<System> = Allocator::system();
 
 /// Beats of each kind.
 const BEATS: usize = 5;
-/// After a beat was received, until its answer is read and done with.
+/// Time from the arrival of a beat until its response is processed.
 const SETTLED: Duration = Duration::from_millis(400);
 
-/// Where the allocations of the agent came from, since they were last taken.
+/// Backtraces of the agent's allocations since they were last taken.
 static MADE: Mutex<Vec<Backtrace>> = Mutex::new(Vec::new());
 
 struct Witness;
 
 impl AllocationTracker for Witness {
     fn allocated(&self, _: usize, _: usize, _: usize, group: AllocationGroupId) {
-        // Only the agent's thread is in a group.
+        // Only the agent's thread has an allocation group.
         if group != AllocationGroupId::ROOT {
             MADE.lock().unwrap_or_else(PoisonError::into_inner).push(Backtrace::force_capture());
         }
@@ -62,7 +63,7 @@ impl AllocationTracker for Witness {
 }
 
 #[test]
-fn kept_alive_beat_allocates_nothing_outside_rustls() {
+fn beat_on_a_kept_connection_allocates_only_in_rustls() {
     AllocationRegistry::set_global_tracker(Witness).expect("the only tracker");
     AllocationRegistry::enable_tracking();
     let mut inside = Inside::start();
@@ -75,7 +76,7 @@ fn kept_alive_beat_allocates_nothing_outside_rustls() {
     settle("allocations of a beat", &entries);
 }
 
-/// The agent inside this process.
+/// An agent in this process.
 struct Inside {
     world: Arc<World>,
     beats: Follower<Beat>,
@@ -115,16 +116,16 @@ impl Inside {
         Self { world, beats, socket, thread }
     }
 
-    /// Counts the allocations of the next beats.
+    /// Counts the allocations of the next beats. `ask` requests each.
     fn count(&mut self, name: &str, entries: &mut Vec<Entry>, ask: impl Fn(&Self)) {
         let mut beats = Vec::new();
         for nth in 0..=BEATS {
             ask(self);
             self.beats.next("beat", SOON);
-            // Whatever comes with it; the next is a second away.
+            // Waits for the rest of the work of this beat. The next beat is a second away.
             self.beats.find(SETTLED, |_| false);
             let made = mem::take(&mut *MADE.lock().unwrap_or_else(PoisonError::into_inner));
-            // The one before the first has the end of what was before.
+            // The first beat is skipped: it includes work left from before.
             if nth > 0 {
                 beats.push(Beaten::of(&made));
             }
@@ -145,7 +146,7 @@ impl Inside {
 
 impl Drop for Inside {
     fn drop(&mut self) {
-        // Its handler is installed: the agent has sent a beat.
+        // The agent has sent a beat, so its signal handler is installed.
         kill_process(getpid(), Signal::TERM).expect("signal ourselves");
         drop(self.thread.take().map(JoinHandle::join));
     }
@@ -153,9 +154,9 @@ impl Drop for Inside {
 
 /// The allocations of one beat.
 struct Beaten {
-    /// The places of those outside rustls.
+    /// Places of the allocations outside rustls.
     ours: Vec<String>,
-    /// How many there are inside.
+    /// Number of allocations inside rustls.
     theirs: u64,
 }
 
@@ -174,7 +175,7 @@ impl Beaten {
     }
 }
 
-/// The innermost line of the agent in a backtrace.
+/// The agent's innermost frame in a backtrace.
 fn place(trace: &str) -> String {
     let mut lines = trace.lines().skip_while(|line| !line.contains(" linkbeat::"));
     let (function, at) = (lines.next().unwrap_or(trace), lines.next().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! A camera under test: the agent, and what the server hears from it.
+//! A camera under test: the agent, and the beats that its server receives.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use linkbeat_support::journal::Follower;
 use linkbeat_support::receiver::Beat;
 use linkbeat_support::world::World;
 
-/// The binary under test: `LINKBEAT` names another than that of this build.
+/// The binary under test: the one in `LINKBEAT`, or that of this build.
 pub(crate) fn binary() -> PathBuf {
     binary_or(env!("CARGO_BIN_EXE_linkbeat"))
 }
@@ -24,7 +24,7 @@ impl Camera {
         Self::run(world, binary(), setting)
     }
 
-    /// Starts a program that starts an agent, and waits for its first beat.
+    /// Starts a program that runs an agent, and waits for its first beat.
     pub(crate) fn run(world: &World, program: impl Into<PathBuf>, setting: &Setting) -> Self {
         let beats = world.receiver.beats().follow();
         let mut camera = Self { agent: Agent::start(world, program.into(), setting), beats };
@@ -37,7 +37,7 @@ impl Camera {
         self.beats.next("beat", SOON)
     }
 
-    /// Lets time pass in which no beat comes.
+    /// Waits for a time in which no beat must come.
     pub(crate) fn pause(&mut self, time: Duration) {
         self.beats.expect_none("beat", time, |_| true);
     }

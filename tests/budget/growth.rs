@@ -1,4 +1,4 @@
-//! Many beats: the memory and the descriptors of the agent stay what they were.
+//! Memory and descriptors do not grow over many beats.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,16 +15,17 @@ use crate::camera::Camera;
 use crate::ledger::{Entry, say, settle};
 use crate::memory::Memory;
 
-/// Beats, unless `BEATS` names another number.
+/// Number of beats, unless `BEATS` is set.
 const BEATS: u64 = 20_000;
-/// One beat in this many is the last of its connection, told so or not in turn.
+/// Every beat of this number is the last of its connection. The server announces that every other
+/// time.
 const LAST_EVERY: u64 = 10;
-/// Helpers that ask in turn: the agent hears each only so often.
+/// Helpers that trigger in turn, because the agent throttles each of them.
 const HELPERS: usize = 16;
-/// After a beat was received, until the agent is idle.
+/// Time from the arrival of a beat until the agent is idle.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// What the agent holds.
+/// Resources of the agent.
 #[derive(Clone, Copy)]
 struct Held {
     resident_kb: u64,
@@ -33,7 +34,7 @@ struct Held {
 }
 
 #[test]
-fn many_beats_leave_memory_and_descriptors_as_they_were() {
+fn memory_and_descriptors_do_not_grow_over_many_beats() {
     let beats = std::env::var("BEATS").map_or(BEATS, |it| it.parse().expect("BEATS is a number"));
     let world = World::new();
     let setting = Setting::new(&world)
@@ -56,7 +57,7 @@ fn many_beats_leave_memory_and_descriptors_as_they_were() {
         };
         world.receiver.behave(Behaviour { close, ..Behaviour::default() });
         helper.trigger().expect("a trigger");
-        // One that met the closing of its connection comes twice, under the same number.
+        // A beat that met the closing of its connection arrives twice with the same number.
         seq = camera.beats.expect("beat", SOON, |beat| beat.seq() > seq).seq();
         if [beats / 10, beats / 2, beats].contains(&nth) {
             camera.beats.find(SETTLED, |_| false);

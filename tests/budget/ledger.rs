@@ -1,12 +1,12 @@
-//! What was measured, beside what it may be.
+//! Measured values and their upper bounds.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-/// One line for each thing that is bounded: its name, the most it may be, a sample, the unit.
+/// One line for each bounded value: name, upper bound, a sample, unit.
 const BOUNDS: &str = include_str!("bounds.txt");
 
-/// One thing measured, under its name in `bounds.txt`.
+/// A measured value, with its name in `bounds.txt`.
 pub(crate) struct Entry {
     pub(crate) name: String,
     pub(crate) value: u64,
@@ -18,7 +18,7 @@ struct Bound {
     unit: &'static str,
 }
 
-/// Prints what was measured, in one piece, and fails if anything is above its bound.
+/// Prints the measured values in one piece, and fails if one exceeds its bound.
 pub(crate) fn settle(title: &str, entries: &[Entry]) {
     let mut report = format!("{title:<36} {:>9} {:>9} {:>9}\n", "measured", "most", "sample");
     let mut above = Vec::new();
@@ -33,7 +33,7 @@ pub(crate) fn settle(title: &str, entries: &[Entry]) {
     assert!(above.is_empty(), "above their bounds: {above:?}\n{report}");
 }
 
-/// Prints a text that other tests do not break into.
+/// Prints a text in one piece, so that other tests do not interleave.
 pub(crate) fn say(text: &str) {
     writeln!(io::stdout(), "{text}").unwrap();
 }
@@ -46,7 +46,7 @@ fn bound(name: &str) -> Bound {
     Bound { most: most.parse().expect(line), sample: sample.parse().expect(line), unit }
 }
 
-/// The upper of the two middle values.
+/// The median; of an even number the upper of the two middle values.
 pub(crate) fn median(values: &[u64]) -> u64 {
     let mut values = values.to_vec();
     values.sort_unstable();

@@ -1,9 +1,9 @@
-//! What the agent costs: system calls, wake-ups, packets, bytes and allocations of a beat, and its
-//! memory over many of them.
+//! The costs of the agent: system calls, wake-ups, packets, bytes and allocations of a beat, and
+//! its memory over many beats.
 //!
-//! What can be counted exactly is held to `bounds.txt`. Times are printed and held to nothing: they
-//! say as much about the machine. `LINKBEAT=FILE` names another binary to measure than that of this
-//! build, `BEATS=100000` a number of beats to look for growth in.
+//! Exact counts are checked against `bounds.txt`. Times are printed only, because they depend on
+//! the machine. `LINKBEAT=FILE` selects another binary than that of this build, `BEATS=100000` the
+//! number of beats in the test for growth.
 
 #[cfg(test)]
 mod allocations;
@@ -17,5 +17,7 @@ mod history;
 mod ledger;
 #[cfg(test)]
 mod memory;
+#[cfg(test)]
+mod month;
 #[cfg(test)]
 mod steady;

@@ -1,7 +1,7 @@
-//! What the agent keeps in memory while it waits for its next beat, over a connection kept with TLS.
+//! Memory of the agent while it waits for its next beat with a kept TLS connection.
 //!
-//! The program of a test build is no measure, so this is for one as it is shipped, that `LINKBEAT` names:
-//! `scripts/size --rss` makes it and runs this. What an emulator keeps is held to nothing.
+//! A test build has no meaningful size, so this test measures the release binary in `LINKBEAT`.
+//! `scripts/size --rss` builds and runs it. Under an emulator there is no check.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -13,16 +13,16 @@ use linkbeat_support::world::World;
 use crate::camera::Camera;
 use crate::ledger::{Entry, say, settle};
 
-/// Beats over the connection before it is idle.
+/// Beats before the connection is idle.
 const BEATS: usize = 3;
-/// After a beat was received, until the agent is idle.
+/// Time from the arrival of a beat until the agent is idle.
 const SETTLED: Duration = Duration::from_millis(500);
 
 /// Memory of a process, in kB of 1,024 bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
     pub(crate) resident_kb: u64,
-    /// Its share of what several processes map.
+    /// Resident memory, with shared pages divided among the processes that map them.
     pub(crate) proportional_kb: u64,
 }
 
@@ -35,7 +35,7 @@ impl Memory {
 }
 
 #[test]
-fn idle_connection_holds_what_it_may() {
+fn idle_connection_stays_within_its_memory_limits() {
     let Some(named) = std::env::var_os("LINKBEAT") else {
         say("memory of an idle connection: not looked at here, scripts/test memory does\n");
         return;
@@ -60,7 +60,7 @@ fn idle_connection_holds_what_it_may() {
     }
 }
 
-/// One line for each mapping that is in memory.
+/// One line for each resident mapping.
 fn mappings(agent: &Agent) -> String {
     let mut report = String::new();
     let mut mapping = "";

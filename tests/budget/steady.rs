@@ -1,4 +1,5 @@
-//! One beat of the cycle, counted from outside: system calls by strace, packets by the kernel.
+//! Costs of one beat of the cycle, measured from outside: system calls by strace, packets by the
+//! kernel.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,34 +14,35 @@ use linkbeat_support::world::World;
 use crate::camera::{Camera, binary};
 use crate::ledger::{Entry, median, say, settle};
 
-/// Beats that are counted.
+/// Number of beats measured.
 const BEATS: usize = 20;
-/// Beats before them: the first has a name to resolve and a full handshake.
+/// Number of beats before them. The first one needs a name lookup and a full handshake.
 const BEFORE: usize = 3;
-/// Seconds from beat to beat.
+/// Interval between beats, in seconds.
 const INTERVAL_S: u32 = 2;
-/// What happens within this time of a beat's arrival belongs to it, in µs; the rest is idleness.
+/// Longest time from a beat's arrival for calls that count as part of it, in µs. Other calls are
+/// idle ones.
 const NEAR_US: u64 = 500_000;
-/// Beats in 30 days, every 30 s.
-const MONTH: u64 = 30 * 24 * 60 * 2;
+/// Beats in 30 days at an interval of 30 s.
+pub(crate) const MONTH: u64 = 30 * 24 * 60 * 2;
 
-/// IP packets of TCP and UDP, and their bytes.
+/// IP packets and bytes of TCP and UDP.
 #[derive(Clone, Copy)]
-struct Traffic {
-    sent: Count,
-    received: Count,
+pub(crate) struct Traffic {
+    pub(crate) sent: Count,
+    pub(crate) received: Count,
 }
 
 #[derive(Clone, Copy)]
-struct Count {
-    packets: u64,
-    bytes: u64,
+pub(crate) struct Count {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
 }
 
-/// What was seen of a run of beats.
+/// The measurements of a run.
 struct Seen {
     beats: Vec<Beat>,
-    /// Before the first of them, and after each.
+    /// Counters before the first beat and after each.
     traffic: Vec<Traffic>,
     calls: Vec<Call>,
 }
@@ -53,28 +55,29 @@ struct Call {
 }
 
 #[test]
-fn kept_alive_beat_costs_what_it_may() {
+fn beat_on_a_kept_connection_stays_within_its_bounds() {
     let seen = Seen::of(Close::Keep);
     assert!(seen.beats.iter().all(|beat| beat.connection == 1), "{:?}", seen.beats);
     seen.settle("kept", "beat on a kept connection");
 }
 
 #[test]
-fn reconnecting_beat_costs_what_it_may() {
+fn beat_on_a_new_connection_stays_within_its_bounds() {
     let seen = Seen::of(Close::Told);
     assert!(seen.beats.iter().all(|beat| beat.security == "TLSv1_3 resumed"), "{:?}", seen.beats);
     seen.settle("reconnecting", "beat on a new connection, resumed");
 }
 
 impl Seen {
-    /// Runs an agent whose server closes its connections like this.
+    /// Runs an agent whose server closes its connections in this way.
     fn of(close: Close) -> Self {
         let world = World::new();
         world.receiver.behave(Behaviour { close, ..Behaviour::default() });
         count_traffic(&world.device);
         let log = world.directory().join("strace");
         let mut setting = Setting::new(&world).every(INTERVAL_S).own("log_level", "info");
-        // As a grandchild: the agent stays the child that is signalled and waited for.
+        // strace runs as a grandchild (`-D`), so that the agent is the child to signal and wait
+        // for.
         let strace = ["-D", "-f", "-ttt", "-e", "signal=none", "-o"].map(ToOwned::to_owned);
         let traced = [log.display().to_string(), binary().display().to_string()];
         setting.arguments.splice(0..0, strace.into_iter().chain(traced));
@@ -82,7 +85,7 @@ impl Seen {
         for _ in 1..BEFORE {
             camera.beat();
         }
-        // Half-way to the next.
+        // Measures halfway between two beats.
         let half = Duration::from_secs(INTERVAL_S.into()) / 2;
         let (mut beats, mut traffic) = (Vec::new(), Vec::new());
         camera.pause(half);
@@ -126,7 +129,7 @@ impl Seen {
         settle(title, &entries);
     }
 
-    /// For each beat the calls that belong to it.
+    /// The calls of each beat, as `belongs` selects them.
     fn each_beat(&self, belongs: impl Fn(&Call, &Beat) -> bool) -> Vec<Vec<&Call>> {
         let of = |beat| self.calls.iter().filter(|call| belongs(call, beat)).collect();
         self.beats.iter().map(of).collect()
@@ -134,7 +137,8 @@ impl Seen {
 }
 
 impl Call {
-    /// Parses a line such as `4711 1767225600.123456 read(3, "", 4096) = 0`; `None` for what is no call.
+    /// Parses a line such as `4711 1767225600.123456 read(3, "", 4096) = 0`; `None` if it is not a
+    /// call.
     fn parse(line: &str) -> Option<Self> {
         let (thread, line) = line.split_once(' ')?;
         let (time, line) = line.trim_start().split_once(' ')?;
@@ -150,7 +154,7 @@ impl Call {
     }
 }
 
-/// How often each call is made in all these beats.
+/// Total number of each call in these beats.
 fn names(beats: &[Vec<&Call>]) -> String {
     let mut counts = BTreeMap::<&str, usize>::new();
     for call in beats.iter().flatten() {
@@ -172,8 +176,8 @@ fn count(calls: &[&Call], wanted: impl Fn(&Call) -> bool) -> u64 {
     calls.iter().filter(|call| wanted(call)).count() as u64
 }
 
-/// Has the kernel count what the device sends and receives.
-fn count_traffic(device: &Space) {
+/// Adds kernel counters for the device's traffic.
+pub(crate) fn count_traffic(device: &Space) {
     device.nft(
         "table inet budget {
             counter sent { }
@@ -191,7 +195,7 @@ fn count_traffic(device: &Space) {
 }
 
 impl Traffic {
-    fn so_far(device: &Space) -> Self {
+    pub(crate) fn so_far(device: &Space) -> Self {
         let listed = run(device.command("nft").args(["-j", "list", "counters"]), "");
         let listed: serde_json::Value = serde_json::from_str(&listed).expect("nft -j speaks JSON");
         let counter = |name: &str| {
@@ -204,7 +208,7 @@ impl Traffic {
         Self { sent: counter("sent"), received: counter("received") }
     }
 
-    fn since(self, before: Self) -> Self {
+    pub(crate) fn since(self, before: Self) -> Self {
         let since = |now: Count, then: Count| Count {
             packets: now.packets - then.packets,
             bytes: now.bytes - then.bytes,

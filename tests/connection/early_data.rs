@@ -1,4 +1,4 @@
-//! Requests that travel with the `ClientHello`, and what servers make of them.
+//! TLS early data: requests sent with the `ClientHello`, and the reactions of servers.
 
 use std::net::Shutdown;
 
@@ -7,23 +7,23 @@ use linkbeat_support::receiver::Beat;
 
 use super::*;
 
-/// A server, and a client that sends early data where it may.
+/// A server, and a client that sends early data if it can.
 struct Pair {
     server: Server,
     shared: tls::Client,
 }
 
 impl Pair {
-    /// With tickets of a first connection.
+    /// A pair in which the client has session tickets from a first connection.
     fn acquainted() -> Self {
         let server = Server::start();
-        let name = "localhost".try_into().expect("a name");
+        let name = "localhost".try_into().ok();
         let shared = tls::Client::new(Arc::clone(&server.config), true, name);
         let pair = Self { server, shared };
         let mut first = pair.open();
         assert_eq!(first.first_beat().map(|reply| reply.status), Ok(200));
         assert!(!pair.last().early, "there was no ticket yet");
-        // The tickets come when they come.
+        // The tickets arrive after the response.
         assert_eq!(first.settle(), Ok(()));
         pair
     }
@@ -36,12 +36,12 @@ impl Pair {
         Client::open(to, Security::Tls(self.shared.clone()))
     }
 
-    /// What was asked last.
+    /// The last request that the server received.
     fn last(&self) -> Beat {
         self.server.receiver.beats().all().pop().expect("a beat")
     }
 
-    /// Whether the next connection carries a beat early; its tickets are taken.
+    /// Whether the next connection carries a beat as early data. Its tickets are kept.
     fn is_early(&self) -> bool {
         let mut client = self.open();
         assert_eq!(client.first_beat().map(|reply| reply.status), Ok(200));
@@ -51,7 +51,7 @@ impl Pair {
 }
 
 #[test]
-fn a_request_travels_before_the_server_has_said_a_word() {
+fn a_request_is_sent_before_the_first_byte_of_the_server() {
     let pair = Pair::acquainted();
     let config = pair.server.certificates.server(Shown::Good, false);
     let (at, serving) = serve(move |mut stream| {
@@ -90,7 +90,7 @@ fn early_beats_are_answered_and_the_connection_is_kept() {
 }
 
 #[test]
-fn early_data_that_is_not_read_is_written_again_unnoticed() {
+fn rejected_early_data_is_sent_again() {
     let pair = Pair::acquainted();
     pair.server.receiver.follow("early-data reject").expect("a word");
     let mut client = pair.open();
@@ -103,7 +103,7 @@ fn early_data_that_is_not_read_is_written_again_unnoticed() {
 }
 
 #[test]
-fn early_data_that_is_not_acted_on_is_repeated_once_unnoticed() {
+fn early_data_answered_with_425_is_repeated_once() {
     let pair = Pair::acquainted();
     pair.server.receiver.follow("early-data too-early").expect("a word");
     assert_eq!(pair.open().first_beat().map(|reply| reply.status), Ok(200));
@@ -113,11 +113,11 @@ fn early_data_that_is_not_acted_on_is_repeated_once_unnoticed() {
 }
 
 #[test]
-fn too_early_for_a_request_that_was_not_is_an_answer() {
+fn status_425_for_a_request_without_early_data_is_the_response() {
     let pair = Pair::acquainted();
     pair.server.receiver.follow("status 425").expect("a word");
     let mut client = pair.open();
-    // The early one is repeated; the repeated one, and those after it, are not.
+    // The request in early data is repeated. The repetition and later requests are not.
     for requests in [3, 4] {
         let reply = if requests == 3 { client.first_beat() } else { client.beat() };
         assert_eq!(reply.map(|reply| reply.status), Ok(425));
@@ -126,7 +126,7 @@ fn too_early_for_a_request_that_was_not_is_an_answer() {
 }
 
 #[test]
-fn too_early_on_a_connection_that_ends_sends_the_next_one_the_long_way() {
+fn status_425_on_a_closing_connection_disables_early_data_once() {
     for close in ["told", "untold"] {
         let pair = Pair::acquainted();
         pair.server.receiver.follow("early-data too-early").expect("a word");
@@ -134,7 +134,7 @@ fn too_early_on_a_connection_that_ends_sends_the_next_one_the_long_way() {
         let reply = pair.open().first_beat();
         match close {
             "told" => assert_eq!(reply.map(|it| (it.status, it.keep_alive)), Ok((425, false))),
-            // Repeated into a closed connection.
+            // The repetition meets a closed connection.
             _ => assert!(reply.is_err(), "{reply:?}"),
         }
         pair.server.receiver.follow("ok").expect("a word");
@@ -144,7 +144,7 @@ fn too_early_on_a_connection_that_ends_sends_the_next_one_the_long_way() {
 }
 
 #[test]
-fn a_connection_that_dies_of_early_data_sends_the_next_one_the_long_way() {
+fn a_connection_that_fails_with_early_data_disables_it_once() {
     let pair = Pair::acquainted();
     let (at, serving) = serve(|mut stream| {
         let read = stream.read(&mut [0; 1]).expect("a ClientHello");
@@ -159,7 +159,7 @@ fn a_connection_that_dies_of_early_data_sends_the_next_one_the_long_way() {
 }
 
 #[test]
-fn a_server_gone_back_to_tls12_costs_one_connection() {
+fn a_server_that_returns_to_tls12_costs_one_connection() {
     let pair = Pair::acquainted();
     pair.server.receiver.follow("tls12-only on").expect("a word");
     assert!(matches!(pair.open().first_beat_fails(), Failure::Tls(_)));
@@ -174,7 +174,7 @@ fn a_request_larger_than_the_ticket_allows_waits_for_the_handshake() {
         let mut config = ServerConfig::clone(&certificates.server(Shown::Good, false));
         config.max_early_data_size = u32::try_from(room).expect("small");
         let config = Arc::new(config);
-        let name = "localhost".try_into().expect("a name");
+        let name = "localhost".try_into().ok();
         let shared = tls::Client::new(trusting(&certificates), true, name);
         for round in 0..2 {
             let (at, serving) = serve_tls(Arc::clone(&config), move |tls, stream| {
@@ -191,7 +191,7 @@ fn a_request_larger_than_the_ticket_allows_waits_for_the_handshake() {
                 }
                 tls.write_all(ANSWER).expect("written");
                 tls.flush().expect("flushed");
-                // Until the client has taken the tickets.
+                // Waits until the client has received the tickets.
                 drop(tls.read(&mut [0; 1]));
             });
             let mut client = Client::open(at, Security::Tls(shared.clone()));
@@ -204,7 +204,7 @@ fn a_request_larger_than_the_ticket_allows_waits_for_the_handshake() {
 }
 
 #[test]
-fn early_data_is_sent_only_where_it_is_wanted() {
+fn early_data_is_sent_only_if_enabled() {
     let server = Server::start();
     for _ in 0..3 {
         let mut client = server.tls();

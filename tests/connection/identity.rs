@@ -1,4 +1,4 @@
-//! Servers that want to know who the device is.
+//! Servers that require a client certificate.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::*;
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-/// The certificate that the device shows.
+/// The client certificate of the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mine {
     None,
@@ -29,7 +29,7 @@ fn authority(name: &str) -> Issuer {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// Certificate and key of a device, in PEM.
+/// Creates certificate and key of a device, in PEM.
 fn device(issuer: &Issuer, expired: bool, kind: &'static SignatureAlgorithm) -> (String, String) {
     let mut params = CertificateParams::new([String::from("camera-1")]).unwrap();
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -40,7 +40,7 @@ fn device(issuer: &Issuer, expired: bool, kind: &'static SignatureAlgorithm) -> 
     (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
 }
 
-/// Files that are there for one test.
+/// A directory for one test, removed on drop.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -64,7 +64,7 @@ impl Drop for Directory {
     }
 }
 
-/// A server that lets in whom `authority` vouches for.
+/// A server that requires a client certificate of `authority`.
 fn demanding(
     certificates: &Certificates,
     authority: &Issuer,
@@ -84,7 +84,8 @@ fn demanding(
     Arc::new(config)
 }
 
-/// The first beat of a device that shows `mine`; with what it says about a failure.
+/// Sends the first beat of a device with the certificate `mine`. Returns its status, or the failure
+/// with its details.
 fn beat(mine: Mine, tls12_only: bool) -> Result<u16, (Failure, String)> {
     let certificates = Certificates::new(&["localhost"]);
     let (ours, theirs) = (authority("ours"), authority("theirs"));
@@ -92,10 +93,11 @@ fn beat(mine: Mine, tls12_only: bool) -> Result<u16, (Failure, String)> {
     let issuer = if mine == Mine::Foreign { &theirs } else { &ours };
     let (certificate, key) = device(issuer, mine == Mine::Expired, &PKCS_ECDSA_P384_SHA384);
     let identity = IdentityFiles {
-        certificate: directory.write("device.pem", &certificate),
-        key: directory.write("device.key", &key),
+        certificate: &directory.write("device.pem", &certificate),
+        key: &directory.write("device.key", &key),
     };
-    let roots = Roots::File(directory.write("ca.pem", certificates.authority_pem()));
+    let roots = directory.write("ca.pem", certificates.authority_pem());
+    let roots = Roots::File(&roots);
     let identity = (mine != Mine::None).then_some(identity);
     let material = tls::Files { roots, identity }.load().expect("sound files");
     let config = demanding(&certificates, &ours, tls12_only);
@@ -109,19 +111,19 @@ fn beat(mine: Mine, tls12_only: bool) -> Result<u16, (Failure, String)> {
     let mut client = Client::open(at, secure(&tls::Config::new(material, tls::Times::default())));
     let result = client.first_beat_at_any_step();
     serving.join().expect("served");
-    result.map(|reply| reply.status).map_err(|failure| {
-        (failure, client.connection.detail().map(|it| it.to_string()).unwrap_or_default())
-    })
+    result
+        .map(|reply| reply.status)
+        .map_err(|failure| (failure, client.detail().unwrap_or_default().to_string()))
 }
 
 #[test]
-fn device_is_let_in_or_told_why_not_whenever_the_server_says_so() {
+fn client_certificate_is_accepted_or_its_refusal_is_reported() {
     for tls12_only in [false, true] {
         assert_eq!(beat(Mine::Good, tls12_only), Ok(200));
         for (mine, failure, words) in [
-            (Mine::None, TlsFailure::ClientCertificateWanted, "CertificateRequired"),
-            (Mine::Foreign, TlsFailure::ClientCertificateRefused, "UnknownCA"),
-            (Mine::Expired, TlsFailure::ClientCertificateRefused, "CertificateExpired"),
+            (Mine::None, TlsFailure::ClientCertificateWanted, "certificate_required"),
+            (Mine::Foreign, TlsFailure::ClientCertificateRefused, "unknown_ca"),
+            (Mine::Expired, TlsFailure::ClientCertificateRefused, "certificate_expired"),
         ] {
             let (told, detail) = beat(mine, tls12_only).expect_err("let in");
             assert_eq!(told, Failure::Tls(failure), "{mine:?}, TLS 1.2: {tls12_only}");
@@ -130,7 +132,7 @@ fn device_is_let_in_or_told_why_not_whenever_the_server_says_so() {
     }
 }
 
-/// Takes one TLS record (RFC 8446 §5.1) and not what follows it.
+/// Reads exactly one TLS record (RFC 8446 §5.1).
 fn read_record(tls: &mut ServerConnection, stream: &mut TcpStream) -> Result<(), rustls::Error> {
     let mut record = vec![0; 5];
     stream.read_exact(&mut record).expect("a record");
@@ -148,7 +150,7 @@ fn flush(tls: &mut ServerConnection, stream: &mut TcpStream) {
 }
 
 #[test]
-fn refusal_is_heard_although_the_request_was_never_read_and_the_connection_reset() {
+fn refusal_is_read_although_the_connection_is_reset() {
     let certificates = Certificates::new(&["localhost"]);
     let server = demanding(&certificates, &authority("ours"), false);
     let (tell, written) = channel();
@@ -157,7 +159,7 @@ fn refusal_is_heard_although_the_request_was_never_read_and_the_connection_reset
         read_record(&mut tls, &mut stream).expect("a ClientHello");
         flush(&mut tls, &mut stream);
         let () = written.recv_timeout(PATIENCE).expect("a request");
-        // Up to the end of the handshake and no byte further.
+        // Reads to the end of the handshake and no further.
         while read_record(&mut tls, &mut stream).is_ok() {}
         flush(&mut tls, &mut stream);
     });
@@ -170,16 +172,54 @@ fn refusal_is_heard_although_the_request_was_never_read_and_the_connection_reset
     assert_eq!(client.next(), Err(Failure::Tls(TlsFailure::ClientCertificateWanted)));
 }
 
+/// The status of a beat of a device whose chain has `others` certificates behind its own.
+fn beat_with_chain(others: usize, tls12_only: bool) -> Result<u16, Failure> {
+    let certificates = Certificates::new(&["localhost"]);
+    let ours = authority("ours");
+    let directory = Directory::new(&format!("chain-{others}-{tls12_only}"));
+    let (certificate, key) = device(&ours, false, &PKCS_ECDSA_P256_SHA256);
+    let chain = certificate + &authority("theirs").pem().repeat(others);
+    let identity = IdentityFiles {
+        certificate: &directory.write("device.pem", &chain),
+        key: &directory.write("device.key", &key),
+    };
+    let roots = directory.write("ca.pem", certificates.authority_pem());
+    let files = tls::Files { roots: Roots::File(&roots), identity: Some(identity) };
+    let material = files.load().expect("sound files");
+    let config = demanding(&certificates, &ours, tls12_only);
+    let (at, serving) = serve_tls(config, move |tls, stream| {
+        let shown = tls.peer_certificates().expect("a chain");
+        let bytes: usize = shown.iter().map(|it| it.len()).sum();
+        assert!(shown.len() == 1 + others && bytes > 16 << 10, "{bytes}");
+        let mut tls = rustls::StreamOwned::new(tls, stream);
+        read_request(&mut tls);
+        tls.write_all(ANSWER).expect("written");
+        tls.flush().expect("flushed");
+    });
+    let mut client = Client::open(at, secure(&tls::Config::new(material, tls::Times::default())));
+    let result = client.first_beat();
+    serving.join().expect("served");
+    result.map(|reply| reply.status)
+}
+
 #[test]
-fn server_without_demands_never_sees_the_certificate() {
+fn request_follows_a_client_chain_of_any_length() {
+    for tls12_only in [false, true] {
+        assert_eq!(beat_with_chain(60, tls12_only), Ok(200), "TLS 1.2: {tls12_only}");
+    }
+}
+
+#[test]
+fn client_certificate_is_sent_only_on_request() {
     let certificates = Certificates::new(&["localhost"]);
     let directory = Directory::new("unasked");
     let (certificate, key) = device(&authority("ours"), false, &PKCS_ECDSA_P256_SHA256);
     let identity = IdentityFiles {
-        certificate: directory.write("device.pem", &certificate),
-        key: directory.write("device.key", &key),
+        certificate: &directory.write("device.pem", &certificate),
+        key: &directory.write("device.key", &key),
     };
-    let roots = Roots::File(directory.write("ca.pem", certificates.authority_pem()));
+    let roots = directory.write("ca.pem", certificates.authority_pem());
+    let roots = Roots::File(&roots);
     let material = tls::Files { roots, identity: Some(identity) }.load().expect("sound files");
     let (at, serving) = serve_tls(certificates.server(Shown::Good, false), |tls, stream| {
         assert!(tls.peer_certificates().is_none());

@@ -1,4 +1,4 @@
-//! Connections against servers on 127.0.0.1 that behave, and that do not.
+//! Connections to correct and incorrect servers on 127.0.0.1.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -7,11 +7,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use linkbeat::net::connection::{Connection, Progress, REQUEST_MAX, Security};
-use linkbeat::net::tls::{self, Roots};
-use linkbeat::proto::event::{Failure, Reply, TlsFailure};
-use linkbeat::proto::link::Name;
-use linkbeat::wire::response::Response;
+use linkbeat::net::connection::{Connection, Progress, Security};
+use linkbeat::net::tls::{self, Detail, Roots, TlsSession};
+use linkbeat::sys::readiness::watch;
+use linkbeat_core::proto::event::{Failure, Reply, TlsFailure};
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::wire::request::REQUEST_MAX;
+use linkbeat_core::wire::response::Response;
 use linkbeat_support::certificates::{Certificates, Shown};
 use linkbeat_support::receiver::{Answer, Behaviour, Close, Framing, Receiver, Scheme};
 use mio::{Events, Interest, Poll, Token};
@@ -23,10 +25,14 @@ use socket2::SockRef;
 mod early_data;
 #[cfg(test)]
 mod identity;
+#[cfg(test)]
+mod keys;
+#[cfg(test)]
+mod records;
 
-/// How long a test waits for what must come.
+/// Longest wait for an event that must come.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long a test waits to see that nothing comes.
+/// Wait for an event that must not come.
 const SILENCE: Duration = Duration::from_millis(100);
 const REQUEST: &[u8] = b"POST /api/devices/cam/online HTTP/1.1\r\nHost: localhost\r\n\
     Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{\"seq\":1}";
@@ -34,7 +40,7 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 const STEPS: [Progress; 4] =
     [Progress::Connected, Progress::Secured, Progress::Written, Progress::Replied];
 
-/// A connection and its part of the loop.
+/// A connection with its part of the event loop.
 struct Client {
     poll: Poll,
     connection: Connection,
@@ -43,21 +49,21 @@ struct Client {
 
 impl Client {
     fn open(to: SocketAddr, security: Security) -> Self {
-        let mut connection = Connection::open(to, None, security).expect("a socket");
+        let connection = Connection::open(to, None, security).expect("a socket");
         let poll = Poll::new().expect("epoll");
         let interest = Interest::READABLE | Interest::WRITABLE;
-        poll.registry().register(connection.source(), Token(0), interest).expect("registered");
+        watch(poll.registry(), &connection, Token(0), interest).expect("registered");
         Self { poll, connection, response: Response::new() }
     }
 
-    /// Waits for a readiness; false if none comes.
+    /// Waits for readiness; false if there is none.
     fn wait(&mut self, limit: Duration) -> bool {
         let mut events = Events::with_capacity(4);
         self.poll.poll(&mut events, Some(limit)).expect("poll");
         !events.is_empty()
     }
 
-    /// The next step, waited for as the loop does.
+    /// The next step, with the waits of the loop.
     fn next(&mut self) -> Result<Progress, Failure> {
         loop {
             match self.connection.on_ready(&mut self.response)? {
@@ -68,14 +74,14 @@ impl Client {
         }
     }
 
-    /// From connect to secured.
+    /// Connects and completes the handshake.
     fn establish(&mut self) -> Result<(), Failure> {
         assert_eq!(self.next()?, Progress::Connected);
         assert_eq!(self.next()?, Progress::Secured);
         Ok(())
     }
 
-    /// One beat on an idle connection.
+    /// Sends one beat on an idle connection.
     fn beat(&mut self) -> Result<Reply, Failure> {
         self.connection.write(REQUEST);
         assert_eq!(self.next()?, Progress::Written);
@@ -83,7 +89,7 @@ impl Client {
         Ok(self.response.reply(None, 0))
     }
 
-    /// How the first beat on a new connection fails, at whatever step.
+    /// The failure of the first beat on a new connection, at any step.
     fn first_beat_fails(&mut self) -> Failure {
         self.establish().expect("established");
         self.connection.write(REQUEST);
@@ -96,7 +102,12 @@ impl Client {
         }
     }
 
-    /// One beat on a new connection, whose failure may come at any step.
+    /// The words of TLS about a failure.
+    fn detail(&self) -> Option<Detail> {
+        self.connection.tls().and_then(TlsSession::detail)
+    }
+
+    /// Sends one beat on a new connection, and returns a failure of any step.
     fn first_beat_at_any_step(&mut self) -> Result<Reply, Failure> {
         self.establish()?;
         self.connection.write(REQUEST);
@@ -104,7 +115,7 @@ impl Client {
         Ok(self.response.reply(None, 0))
     }
 
-    /// Goes on until nothing happens any more.
+    /// Continues until nothing more happens.
     fn settle(&mut self) -> Result<(), Failure> {
         loop {
             match self.connection.on_ready(&mut self.response)? {
@@ -115,14 +126,14 @@ impl Client {
         }
     }
 
-    /// One beat on a new connection.
+    /// Sends one beat on a new connection.
     fn first_beat(&mut self) -> Result<Reply, Failure> {
         self.establish()?;
         self.beat()
     }
 }
 
-/// A receiver for both schemes, and what a client needs to trust it.
+/// A receiver for both schemes, and the configuration that trusts it.
 struct Server {
     receiver: Receiver,
     http: SocketAddr,
@@ -162,7 +173,7 @@ impl Server {
     }
 }
 
-/// A server for one connection, written by the test that needs it.
+/// A server for one connection that runs `conversation`.
 fn serve(conversation: impl FnOnce(TcpStream) + Send + 'static) -> (SocketAddr, JoinHandle<()>) {
     let listener = listen();
     let at = address(&listener);
@@ -191,7 +202,7 @@ fn serve_tls(
     })
 }
 
-/// Reads until the whole request is there.
+/// Reads one whole request.
 fn read_request(stream: &mut impl Read) {
     let mut got = Vec::new();
     let mut chunk = [0; 4096];
@@ -207,7 +218,7 @@ fn listen() -> TcpListener {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port")
 }
 
-/// Where nobody listens.
+/// An address without a listener.
 fn nobody() -> SocketAddr {
     address(&listen())
 }
@@ -216,27 +227,23 @@ fn address(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// The client's configuration that trusts these certificates, by way of a file as on a device.
+/// A client configuration that trusts these certificates, loaded from a file as on a device.
 fn trusting(certificates: &Certificates) -> Arc<tls::Config> {
     let mut path = std::env::temp_dir();
     let key = std::ptr::from_ref(certificates) as usize;
     path.push(format!("linkbeat-connection-{}-{key:x}.pem", std::process::id()));
     std::fs::write(&path, certificates.authority_pem()).expect("a file");
-    let material = tls::Files { roots: Roots::File(path.clone()), identity: None }.load();
+    let material = tls::Files { roots: Roots::File(&path), identity: None }.load();
     std::fs::remove_file(path).expect("the file");
     tls::Config::new(material.expect("sound roots"), tls::Times::default())
 }
 
 fn secure(config: &Arc<tls::Config>) -> Security {
-    Security::Tls(tls::Client::new(
-        Arc::clone(config),
-        false,
-        "localhost".try_into().expect("a name"),
-    ))
+    Security::Tls(tls::Client::new(Arc::clone(config), false, "localhost".try_into().ok()))
 }
 
 #[test]
-fn every_step_is_told_once_and_in_order() {
+fn every_step_is_reported_once_and_in_order() {
     let server = Server::start();
     for mut client in server.both() {
         let mut steps = Vec::new();
@@ -279,7 +286,7 @@ fn a_hundred_beats_take_one_connection() {
 }
 
 #[test]
-fn what_a_connection_may_receive_is_counted_per_answer() {
+fn limit_of_received_bytes_applies_to_each_response() {
     const BODY: usize = 60_000;
     let (at, serving) = serve(|mut stream| {
         for _ in 0..10 {
@@ -309,7 +316,7 @@ fn the_second_handshake_is_resumed() {
 }
 
 #[test]
-fn the_request_leaves_with_the_end_of_the_handshake() {
+fn the_request_is_sent_with_the_end_of_the_handshake() {
     let server = Server::start();
     let config = server.certificates.server(Shown::Good, false);
     let (at, serving) = serve(move |mut stream| {
@@ -321,7 +328,7 @@ fn the_request_leaves_with_the_end_of_the_handshake() {
             tls.read_tls(&mut stream).expect("read");
             tls.process_new_packets().expect("a sound client");
         }
-        // No read since the one that ended the handshake.
+        // The request must be in the bytes that ended the handshake.
         read_request(&mut tls.reader());
     });
     let mut client = Client::open(at, secure(&server.config));
@@ -332,7 +339,7 @@ fn the_request_leaves_with_the_end_of_the_handshake() {
 }
 
 #[test]
-fn both_ends_are_known_before_the_answer_to_the_syn() {
+fn both_addresses_are_known_before_the_syn_ack() {
     let server = Server::start();
     for (client, to) in server.both().iter().zip([server.http, server.https]) {
         assert_eq!(client.connection.remote(), to);
@@ -342,18 +349,18 @@ fn both_ends_are_known_before_the_answer_to_the_syn() {
 }
 
 #[test]
-fn no_ack_is_waited_for_in_vain_by_the_kernel_and_what_is_idle_costs_no_packet() {
+fn no_user_timeout_and_no_keepalive_are_set() {
     let listener = listen();
     let mut client = Client::open(address(&listener), Security::Plain);
     client.establish().expect("established");
     let socket = SockRef::from(&client.connection);
-    // A round trip may jump to seconds: the core is to say when that is too long.
+    // A round trip may jump to seconds. The core decides when that is too long.
     assert_eq!(socket.tcp_user_timeout().ok().flatten(), None);
     assert!(!socket.keepalive().expect("an option"));
 }
 
 #[test]
-fn what_is_parked_sends_nothing_until_it_is_dropped() {
+fn parked_connection_sends_nothing_until_it_is_dropped() {
     let server = Server::start();
     let certificates = server.certificates.server(Shown::Good, false);
     for tls in [false, true] {
@@ -394,7 +401,7 @@ fn what_is_parked_sends_nothing_until_it_is_dropped() {
 }
 
 #[test]
-fn what_is_parked_is_not_watched_and_what_is_not_established_is_forgotten() {
+fn parked_connection_is_not_watched_and_must_be_established() {
     let listener = listen();
     let mut client = Client::open(address(&listener), Security::Plain);
     client.establish().expect("established");
@@ -415,7 +422,7 @@ fn a_certificate_may_be_for_an_address() {
     let certificates = Certificates::new(&["127.0.0.1"]);
     let config = certificates.server(Shown::Good, false);
     let (at, serving) = serve_tls(config, |_, _| {});
-    let name = Ipv4Addr::LOCALHOST.into();
+    let name = Some(Ipv4Addr::LOCALHOST.into());
     let mut client =
         Client::open(at, Security::Tls(tls::Client::new(trusting(&certificates), false, name)));
     assert_eq!(client.establish(), Ok(()));
@@ -424,8 +431,8 @@ fn a_certificate_may_be_for_an_address() {
 }
 
 #[test]
-fn a_missing_interface_is_no_connection() {
-    let via = Name::new("gone0");
+fn a_missing_interface_fails_at_once() {
+    let via = InterfaceName::new("gone0");
     let opened = Connection::open(address(&listen()), via, Security::Plain);
     assert_eq!(opened.err(), Some(Failure::NoInterface));
 }
@@ -440,7 +447,7 @@ fn a_port_without_a_listener_refuses() {
 
 #[test]
 fn a_black_hole_leaves_the_connection_waiting() {
-    // Linux drops the SYNs that a full queue has no room for (listen(2)).
+    // Linux drops SYNs that do not fit a full queue (listen(2)).
     let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
     let listener = listener.expect("a socket");
     listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
@@ -453,7 +460,7 @@ fn a_black_hole_leaves_the_connection_waiting() {
 }
 
 #[test]
-fn an_answer_is_an_answer_however_it_is_framed() {
+fn responses_are_read_with_every_framing() {
     for framing in [Framing::Length, Framing::Chunked, Framing::UntilClose] {
         for close in [Close::Keep, Close::Told] {
             let behaviour = Behaviour { framing, close, ..Behaviour::default() };
@@ -469,7 +476,7 @@ fn an_answer_is_an_answer_however_it_is_framed() {
 }
 
 #[test]
-fn an_answer_may_come_one_byte_at_a_time() {
+fn a_response_may_arrive_one_byte_at_a_time() {
     let server = Server::behaving(Behaviour { drip: true, ..Behaviour::default() });
     for mut client in server.both() {
         assert_eq!(client.first_beat().map(|reply| reply.status), Ok(200));
@@ -477,16 +484,16 @@ fn an_answer_may_come_one_byte_at_a_time() {
 }
 
 #[test]
-fn bytes_that_are_no_answer_fail_as_what_they_are() {
+fn bytes_that_are_not_http_are_malformed() {
     let server = Server::behaving(Behaviour { answer: Answer::Garbage, ..Behaviour::default() });
     for mut client in server.both() {
         assert_eq!(client.first_beat_fails(), Failure::Malformed);
-        assert_eq!(client.connection.detail(), None);
+        assert_eq!(client.detail(), None);
     }
 }
 
 #[test]
-fn what_follows_the_status_line_may_be_torn_or_endless_and_costs_the_connection_only() {
+fn incomplete_or_endless_head_costs_the_connection_and_not_the_beat() {
     for answer in [Answer::Reset, Answer::HalfClose, Answer::LongHeaders] {
         let server = Server::behaving(Behaviour { answer: answer.clone(), ..Behaviour::default() });
         for mut client in server.both() {
@@ -516,11 +523,11 @@ fn a_server_that_never_answers_is_no_failure_of_the_connection() {
 }
 
 #[test]
-fn a_wrong_certificate_fails_as_what_it_is_and_in_words() {
+fn each_wrong_certificate_has_its_failure_and_text() {
     let table = [
         (Shown::WrongName, TlsFailure::WrongName, "elsewhere.test"),
         (Shown::Expired, TlsFailure::Expired, "certificate expired Mon, 01 Jan 2001 00:00:00 GMT"),
-        (Shown::NotYetValid, TlsFailure::NotYetValid, "not valid before"),
+        (Shown::NotYetValid, TlsFailure::NotYetValid, "certificate valid from"),
         (Shown::Foreign, TlsFailure::UnknownIssuer, "trusted root"),
     ];
     for (shown, failure, words) in table {
@@ -528,14 +535,14 @@ fn a_wrong_certificate_fails_as_what_it_is_and_in_words() {
             let server = Server::behaving(Behaviour { shown, tls12_only, ..Behaviour::default() });
             let mut client = server.tls();
             assert_eq!(client.establish(), Err(Failure::Tls(failure)));
-            let detail = client.connection.detail().expect("words");
+            let detail = client.detail().expect("words");
             assert!(detail.contains(words), "{detail}");
         }
     }
 }
 
 #[test]
-fn a_server_is_told_why_its_certificate_is_refused() {
+fn a_server_gets_an_alert_if_its_certificate_is_refused() {
     let server = Server::start();
     let config = server.certificates.server(Shown::Foreign, false);
     let (at, serving) = serve(move |mut stream| {
@@ -554,7 +561,7 @@ fn a_server_is_told_why_its_certificate_is_refused() {
 }
 
 #[test]
-fn the_roots_of_the_web_do_not_vouch_for_us() {
+fn built_in_roots_do_not_trust_a_private_authority() {
     let server = Server::start();
     let files = tls::Files { roots: Roots::BuiltIn, identity: None };
     let config = tls::Config::new(files.load().expect("sound roots"), tls::Times::default());
@@ -563,7 +570,7 @@ fn the_roots_of_the_web_do_not_vouch_for_us() {
 }
 
 #[test]
-fn what_is_not_tls_fails_the_handshake_and_says_so() {
+fn bytes_that_are_not_tls_fail_the_handshake() {
     let server = Server::start();
     for bytes in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"SSH-2.0-x\r\n", &[0xff; 100]] {
         let (at, serving) = serve(move |mut stream| {
@@ -572,14 +579,14 @@ fn what_is_not_tls_fails_the_handshake_and_says_so() {
         });
         let mut client = Client::open(at, secure(&server.config));
         assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::Handshake)));
-        assert!(client.connection.detail().expect("words").contains("not TLS"));
+        assert!(client.detail().expect("words").contains("not TLS"));
         drop(client);
         serving.join().expect("served");
     }
 }
 
 #[test]
-fn a_handshake_cut_or_changed_anywhere_never_carries_a_beat() {
+fn a_truncated_or_changed_handshake_never_succeeds() {
     let server = Server::start();
     let config = server.certificates.server(Shown::Good, false);
     let listener = listen();
@@ -604,7 +611,7 @@ fn a_handshake_cut_or_changed_anywhere_never_carries_a_beat() {
     };
     let (whole, sound) = flight(&|_| {});
     assert_eq!(whole, Ok(Progress::Secured));
-    // The signature's length varies by some bytes from one handshake to the next.
+    // The length of the signature varies by some bytes between handshakes.
     for at in 0..sound.len() - 8 {
         let (cut, _) = flight(&|bytes| bytes.truncate(at));
         assert!(matches!(cut, Err(Failure::Closed | Failure::Reset)), "cut at {at}: {cut:?}");
@@ -614,7 +621,7 @@ fn a_handshake_cut_or_changed_anywhere_never_carries_a_beat() {
     }
 }
 
-/// Whether this byte is in a record's version, which nobody looks at any more (RFC 8446 §5.1).
+/// Whether this byte is in a record's version, which is ignored (RFC 8446 §5.1).
 fn is_ignored(records: &[u8], at: usize) -> bool {
     let mut start = 0;
     while let Some(&[_, _, _, high, low]) = records.get(start..start + 5) {
@@ -627,7 +634,7 @@ fn is_ignored(records: &[u8], at: usize) -> bool {
 }
 
 #[test]
-fn tls_that_ends_in_the_handshake_is_closed() {
+fn end_of_stream_in_the_handshake_is_closed() {
     let server = Server::start();
     let (at, serving) = serve(drop);
     let mut client = Client::open(at, secure(&server.config));
@@ -637,26 +644,30 @@ fn tls_that_ends_in_the_handshake_is_closed() {
 }
 
 #[test]
-fn plain_text_to_a_tls_port_gets_no_answer() {
+fn plain_text_to_a_tls_port_is_malformed() {
     let server = Server::start();
     let mut client = Client::open(server.https, Security::Plain);
-    // An alert is all that TLS has to say to it.
+    // TLS can only answer with an alert.
     assert_eq!(client.first_beat_fails(), Failure::Malformed);
 }
 
 #[test]
-fn a_server_that_speaks_another_protocol_says_so_in_the_handshake() {
+fn a_server_without_http_1_1_is_recognized_by_alpn() {
     let server = Server::start();
-    let mut config = ServerConfig::clone(&server.certificates.server(Shown::Good, false));
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let (at, serving) = serve_tls(Arc::new(config), |_, _| panic!("no common protocol"));
-    let mut client = Client::open(at, secure(&server.config));
-    assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::RefusedByServer)));
-    serving.join().expect("served");
+    for other in ["h2", "acme-tls/1"] {
+        let mut config = ServerConfig::clone(&server.certificates.server(Shown::Good, false));
+        config.alpn_protocols = vec![other.into()];
+        let (at, serving) = serve_tls(Arc::new(config), |_, _| panic!("no common protocol"));
+        let mut client = Client::open(at, secure(&server.config));
+        assert_eq!(client.establish(), Err(Failure::Http2Only), "{other}");
+        let detail = client.detail().expect("of TLS");
+        assert!(detail.ends_with("(it does not offer http/1.1 in ALPN)"), "{detail}");
+        serving.join().expect("served");
+    }
 }
 
 #[test]
-fn an_answer_without_close_notify_counts_whatever_its_length() {
+fn a_response_without_close_notify_counts() {
     let table: [(&[u8], Result<u16, Failure>); 4] = [
         (ANSWER, Ok(200)),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", Ok(200)),
@@ -701,23 +712,29 @@ fn keys_may_change_between_two_beats() {
 }
 
 #[test]
-fn endless_records_are_ended() {
+fn endless_records_are_cut_off() {
     let server = Server::start();
-    let (at, serving) = serve_tls(server.certificates.server(Shown::Good, false), |tls, stream| {
-        let mut tls = rustls::StreamOwned::new(tls, stream);
-        read_request(&mut tls);
-        tls.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n").expect("written");
-        // 23 bytes on the wire for each of the body.
-        while tls.write_all(b"x").and_then(|()| tls.flush()).is_ok() {}
-    });
-    let mut client = Client::open(at, secure(&server.config));
-    assert_eq!(client.first_beat_fails(), Failure::TooLarge);
-    drop(client);
-    serving.join().expect("served");
+    for (begin, wanted) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n", Ok(Reply::of(200))),
+        ("HTTP/1.1 200 OK\r\nX: ", Err(Failure::TooLarge)),
+    ] {
+        let config = server.certificates.server(Shown::Good, false);
+        let (at, serving) = serve_tls(config, move |tls, stream| {
+            let mut tls = rustls::StreamOwned::new(tls, stream);
+            read_request(&mut tls);
+            tls.write_all(begin.as_bytes()).expect("written");
+            // 23 bytes on the wire for each byte of the response.
+            while tls.write_all(b"x").and_then(|()| tls.flush()).is_ok() {}
+        });
+        let mut client = Client::open(at, secure(&server.config));
+        assert_eq!(client.first_beat_at_any_step(), wanted, "{begin}");
+        drop(client);
+        serving.join().expect("served");
+    }
 }
 
 #[test]
-fn endless_handshakes_are_ended() {
+fn endless_handshakes_are_cut_off() {
     let server = Server::start();
     let (at, serving) = serve(|mut stream| {
         // A ServerHello of 16 MiB, in records of 4 bytes.
@@ -734,7 +751,7 @@ fn endless_handshakes_are_ended() {
 }
 
 #[test]
-fn a_kept_connection_that_the_server_closes_is_over_at_once() {
+fn a_kept_connection_that_the_server_closes_ends_at_once() {
     let server = Server::start();
     for security in [Security::Plain, secure(&server.config)] {
         let mut client = server.client(security);
@@ -746,7 +763,7 @@ fn a_kept_connection_that_the_server_closes_is_over_at_once() {
 }
 
 #[test]
-fn a_connection_kept_by_one_side_only_is_over_at_once() {
+fn a_connection_closed_without_announcement_ends_at_once() {
     let server = Server::behaving(Behaviour { close: Close::Untold, ..Behaviour::default() });
     for mut client in server.both() {
         assert!(client.first_beat().expect("a beat").keep_alive);
@@ -755,7 +772,7 @@ fn a_connection_kept_by_one_side_only_is_over_at_once() {
 }
 
 #[test]
-fn an_idle_connection_that_speaks_unasked_is_over() {
+fn unrequested_bytes_end_an_idle_connection() {
     const UNASKED: &[u8] = b"HTTP/1.1 408 Request Timeout\r\n\r\n";
     let server = Server::start();
     let (go, went) = channel();
@@ -766,7 +783,7 @@ fn an_idle_connection_that_speaks_unasked_is_over() {
         tls.write_all(ANSWER).and_then(|()| tls.flush()).expect("written");
         went.recv().expect("a word");
         tls.write_all(UNASKED).and_then(|()| tls.flush()).expect("written");
-        // Until the client has had enough, which is a reset.
+        // Waits until the client resets the connection.
         tls.read(&mut [0; 1]).expect_err("no more");
     });
     let mut client = Client::open(at, secure(&server.config));
@@ -779,7 +796,7 @@ fn an_idle_connection_that_speaks_unasked_is_over() {
 }
 
 #[test]
-fn bytes_after_an_answer_cost_the_connection() {
+fn bytes_after_a_response_prevent_reuse() {
     let (at, serving) = serve(|mut stream| {
         read_request(&mut stream);
         stream.write_all(&[ANSWER, ANSWER].concat()).expect("written");
@@ -792,7 +809,7 @@ fn bytes_after_an_answer_cost_the_connection() {
 }
 
 #[test]
-fn a_server_that_speaks_first_is_not_spoken_to() {
+fn a_server_that_sends_first_gets_no_request() {
     let (at, serving) = serve(|mut stream| stream.write_all(ANSWER).expect("written"));
     let mut client = Client::open(at, Security::Plain);
     client.establish().expect("established");
@@ -801,7 +818,28 @@ fn a_server_that_speaks_first_is_not_spoken_to() {
 }
 
 #[test]
-fn an_answer_that_is_long_is_read_in_turns() {
+fn http_2_frames_are_recognized_before_and_after_the_request() {
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    let server = Server::start();
+    // Before the request and after it, in plain text and over TLS without ALPN.
+    let (at, serving) = serve(|mut stream| stream.write_all(SETTINGS).expect("written"));
+    let mut client = Client::open(at, Security::Plain);
+    client.establish().expect("established");
+    assert_eq!(client.next(), Err(Failure::Http2Only));
+    serving.join().expect("served");
+    let config = server.certificates.server(Shown::Good, false);
+    let (at, serving) = serve_tls(config, |tls, stream| {
+        let mut tls = rustls::StreamOwned::new(tls, stream);
+        read_request(&mut tls);
+        tls.write_all(SETTINGS).and_then(|()| tls.flush()).expect("written");
+    });
+    let mut client = Client::open(at, secure(&server.config));
+    assert_eq!(client.first_beat_fails(), Failure::Http2Only);
+    serving.join().expect("served");
+}
+
+#[test]
+fn a_long_response_is_read_in_several_calls() {
     const BODY: usize = 1 << 16;
     let (told, heard) = channel();
     let (at, serving) = serve(move |mut stream| {
@@ -815,29 +853,37 @@ fn an_answer_that_is_long_is_read_in_turns() {
     client.connection.write(REQUEST);
     assert_eq!(client.next(), Ok(Progress::Written));
     heard.recv_timeout(PATIENCE).expect("all on its way");
-    // Sixteen reads of 4 KiB in one turn, and the head is over that.
+    // One call does sixteen reads of 4 KiB, and the head exceeds that.
     assert_eq!(client.connection.on_ready(&mut client.response), Ok(Progress::Spent));
     assert_eq!(client.connection.on_ready(&mut client.response), Ok(Progress::Replied));
     serving.join().expect("served");
 }
 
 #[test]
-fn a_request_that_the_kernel_takes_in_pieces_arrives_whole() {
+fn a_request_written_in_pieces_arrives_whole() {
     let listener = listen();
-    // Accepted sockets inherit it, rounded up to what the kernel allows (socket(7)).
+    // Accepted sockets inherit it, rounded up to the kernel's minimum (socket(7)).
     SockRef::from(&listener).set_recv_buffer_size(1).expect("a small buffer");
     let mut client = Client::open(address(&listener), Security::Plain);
     SockRef::from(&client.connection).set_send_buffer_size(1).expect("a small buffer");
     client.establish().expect("established");
+    // No room is left when the request comes, which is smaller than the smallest buffers.
+    let (mut filled, mut full) = (0, false);
+    while !full {
+        full = !client.wait(SILENCE);
+        while let Ok(taken) = SockRef::from(&client.connection).send(&[0; 64]) {
+            (filled, full) = (filled + taken, false);
+        }
+    }
     let request: Vec<u8> = (0..=u8::MAX).cycle().take(REQUEST_MAX).collect();
     client.connection.write(&request);
     assert_eq!(client.settle(), Ok(()));
     let (go, went) = channel();
     let reading = thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a client");
-        let mut got = vec![0; REQUEST_MAX];
+        let mut got = vec![0; filled + REQUEST_MAX];
         stream.read_exact(&mut got).expect("the request");
-        go.send(got).expect("somebody listens");
+        go.send(got.split_off(filled)).expect("somebody listens");
         stream
     });
     assert_eq!(client.next(), Ok(Progress::Written));
@@ -846,7 +892,7 @@ fn a_request_that_the_kernel_takes_in_pieces_arrives_whole() {
 }
 
 #[test]
-fn dropped_a_connection_is_reset_and_closed_it_is_ended() {
+fn drop_resets_a_connection_and_close_ends_it() {
     let server = Server::start();
     for polite in [true, false] {
         let (told, heard) = channel();
@@ -867,7 +913,7 @@ fn dropped_a_connection_is_reset_and_closed_it_is_ended() {
     }
 }
 
-/// Tells how the client's side ends: `Ok(0)` only after `close_notify`.
+/// Reports the end of the client's side: `Ok(0)` only after `close_notify`.
 fn report_end(
     tls: ServerConnection,
     stream: TcpStream,

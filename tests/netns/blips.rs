@@ -1,4 +1,4 @@
-//! Carriers that are out for a moment, round trips that jump up, interfaces that are renamed.
+//! Short losses of the carrier, jumps of the round trip, and renamed interfaces.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use serde_json::json;
 use crate::camera::{Camera, QUIET, is_own};
 use crate::scenes::{SECURE, only, setting};
 
-/// As a switch that renegotiates, a roam, and just not as long as the kernel takes to forget a
-/// neighbour.
+/// A renegotiation of a switch, a roam, and a loss just shorter than the time after which the
+/// kernel drops a neighbour.
 const BLIPS: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_secs(1), Duration::from_millis(2400)];
 
-/// Takes the carrier of eth0 for so long, and with it that of `uplink`.
+/// Removes the carrier of eth0 for `time`, and with it that of `uplink`.
 fn blip(world: &World, camera: &Camera, uplink: &str, time: Duration) {
     let mut kernel = world.kernel.announcements().follow();
     let word = |change| move |it: &Announcement| it.interface == uplink && it.change == change;
     world.pull("eth0");
     kernel.expect("lost carrier", SOON, word(Change::NotRunning));
     camera.agent.lines().follow().find(time, |_| false);
-    // What is sent into the dead link keeps the kernel from asking for the router when it is back.
+    // A packet sent without a carrier would delay the kernel's next ARP request for the router.
     assert!(!world.router_failed(uplink), "something was sent without a carrier");
     world.plug("eth0");
     kernel.expect("carrier", SOON, word(Change::Running));
 }
 
-/// The server hears of every blip once. Other uplinks there are none.
+/// Each loss of the only uplink's carrier causes exactly one beat.
 fn is_told_once(families: Families, bridge: bool) {
     let world = World::with(families);
     only(&world, &["eth0"]);
@@ -56,21 +56,21 @@ fn is_told_once(families: Families, bridge: bool) {
 }
 
 #[test]
-fn blip_of_the_only_carrier_is_told_once() {
+fn short_loss_of_the_only_carrier_sends_one_beat() {
     is_told_once(Families::V4, false);
 }
 
 #[test]
-fn blip_of_the_only_carrier_is_told_once_over_ipv6() {
+fn short_loss_of_the_only_carrier_sends_one_beat_over_ipv6() {
     is_told_once(Families::V6, false);
 }
 
 #[test]
-fn blip_of_the_port_of_a_bridge_is_told_once() {
+fn short_loss_of_a_bridge_port_sends_one_beat() {
     is_told_once(Families::V4, true);
 }
 
-/// With another uplink both changes are told, the return over the better one.
+/// With a second uplink both changes cause a beat, the one for the return over the better uplink.
 fn is_told_over_the_better_uplink(families: Families) {
     let world = World::with(families);
     only(&world, &["eth0", "wlan1"]);
@@ -81,22 +81,23 @@ fn is_told_over_the_better_uplink(families: Families) {
         let beat = camera.beat_over(&world, "eth0");
         assert_eq!(beat.reason(), "eth0_priority", "{time:?}: {beat:?}");
         camera.shows_way("eth0");
-        // Moderation lets five through in a row, and then one every two seconds.
+        // Moderation allows five beats in a row, then one every two seconds.
         camera.beats.expect_none("beat", QUIET * 2, is_own);
     }
 }
 
 #[test]
-fn blip_of_the_better_uplink_is_told_over_it() {
+fn short_loss_of_the_better_uplink_returns_to_it() {
     is_told_over_the_better_uplink(Families::V4);
 }
 
 #[test]
-fn blip_of_the_better_uplink_is_told_over_it_by_ipv6() {
+fn short_loss_of_the_better_uplink_returns_to_it_over_ipv6() {
     is_told_over_the_better_uplink(Families::V6);
 }
 
-/// The round trip of a kept connection jumps up, because an upload fills the line: one beat, once.
+/// The round trip of a kept connection jumps, as when an upload fills the line: one beat, sent
+/// once.
 #[test]
 fn round_trip_that_jumps_to_three_seconds_sends_one_beat_once() {
     let world = World::new();
@@ -110,7 +111,7 @@ fn round_trip_that_jumps_to_three_seconds_sends_one_beat_once() {
         assert_eq!((beat.reason(), beat.seq()), ("trigger", seq), "{beat:?}");
         expect_line(&mut lines, &format!("[Meeting] Heartbeat sent: seq {seq},"), 2 * SOON);
     }
-    // Copies under way would arrive within half a round trip.
+    // Copies in flight would arrive within half a round trip.
     camera.beats.expect_none("the same once more", 2 * QUIET, is_own);
     let lines = camera.agent.lines().all();
     assert!(!lines.iter().any(|line| line.text.contains("Connectivity lost")), "{lines:?}");
@@ -119,10 +120,10 @@ fn round_trip_that_jumps_to_three_seconds_sends_one_beat_once() {
 }
 
 #[test]
-fn new_name_of_the_uplink_in_use_is_no_failover() {
+fn renaming_the_uplink_in_use_is_no_failover() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
-    // The kernel renames an interface that is up (since 6.2).
+    // Since Linux 6.2 an interface can be renamed while it is up.
     world.device.ip("link set eth0 name eth7");
     camera.stays_silent();
     assert_eq!(camera.curl(&world, &[SECURE]), 200);

@@ -1,4 +1,4 @@
-//! Many interfaces, many routes, and many messages about none of our business.
+//! Many interfaces, many routes, and many irrelevant messages.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,18 +6,19 @@ use std::time::Duration;
 
 use linkbeat_support::agent::Agent;
 use linkbeat_support::world::{Families, World};
+use serde_json::Value;
 
 use crate::camera::{Camera, QUIET};
 use crate::scenes::{SECURE, only, setting};
 
-/// Pairs of virtual cables, both ends ignored by default.
+/// Pairs of virtual interfaces that are ignored by default.
 const PAIRS: u32 = 95;
-/// Routes of a device that speaks BGP, none of which leads to the server.
+/// Routes of a device that runs BGP, none of which leads to the server.
 const ROUTES: u32 = 5000;
-/// Times that one of them goes and comes.
+/// Number of times that one route is removed and added.
 const FLAPS: u32 = 200;
 
-/// Links by the dozen: 190 that are ignored and ten that are not and lead nowhere.
+/// Adds 190 ignored interfaces, and ten others that lead nowhere.
 fn crowd(world: &World) {
     let mut lines = String::new();
     for n in 0..PAIRS {
@@ -30,7 +31,7 @@ fn crowd(world: &World) {
     world.device.ip(&lines);
 }
 
-/// Adds eth0 with a higher number than any other link has.
+/// Adds eth0 with a higher index than all other interfaces.
 fn add_last(world: &World) {
     world.device.ip(&format!(
         "link add name eth0 index 9001 address 00:16:3e:00:00:01 type veth \
@@ -63,7 +64,7 @@ fn uplink_that_comes_after_two_hundred_links_is_found() {
     add_last(&world);
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
     camera.beat_over(&world, "eth0");
-    // And in use, it is not pushed out.
+    // Further interfaces do not displace the uplink in use.
     world.device.ip("link add more0 type veth peer name more1\nlink set more0 up");
     world.receiver.close_connections();
     camera.ring();
@@ -71,7 +72,37 @@ fn uplink_that_comes_after_two_hundred_links_is_found() {
     camera.shows_way("eth0");
 }
 
-/// Processor time that the agent has used, in µs (proc(5), `schedstat`).
+/// Interfaces beyond the limit are left out. This is reported once, and shown until it is over.
+#[test]
+fn interfaces_that_find_no_room_are_told() {
+    const TOLD: &str = "more than 32 interfaces";
+    let world = World::new();
+    only(&world, &["eth0"]);
+    let mut camera = Camera::start(&world, &setting(&world, SECURE));
+    let cables = |lines: &dyn Fn(u32) -> String| {
+        world.device.ip(&(0..20).map(lines).collect::<String>());
+    };
+    cables(&|n| {
+        format!(
+            "link add lan{n}a type veth peer name lan{n}b\nlink set lan{n}a up\nlink set lan{n}b up\n"
+        )
+    });
+    camera.agent.said(TOLD);
+    let is_told = |status: &Value| status["warnings"].to_string().contains(TOLD);
+    camera.shows("what is left out", is_told);
+    let words = camera.words(&world);
+    assert!(words.contains(TOLD) && words.contains("ignore_interfaces"), "{words}");
+    // The uplink in use is not left out.
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    camera.ring();
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "trigger");
+    cables(&|n| format!("link delete lan{n}a\n"));
+    camera.shows("that all have room", |status| status["state"] == "online" && !is_told(status));
+    let lines = camera.agent.lines().all();
+    assert_eq!(lines.iter().filter(|line| line.text.contains(TOLD)).count(), 1, "{lines:?}");
+}
+
+/// Processor time of the agent, in µs (proc(5), `schedstat`).
 fn cpu_us(agent: &Agent) -> u64 {
     let path = format!("/proc/{}/schedstat", agent.pid().as_raw_nonzero());
     let stat = fs::read_to_string(path).unwrap();
@@ -79,7 +110,7 @@ fn cpu_us(agent: &Agent) -> u64 {
 }
 
 #[test]
-fn route_that_flaps_among_five_thousand_costs_next_to_nothing() {
+fn flapping_route_among_five_thousand_costs_under_a_millisecond() {
     let world = World::new();
     let mut lines = String::new();
     for n in 0..ROUTES {
@@ -97,14 +128,14 @@ fn route_that_flaps_among_five_thousand_costs_next_to_nothing() {
     camera.stays_silent();
     let each_us = (cpu_us(&camera.agent) - before_us) / u64::from(FLAPS);
     assert_eq!(world.receiver.counts().connections, connections);
-    // Two messages and as many wake-ups, by a build that is not optimised.
+    // Two messages and two wake-ups, in an unoptimized build.
     assert!(each_us < 1000, "{each_us} µs of processor for each flap");
     camera.ring();
     camera.beat_over(&world, "eth0");
 }
 
 #[test]
-fn noise_costs_no_beat_and_no_connection() {
+fn irrelevant_messages_cause_no_beat_and_no_connection() {
     let world = World::with(Families::Both);
     let mut camera = Camera::calm(&world);
     let connections = world.receiver.counts().connections;
@@ -113,19 +144,19 @@ fn noise_costs_no_beat_and_no_connection() {
     let mut lines = String::new();
     for n in 0..400 {
         let left = 1800 - n;
-        // Leases and router advertisements that say the same again.
+        // Renewed leases and router advertisements without a change.
         for address in ["10.11.1.2/24 dev eth0", "2001:db8:2::2/64 dev wlan1"] {
             writeln!(lines, "address change {address} valid_lft {left} preferred_lft {left}")
                 .unwrap();
         }
         writeln!(lines, "route replace ::/0 via 2001:db8:1::1 dev eth0 metric 100 expires {left}")
             .unwrap();
-        // A container that is started and stopped, now and then.
+        // A container that starts and stops now and then.
         if n % 20 == 0 {
             writeln!(lines, "link add veth7 type veth peer name veth8\nlink set veth7 up").unwrap();
             writeln!(lines, "address add 172.17.0.1/16 dev veth7\nlink delete veth7").unwrap();
         }
-        // Somebody else's route.
+        // A route of another program.
         writeln!(lines, "route add 198.18.0.0/15 via 10.11.1.1 dev eth0").unwrap();
         writeln!(lines, "route delete 198.18.0.0/15 via 10.11.1.1 dev eth0").unwrap();
     }

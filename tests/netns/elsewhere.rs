@@ -1,5 +1,5 @@
-//! Nameservers and servers that another interface leads to than the best uplink, and networks
-//! without a default route.
+//! Nameservers and servers behind another interface than the best uplink, and networks without a
+//! default route.
 
 use std::net::{SocketAddrV6, UdpSocket};
 
@@ -13,7 +13,7 @@ use crate::scenes::{
     setting,
 };
 
-/// The nameserver is behind an interface that leads nowhere else.
+/// The nameserver is behind an interface without any other route.
 fn finds_the_nameserver_behind(interface: &str) {
     let world = World::new();
     let annex = Annex::behind(&world, interface);
@@ -28,21 +28,21 @@ fn finds_the_nameserver_behind(interface: &str) {
 }
 
 #[test]
-fn nameserver_in_a_container_is_asked() {
+fn nameserver_in_a_container_is_queried() {
     finds_the_nameserver_behind("docker0");
 }
 
 #[test]
-fn nameserver_on_a_second_lan_is_asked() {
+fn nameserver_on_a_second_lan_is_queried() {
     finds_the_nameserver_behind("eth1");
 }
 
 #[test]
-fn nameserver_behind_a_vpn_is_asked() {
+fn nameserver_behind_a_vpn_is_queried() {
     finds_the_nameserver_behind("tun0");
 }
 
-/// eth0 has IPv6 only, another interface IPv4 only; both families are needed, whichever the
+/// eth0 has IPv6 only and another interface IPv4 only. The beat needs both families, whichever the
 /// nameserver has.
 fn split_by_family(other: &str, nameserver: &str, server: &str) {
     let world = World::with(Families::Both);
@@ -74,7 +74,7 @@ fn server_of_the_family_that_only_464xlat_has_is_found() {
 }
 
 #[test]
-fn nameserver_of_the_family_that_only_wifi_has_is_asked() {
+fn nameserver_of_the_family_that_only_wifi_has_is_queried() {
     split_by_family("wlan1", NAMESERVER[0], SERVER[1]);
 }
 
@@ -98,7 +98,7 @@ fn server_with_a_name_in_a_closed_lan_is_found() {
     let beat = camera.beat_over(&world, "eth0");
     assert_eq!((beat.reason(), beat.seq()), ("startup", 1), "{beat:?}");
     camera.shows_way("eth0");
-    // Its cable is an event like any other.
+    // A loss of its cable is handled as usual.
     world.pull("eth0");
     camera.shows("no way", |status| status["state"] == "no_uplink");
     world.plug("eth0");
@@ -106,7 +106,30 @@ fn server_with_a_name_in_a_closed_lan_is_found() {
     drop(nameserver);
 }
 
-/// Without a default route of length zero: first over eth0, and over wlan1 when its cable is
+/// A recorder announces itself by mDNS on a switch with cameras only: no default route, no
+/// nameserver.
+#[test]
+fn server_with_an_mdns_name_in_a_closed_lan_is_found() {
+    const HOST: &str = "10.11.1.1";
+    let world = World::new();
+    only(&world, &["eth0"]);
+    world.device.ip("route delete default dev eth0");
+    let responder = world.router.within(|| {
+        let socket = UdpSocket::bind("0.0.0.0:5353").unwrap();
+        let group = "224.0.0.251".parse().unwrap();
+        socket.join_multicast_v4(&group, &HOST.parse().unwrap()).unwrap();
+        Nameserver::start(vec![socket])
+    });
+    responder.set("nvr.local", &[record(HOST)]);
+    let server = server_in(&world, &world.router, HOST);
+    let mut setting = setting(&world, "http://nvr.local/");
+    setting.resolv_conf = String::new();
+    let mut camera = Camera::heard_by(&world, &server, &setting);
+    let beat = camera.beat_over(&world, "eth0");
+    assert_eq!((beat.reason(), beat.seq()), ("startup", 1), "{beat:?}");
+}
+
+/// Without a default route of length zero, beats go over eth0, and over wlan1 after its cable is
 /// pulled.
 fn follows_routes(families: Families, networks: &[&str]) {
     let world = World::with(families);
@@ -154,7 +177,7 @@ fn static_route_of_ipv6_to_nameserver_and_server_is_enough() {
     follows_routes(Families::V6, &["2001:db8:ff::/64"]);
 }
 
-/// The server is on the LAN of another card; eth0's router does `what` with packets to it.
+/// The server is on the LAN of another interface. eth0's router does `what` with packets to it.
 fn finds_the_server_on_another_lan(interface: &str, what: &str) {
     let world = World::new();
     let annex = Annex::behind(&world, interface);
@@ -188,7 +211,7 @@ fn server_on_the_lan_of_another_card_is_found_past_a_rejecting_router() {
 }
 
 #[test]
-fn server_on_the_lan_of_another_card_is_not_mistaken_for_a_stranger() {
+fn no_beat_goes_to_another_host_with_the_address_of_the_server() {
     finds_the_server_on_another_lan("eth1", "foreign");
 }
 
@@ -209,10 +232,10 @@ fn host_route_to_the_server_is_followed() {
 }
 
 #[test]
-fn nameserver_with_a_scope_by_number_is_asked() {
+fn nameserver_with_a_numeric_scope_is_queried() {
     let world = World::with(Families::V6);
     world.router.ip("address add fe80::53/64 dev r-eth0 nodad");
-    // The numbers of eth0 and r-eth0.
+    // The interface indices of eth0 and r-eth0.
     let (ours, theirs) = (11, 21);
     let address = "fe80::53".parse().unwrap();
     let socket =
@@ -229,7 +252,7 @@ fn nameserver_with_a_scope_by_number_is_asked() {
 }
 
 #[test]
-fn nameserver_written_as_a_mapped_address_is_asked() {
+fn nameserver_with_an_ipv4_mapped_address_is_queried() {
     let world = World::new();
     let mut setting = setting(&world, SECURE);
     setting.resolv_conf = format!("nameserver ::ffff:{}\n", NAMESERVER[0]);
@@ -239,12 +262,12 @@ fn nameserver_written_as_a_mapped_address_is_asked() {
 }
 
 #[test]
-fn both_families_are_asked_for_when_one_uplink_has_each() {
+fn both_families_are_queried_if_each_has_its_own_uplink() {
     let world = World::with(Families::Both);
     only(&world, &["eth0", "wlan1"]);
     world.device.ip("address delete 10.11.1.2/24 dev eth0");
     let camera = Camera::silent(&world, &setting(&world, SECURE));
-    // A and AAAA.
+    // Types A and AAAA.
     for kind in [1, 28] {
         let mut queries = world.nameserver.queries().follow_all();
         queries.expect("query", SOON, |query| query.kind == kind);

@@ -1,4 +1,4 @@
-//! Cables, leases and interfaces that come and go.
+//! Cables, leases and interfaces that disappear and return.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use crate::camera::{Camera, RARELY};
 
-/// After this the kernel has given up on a gateway that it asked for on a dead link, and asks anew
-/// for the next packet; before, it asks once a second and keeps the packet waiting (arp(7),
+/// After this time the kernel gives up resolving a gateway on a dead link, and starts anew for the
+/// next packet. Before, it repeats the request once a second and queues packets (arp(7),
 /// `mcast_solicit` times `retrans_time`).
 const FORGOTTEN: Duration = Duration::from_secs(4);
 
@@ -63,7 +63,7 @@ fn plugged_back_at_once_loses_no_beat() {
 }
 
 #[test]
-fn lower_interface_that_comes_and_goes_is_no_news() {
+fn change_of_a_reserve_interface_causes_no_beat() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     world.pull("wlan0");
@@ -101,7 +101,7 @@ fn static_address_beats_after_a_change_of_the_link_alone() {
 }
 
 #[test]
-fn other_address_on_the_same_uplink_is_told() {
+fn new_address_of_the_uplink_causes_a_beat() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     world.device.ip("address add 10.11.1.77/24 dev eth0\n\
@@ -112,7 +112,7 @@ fn other_address_on_the_same_uplink_is_told() {
 }
 
 #[test]
-fn refreshed_lease_is_no_news() {
+fn renewed_lease_causes_no_beat() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     for lifetime in [600, 1200, 1800] {
@@ -124,14 +124,14 @@ fn refreshed_lease_is_no_news() {
 }
 
 #[test]
-fn flapping_cable_ends_where_it_ends_and_floods_nobody() {
+fn flapping_cable_sends_a_bounded_number_of_beats() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     for _ in 0..20 {
         world.pull("eth0");
         world.plug("eth0");
     }
-    // What moderation holds back is merged and sent later; then all is said.
+    // Moderation merges and delays further beats. Wait until no more come.
     while camera.beats.find(FORGOTTEN, |_| true).is_some() {}
     assert!(world.receiver.counts().requests < 20, "{:?}", world.receiver.counts());
     camera.agent.signal(Signal::USR1);
@@ -140,7 +140,7 @@ fn flapping_cable_ends_where_it_ends_and_floods_nobody() {
 }
 
 #[test]
-fn deleted_interface_fails_over_and_a_new_one_takes_back() {
+fn deleted_interface_fails_over_and_its_return_takes_priority() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     world.delete("eth0");
@@ -150,7 +150,7 @@ fn deleted_interface_fails_over_and_a_new_one_takes_back() {
 }
 
 #[test]
-fn renamed_interface_is_known_by_its_new_name() {
+fn renamed_interface_is_ranked_by_its_new_name() {
     let world = World::new();
     let setting = Setting::new(&world)
         .every(RARELY)
@@ -166,7 +166,7 @@ fn netlink_overflow_loses_no_change() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     camera.agent.signal(Signal::STOP);
-    // Far more messages than the socket's buffer holds while nobody reads.
+    // Far more messages than the socket buffer holds while the agent is stopped.
     let mut lines = String::new();
     for n in 0..4000 {
         let address = format!("10.99.{}.{}/32 dev wlan0", n / 250, n % 250 + 1);
@@ -179,7 +179,7 @@ fn netlink_overflow_loses_no_change() {
 }
 
 #[test]
-fn ipv6_only_network_is_a_network() {
+fn ipv6_only_network_carries_beats() {
     let world = World::with(Families::V6);
     let mut camera = Camera::calm(&world);
     world.pull("eth0");

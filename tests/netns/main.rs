@@ -1,12 +1,14 @@
 //! The real binary in network namespaces that each test makes and removes.
 //!
-//! They need root, or a user namespace: `scripts/test netns` sees to it. A time-out here only ends
-//! a test that has failed; how fast things are is the benchmark's to say.
+//! They need root or a user namespace, which `scripts/test netns` sets up. A time-out here only
+//! ends a failed test; speed is measured by the benchmark.
 
 #[cfg(test)]
 mod blips;
 #[cfg(test)]
 mod camera;
+#[cfg(test)]
+mod clock;
 #[cfg(test)]
 mod crowds;
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Outages behind links that stay up.
+//! Outages without a change of a link.
 
 use std::net::{IpAddr, UdpSocket};
 use std::time::Duration;
 
-use linkbeat::proto::link::Neighbour;
 use linkbeat::sys::neighbours::NeighbourSocket;
+use linkbeat_core::proto::link::Neighbour;
 use linkbeat_support::agent::{SOON, Setting, expect_line};
 use linkbeat_support::receiver::Beat;
 use linkbeat_support::world::{Block, Families, NAMESERVER, PROBED, SERVER, Verdict, World};
@@ -12,10 +12,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::camera::Camera;
 
-/// How long an outage may take to be noticed: a beat falls due, its attempt and the probes fail.
+/// Longest time until an outage is detected: a beat falls due, then its attempt and the probes
+/// fail.
 const NOTICED: Duration = Duration::from_secs(20);
 
-/// A camera that beats each second in a world that is then `blocked`, until it says so.
+/// Starts a camera that beats each second, blocks traffic, and waits until the outage is reported.
 fn noticed(world: &World, blocks: &[Block<'_>]) -> Camera {
     let mut camera = Camera::start(world, &Setting::new(world).every(1));
     camera.beat_for("interval");
@@ -23,7 +24,7 @@ fn noticed(world: &World, blocks: &[Block<'_>]) -> Camera {
     world.block(blocks);
     expect_line(&mut lines, "[Meeting] Connectivity lost", NOTICED);
     camera.beats.skip();
-    // Longer than the kernel goes on repeating what was written before.
+    // Longer than the kernel retransmits bytes that were written before.
     camera.beats.expect_none("beat in an outage", Duration::from_secs(2), |_| true);
     camera
 }
@@ -41,32 +42,32 @@ fn heals(verdict: Verdict) {
 }
 
 #[test]
-fn silent_outage_heals_with_a_beat() {
+fn end_of_a_silent_outage_sends_a_beat() {
     heals(Verdict::Drop);
 }
 
 #[test]
-fn outage_of_tcp_resets_heals_with_a_beat() {
+fn end_of_an_outage_with_tcp_resets_sends_a_beat() {
     heals(Verdict::Reset);
 }
 
 #[test]
-fn outage_of_port_unreachable_heals_with_a_beat() {
+fn end_of_an_outage_with_port_unreachable_sends_a_beat() {
     heals(Verdict::Port);
 }
 
 #[test]
-fn outage_of_host_unreachable_heals_with_a_beat() {
+fn end_of_an_outage_with_host_unreachable_sends_a_beat() {
     heals(Verdict::Host);
 }
 
 #[test]
-fn outage_of_prohibited_heals_with_a_beat() {
+fn end_of_an_outage_with_prohibited_sends_a_beat() {
     heals(Verdict::Prohibited);
 }
 
 #[test]
-fn ipv6_outage_heals_with_a_beat() {
+fn end_of_an_ipv6_outage_sends_a_beat() {
     let world = World::with(Families::V6);
     let mut camera = noticed(&world, &[Block::all(Verdict::Drop)]);
     world.heal();
@@ -74,7 +75,7 @@ fn ipv6_outage_heals_with_a_beat() {
 }
 
 #[test]
-fn filtered_probe_does_not_hide_the_healing() {
+fn filtered_probe_target_does_not_hide_the_end_of_an_outage() {
     let world = World::new();
     let filter = Block { uplink: None, to: Some(PROBED[0]), verdict: Verdict::Drop };
     let mut camera = noticed(&world, &[Block::all(Verdict::Drop)]);
@@ -85,7 +86,7 @@ fn filtered_probe_does_not_hide_the_healing() {
 }
 
 #[test]
-fn filtered_probe_is_no_outage() {
+fn filtered_probe_target_is_no_outage() {
     let world = World::new();
     world.block(&[Block { uplink: None, to: Some(PROBED[0]), verdict: Verdict::Drop }]);
     let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
@@ -110,7 +111,7 @@ fn unreachable_server_is_no_outage_while_the_probe_answers() {
 }
 
 #[test]
-fn online_and_acknowledged_sends_no_probe() {
+fn no_probe_is_sent_while_beats_are_acknowledged() {
     let world = World::new();
     let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
     let before = world.packets("eth0").probe_syns;
@@ -131,14 +132,14 @@ fn black_hole_behind_ethernet_loses_no_beat_while_wifi_is_fine() {
     for _ in 0..3 {
         let over_wifi = |beat: &Beat| beat.peer.ip() == wlan1;
         let seq = camera.beats.expect("beat over wlan1", SOON, over_wifi).seq();
-        // A raced beat may arrive twice; none may be missing. One may have been under way.
+        // A raced beat may arrive twice, but none is lost. One may have been in flight.
         assert!(seq <= expected + 2, "{seq} after {expected}");
         expected = seq;
     }
 }
 
 #[test]
-fn path_of_600_ms_is_a_path() {
+fn path_with_a_round_trip_of_600_ms_carries_beats() {
     let world = World::new();
     let slow = world.slow_down(Duration::from_millis(300));
     let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
@@ -151,7 +152,7 @@ fn path_of_600_ms_is_a_path() {
 }
 
 #[test]
-fn round_trip_that_jumps_to_seconds_is_one_beat_and_no_outage() {
+fn round_trip_that_jumps_to_seconds_sends_one_beat_and_is_no_outage() {
     for each_way in [750, 2_500].map(Duration::from_millis) {
         let world = World::new();
         let mut camera = Camera::calm(&world);
@@ -168,7 +169,7 @@ fn round_trip_that_jumps_to_seconds_is_one_beat_and_no_outage() {
 }
 
 #[test]
-fn outage_on_a_path_of_600_ms_heals_with_a_beat() {
+fn end_of_an_outage_on_a_path_of_600_ms_sends_a_beat() {
     let world = World::new();
     let slow = world.slow_down(Duration::from_millis(300));
     let mut camera = noticed(&world, &[Block::all(Verdict::Drop)]);
@@ -178,7 +179,7 @@ fn outage_on_a_path_of_600_ms_heals_with_a_beat() {
 }
 
 #[test]
-fn outage_of_names_alone_loses_no_beat() {
+fn unreachable_nameserver_loses_no_beat() {
     let world = World::new();
     world.nameserver.set_ttl(1);
     let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
@@ -188,7 +189,7 @@ fn outage_of_names_alone_loses_no_beat() {
     }
 }
 
-/// Waits until the kernel of the device has given this neighbour up.
+/// Waits until the device's kernel reports this neighbour as failed.
 fn until_failed(neighbours: &NeighbourSocket, address: IpAddr) {
     let within = Timespec { tv_sec: 20, tv_nsec: 0 };
     let mut failed = false;
@@ -201,7 +202,7 @@ fn until_failed(neighbours: &NeighbourSocket, address: IpAddr) {
 }
 
 #[test]
-fn gateway_that_reboots_behind_a_switch_is_heard_when_it_speaks() {
+fn gateway_that_reboots_behind_a_switch_is_noticed_by_its_arp_request() {
     let world = World::new();
     world.pull("wlan1");
     world.pull("wlan0");
@@ -209,18 +210,42 @@ fn gateway_that_reboots_behind_a_switch_is_heard_when_it_speaks() {
     camera.beat_for("interval");
     let mut lines = camera.agent.lines().follow();
     let neighbours = world.device.within(|| NeighbourSocket::open().unwrap());
-    // The carrier stays, and nobody answers behind it.
+    // The carrier stays, but the gateway does not answer ARP requests.
     world.router.ip("link set r-eth0 arp off");
     world.device.ip("neighbour flush dev eth0");
     expect_line(&mut lines, "[Meeting] Connectivity lost", NOTICED);
     until_failed(&neighbours, "10.11.1.1".parse().unwrap());
     world.router.ip("link set r-eth0 arp on");
-    // It asks who has the address before it can say this.
+    // The gateway resolves the camera's address before it can send this.
     world.router.within(|| {
         let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
         socket.send_to(b"hello", ("10.11.1.2", 9)).unwrap();
     });
     expect_line(&mut lines, "[Network] The gateway of eth0 answers again", SOON);
-    // What the kernel had queued for the gateway may come before it.
+    // Packets that the kernel queued for the gateway may arrive first.
     camera.beat_for("connectivity_restored");
+}
+
+#[test]
+fn gateway_that_is_back_behind_a_switch_is_used_at_once() {
+    let world = World::new();
+    world.pull("wlan0");
+    let mut camera = Camera::calm(&world);
+    // The carrier stays, but the gateway does not answer ARP requests.
+    world.router.ip("link set r-eth0 arp off");
+    world.device.ip("neighbour flush dev eth0");
+    // The flush is announced as a failure, too.
+    let neighbours = world.device.within(|| NeighbourSocket::open().unwrap());
+    camera.ring();
+    assert_eq!(camera.beat_over(&world, "wlan1").reason(), "trigger");
+    until_failed(&neighbours, "10.11.1.1".parse().unwrap());
+    camera.stays_silent();
+    world.router.ip("link set r-eth0 arp on");
+    // The gateway resolves the camera's address before it can send this.
+    world.router.within(|| {
+        let socket = UdpSocket::bind(("0.0.0.0", 0)).unwrap();
+        socket.send_to(b"hello", ("10.11.1.2", 9)).unwrap();
+    });
+    // What the kernel still had for the gateway may arrive first.
+    assert_eq!(camera.beat_for("eth0_priority").peer.ip(), world.address("eth0"));
 }

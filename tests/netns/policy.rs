@@ -1,4 +1,4 @@
-//! Routes that rules lead to: tables of all kinds, VPNs that take everything.
+//! Policy routing: routes in various tables, and VPNs that take all traffic.
 
 use linkbeat_support::agent::{SOON, Setting};
 use linkbeat_support::clock;
@@ -15,7 +15,7 @@ fn move_default(world: &World, interface: &str, table: &str) {
     world.device.ip(&format!("route delete {route}\nroute add {route} table {table}"));
 }
 
-/// No default route in table main, but in this one; over wlan1 when eth0 goes down.
+/// The default routes are in `table` instead of main. The beat goes over wlan1 when eth0 goes down.
 fn follows_table(table: &str, rules: &str, bind: bool) {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
@@ -29,7 +29,7 @@ fn follows_table(table: &str, rules: &str, bind: bool) {
     assert_eq!(camera.curl(&world, &["--interface", "wlan1", SECURE]), 200);
     assert_eq!(camera.beat_over(&world, "eth0").reason(), "startup");
     camera.shows_way("eth0");
-    // Down for the kernel too, which takes the routes.
+    // The kernel removes the routes of an interface that is set down.
     world.device.ip("link set eth0 down");
     let beat = camera.beat_over(&world, "wlan1");
     assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
@@ -37,24 +37,23 @@ fn follows_table(table: &str, rules: &str, bind: bool) {
 }
 
 #[test]
-fn default_route_in_another_table_is_one() {
+fn default_route_in_another_table_is_used() {
     follows_table("100", "rule add pref 1000 table 100", true);
 }
 
 #[test]
-fn default_route_in_another_table_is_left_to_the_kernel_without_binding() {
+fn default_route_in_another_table_works_without_binding() {
     follows_table("100", "rule add pref 1000 table 100", false);
 }
 
 #[test]
-fn default_route_in_table_default_is_one() {
+fn default_route_in_table_default_is_used() {
     follows_table("default", "", true);
 }
 
-/// A table for each interface, as Android has them; what has no mark and no interface goes over
-/// eth0.
+/// A table for each interface, as on Android. Traffic without mark and interface goes over eth0.
 #[test]
-fn table_of_its_own_for_each_interface_is_found() {
+fn separate_table_for_each_interface_is_used() {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
     move_default(&world, "eth0", "1011");
@@ -72,10 +71,9 @@ fn table_of_its_own_for_each_interface_is_found() {
     assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
 }
 
-/// As mwan3 does it, which has found that eth0 leads nowhere: packets get a mark, marks have
-/// tables.
+/// As mwan3 does after it found eth0 without internet: packets get a mark, and marks select tables.
 #[test]
-fn marks_that_the_router_sets_itself_are_followed() {
+fn routes_by_firewall_marks_are_used() {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
     world.device.ip("route add default via 10.11.1.1 dev eth0 table 1\n\
@@ -107,7 +105,7 @@ fn marks_that_the_router_sets_itself_are_followed() {
 /// The device's address in the tunnel.
 const TUNNELLED: &str = "10.66.0.2";
 
-/// A tunnel `wg0` that takes everything, as wg-quick makes it; with a kill switch nothing goes past
+/// Creates a tunnel `wg0` for all traffic, as wg-quick does. A kill switch blocks traffic outside
 /// it.
 fn tunnel(world: &World, kill_switch: bool) {
     world.device.ip(&format!(
@@ -141,7 +139,7 @@ fn through_the_tunnel(kill_switch: bool) -> (World, Camera) {
 }
 
 #[test]
-fn tunnel_that_takes_everything_takes_the_beat_and_is_left_when_it_is_down() {
+fn tunnel_for_all_traffic_carries_beats_until_it_is_down() {
     let (world, mut camera) = through_the_tunnel(false);
     world.device.ip("link set wg0 down");
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
@@ -155,7 +153,7 @@ fn tunnel_that_takes_everything_takes_the_beat_and_is_left_when_it_is_down() {
 }
 
 #[test]
-fn nothing_goes_past_a_tunnel_with_a_kill_switch() {
+fn kill_switch_keeps_all_traffic_in_the_tunnel() {
     let (world, mut camera) = through_the_tunnel(true);
     world.device.ip("link set wg0 down");
     camera.ring();
@@ -166,8 +164,7 @@ fn nothing_goes_past_a_tunnel_with_a_kill_switch() {
     camera.shows_way("wg0");
 }
 
-/// A camera without probes whose next attempt is some seconds off, and for which only wg0 is an
-/// uplink.
+/// A camera without probes whose next attempt is some seconds away, and whose only uplink is wg0.
 fn waiting_behind_ignored_cards(world: &World) -> Camera {
     tunnel(world, false);
     let setting: Setting = setting(world, SECURE)

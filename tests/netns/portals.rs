@@ -1,5 +1,4 @@
-//! Captive portals: an answer that is not the server's is no acknowledgement, and another uplink
-//! may be free.
+//! Captive portals: a portal's response is no acknowledgement, and another uplink may work.
 
 use std::time::Duration;
 
@@ -10,11 +9,10 @@ use linkbeat_support::world::World;
 use crate::camera::{Camera, is_own};
 use crate::scenes::{PLAIN, SECURE, only, setting};
 
-/// How long after the login a beat may take: a round of probes while a portal is there, and room to
-/// spare.
+/// Longest time from the login to the beat: a round of probes behind a portal, and some reserve.
 const LOGGED_IN: Duration = Duration::from_secs(10);
 
-/// What portals are seen to do: how a receiver does it, to which URL, and what curl makes of it.
+/// Behaviour of a portal: the receiver's behaviour, the URL, and the status that curl gets.
 type Kind = (&'static str, &'static str, u16);
 const REDIRECT: Kind = ("page 302", PLAIN, 302);
 const REQUIRED: Kind = ("page 511", PLAIN, 511);
@@ -31,7 +29,7 @@ fn is_passed_by_wifi((what, url, status): Kind) {
     let beat = camera.beat_over(&world, "wlan1");
     assert_eq!((beat.reason(), beat.seq()), ("startup", 1), "{beat:?}");
     camera.shows_way("wlan1");
-    // The next one does not ask the portal first.
+    // The next beat does not try the portal first.
     let asked = portal.receiver.counts().connections;
     world.receiver.close_connections();
     camera.ring();
@@ -39,7 +37,7 @@ fn is_passed_by_wifi((what, url, status): Kind) {
     assert_eq!(portal.receiver.counts().connections, asked, "the portal was asked again");
 }
 
-/// Alone behind a portal, the agent says so, and beats when somebody has logged in.
+/// With a portal on the only uplink, the agent reports it, and beats after the login.
 fn is_told_and_waited_for((what, url, status): Kind) {
     let world = World::new();
     only(&world, &["eth0"]);
@@ -48,7 +46,7 @@ fn is_told_and_waited_for((what, url, status): Kind) {
     assert_eq!(camera.curl(&world, &[url]), status);
     let shown = camera.shows("the portal", |status| {
         let advice = status["advice"].as_str().unwrap_or_default();
-        // A foreign certificate may have another reason, and first of all the advice names it.
+        // A foreign certificate may have another cause, which the advice names first.
         let suspected = status["state"] == "captive_portal" || what.starts_with("certificate");
         suspected && (advice.contains("portal") || advice.contains("log in"))
     });
@@ -62,47 +60,47 @@ fn is_told_and_waited_for((what, url, status): Kind) {
 }
 
 #[test]
-fn portal_that_redirects_is_passed_by_wifi() {
+fn portal_that_redirects_is_avoided_over_wifi() {
     is_passed_by_wifi(REDIRECT);
 }
 
 #[test]
-fn portal_that_requires_a_login_is_passed_by_wifi() {
+fn portal_that_requires_a_login_is_avoided_over_wifi() {
     is_passed_by_wifi(REQUIRED);
 }
 
 #[test]
-fn portal_that_shows_its_page_is_passed_by_wifi() {
+fn portal_that_sends_its_page_is_avoided_over_wifi() {
     is_passed_by_wifi(PAGE);
 }
 
 #[test]
-fn portal_with_a_certificate_of_its_own_is_passed_by_wifi() {
+fn portal_with_another_certificate_is_avoided_over_wifi() {
     is_passed_by_wifi(CERTIFICATE);
 }
 
 #[test]
-fn portal_that_redirects_is_told_and_waited_for() {
+fn portal_that_redirects_is_reported_until_the_login() {
     is_told_and_waited_for(REDIRECT);
 }
 
 #[test]
-fn portal_that_requires_a_login_is_told_and_waited_for() {
+fn portal_that_requires_a_login_is_reported_until_the_login() {
     is_told_and_waited_for(REQUIRED);
 }
 
 #[test]
-fn portal_that_shows_its_page_is_told_and_waited_for() {
+fn portal_that_sends_its_page_is_reported_until_the_login() {
     is_told_and_waited_for(PAGE);
 }
 
 #[test]
-fn portal_with_a_certificate_of_its_own_is_told_and_waited_for() {
+fn portal_with_another_certificate_is_reported_until_the_login() {
     is_told_and_waited_for(CERTIFICATE);
 }
 
 #[test]
-fn answer_that_says_it_is_not_ok_is_no_acknowledgement() {
+fn response_with_ok_false_is_no_acknowledgement() {
     let world = World::new();
     world.receiver.follow("not-ok").unwrap();
     let mut camera = Camera::silent(&world, &setting(&world, SECURE).every(1));

@@ -1,4 +1,4 @@
-//! Which uplink of several: the operator's list, then the kernel's metric.
+//! Preference among several uplinks: the operator's list, then the kernel's metric.
 
 use linkbeat_support::agent::Setting;
 use linkbeat_support::world::World;
@@ -11,7 +11,7 @@ use crate::scenes::{SECURE, only, rename, setting};
 fn with(first: (&str, u32), second: (&str, u32)) -> World {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
-    // Out of the way, where the second is to be called eth0.
+    // Frees the name eth0 for the second interface.
     rename(&world, "eth0", "first", first.1);
     rename(&world, "wlan1", second.0, second.1);
     world.device.ip(&format!(
@@ -22,7 +22,7 @@ fn with(first: (&str, u32), second: (&str, u32)) -> World {
     world
 }
 
-/// The first is preferred with these settings, by default if there are none.
+/// The first interface is preferred with this list, or with the default one.
 fn prefers(first: (&str, u32), over: (&str, u32), list: Option<&[&str]>) {
     let world = with(first, over);
     let mut setting: Setting = setting(&world, SECURE);
@@ -46,12 +46,12 @@ fn cable_of_any_name_is_preferred_to_wifi_of_a_better_metric() {
 }
 
 #[test]
-fn wifi_of_any_name_is_preferred_to_what_nobody_listed() {
+fn wifi_of_any_name_is_preferred_to_unlisted_interfaces() {
     prefers(("wlp2s0", 600), ("usb0", 100), None);
 }
 
 #[test]
-fn second_wifi_is_preferred_to_the_first_and_both_to_others() {
+fn wlan1_is_preferred_to_wlan0_and_both_to_other_wifi() {
     prefers(("wlan1", 600), ("wlan0", 100), None);
     prefers(("wlan0", 600), ("wlp2s0", 100), None);
 }
@@ -68,14 +68,14 @@ fn listed_order_wins_over_the_metric() {
     prefers(("wwan0", 700), ("eth0", 100), Some(&["wwan*", "eth*"]));
 }
 
-/// NetworkManager adds 20,000 to the metric of an interface behind which it finds no internet.
+/// NetworkManager adds 20,000 to the metric of an interface without internet.
 #[test]
-fn interface_that_the_network_manager_has_demoted_is_demoted() {
+fn metric_penalty_of_network_manager_lowers_the_rank() {
     prefers(("wlan1", 600), ("eth0", 20_100), None);
 }
 
 #[test]
-fn demotion_and_its_end_are_changes_of_uplink() {
+fn metric_penalty_and_its_end_change_the_uplink() {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
     let mut camera = Camera::start(&world, &setting(&world, SECURE));
@@ -91,7 +91,7 @@ fn demotion_and_its_end_are_changes_of_uplink() {
 }
 
 #[test]
-fn change_of_metric_among_equal_ranks_is_a_change_of_uplink() {
+fn change_of_metric_among_equal_ranks_changes_the_uplink() {
     let world = with(("eth0", 100), ("eth1", 200));
     let mut camera = Camera::start(&world, &setting(&world, SECURE));
     camera.shows_way("eth0");

@@ -1,4 +1,4 @@
-//! The process: signals, a second one, its files rewritten under it.
+//! The process: signals, a second instance, and files that change while it runs.
 
 use std::fs;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::camera::{Camera, RARELY, binary};
 
 const MEETING: &str = "/etc/rpi-cam/meeting.json";
-const OWN: &str = "/etc/rpi-cam/linkbeat.json";
+const OWN: &str = "/etc/linkbeat/linkbeat.json";
 
 /// The content of meeting.json with another device key.
 fn renamed(world: &World, key: &str) -> String {
@@ -29,7 +29,7 @@ fn sigterm_ends_at_once_and_cleanly() {
 }
 
 #[test]
-fn sigterm_ends_in_mid_beat() {
+fn sigterm_ends_the_agent_during_a_beat() {
     let world = World::new();
     world.receiver.follow("hang").unwrap();
     let mut camera = Camera::silent(&world, &Setting::new(&world));
@@ -61,7 +61,7 @@ fn stopped_past_its_interval_beats_once_when_continued() {
     camera.agent.signal(Signal::CONT);
     let first = camera.beat();
     let second = camera.beat();
-    // Missed turns are not made up for.
+    // Missed beats are not made up for.
     assert!(second.received_us - first.received_us > 500_000, "{first:?} {second:?}");
 }
 
@@ -75,7 +75,7 @@ fn rewritten_configuration_takes_effect_however_it_is_written() {
         assert_eq!(beat.path, format!("/api/devices/{key}/online"));
     };
 
-    // As the reference's web manager does: truncated and written.
+    // As the web manager of the reference implementation does: truncate and write.
     fs::write(&file, renamed(&world, "in-place")).unwrap();
     expect(&mut camera, "in-place");
 
@@ -88,7 +88,7 @@ fn rewritten_configuration_takes_effect_however_it_is_written() {
     fs::write(&file, renamed(&world, "removed-and-made")).unwrap();
     expect(&mut camera, "removed-and-made");
 
-    // The file beside it wins.
+    // The file linkbeat.json overrides it.
     let mut own = Setting::new(&world).own;
     own["device_key"] = json!("beside");
     fs::write(camera.agent.file(OWN), own.to_string()).unwrap();
@@ -106,7 +106,7 @@ fn sighup_reads_the_configuration_again() {
 }
 
 #[test]
-fn configuration_rewritten_alike_is_no_news() {
+fn configuration_rewritten_without_a_change_causes_no_beat() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let file = camera.agent.file(MEETING);
@@ -132,7 +132,7 @@ fn invalid_configuration_is_reported_and_changes_nothing() {
 }
 
 #[test]
-fn file_of_roots_is_a_part_of_the_configuration() {
+fn change_of_the_ca_file_is_a_change_of_the_configuration() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let file = camera.agent.file("/etc/ca.pem");
@@ -154,7 +154,7 @@ fn file_of_roots_is_a_part_of_the_configuration() {
 }
 
 #[test]
-fn client_certificate_and_key_are_a_part_of_the_configuration_and_may_come_one_by_one() {
+fn client_certificate_and_key_may_be_written_one_after_the_other() {
     let made = || {
         let key = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new([String::from("camera-1")]).unwrap();
@@ -174,7 +174,7 @@ fn client_certificate_and_key_are_a_part_of_the_configuration_and_may_come_one_b
     fs::write(&key, &first.1).unwrap();
     assert_eq!(camera.beat().reason(), "startup");
 
-    // Renewed, the certificate before its key: the pair in force stays until both are there.
+    // The certificate is renewed before its key. The former pair stays in force until both match.
     fs::write(&certificate, &second.0).unwrap();
     camera.agent.said("is not that of the first certificate");
     camera.ring();
@@ -184,7 +184,7 @@ fn client_certificate_and_key_are_a_part_of_the_configuration_and_may_come_one_b
 }
 
 #[test]
-fn configuration_that_no_longer_names_the_device_derives_its_name() {
+fn configuration_without_a_device_key_derives_one() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim().to_lowercase();
@@ -203,7 +203,7 @@ fn configuration_that_no_longer_names_the_device_derives_its_name() {
     fs::write(&file, nameless.meeting.to_string()).unwrap();
     assert_eq!(camera.beat_for("config_changed").path, derived);
 
-    // The keys of the server are in the other file, and this one goes.
+    // The server's settings move to the other file, and this one is removed.
     off.own["api_url"] = off.meeting["api_url"].take();
     fs::write(camera.agent.file(OWN), off.own.to_string()).unwrap();
     fs::remove_file(&file).unwrap();
@@ -212,7 +212,7 @@ fn configuration_that_no_longer_names_the_device_derives_its_name() {
 }
 
 #[test]
-fn configuration_without_a_server_is_silent_and_says_so() {
+fn configuration_without_a_server_sends_nothing_and_is_reported() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let file = camera.agent.file(MEETING);
@@ -245,7 +245,7 @@ fn disabled_agent_is_silent_until_it_is_enabled() {
 }
 
 #[test]
-fn agent_that_does_not_connect_by_itself_waits_for_a_trigger() {
+fn agent_without_auto_connect_waits_for_a_trigger() {
     let world = World::new();
     let setting = Setting::new(&world).every(1).meeting("auto_connect", false);
     let mut camera = Camera::silent(&world, &setting);
@@ -299,7 +299,7 @@ fn agent_needs_no_capability() {
 }
 
 #[test]
-fn strict_filtering_of_an_uplink_is_a_warning_of_status() {
+fn strict_reverse_path_filter_is_a_warning_in_the_status() {
     let world = World::new();
     world.device.sysctl("ipv4/conf/all/rp_filter", "0");
     world.device.sysctl("ipv4/conf/wlan1/rp_filter", "1");
@@ -308,7 +308,7 @@ fn strict_filtering_of_an_uplink_is_a_warning_of_status() {
     let text = String::from_utf8_lossy(&said.stdout);
     assert!(text.contains("sysctl -w net.ipv4.conf.wlan1.rp_filter=2"), "{text}");
     assert!(!text.contains("eth0.rp_filter"), "{text}");
-    // What is no uplink is nobody's trouble.
+    // An interface that is no uplink causes no warning.
     world.unlease("wlan1");
     let said = camera.agent.beside(&world, binary(), &["status"]);
     let text = String::from_utf8_lossy(&said.stdout);
@@ -316,10 +316,12 @@ fn strict_filtering_of_an_uplink_is_a_warning_of_status() {
 }
 
 #[test]
-fn port_of_another_program_is_told_and_taken_when_it_is_free() {
+fn occupied_port_is_reported_and_used_when_it_is_free() {
     let world = World::new();
     let other = world.device.within(|| TcpListener::bind("127.0.0.1:5000").unwrap());
-    let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
+    // Left to the agent, the place would be another one.
+    let setting = Setting::new(&world).every(1).own("status_listen", "127.0.0.1:5000");
+    let mut camera = Camera::start(&world, &setting);
     let mut lines = camera.agent.lines().follow();
     let said = camera.agent.beside(&world, binary(), &["status"]);
     let text = String::from_utf8_lossy(&said.stdout);

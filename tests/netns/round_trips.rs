@@ -1,7 +1,8 @@
-//! Round trips in front of a beat, counted on a path so long that nothing else counts.
+//! Number of round trips before a beat, measured on a path so long that nothing else matters.
 //!
-//! From the moment the kernel says that the uplink is usable, or a trigger is given, to the request
-//! at the server: the way there is half a round trip, and each exchange before it a whole one.
+//! The time runs from the kernel's message that the uplink is usable, or from a trigger, to the
+//! arrival of the request at the server. The request itself takes half a round trip, and each
+//! exchange before it a whole one.
 
 use std::time::Duration;
 
@@ -14,12 +15,12 @@ use linkbeat_support::world::{SERVER_NAME, SlowPath, World};
 
 use crate::camera::{Camera, RARELY};
 
-/// The way to the server, and the way back.
+/// Delay of the path in each direction.
 const EACH_WAY: Duration = Duration::from_millis(200);
-/// Longer than the shortest time that an answer of the nameserver counts.
+/// Longer than the shortest time that a DNS response is cached.
 const EXPIRED: Duration = Duration::from_secs(6);
 
-/// A camera with one uplink at the end of a long path, well acquainted with its server.
+/// A camera with one uplink on a long path, after its first beat.
 struct Distant {
     world: World,
     camera: Camera,
@@ -31,7 +32,7 @@ impl Distant {
         Self::named_for(60, adapt)
     }
 
-    /// With a name whose address counts for so many seconds.
+    /// Creates a camera whose server's name has this TTL.
     fn named_for(ttl_s: u32, adapt: impl Fn(Setting) -> Setting) -> Self {
         let world = World::new();
         world.nameserver.set_ttl(ttl_s);
@@ -44,16 +45,16 @@ impl Distant {
         Self { world, camera, _slow: slow }
     }
 
-    /// Loses the uplink for a while and gets it back; the beat that follows, and its round trips.
+    /// Loses the uplink and gets it back. Returns the next beat and its round trips.
     fn comes_back(&mut self) -> (Beat, f64) {
         let (beat, routed_us) = self.beat_when_back();
         let round_trips = round_trips(routed_us, beat.received_us);
         (beat, round_trips)
     }
 
-    /// The same with the time at which the uplink was usable.
+    /// The same, with the time at which the uplink became usable.
     fn beat_when_back(&mut self) -> (Beat, u64) {
-        // The tickets of the former connection come after its answer.
+        // The session tickets of the former connection arrive after its response.
         self.rest(EACH_WAY * 4);
         let mut kernel = self.world.kernel.announcements().follow();
         let mut lines = self.camera.agent.lines().follow();
@@ -66,15 +67,15 @@ impl Distant {
         (beat, routed.at_us)
     }
 
-    /// Lets time pass, and copies of former beats with it: on a path this long a SYN is repeated
-    /// before it can be answered, and both connections may deliver.
+    /// Waits, and skips copies of earlier beats. On a path this long a SYN is repeated before its
+    /// answer arrives, so two connections may deliver.
     fn rest(&mut self, during: Duration) {
         self.camera.beats.find(during, |_| false);
         self.camera.beats.skip();
     }
 }
 
-/// To the next half: the rest is time spent computing.
+/// Rounds to half round trips; the remainder is processing time.
 fn round_trips(from_us: u64, to_us: u64) -> f64 {
     let halves = Duration::from_micros(to_us - from_us).div_duration_f64(EACH_WAY);
     halves.round() / 2.0
@@ -105,7 +106,7 @@ fn early_data_takes_one_and_a_half() {
 }
 
 #[test]
-fn refused_early_data_takes_no_longer_than_none() {
+fn refused_early_data_takes_two_and_a_half() {
     let mut distant = Distant::new(early);
     distant.world.receiver.follow("early-data reject").unwrap();
     let (beat, round_trips) = distant.comes_back();
@@ -113,7 +114,7 @@ fn refused_early_data_takes_no_longer_than_none() {
 }
 
 #[test]
-fn early_data_answered_with_425_takes_no_longer_than_none() {
+fn early_data_answered_with_425_takes_one_more() {
     let mut distant = Distant::new(early);
     distant.world.receiver.follow("early-data too-early").unwrap();
     let (early, first) = distant.comes_back();
@@ -138,7 +139,7 @@ fn kept_connection_takes_half_a_round_trip() {
 }
 
 #[test]
-fn name_that_expired_costs_nothing() {
+fn expired_name_costs_no_round_trip() {
     for mood in [Mood::Honest, Mood::Silent] {
         let mut distant = Distant::named_for(0, |setting| setting);
         distant.rest(EXPIRED);
@@ -147,10 +148,13 @@ fn name_that_expired_costs_nothing() {
         let mut probed = distant.world.probed.accepted().follow();
         let (beat, routed_us) = distant.beat_when_back();
         assert_eq!(round_trips(routed_us, beat.received_us), 2.5, "{mood:?}: {beat:?}");
-        // Question, probe and connection left in one wake-up. (A connection is accepted with the
-        // ACK of the SYN-ACK.)
+        // The query, the probe and the connection are sent in one wake-up. A connection is accepted
+        // with the ACK of the SYN-ACK, which a probe does not send if it is closed before: the
+        // connection of the beat may be answered some microseconds earlier.
         assert_eq!(round_trips(routed_us, queries.next("query", SOON).at_us), 0.5, "{mood:?}");
-        assert_eq!(round_trips(routed_us, probed.next("probe", SOON).at_us), 1.5, "{mood:?}");
+        if let Some(probe) = probed.find(EACH_WAY, |_| true) {
+            assert_eq!(round_trips(routed_us, probe.at_us), 1.5, "{mood:?}");
+        }
     }
 }
 

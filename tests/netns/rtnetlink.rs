@@ -1,34 +1,34 @@
-//! What the kernel announces is enough to know when to ask it, and what it answers is what sockets get.
+//! The kernel's announcements suffice to know when to query it, and its answers match the sockets.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, UdpSocket};
 use std::process::{Command, Stdio};
 
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
-use linkbeat::proto::routing::{Question, Route};
 use linkbeat::sys::bind::to_interface;
-use linkbeat::sys::netlink::{Heard, RouteSocket};
+use linkbeat::sys::netlink::{RouteEvent, RouteSocket};
 use linkbeat::sys::routes::RouteAsker;
+use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::route::{Route, RouteQuestion};
 use linkbeat_support::space::{Space, unique};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-/// Datagrams read at once: few, so that the budget runs out now and then.
+/// Datagrams read at once. It is small, so that the budget is exceeded now and then.
 const BUDGET: usize = 3;
 
-/// Runs, and acts of each.
+/// Number of runs, and of acts in each.
 const SEEDS: u64 = 6;
 const ACTS: usize = 150;
 
-/// Destinations of every kind, and the interfaces that are asked for besides none.
+/// Destinations of every kind, and the interfaces of bound questions.
 const DESTINATIONS: [&str; 5] =
     ["203.0.113.9", "198.51.100.9", "192.0.1.77", "2001:db8:113::9", "2001:db8:1::77"];
 const BOUND: [u32; 2] = [50, 51];
 
-fn questions() -> impl Iterator<Item = Question> {
+fn questions() -> impl Iterator<Item = RouteQuestion> {
     DESTINATIONS.into_iter().flat_map(|to| {
         let to = to.parse().unwrap();
         let bound = BOUND.into_iter().map(|index| Some(LinkIndex(index)));
-        std::iter::once(None).chain(bound).map(move |bound| Question { to, bound })
+        std::iter::once(None).chain(bound).map(move |bound| RouteQuestion { to, bound })
     })
 }
 
@@ -41,12 +41,12 @@ fn is_within(address: IpAddr, (network, prefix): (IpAddr, u8)) -> bool {
     address.is_ipv4() == network.is_ipv4() && differs.leading_zeros() >= u32::from(prefix)
 }
 
-/// A listener that asks only when an announcement says something new.
+/// A listener that sends queries only after an announcement of something new.
 struct Mirror {
     socket: RouteSocket,
     asker: RouteAsker,
     routes: Vec<Route>,
-    /// State of each object, as said last.
+    /// The last announced state of each object.
     known: HashMap<u64, u64>,
     links: HashMap<LinkIndex, LinkEvent>,
     dumping: bool,
@@ -55,7 +55,7 @@ struct Mirror {
 }
 
 impl Mirror {
-    /// Opened in the present namespace.
+    /// Opens the sockets in the current namespace.
     fn new() -> Self {
         let mut mirror = Self {
             socket: RouteSocket::new().unwrap(),
@@ -77,7 +77,7 @@ impl Mirror {
         self.socket.start_dump().unwrap();
     }
 
-    /// Reads until no dump is under way and the kernel has nothing more to say, then asks if need be.
+    /// Reads until no dump is running and no message is left, then sends the queries if needed.
     fn settle(&mut self) {
         let mut news = false;
         while self.wait(if self.dumping { 2 } else { 0 }) {
@@ -90,13 +90,13 @@ impl Mirror {
         }
     }
 
-    /// Whether there is something to read, at most this many seconds from now.
+    /// Waits at most this many seconds for a message. Returns whether there is one.
     fn wait(&self, seconds: i64) -> bool {
         let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
         poll(&mut [PollFd::new(&self.socket, PollFlags::IN)], Some(&limit)).unwrap() == 1
     }
 
-    /// Whether there is news.
+    /// Reads all messages. Returns whether one had something new.
     fn drain(&mut self) -> bool {
         let (mut drained, mut news) = (false, false);
         while !drained {
@@ -104,13 +104,13 @@ impl Mirror {
             drained = self.socket.drain(BUDGET, |heard| all.push(heard));
             for heard in all {
                 match heard {
-                    Heard::Event(event) => news |= self.is_news(event),
-                    Heard::Dumped => {
+                    RouteEvent::Link(event) => news |= self.is_news(event),
+                    RouteEvent::Dumped => {
                         self.dumping = false;
                         self.known.clear();
                         news = true;
                     }
-                    Heard::Lost => {
+                    RouteEvent::Lost => {
                         self.losses += 1;
                         self.start_dump();
                     }
@@ -138,7 +138,7 @@ impl Mirror {
     }
 }
 
-/// A generator of choices that a seed repeats (xorshift).
+/// A reproducible generator of choices (xorshift).
 struct Choices(u64);
 
 impl Choices {
@@ -153,7 +153,7 @@ impl Choices {
         words[usize::try_from(self.below(words.len() as u64)).unwrap()]
     }
 
-    /// Something that a person, a DHCP client, a VPN or a router could do; much of it is refused.
+    /// An act of a person, a DHCP client, a VPN or a router. Many of them are refused.
     fn act(&mut self) -> String {
         let link = self.of(&["eth0", "eth1", "far0", "far1"]);
         let near = self.of(&["eth0", "eth1"]);
@@ -197,7 +197,7 @@ impl Choices {
     }
 }
 
-/// Makes what is missing of two pairs of interfaces, and sets them up.
+/// Commands that create the missing interfaces of two pairs and set them up.
 fn pairs() -> String {
     let pair = |number: u32| {
         let (near, far) = (BOUND[number as usize], 60 + number);
@@ -209,7 +209,7 @@ fn pairs() -> String {
     pair(0) + &pair(1)
 }
 
-/// Has `ip` do things that it may well refuse, one a line.
+/// Runs commands of `ip`, one a line, each of which may be refused.
 fn attempt(space: &Space, acts: &str) {
     for act in acts.lines() {
         let mut ip = Command::new("ip");
@@ -218,8 +218,9 @@ fn attempt(space: &Space, acts: &str) {
     }
 }
 
-/// Compares what is known with what the kernel answers now, and that with what sockets get. The kernel's
-/// own work, such as the look for duplicate addresses, may fall between two of them: then once more.
+/// Compares the known answers with the kernel's current ones, and those with sockets. It is
+/// repeated, because the kernel's own work, such as duplicate address detection, may change the
+/// answers meanwhile.
 fn assert_whole(mirror: &mut Mirror, space: &Space, acts: &[String]) {
     for last in [false, false, true] {
         mirror.settle();
@@ -238,22 +239,22 @@ fn assert_whole(mirror: &mut Mirror, space: &Space, acts: &[String]) {
     }
 }
 
-/// The address that a socket would send from, if the kernel lets it send.
-fn connect(question: Question) -> Option<IpAddr> {
+/// The source address of a socket, if the kernel lets it connect.
+fn connect(question: RouteQuestion) -> Option<IpAddr> {
     let any = if question.to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(any).unwrap();
     if let Some(index) = question.bound {
         let name = if index == LinkIndex(BOUND[0]) { "eth0" } else { "eth1" };
-        // An interface that is not there binds nothing.
-        to_interface(&socket, Name::new(name).unwrap()).ok()?;
+        // A missing interface binds nothing.
+        to_interface(&socket, InterfaceName::new(name).unwrap()).ok()?;
     }
     socket.connect((question.to, 9)).ok()?;
     Some(socket.local_addr().unwrap().ip())
 }
 
-/// Whether a socket gets what the kernel has answered. One that is bound connects in IPv4 without a
-/// route, too: on a guess, and to nobody.
-fn is_true(question: Question, routes: &[Route]) -> bool {
+/// Whether a socket gets the route of the kernel's answer. In IPv4 a bound socket connects without
+/// a route as well, by a guess.
+fn is_true(question: RouteQuestion, routes: &[Route]) -> bool {
     let local = connect(question);
     match routes.iter().find(|route| route.question == question) {
         Some(route) => local.is_some_and(|local| route.source.is_none_or(|it| it == local)),
@@ -262,7 +263,7 @@ fn is_true(question: Question, routes: &[Route]) -> bool {
 }
 
 #[test]
-fn answers_are_known_after_every_act_and_true() {
+fn known_routes_are_current_and_match_sockets_after_every_act() {
     for seed in 1..=SEEDS {
         let space = Space::new(&unique());
         attempt(&space, &pairs());
@@ -281,7 +282,7 @@ fn answers_are_known_after_every_act_and_true() {
     }
 }
 
-/// Lets each act happen, and expects that what is known changes with it.
+/// Runs each act, and expects that it changes the known answers.
 fn assert_each_changes(acts: &[&str]) {
     let space = Space::new(&unique());
     attempt(&space, &pairs());
@@ -296,7 +297,7 @@ fn assert_each_changes(acts: &[&str]) {
 }
 
 #[test]
-fn route_that_was_replaced_is_news_when_it_is_back() {
+fn replaced_route_is_noticed_when_it_returns() {
     assert_each_changes(&[
         "route add default via 192.0.0.91",
         "route replace default via 192.0.1.91",
@@ -306,20 +307,20 @@ fn route_that_was_replaced_is_news_when_it_is_back() {
 }
 
 #[test]
-fn route_that_went_with_its_interface_is_news_when_it_is_back() {
+fn route_removed_with_its_interface_is_noticed_when_it_returns() {
     let default = "route add default via 192.0.0.91";
     assert_each_changes(&[
         default,
         "link set eth0 down\nlink set eth0 up",
         default,
-        // The last address, which takes the route along.
+        // Removing the last address removes the route.
         "addr del 192.0.0.2/24 dev eth0\naddr add 192.0.0.2/24 dev eth0",
         default,
     ]);
 }
 
 #[test]
-fn route_that_went_with_its_nexthop_object_is_news_when_it_is_back() {
+fn route_removed_with_its_nexthop_is_noticed_when_it_returns() {
     let route = "nexthop add id 1 via 192.0.0.91 dev eth0\nroute add default nhid 1";
     assert_each_changes(&[
         route,
@@ -330,9 +331,9 @@ fn route_that_went_with_its_nexthop_object_is_news_when_it_is_back() {
 }
 
 #[test]
-fn interface_set_down_without_a_carrier_is_news() {
+fn interface_set_down_without_a_carrier_is_noticed() {
     let space = Space::new(&unique());
-    // Whose routes go without a word in IPv4.
+    // In IPv4 the kernel does not announce the removal of the routes.
     space.sysctl("ipv6/conf/all/disable_ipv6", "1");
     space.sysctl("ipv6/conf/default/disable_ipv6", "1");
     attempt(&space, &pairs());
@@ -355,13 +356,13 @@ fn interface_set_down_without_a_carrier_is_news() {
 }
 
 #[test]
-fn answers_are_known_after_an_overflow() {
+fn known_routes_are_current_after_an_overflow() {
     let space = Space::new(&unique());
     attempt(&space, &pairs());
     space.ip("addr add 192.0.0.2/24 dev eth0");
     let mut mirror = space.within(Mirror::new);
     let losses = mirror.losses;
-    // More messages than the largest queue holds, and a change that must be among the lost ones.
+    // More messages than the largest queue holds, and a change that is among the lost ones.
     let noise = "route add 203.0.114.0/24 dev eth0\nroute del 203.0.114.0/24 dev eth0\n";
     space.ip(&noise.repeat(5000));
     space.ip("route add default via 192.0.0.91");

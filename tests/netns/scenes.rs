@@ -1,5 +1,5 @@
-//! Worlds that differ from the usual one: networks behind other interfaces, interfaces of other
-//! names, routes of other kinds.
+//! Variants of the usual world: networks behind other interfaces, other interface names, other
+//! routes.
 
 use std::net::{TcpListener, UdpSocket};
 
@@ -11,31 +11,31 @@ use linkbeat_support::world::{INTERFACES, SERVER, SERVER_NAME, World};
 
 use crate::camera::RARELY;
 
-/// The usual API, without TLS.
+/// The URL of the server without TLS.
 pub(crate) const PLAIN: &str = "http://meeting.test/api";
-/// The same with TLS.
+/// The URL of the server with TLS.
 pub(crate) const SECURE: &str = "https://meeting.test/api";
 
-/// A camera that knows its server by this URL and beats only when something happens.
+/// The configuration of a camera that uses this URL and beats only on events.
 pub(crate) fn setting(world: &World, api_url: &str) -> Setting {
     Setting::new(world).every(RARELY).meeting("api_url", api_url)
 }
 
-/// Leaves the device these interfaces of the usual ones.
+/// Deletes the usual interfaces except these.
 pub(crate) fn only(world: &World, kept: &[&str]) {
     for interface in INTERFACES.iter().filter(|it| !kept.contains(it)) {
         world.delete(interface);
     }
 }
 
-/// The metric of an interface's default route, and its gateway, as the world has them.
+/// The metric and the gateway of an interface's default route in the usual world.
 pub(crate) fn lease_of(interface: &str) -> (u32, String) {
     let place = INTERFACES.iter().position(|it| *it == interface).unwrap() + 1;
     (u32::try_from(place).unwrap() * 100, format!("10.11.{place}.1"))
 }
 
-/// Takes the default route of `interface` and routes these networks over it instead, with words
-/// behind each.
+/// Replaces the default route of `interface` by routes to these networks, with `words` appended to
+/// each.
 pub(crate) fn reroute(world: &World, interface: &str, networks: &[&str], words: &str) {
     let (metric, gateway) = lease_of(interface);
     let end = format!("via {gateway} dev {interface} metric {metric}");
@@ -46,7 +46,7 @@ pub(crate) fn reroute(world: &World, interface: &str, networks: &[&str], words: 
     world.device.ip(&lines);
 }
 
-/// Gives `interface` another name and the lease it had, with this metric.
+/// Renames `interface` and gives it its usual lease with this metric.
 pub(crate) fn rename(world: &World, interface: &str, name: &str, metric: u32) {
     let (_, gateway) = lease_of(interface);
     world.device.ip(&format!(
@@ -55,7 +55,7 @@ pub(crate) fn rename(world: &World, interface: &str, name: &str, metric: u32) {
     ));
 }
 
-/// Has the router drop what matches these words of nft, until [`mend`].
+/// Makes the router drop packets that match this nft expression, until [`mend`].
 pub(crate) fn hole(world: &World, matching: &str) {
     world.router.nft(&format!(
         "table inet hole {{
@@ -67,12 +67,12 @@ pub(crate) fn hole(world: &World, matching: &str) {
     ));
 }
 
-/// Takes the [`hole`] away.
+/// Removes the [`hole`].
 pub(crate) fn mend(world: &World) {
     world.router.nft("delete table inet hole");
 }
 
-/// A network beside the internet, with one host in it.
+/// A separate network with one host.
 pub(crate) struct Annex {
     pub(crate) space: Space,
 }
@@ -81,7 +81,7 @@ impl Annex {
     /// The address of the host; the device has `10.77.0.1`.
     pub(crate) const HOST: &str = "10.77.0.2";
 
-    /// Behind this new interface of the device.
+    /// Creates the network behind a new interface of the device.
     pub(crate) fn behind(world: &World, interface: &str) -> Self {
         let space = Space::new(&world.device.name().replace("device", "annex"));
         world.device.ip(&format!(
@@ -93,18 +93,18 @@ impl Annex {
         Self { space }
     }
 
-    /// The host is a nameserver that knows the server.
+    /// Starts a nameserver on the host that knows the server.
     pub(crate) fn nameserver(&self, world: &World) -> Nameserver {
         nameserver_in(&self.space, Self::HOST, &world.server_records())
     }
 
-    /// The host is a server.
+    /// Starts a server on the host.
     pub(crate) fn server(&self, world: &World) -> Receiver {
         server_in(world, &self.space, Self::HOST)
     }
 }
 
-/// A nameserver that knows the server's name.
+/// Starts a nameserver that has these records for the server's name.
 pub(crate) fn nameserver_in(space: &Space, address: &str, records: &[Record]) -> Nameserver {
     let socket = space.within(|| UdpSocket::bind((address, 53)).unwrap());
     let nameserver = Nameserver::start(vec![socket]);
@@ -112,19 +112,19 @@ pub(crate) fn nameserver_in(space: &Space, address: &str, records: &[Record]) ->
     nameserver
 }
 
-/// A server that is trusted as the world's own.
+/// Starts a server with the certificates of the world.
 pub(crate) fn server_in(world: &World, space: &Space, address: &str) -> Receiver {
     let listen = |port| TcpListener::bind((address, port)).unwrap();
     let listeners = space.within(|| vec![(listen(443), Scheme::Https), (listen(80), Scheme::Http)]);
     Receiver::start(listeners, world.certificates())
 }
 
-/// The record of this address.
+/// An address record.
 pub(crate) fn record(address: &str) -> Record {
     Record::Address(address.parse().unwrap())
 }
 
-/// The name of the server has its IPv4 address alone.
+/// Leaves the server's name its IPv4 address only.
 pub(crate) fn v4_only(world: &World) {
     world.nameserver.set(SERVER_NAME, &[record(SERVER[0])]);
 }

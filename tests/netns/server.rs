@@ -1,4 +1,4 @@
-//! Servers that answer badly, late, wrongly or not at all.
+//! Servers that respond incorrectly, late, or not at all.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use linkbeat_support::world::World;
 
 use crate::camera::{Camera, QUIET, RARELY};
 
-/// How long after a login the beat may come: the longest wait, and the time of a loaded machine.
+/// Longest time from a login to the beat: the longest wait, and a reserve for a loaded machine.
 const WITHIN: Duration = Duration::from_secs(5 + 2);
 
-/// The server does `what`; the camera reports a failure, and beats well again soon after.
+/// The server does `what`. The camera reports a failure, and beats again soon afterwards.
 fn survives(what: &str) {
     let world = World::new();
     let setting = Setting::new(&world).every(2).own("request_timeout_ms", 1000);
     let mut camera = Camera::start(&world, &setting);
     let mut lines = camera.agent.lines().follow();
     world.receiver.follow(what).unwrap();
-    // A kept connection has seen the good certificate already.
+    // A kept connection would not see the new certificate.
     world.receiver.close_connections();
     expect_line(&mut lines, "[Meeting] Heartbeat failed", SOON);
     world.receiver.follow("ok").unwrap();
@@ -28,7 +28,7 @@ fn survives(what: &str) {
     expect_line(&mut lines, "[Meeting] Heartbeat sent", SOON);
 }
 
-/// The server does `what`, which is unusual and right.
+/// The server does `what`, which is unusual but valid.
 fn accepts(what: &str) {
     let world = World::new();
     world.receiver.follow(what).unwrap();
@@ -60,12 +60,12 @@ fn redirect_is_not_followed_and_survived() {
 }
 
 #[test]
-fn answer_that_says_no_is_survived() {
+fn response_with_ok_false_is_survived() {
     survives("not-ok");
 }
 
 #[test]
-fn login_page_is_told_with_its_network_and_the_beat_follows_the_login() {
+fn login_page_is_reported_with_its_network_until_the_login() {
     for portal in ["page 200", "redirect http://192.0.2.1/login", "status 511"] {
         let world = World::new();
         let camera = Camera::calm(&world);
@@ -83,7 +83,7 @@ fn login_page_is_told_with_its_network_and_the_beat_follows_the_login() {
 }
 
 #[test]
-fn foreign_certificate_after_the_servers_own_is_a_login_page() {
+fn foreign_certificate_after_a_good_one_is_reported_as_a_portal() {
     let world = World::new();
     let camera = Camera::calm(&world);
     world.receiver.follow("certificate foreign").unwrap();
@@ -98,7 +98,7 @@ fn foreign_certificate_after_the_servers_own_is_a_login_page() {
 }
 
 #[test]
-fn redirect_names_the_new_location() {
+fn redirect_target_is_logged() {
     let world = World::new();
     world.receiver.follow("redirect https://elsewhere.test/new").unwrap();
     let camera = Camera::silent(&world, &Setting::new(&world).every(RARELY));
@@ -106,7 +106,7 @@ fn redirect_names_the_new_location() {
 }
 
 #[test]
-fn token_in_a_new_location_is_not_shown() {
+fn token_in_a_redirect_target_is_not_shown() {
     for location in ["http://h/s3cret-token", "http://h/s3cret%2Dtoken", "/%73%33cret-token"] {
         let world = World::new();
         world.receiver.follow(&format!("redirect {location}")).unwrap();
@@ -141,7 +141,7 @@ fn certificate_of_a_foreign_authority_is_refused() {
 }
 
 #[test]
-fn bad_certificate_never_sees_a_request() {
+fn server_with_a_bad_certificate_gets_no_request() {
     let world = World::new();
     world.receiver.follow("certificate foreign").unwrap();
     let mut camera = Camera::silent(&world, &Setting::new(&world).every(1));
@@ -160,7 +160,7 @@ fn answer_closed_in_its_body_is_read() {
 }
 
 #[test]
-fn answer_with_headers_without_end_is_read() {
+fn response_with_endless_headers_is_read() {
     accepts("long-headers");
 }
 
@@ -185,17 +185,17 @@ fn closed_connection_is_replaced() {
 }
 
 #[test]
-fn connection_closed_without_a_word_loses_no_beat() {
+fn silently_closed_connection_loses_no_beat() {
     accepts("close untold");
 }
 
 #[test]
-fn tls_1_2_is_enough() {
+fn tls_1_2_is_accepted() {
     accepts("tls12-only on");
 }
 
 #[test]
-fn kept_alive_connection_is_used_again() {
+fn kept_connection_is_reused() {
     let world = World::new();
     let mut camera = Camera::start(&world, &Setting::new(&world).every(1));
     assert_eq!(camera.beat_for("interval").nth, 2);
@@ -213,7 +213,7 @@ fn new_connection_resumes_the_session() {
 }
 
 #[test]
-fn slow_server_that_acknowledges_is_waited_for() {
+fn slow_server_that_acknowledges_segments_gets_one_connection() {
     let world = World::new();
     world.receiver.follow("delay 1500").unwrap();
     let mut camera = Camera::silent(&world, &Setting::new(&world).every(RARELY));
@@ -224,7 +224,7 @@ fn slow_server_that_acknowledges_is_waited_for() {
 }
 
 #[test]
-fn change_of_uplink_goes_through_retry_after() {
+fn change_of_uplink_sends_a_beat_despite_retry_after() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     world.receiver.follow("status 503 retry-after 600").unwrap();
@@ -237,7 +237,7 @@ fn change_of_uplink_goes_through_retry_after() {
 }
 
 #[test]
-fn unknown_key_and_refused_token_are_not_hammered() {
+fn unknown_key_and_refused_token_are_not_retried_at_once() {
     for status in ["404", "401", "403"] {
         let world = World::new();
         world.receiver.follow(&format!("status {status}")).unwrap();
@@ -252,7 +252,7 @@ fn unknown_key_and_refused_token_are_not_hammered() {
 }
 
 #[test]
-fn server_on_loopback_is_reached_past_the_uplink() {
+fn server_on_loopback_is_reached_by_an_unbound_socket() {
     let world = World::new();
     let local = world.device.within(|| {
         let listeners = vec![(TcpListener::bind("127.0.0.1:8080").unwrap(), Scheme::Http)];
@@ -265,7 +265,7 @@ fn server_on_loopback_is_reached_past_the_uplink() {
 }
 
 #[test]
-fn request_is_what_the_contract_says() {
+fn request_follows_the_contract() {
     let world = World::new();
     let mut camera = Camera::silent(&world, &Setting::new(&world));
     let beat = camera.beat();
@@ -310,17 +310,18 @@ fn connection_closed_by_an_idle_server_is_not_a_failure() {
 }
 
 #[test]
-fn retry_after_is_kept() {
+fn retry_after_is_obeyed() {
     for status in ["429", "503"] {
         let world = World::new();
         let mut camera = Camera::calm(&world);
-        world.receiver.follow(&format!("status {status} retry-after 3")).unwrap();
+        world.receiver.follow(&format!("status {status} retry-after 2")).unwrap();
         camera.ring();
         let refused = camera.beat();
         world.receiver.follow("ok").unwrap();
         camera.agent.said("[Meeting] Heartbeat failed");
         camera.ring();
         let wait_us = camera.beat().received_us - refused.received_us;
-        assert!((3_000_000..4_500_000).contains(&wait_us), "{status}: {wait_us} us");
+        // As long as asked, up to as long again at random, and what a busy machine adds.
+        assert!((2_000_000..4_900_000).contains(&wait_us), "{status}: {wait_us} us");
     }
 }

@@ -1,4 +1,4 @@
-//! Services on the camera itself that go and come back.
+//! Services on the camera that stop and start.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -11,7 +11,7 @@ use crate::camera::{Camera, RARELY, binary};
 
 const RTSP: u16 = 8554;
 
-/// A service on the camera's loopback.
+/// Starts a service on the camera's loopback.
 fn serve(world: &World) -> TcpListener {
     world.device.within(|| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -27,18 +27,18 @@ fn watching(world: &World) -> Setting {
     Setting::new(world).every(RARELY).own("watch", json!([rtsp]))
 }
 
-/// What status says of the first service.
+/// The first service in the status.
 fn service(camera: &Camera) -> Value {
     let status: Value = serde_json::from_str(&camera.agent.ask("status").unwrap()).unwrap();
     status["watch"][0].clone()
 }
 
 #[test]
-fn service_that_is_back_is_told_at_once_and_shown_everywhere() {
+fn recovered_service_sends_a_beat_and_is_shown_everywhere() {
     let world = World::new();
     let listener = serve(&world);
     let mut camera = Camera::start(&world, &watching(&world));
-    // The look leaves a connection in the queue; that it was answered shows in status.
+    // The check leaves a connection in the queue. The status shows that it was answered.
     SockRef::from(&listener).accept().unwrap();
     camera.stays_silent();
     let shown = service(&camera);
@@ -60,7 +60,7 @@ fn service_that_is_back_is_told_at_once_and_shown_everywhere() {
 }
 
 #[test]
-fn service_without_a_network_is_looked_at_all_the_same() {
+fn service_is_checked_without_a_network() {
     let world = World::new();
     let listener = serve(&world);
     let camera = Camera::start(&world, &watching(&world));

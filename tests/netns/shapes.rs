@@ -1,4 +1,4 @@
-//! Shapes of addresses and routes: unnumbered, deprecated, many, shared, by nexthop objects,
+//! Kinds of addresses and routes: unnumbered, deprecated, many, shared, by nexthop objects,
 //! expired.
 
 use std::process::Command;
@@ -11,14 +11,14 @@ use crate::camera::Camera;
 use crate::scenes::{PLAIN, SECURE, hole, only, setting, v4_only};
 
 #[test]
-fn uplink_without_an_address_of_its_own_carries_the_beat() {
+fn unnumbered_uplink_carries_the_beat() {
     let world = World::new();
     only(&world, &["eth0"]);
     world.device.ip("address flush dev eth0\n\
          address add 10.99.0.2/32 dev lo\n\
          route add 10.11.1.1 dev eth0 src 10.99.0.2\n\
          route add default via 10.11.1.1 dev eth0 src 10.99.0.2");
-    // A route that comes back with the carrier.
+    // This route returns with the carrier.
     world.router.ip("address add 10.11.1.1/32 peer 10.99.0.2/32 dev r-eth0");
     let mut camera = Camera::silent(&world, &setting(&world, SECURE));
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
@@ -31,7 +31,7 @@ fn uplink_without_an_address_of_its_own_carries_the_beat() {
 }
 
 #[test]
-fn deprecated_address_carries_the_beat_where_there_is_no_other() {
+fn deprecated_address_carries_the_beat_if_it_is_the_only_one() {
     let world = World::with(Families::V6);
     only(&world, &["eth0"]);
     world.device.ip("address change 2001:db8:1::2/64 dev eth0 preferred_lft 0 valid_lft forever");
@@ -41,7 +41,7 @@ fn deprecated_address_carries_the_beat_where_there_is_no_other() {
     camera.shows_way("eth0");
 }
 
-/// So many other addresses come before the one that counts, which is then replaced.
+/// The usable address comes after `others` other ones, and is then replaced.
 fn finds_its_address_among(others: u32) {
     let world = World::new();
     only(&world, &["eth0"]);
@@ -54,7 +54,7 @@ fn finds_its_address_among(others: u32) {
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
     camera.beat_over(&world, "eth0");
     camera.shows("its address", |status| status["uplink"]["addresses"] == json!(["10.11.1.2"]));
-    // One of the others is nobody's business.
+    // A change of another address causes no beat.
     camera.beats.skip();
     world.device.ip(&format!("address delete 10.98.0.{others}/32 dev eth0"));
     camera.stays_silent();
@@ -66,17 +66,34 @@ fn finds_its_address_among(others: u32) {
 }
 
 #[test]
-fn address_is_found_among_twelve() {
+fn usable_address_is_found_among_twelve() {
     finds_its_address_among(12);
 }
 
 #[test]
-fn address_is_found_among_two_hundred() {
+fn usable_address_is_found_among_two_hundred() {
     finds_its_address_among(200);
 }
 
 #[test]
-fn ipv6_address_is_found_among_two_hundred() {
+fn address_that_leads_nowhere_and_is_there_first_hides_no_change() {
+    let world = World::new();
+    only(&world, &["eth0"]);
+    world.device.ip("address add 10.98.0.1/32 dev eth0\n\
+         address delete 10.11.1.2/24 dev eth0\n\
+         route replace default via 10.11.1.1 dev eth0 onlink metric 100");
+    let mut camera = Camera::silent(&world, &setting(&world, SECURE));
+    camera.shows("an uplink", |status| status["uplink"]["addresses"] == json!(["10.98.0.1"]));
+    world.device.ip("address add 10.11.1.2/24 dev eth0");
+    camera.beat_over(&world, "eth0");
+    world.device.ip("address add 10.11.1.77/24 dev eth0\naddress delete 10.11.1.2/24 dev eth0");
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    let beat = camera.beat_for("address_changed");
+    assert_eq!(beat.peer.ip().to_string(), "10.11.1.77");
+}
+
+#[test]
+fn usable_ipv6_address_is_found_among_two_hundred() {
     let world = World::with(Families::V6);
     only(&world, &["eth0"]);
     world.unlease("eth0");
@@ -93,7 +110,7 @@ fn ipv6_address_is_found_among_two_hundred() {
 }
 
 #[test]
-fn route_over_two_uplinks_is_one_over_each() {
+fn multipath_route_counts_for_both_uplinks() {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
     world.device.ip("route delete default dev eth0\nroute delete default dev wlan1\n\
@@ -108,7 +125,7 @@ fn route_over_two_uplinks_is_one_over_each() {
     assert_eq!(camera.beat_over(&world, "eth0").reason(), "eth0_priority");
 }
 
-/// Default routes by objects of their own, and what the kernel says of their going, or does not.
+/// Default routes by nexthop objects, whose removal the kernel announces only partly.
 fn follows_nexthops(compatible: &str) {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
@@ -138,7 +155,7 @@ fn follows_nexthops(compatible: &str) {
          nexthop add id 2 via 10.11.2.1 dev wlan1\n\
          nexthop add id 10 group 1/2\n\
          route add default nhid 10";
-    // What it was before depends on whether anybody looked while there was no route at all.
+    // The former uplink is unknown: the agent may have seen the moment without any route.
     changed(group, "eth0", "");
     changed("nexthop replace id 10 group 2", "wlan1", "failover_to_wlan1");
     world.device.ip("nexthop flush");
@@ -169,14 +186,14 @@ fn last_of_twenty_routes_of_an_interface_is_followed() {
 }
 
 #[test]
-fn expired_route_that_the_kernel_no_longer_uses_is_none() {
+fn expired_route_is_no_longer_used() {
     let world = World::with(Families::V6);
     only(&world, &["eth0", "wlan1"]);
     let mut camera = Camera::calm(&world);
     let route = "default via 2001:db8:1::1 dev eth0 metric 100";
     world.device.ip6(&format!("route delete {route}\nroute add {route} expires 1"));
     camera.beats.skip();
-    // As long as the kernel goes by it.
+    // Waits as long as the kernel uses the route.
     let get = ["-n", world.device.name(), "-6", "route", "get", SERVER[1]];
     let mut pause = camera.agent.lines().follow();
     while run(Command::new("ip").args(get), "").contains("dev eth0") {
@@ -190,7 +207,7 @@ fn expired_route_that_the_kernel_no_longer_uses_is_none() {
 }
 
 #[test]
-fn bridge_that_is_the_uplink_carries_the_beat() {
+fn bridge_as_uplink_carries_the_beat() {
     let world = World::new();
     only(&world, &["eth0"]);
     world.device.ip("address flush dev eth0\n\
@@ -211,7 +228,7 @@ fn bridge_that_is_the_uplink_carries_the_beat() {
 }
 
 #[test]
-fn lost_ipv4_lease_is_told_over_ipv6() {
+fn lost_ipv4_lease_sends_a_beat_over_ipv6() {
     let world = World::with(Families::Both);
     only(&world, &["eth0"]);
     let mut setting = setting(&world, SECURE);
@@ -225,7 +242,7 @@ fn lost_ipv4_lease_is_told_over_ipv6() {
 }
 
 #[test]
-fn lost_ipv4_lease_is_told_over_the_next_uplink_where_the_server_has_no_ipv6() {
+fn lost_ipv4_lease_fails_over_if_the_server_has_no_ipv6() {
     let world = World::with(Families::Both);
     v4_only(&world);
     let mut camera = Camera::calm(&world);
@@ -234,4 +251,21 @@ fn lost_ipv4_lease_is_told_over_the_next_uplink_where_the_server_has_no_ipv6() {
     let beat = camera.beat_over(&world, "wlan1");
     assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
     camera.shows_way("wlan1");
+}
+
+#[test]
+fn global_address_of_the_uplink_is_the_public_one() {
+    let world = World::new();
+    only(&world, &["eth0"]);
+    let mut camera = Camera::silent(&world, &setting(&world, SECURE));
+    assert_eq!(camera.beat().body.get("ip_public"), None);
+    world.router.ip("address add 10.11.1.1/32 peer 198.41.0.4/32 dev r-eth0");
+    world.device.ip("address flush dev eth0\n\
+         address add 198.41.0.4/32 dev eth0\n\
+         route add 10.11.1.1 dev eth0 src 198.41.0.4\n\
+         route add default via 10.11.1.1 dev eth0 src 198.41.0.4");
+    let beat = camera.beat();
+    for field in ["ip_address", "ip_lan", "ip_public"] {
+        assert_eq!(beat.body[field], "198.41.0.4", "{beat:?}");
+    }
 }

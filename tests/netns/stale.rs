@@ -1,5 +1,5 @@
-//! Names whose answers went stale: asked anew after a failure, whatever their time to live says,
-//! and the address that was good once is not forgotten.
+//! Stale name answers: they are refreshed after a failure whatever their TTL is, and the last good
+//! address stays a candidate.
 
 use std::time::Duration;
 
@@ -10,20 +10,21 @@ use linkbeat_support::world::{SERVER, SERVER_NAME, World};
 use crate::camera::{Camera, is_own};
 use crate::scenes::{SECURE, hole, mend, only, record};
 
-/// The router's own address, where a portal answers.
+/// The router's address, on which a portal answers.
 const PORTAL: &str = "10.11.1.1";
-/// Longer than the shortest time that an answer of the nameserver counts.
+/// Longer than the shortest time that a DNS response is cached.
 const EXPIRED: Duration = Duration::from_secs(6);
-/// Longest wait for the retry of a beat that has failed once or twice, and room to spare.
+/// Longest wait for the retry of a beat that failed once or twice, with some reserve.
 const RETRIED: Duration = Duration::from_secs(12);
 
-/// A camera in the field: with an answer that lasts longer than its interval, it has no need to
-/// ask.
+/// The configuration of a camera whose name answers outlast its interval, so that it needs no
+/// queries.
 fn setting(world: &World) -> Setting {
     Setting::new(world).every(30)
 }
 
-/// A world with eth0 alone whose answers last an hour, and a portal with a certificate of its own.
+/// A world with eth0 only, name answers with a TTL of an hour, and a portal with its own
+/// certificate.
 fn world_with_portal() -> (World, Receiver) {
     let world = World::new();
     only(&world, &["eth0"]);
@@ -37,7 +38,7 @@ fn world_with_portal() -> (World, Receiver) {
 }
 
 #[test]
-fn answer_of_a_portal_does_not_outlive_its_login() {
+fn name_answer_of_a_portal_is_dropped_after_the_login() {
     let (world, portal) = world_with_portal();
     world.nameserver.set(SERVER_NAME, &[record(PORTAL)]);
     let mut camera = Camera::silent(&world, &setting(&world));
@@ -51,12 +52,12 @@ fn answer_of_a_portal_does_not_outlive_its_login() {
 }
 
 #[test]
-fn good_address_is_tried_beside_the_answer_of_a_portal() {
+fn last_good_address_is_tried_beside_that_of_a_portal() {
     let (world, _portal) = world_with_portal();
     world.nameserver.set_ttl(5);
     let mut camera = Camera::start(&world, &setting(&world));
-    // The lease ends; with the new one a portal answers all names, and lets the good address
-    // through.
+    // The lease ends. With the new one a portal answers all name queries, but lets traffic to the
+    // good address through.
     world.unlease("eth0");
     camera.beats.expect_none("beat without a way", EXPIRED, is_own);
     world.nameserver.set_ttl(3600);
@@ -66,7 +67,7 @@ fn good_address_is_tried_beside_the_answer_of_a_portal() {
     assert_eq!(camera.curl(&world, &["--resolve", &known, SECURE]), 200);
     let beat = camera.beats.expect("beat", RETRIED, is_own);
     assert_eq!(beat.reason(), "failover_to_eth0", "{beat:?}");
-    // By now the new answer is known, and names the portal alone.
+    // Now the new answer is known, which has the portal's address only.
     camera.shows_way("eth0");
     world.receiver.close_connections();
     camera.ring();
@@ -75,7 +76,7 @@ fn good_address_is_tried_beside_the_answer_of_a_portal() {
 }
 
 #[test]
-fn server_that_has_moved_is_found_by_its_name() {
+fn server_that_moved_is_found_by_its_name() {
     const MOVED: &str = "203.0.113.20";
     let world = World::new();
     world.internet.ip(&format!("address add {MOVED} dev lo"));
@@ -91,7 +92,7 @@ fn server_that_has_moved_is_found_by_its_name() {
 }
 
 #[test]
-fn restoration_asks_for_the_name_again() {
+fn restored_connectivity_repeats_the_name_query() {
     let world = World::new();
     only(&world, &["eth0"]);
     world.nameserver.set_ttl(3600);
@@ -106,7 +107,7 @@ fn restoration_asks_for_the_name_again() {
 }
 
 #[test]
-fn other_way_asks_for_the_name_again() {
+fn change_of_uplink_repeats_the_name_query() {
     let world = World::new();
     world.nameserver.set_ttl(3600);
     let mut camera = Camera::start(&world, &setting(&world));

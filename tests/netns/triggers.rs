@@ -1,4 +1,4 @@
-//! Every way to ask for a beat, and those who ask too much.
+//! All kinds of triggers, and clients that trigger too often.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -16,12 +16,12 @@ use serde_json::Value;
 
 use crate::camera::{Camera, RARELY, binary};
 
-/// Says one line on the camera's socket; returns the answer.
+/// Sends one line to the camera's socket and returns the response.
 fn ask(camera: &Camera, line: &str) -> String {
     camera.agent.ask(line).unwrap()
 }
 
-/// Asks the status server of the camera; returns the whole answer.
+/// Sends a request to the camera's status server and returns the whole response.
 fn http(world: &World, request: &str) -> String {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 5000));
     let mut stream = world.device.within(|| TcpStream::connect_timeout(&to, SOON)).unwrap();
@@ -34,7 +34,7 @@ fn http(world: &World, request: &str) -> String {
 }
 
 #[test]
-fn line_on_the_socket_beats_with_its_word() {
+fn line_on_the_socket_sends_a_beat_with_its_reason() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     assert!(ask(&camera, "trigger door-bell").starts_with("set"));
@@ -45,7 +45,7 @@ fn line_on_the_socket_beats_with_its_word() {
 }
 
 #[test]
-fn waiting_line_tells_the_result() {
+fn line_with_wait_returns_the_result() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let answer = ask(&camera, "trigger --wait door");
@@ -54,7 +54,7 @@ fn waiting_line_tells_the_result() {
 }
 
 #[test]
-fn command_beats_and_its_exit_code_tells() {
+fn command_sends_a_beat_and_exits_with_the_result() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let output = camera.agent.beside(&world, binary(), &["trigger", "--reason", "cron"]);
@@ -75,7 +75,7 @@ fn command_without_an_agent_fails() {
 }
 
 #[test]
-fn sigusr1_beats() {
+fn sigusr1_sends_a_beat() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     camera.ring();
@@ -83,7 +83,7 @@ fn sigusr1_beats() {
 }
 
 #[test]
-fn post_beats_and_answers_with_what_the_server_said() {
+fn post_sends_a_beat_and_returns_the_response_of_the_server() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let answer = http(&world, "POST /api/meeting/heartbeat");
@@ -94,7 +94,7 @@ fn post_beats_and_answers_with_what_the_server_said() {
 }
 
 #[test]
-fn post_that_does_not_wait_is_answered_at_once() {
+fn post_without_wait_is_answered_at_once() {
     let world = World::new();
     world.receiver.follow("delay 2000").unwrap();
     let camera = Camera::calm(&world);
@@ -104,7 +104,7 @@ fn post_that_does_not_wait_is_answered_at_once() {
 }
 
 #[test]
-fn status_shows_the_last_answer_and_no_token() {
+fn status_shows_the_last_response_and_no_token() {
     let world = World::new();
     let camera = Camera::calm(&world);
     camera.agent.said("[Meeting] Heartbeat sent");
@@ -119,7 +119,7 @@ fn status_shows_the_last_answer_and_no_token() {
 }
 
 #[test]
-fn eventfd_of_a_helper_beats_each_time() {
+fn each_write_to_a_helpers_eventfd_sends_a_beat() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let helper = Helper::connect(&camera.agent.socket()).unwrap();
@@ -135,12 +135,12 @@ fn eventfd_is_the_agents_however_it_is_abused() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let helper = Helper::connect(&camera.agent.socket()).unwrap();
-    // Shared with the agent, which must not block on it now.
+    // The file description is shared with the agent, which must not block on it now.
     fcntl_setfl(helper.eventfd(), OFlags::empty()).unwrap();
     helper.trigger().unwrap();
     camera.beat_for("trigger");
     fcntl_setfl(helper.eventfd(), OFlags::NONBLOCK).unwrap();
-    // The largest number there is, and then one more: full.
+    // The counter's maximum, and then one more: it is full.
     helper.add(u64::MAX - 1).unwrap();
     helper.trigger().ok();
     camera.beat_for("trigger");
@@ -154,7 +154,7 @@ fn eventfd_is_the_agents_however_it_is_abused() {
 }
 
 #[test]
-fn helper_sees_the_agent_go_and_connects_again() {
+fn helper_notices_the_end_of_the_agent_and_reconnects() {
     let world = World::new();
     let setting = Setting::new(&world).every(RARELY);
     let mut camera = Camera::start(&world, &setting);
@@ -170,7 +170,7 @@ fn helper_sees_the_agent_go_and_connects_again() {
 }
 
 #[test]
-fn helpers_beyond_the_limit_are_turned_away_and_the_others_kept() {
+fn helpers_beyond_the_limit_are_refused_and_the_others_kept() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let socket = camera.agent.socket();
@@ -182,14 +182,14 @@ fn helpers_beyond_the_limit_are_turned_away_and_the_others_kept() {
     }
     camera.beat_for("trigger");
     drop(helpers);
-    // The agent learns of the hang-ups a little later than we.
+    // The agent notices the closed connections a little later.
     assert!((0..100).any(|_| Helper::connect(&socket).is_ok()));
 }
 
 #[test]
-fn inherited_eventfd_beats() {
+fn write_to_an_inherited_eventfd_sends_a_beat() {
     let world = World::new();
-    // Without CLOEXEC: the child has it under the same number.
+    // Without CLOEXEC the child inherits it with the same number.
     let trigger = eventfd(0, EventfdFlags::empty()).unwrap();
     let mut setting = Setting::new(&world).every(RARELY);
     setting.arguments.extend(["--trigger-fd".to_owned(), trigger.as_raw_fd().to_string()]);
@@ -212,13 +212,13 @@ fn trigger_during_a_beat_causes_another() {
 }
 
 #[test]
-fn rubbish_on_the_socket_harms_nobody() {
+fn malformed_lines_do_not_affect_other_clients() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let long = "x".repeat(100_000);
     for rubbish in ["", "\n", "\0\0\0\n", "trigger \u{1f4a3}\n", "trigger a b c\n", &long] {
         let mut stream = UnixStream::connect(camera.agent.socket()).unwrap();
-        // The agent may hang up in the middle.
+        // The agent may close the connection in the middle.
         stream.write_all(rubbish.as_bytes()).ok();
     }
     camera.beats.skip();
@@ -227,7 +227,7 @@ fn rubbish_on_the_socket_harms_nobody() {
 }
 
 #[test]
-fn idle_helpers_do_not_keep_others_out() {
+fn idle_helpers_do_not_block_other_clients() {
     let world = World::new();
     let camera = Camera::calm(&world);
     let connect = |_| UnixStream::connect(camera.agent.socket()).unwrap();
@@ -237,26 +237,26 @@ fn idle_helpers_do_not_keep_others_out() {
 }
 
 #[test]
-fn storm_of_triggers_does_not_delay_a_failover() {
+fn flood_of_triggers_does_not_delay_a_failover() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let mut stream = UnixStream::connect(camera.agent.socket()).unwrap();
-    // Unread answers must not hold the agent up either.
+    // Unread responses must not block the agent either.
     stream.set_write_timeout(Some(SOON)).unwrap();
     let storm = "trigger storm\n".repeat(500);
     stream.write_all(storm.as_bytes()).unwrap();
     world.pull("eth0");
-    // The agent may have had enough of this helper.
+    // The agent may have closed the connection of this helper.
     stream.write_all(storm.as_bytes()).ok();
     let beat = camera.beat_for("failover_to_wlan1");
     assert_eq!(beat.peer.ip(), world.address("wlan1"));
-    // Five at once, then one every two seconds, and those of the network.
+    // Five beats at once, then one every two seconds, and those for network changes.
     camera.beats.expect_none("storm of beats", Duration::from_secs(1), |beat| beat.nth > 12);
     assert!(world.receiver.counts().requests < 12, "{:?}", world.receiver.counts());
 }
 
 #[test]
-fn trigger_is_told_why_no_beat_comes() {
+fn response_to_a_trigger_names_the_reason_for_no_beat() {
     let world = World::new();
     for (key, value, answer) in
         [("enabled", Value::Bool(false), "disabled"), ("api_url", "".into(), "unconfigured")]
@@ -268,7 +268,7 @@ fn trigger_is_told_why_no_beat_comes() {
 }
 
 #[test]
-fn trigger_is_told_until_when_the_server_wants_peace() {
+fn response_to_a_trigger_names_the_end_of_retry_after() {
     for status in ["429", "503"] {
         let world = World::new();
         let mut camera = Camera::calm(&world);
@@ -283,7 +283,7 @@ fn trigger_is_told_until_when_the_server_wants_peace() {
 }
 
 #[test]
-fn second_agent_on_the_same_socket_names_the_first() {
+fn second_agent_exits_and_names_the_first() {
     let world = World::new();
     let mut camera = Camera::calm(&world);
     let output = camera.agent.beside(&world, binary(), &["run"]);

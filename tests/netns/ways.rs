@@ -1,5 +1,5 @@
-//! Ways that are no ways although they answer: a box on the line that acknowledges and is mute,
-//! answers that come back by another card.
+//! Paths that fail although something answers: a middlebox that acknowledges segments and never
+//! responds, and responses that arrive at another interface.
 
 use linkbeat_support::clock;
 use linkbeat_support::middlebox::Middlebox;
@@ -8,8 +8,8 @@ use linkbeat_support::world::{Block, Families, Verdict, World};
 use crate::camera::Camera;
 use crate::scenes::{PLAIN, SECURE, hole, only, setting};
 
-/// A box on eth0's line takes everything and answers nothing: the beat under way goes over wlan1,
-/// and the next ones do not ask the box.
+/// A middlebox on eth0's line acknowledges everything and never responds. The beat in flight goes
+/// over wlan1, and the next ones do not try the middlebox.
 fn loses_no_beat_to_a_mute_box(api_url: &str) {
     let world = World::new();
     let mut camera = Camera::start(&world, &setting(&world, api_url));
@@ -23,7 +23,7 @@ fn loses_no_beat_to_a_mute_box(api_url: &str) {
     assert_eq!((beat.reason(), beat.seq()), ("trigger", 2), "{beat:?}");
     camera.shows_way("wlan1");
 
-    // Not even on a new connection.
+    // This holds on a new connection as well.
     let asked = mute.receiver.counts().connections;
     world.receiver.close_connections();
     let rung_us = clock::boot_us();
@@ -31,22 +31,22 @@ fn loses_no_beat_to_a_mute_box(api_url: &str) {
     let beat = camera.beat_over(&world, "wlan1");
     assert_eq!(beat.seq(), 3, "{beat:?}");
     assert_eq!(mute.receiver.counts().connections, asked, "the box was asked again");
-    // The wait for the box is two seconds.
+    // A wait for the middlebox would take two seconds.
     assert!(beat.received_us - rung_us < 1_500_000, "{beat:?}");
 }
 
 #[test]
-fn best_uplink_that_acknowledges_and_never_answers_loses_no_beat() {
+fn middlebox_that_never_responds_loses_no_beat() {
     loses_no_beat_to_a_mute_box(PLAIN);
 }
 
 #[test]
-fn best_uplink_that_acknowledges_and_never_answers_loses_no_beat_over_tls() {
+fn middlebox_that_never_responds_loses_no_beat_over_tls() {
     loses_no_beat_to_a_mute_box(SECURE);
 }
 
 #[test]
-fn first_beat_does_not_wait_for_a_mute_box() {
+fn first_beat_does_not_wait_for_a_silent_middlebox() {
     let world = World::new();
     let _mute = Middlebox::on(&world, "eth0", "hang");
     let mut camera = Camera::silent(&world, &setting(&world, SECURE));
@@ -56,7 +56,7 @@ fn first_beat_does_not_wait_for_a_mute_box() {
 }
 
 #[test]
-fn uplink_that_was_mute_is_tried_again_when_its_cable_was_out() {
+fn failed_uplink_is_tried_again_after_its_cable_was_pulled() {
     let world = World::new();
     let mute = Middlebox::on(&world, "eth0", "hang");
     let mut camera = Camera::silent(&world, &setting(&world, PLAIN));
@@ -72,7 +72,7 @@ fn uplink_that_was_mute_is_tried_again_when_its_cable_was_out() {
     camera.shows_way("eth0");
 }
 
-/// A path of small packets only, and no word of it to the server: the certificates do not get
+/// A path that silently drops large packets in one direction, so the certificates do not get
 /// through.
 fn loses_no_beat_to_a_narrow_path(families: Families) {
     let world = World::with(families);
@@ -86,17 +86,17 @@ fn loses_no_beat_to_a_narrow_path(families: Families) {
 }
 
 #[test]
-fn path_that_eats_the_flight_of_certificates_loses_no_beat() {
+fn path_that_drops_large_packets_loses_no_beat() {
     loses_no_beat_to_a_narrow_path(Families::V4);
 }
 
 #[test]
-fn ipv6_path_that_eats_the_flight_of_certificates_loses_no_beat() {
+fn ipv6_path_that_drops_large_packets_loses_no_beat() {
     loses_no_beat_to_a_narrow_path(Families::V6);
 }
 
 #[test]
-fn mute_ipv6_of_an_uplink_loses_no_beat_while_its_ipv4_is_well() {
+fn silent_ipv6_of_an_uplink_loses_no_beat_while_its_ipv4_works() {
     let world = World::with(Families::Both);
     only(&world, &["eth0"]);
     let mute = Middlebox::taking(&world, "iifname r-eth0 meta nfproto ipv6", "hang");
@@ -115,7 +115,7 @@ fn mute_ipv6_of_an_uplink_loses_no_beat_while_its_ipv4_is_well() {
 }
 
 #[test]
-fn black_hole_behind_ipv6_loses_no_beat_while_ipv4_is_well() {
+fn black_hole_in_ipv6_loses_no_beat_while_ipv4_works() {
     let world = World::with(Families::Both);
     only(&world, &["eth0"]);
     hole(&world, "meta nfproto ipv6");
@@ -126,7 +126,7 @@ fn black_hole_behind_ipv6_loses_no_beat_while_ipv4_is_well() {
 }
 
 #[test]
-fn dead_best_uplink_is_doubted_once_and_not_on_every_beat() {
+fn dead_best_uplink_delays_one_beat_and_not_each() {
     let world = World::new();
     let mut camera = Camera::start(&world, &setting(&world, SECURE));
     assert_eq!(camera.curl(&world, &["--interface", "wlan1", SECURE]), 200);
@@ -141,18 +141,18 @@ fn dead_best_uplink_is_doubted_once_and_not_on_every_beat() {
     };
     let doubted = round();
     let later = [round(), round(), round()];
-    // One re-test may fall into this time.
+    // One re-test may happen in this time.
     assert!(later[2] <= doubted + 1, "{doubted} SYNs into the black hole, then {later:?}");
 }
 
-/// Answers to eth0's address come back by wlan1, which has no way out of its own.
+/// Responses to eth0's address arrive at wlan1, which has no route to the server.
 fn answered_by_another_card(world: &World) {
     for filter in ["0", "2"] {
         for which in ["all", "eth0", "wlan1"] {
             world.device.sysctl(&format!("ipv4/conf/{which}/rp_filter"), filter);
         }
         let mut camera = Camera::silent(world, &setting(world, SECURE));
-        // Bound to its card, curl gets nothing; left to the kernel, it does.
+        // curl bound to the interface gets no response, unbound it does.
         assert_eq!(camera.curl(world, &["--interface", "eth0", "-m", "1", PLAIN]), 0);
         assert_eq!(camera.curl(world, &[PLAIN]), 200);
         let beat = camera.beat_over(world, "eth0");
@@ -164,7 +164,7 @@ fn answered_by_another_card(world: &World) {
 }
 
 #[test]
-fn answers_that_come_back_by_another_route_are_heard() {
+fn responses_over_another_route_are_received() {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
     world.device.ip("route delete default dev wlan1");
@@ -173,12 +173,12 @@ fn answers_that_come_back_by_another_route_are_heard() {
 }
 
 #[test]
-fn answers_that_come_back_by_another_card_of_the_same_lan_are_heard() {
+fn responses_over_another_interface_on_the_same_lan_are_received() {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
     world.unlease("wlan1");
     world.device.ip("address add 10.11.1.3/24 dev wlan1 metric 600");
-    // Both cards answer for both addresses (arp_ignore 0), and the router has believed the slower
+    // Both interfaces answer ARP for both addresses (arp_ignore 0), and the router uses the slower
     // one.
     world.router.ip("link add name br0 type bridge stp_state 0 mcast_snooping 0\n\
          address flush dev r-eth0\n\
@@ -191,7 +191,7 @@ fn answers_that_come_back_by_another_card_of_the_same_lan_are_heard() {
 }
 
 #[test]
-fn second_uplink_with_the_answers_of_the_first_carries_the_beat() {
+fn responses_to_the_first_uplink_over_the_second_lose_no_beat() {
     let world = World::new();
     only(&world, &["eth0", "wlan1"]);
     world.router.ip("route add 10.11.1.2 via 10.11.2.2 dev r-wlan1");

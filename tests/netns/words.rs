@@ -1,4 +1,4 @@
-//! What status says when there is no way: what stands in it.
+//! The advice in the status when there is no usable path.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::camera::Camera;
 use crate::scenes::{PLAIN, SECURE, only, setting};
 
-/// What a person reads contains all of these words and none of those.
+/// The output of `linkbeat status` contains all of `words` and none of `others`.
 fn says(world: &World, camera: &Camera, words: &[&str], others: &[&str]) {
     let text = camera.words(world);
     let said = text.to_lowercase();
@@ -25,7 +25,7 @@ fn says(world: &World, camera: &Camera, words: &[&str], others: &[&str]) {
     }
 }
 
-/// There is no way, not for curl either, and what stands in it is named, and nothing else.
+/// No path works, not for curl either. The status names the cause, and nothing else.
 fn no_uplink(world: &World, camera: &Camera, words: &[&str], others: &[&str]) {
     assert_eq!(camera.curl(world, &["-m", "1", PLAIN]), 0);
     camera.shows("no way", |status| status["state"] == "no_uplink");
@@ -63,13 +63,13 @@ fn interfaces_that_are_all_ignored_are_named() {
     let world = World::new();
     let setting = setting(&world, SECURE).own("ignore_interfaces", json!(["lo", "eth*", "wlan*"]));
     let camera = Camera::silent(&world, &setting);
-    // They lead out, but may not be used.
+    // The interfaces have routes, but may not be used.
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
     camera.shows("no way", |status| status["state"] == "no_uplink");
     says(&world, &camera, &["ignore", "eth0", "wlan1", "wlan0"], &["carrier"]);
 }
 
-/// Trouble with names is no trouble of the server.
+/// A failure of name resolution is not blamed on the server.
 fn is_trouble_with_names(world: &World, mood: Mood, word: &str) {
     world.nameserver.set_mood(mood);
     let camera = Camera::silent(world, &setting(world, SECURE).own("request_timeout_ms", 2000));
@@ -79,7 +79,7 @@ fn is_trouble_with_names(world: &World, mood: Mood, word: &str) {
 }
 
 #[test]
-fn mute_nameserver_is_named_and_not_the_server() {
+fn silent_nameserver_is_named_and_not_the_server() {
     is_trouble_with_names(&World::new(), Mood::Silent, "nameserver");
 }
 
@@ -94,7 +94,7 @@ fn unknown_name_is_named_and_not_the_server() {
 }
 
 #[test]
-fn trouble_with_names_is_over_with_the_trouble() {
+fn recovered_nameserver_ends_the_failure() {
     let world = World::new();
     world.nameserver.set_mood(Mood::Failing);
     let mut camera = Camera::silent(&world, &setting(&world, SECURE));
@@ -106,7 +106,7 @@ fn trouble_with_names_is_over_with_the_trouble() {
 }
 
 #[test]
-fn interface_whose_name_is_no_text_is_used_or_told() {
+fn interface_whose_name_is_not_utf_8_is_used() {
     let world = World::new();
     only(&world, &["eth0"]);
     let name = OsStr::from_bytes(b"eth\xff\"0");
@@ -116,4 +116,17 @@ fn interface_whose_name_is_no_text_is_used_or_told() {
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
     camera.beat_over(&world, "eth0");
     camera.shows("an acknowledged beat", |status| status["state"] == "online");
+}
+
+#[test]
+fn outage_of_a_pulled_cable_is_told_as_one() {
+    let world = World::new();
+    only(&world, &["eth0"]);
+    let mut camera = Camera::calm(&world);
+    world.pull("eth0");
+    camera.shows("no way", |status| status["last_outage"]["kind"] == "no_uplink");
+    world.plug("eth0");
+    camera.beat_for("failover_to_eth0");
+    camera.shows_way("eth0");
+    says(&world, &camera, &["last outage  ended", "no interface led out"], &["nothing outside"]);
 }

@@ -1,4 +1,4 @@
-//! The network itself: a test of the agent proves nothing in a world that does not work.
+//! The test network itself, on which all tests of the agent depend.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -9,9 +9,9 @@ use linkbeat_support::clock;
 use linkbeat_support::observer::Change;
 use linkbeat_support::world::{Block, Families, PROBED, SERVER, Verdict, World};
 
-/// How long a connect is waited for that should succeed or be rejected.
+/// Longest wait for a connect that succeeds or is rejected.
 const WAIT: Duration = Duration::from_secs(2);
-/// How long a connect is waited for that should hang.
+/// Longest wait for a connect that hangs.
 const HANG: Duration = Duration::from_millis(300);
 
 fn connect(world: &World, to: &str, port: u16, within: Duration) -> std::io::Result<TcpStream> {
@@ -53,7 +53,7 @@ fn pulled_cable_is_announced_and_keeps_its_address() {
         it.interface == "eth0" && it.change == Change::NotRunning
     };
     kernel.expect("lost carrier", SOON, pulled);
-    // Measured: an unbound socket goes on using the dead interface.
+    // Measured: an unbound socket continues to use the dead interface.
     assert!(connect(&world, SERVER[0], 80, HANG).is_err());
     world.plug("eth0");
     let plugged = |it: &linkbeat_support::observer::Announcement| it.change == Change::Running;
@@ -62,7 +62,7 @@ fn pulled_cable_is_announced_and_keeps_its_address() {
 }
 
 #[test]
-fn without_its_lease_the_next_interface_carries() {
+fn traffic_moves_to_the_next_interface_without_a_lease() {
     let world = World::with(Families::Both);
     let mut beats = world.receiver.beats().follow();
     world.unlease("eth0");
@@ -74,7 +74,7 @@ fn without_its_lease_the_next_interface_carries() {
 }
 
 #[test]
-fn rejections_are_what_they_say() {
+fn each_kind_of_rejection_has_its_error() {
     let world = World::new();
     let expected = [
         (Verdict::Reset, "ConnectionRefused"),
@@ -93,7 +93,7 @@ fn rejections_are_what_they_say() {
 }
 
 #[test]
-fn block_holds_for_one_address_and_one_uplink() {
+fn block_applies_to_one_address_and_one_uplink() {
     let world = World::new();
     world.block(&[Block { uplink: Some("eth0"), to: Some(PROBED[0]), verdict: Verdict::Drop }]);
     assert!(connect(&world, PROBED[0], 53, HANG).is_err());
@@ -106,7 +106,7 @@ fn block_holds_for_one_address_and_one_uplink() {
 }
 
 #[test]
-fn interface_comes_back_after_it_was_deleted() {
+fn deleted_interface_can_be_created_again() {
     let world = World::new();
     let mut kernel = world.kernel.announcements().follow();
     world.delete("eth0");
@@ -134,7 +134,7 @@ fn nameserver_answers_in_the_device() {
 }
 
 #[test]
-fn slow_path_delays_both_ways() {
+fn slow_path_delays_both_directions() {
     let world = World::with(Families::Both);
     let slow = world.slow_down(Duration::from_millis(300));
     for server in SERVER {
@@ -147,8 +147,8 @@ fn slow_path_delays_both_ways() {
 }
 
 #[test]
-fn behind_a_switch_the_carrier_outlives_the_router() {
-    let world = World::behind_switch();
+fn carrier_stays_behind_a_switch_when_the_router_is_off() {
+    let world = World::behind_switch(Families::V4);
     let mut kernel = world.kernel.announcements().follow();
     assert_eq!(post(&world, SERVER[0]), "HTTP/1.1 200");
     world.router_off();

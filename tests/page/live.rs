@@ -9,7 +9,7 @@ use crate::browser::Browser;
 use crate::tab::{PAGE, Tab};
 
 /// An interval in s that no test lasts: every beat has another reason.
-pub(crate) const RARELY: u32 = 3600;
+pub(crate) const RARELY: u32 = 86_400;
 
 /// Starts an agent and waits until the page can be asked for.
 pub(crate) fn agent(world: &World, setting: &Setting) -> Agent {

@@ -95,7 +95,7 @@ fn timeline_is_that_of_the_history() {
     tab.shows("#hours", "7 min 0 s");
     let rows = tab.value("document.querySelectorAll('#hours tr').length");
     assert_eq!(rows, 24);
-    tab.shows("#reasons", "outage healed");
+    tab.shows("#reasons", "outage over");
     tab.shows("#failed", "3 timed_out");
     tab.wait("document.querySelectorAll('#events li').length === 12");
     tab.click("#more");

@@ -35,7 +35,7 @@ fn servers_word_is_shown_with_what_to_do() {
             "status 429 retry-after 600",
             "Rejected",
             "#next",
-            "the server asked for it (Retry-After)",
+            "the server asked to wait (Retry-After)",
         ),
     ] {
         world.receiver.follow(behaviour).unwrap();
@@ -54,7 +54,7 @@ fn silent_server_is_no_outage() {
     let browser = Browser::start(&world);
     let tab = Tab::open(&browser, PAGE);
     tab.shows("#word", "Server silent");
-    tab.shows("#notes", "What to do: see that the server");
+    tab.shows("#notes", "What to do: check that the server");
     tab.is_clean();
 }
 

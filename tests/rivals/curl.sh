@@ -1,21 +1,21 @@
 #!/bin/bash
-# The rival that a careful person writes in an afternoon: a beat by curl every 30 s, and one at once
-# when `ip monitor` tells of a change or a helper asks.
+# The rival that a careful person can write in an afternoon: a beat by curl every 30 s, and at once when
+# `ip monitor` reports a change or a helper requests it.
 #
-# It has what such loops mostly lack: time-outs, retries, a short wait after a failure, debounce, a
-# check of the certificate, the same JSON body as the others.
+# It has features that such loops usually lack: time-outs, retries, a short wait after a failure, debounce,
+# verification of the certificate, and the same JSON body as the others.
 #
-#   curl.sh          beats for ever; a line `trigger` written to $FIFO asks for a beat
+#   curl.sh          sends beats forever; a line `trigger` written to $FIFO requests a beat
 #   curl.sh once     sends one beat
 #
 # API_URL, DEVICE_KEY, TOKEN_CODE, CA_FILE and FIFO come from the environment.
 set -u
 : "$API_URL" "$DEVICE_KEY" "$TOKEN_CODE" "$CA_FILE" "$FIFO"
 
-INTERVAL=30   # from beat to beat
-AGAIN=5       # the same after one that failed, its retries included
-QUIET=0.5     # a change is a burst of messages: it is over after this silence
-BURST_MAX=100 # messages, or they never end
+INTERVAL=30   # between two beats
+AGAIN=5       # after a beat that failed with all its retries
+QUIET=0.5     # a change is a burst of messages, which ends with this silence
+BURST_MAX=100 # messages, in case they never end
 
 body() {
     local ip mac up load total available disk temperature model words
@@ -50,7 +50,7 @@ beat() {
         "$API_URL/devices/$DEVICE_KEY/online"
 }
 
-# Returns when a beat is due: after $1 seconds, after a change, or at once when asked.
+# Returns when a beat is due: after $1 seconds, after a change, or at once after a trigger.
 wait_for_reason() {
     local line count=0
     read -r -t "$1" -u 3 line || return 0
@@ -66,7 +66,7 @@ mkfifo -m 600 "$FIFO"
 exec 3<>"$FIFO"
 monitor=
 while true; do
-    # shellcheck disable=SC2086 # there is none at first
+    # shellcheck disable=SC2086 # it is empty at first
     kill -0 $monitor 2>/dev/null || { ip monitor link address route 3>&- >"$FIFO" & monitor=$!; }
     if beat; then wait_for_reason $INTERVAL; else wait_for_reason $AGAIN; fi
 done

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""The rival that linkbeat replaces: what the camera's Python service does, and when.
+"""The service that linkbeat replaces: the design of the camera's Python service.
 
-A thread beats every 30 s. Each round it connects to 8.8.8.8:53, for 2 s at most, to learn whether the
-internet is back; while it waits it looks every 500 ms whether somebody has asked for a beat. A second
-thread looks after the uplinks every 30 s and asks for a beat: at every look while eth0 is up, and 3 s
-after another interface took over. There is no other event.
+A thread sends a beat every 30 s. In each round it connects to 8.8.8.8:53, for at most 2 s, to find out
+whether the internet is back. While it waits, it checks every 500 ms whether a beat was requested. A second
+thread checks the uplinks every 30 s and requests a beat: at every check while eth0 is up, and 3 s after
+another interface has taken over. There is no other event.
 
-Kinder to it than the original: it does not ask third parties for its public address before each beat,
-and it needs the standard library only. And it does check the server's certificate.
+Differences from the original that favour it: it does not ask third parties for its public address before
+each beat, it needs the standard library only, and it verifies the server's certificate.
 
-SIGUSR1 asks for a beat, as the original's other threads do by a function call; POST
-/api/meeting/heartbeat sends one and answers after it.
+SIGUSR1 requests a beat, like a function call of the original's other threads. POST /api/meeting/heartbeat
+sends one and answers after it.
 """
 
 import datetime

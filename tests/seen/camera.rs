@@ -41,7 +41,7 @@ impl Camera {
         let mut config = json!({
             "api_url": format!("https://{server}/api"),
             "device_key": "camera-1",
-            "heartbeat_interval": 3600,
+            "heartbeat_interval": 86_400,
             "tls": { "ca_file": directory.join("ca.pem") },
             "status_listen": format!("127.0.0.1:{port}"),
             "trigger_socket": directory.join("trigger.sock"),

@@ -73,13 +73,13 @@ fn status_tells_how_it_goes_and_what_the_last_outage_was() {
     let page = text(&said.stdout);
     assert_eq!(said.status.code(), Some(1), "{page}");
     assert!(page.starts_with("rejected for "), "{page}");
-    assert!(page.contains("\n  last outage  not over yet, began "), "{page}");
+    assert!(page.contains("\n  last outage  ongoing, began "), "{page}");
     assert!(page.contains(" ago: beats failed (http_404)\n"), "{page}");
     camera.receiver.behave(Behaviour::default());
     camera.trigger();
     let said = camera.says(&["status"]);
     assert_eq!(said.status.code(), Some(0));
-    assert!(text(&said.stdout).contains("\n  last outage  over since "), "{said:?}");
+    assert!(text(&said.stdout).contains("\n  last outage  ended "), "{said:?}");
     let said = camera.says(&["status", "--json"]);
     let status: Value = serde_json::from_slice(&said.stdout).expect("JSON");
     assert_eq!(status["last_outage"]["kind"], "failing");

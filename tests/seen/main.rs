@@ -7,6 +7,8 @@ mod camera;
 #[cfg(test)]
 mod command;
 #[cfg(test)]
+mod exchange;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod prometheus;

@@ -1,10 +1,10 @@
 //! The history over restarts of the agent, in its state_file.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::PathBuf;
 
-use linkbeat::sys::kept_file::is_in_memory;
+use linkbeat::sys::atomic_file::is_in_memory;
 use linkbeat_support::space::unique;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -103,4 +103,38 @@ fn place_on_a_disk_and_place_that_is_none_are_told() {
     let log = camera.log();
     assert_eq!(log.matches("the history cannot be kept in /proc/self/state").count(), 1, "{log}");
     assert!(!kept.0.with_extension("new").exists());
+}
+
+#[test]
+fn file_of_another_program_is_never_replaced() {
+    let hosts = "127.0.0.1 localhost\n";
+    let kept = Kept::new();
+    fs::write(&kept.0, hosts).expect("a file");
+    let mut camera = kept.camera();
+    camera.trigger();
+    camera.end(Signal::TERM);
+    assert_eq!(fs::read_to_string(&kept.0).expect("it stays"), hosts);
+    let log = camera.log();
+    assert_eq!(log.matches("it is not a file of linkbeat").count(), 1, "{log}");
+    assert!(log.contains("not a file of linkbeat: name another path"), "{log}");
+    // Empty it has nothing to lose.
+    fs::write(&kept.0, "").expect("a file");
+    camera.run();
+    camera.end(Signal::TERM);
+    assert!(fs::read(&kept.0).expect("a history").starts_with(b"linkbeat history "));
+}
+
+#[test]
+fn history_of_another_user_is_not_believed() {
+    let kept = Kept::new();
+    let mut camera = kept.camera();
+    camera.trigger();
+    camera.end(Signal::TERM);
+    // Only root can give a file away.
+    if chown(&kept.0, Some(65_534), None).is_err() {
+        return;
+    }
+    camera.run();
+    assert_eq!(ids(&camera.history(""), "beats", true), [0_u64; 0]);
+    assert!(camera.log().contains("is lost: it is another user's"), "{}", camera.log());
 }

@@ -1,21 +1,21 @@
-//! What the history makes of a life: each turn follows from the one before it, and nothing is out of order.
+//! Checks of the history: each transition follows from the state before it.
 
 use std::collections::BTreeMap;
 
-use linkbeat::proto::event::Note;
-use linkbeat::proto::history::{Change, History};
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::event::Note;
+use linkbeat_core::proto::history::{Change, History};
+use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::time::Instant;
 
 /// The history of a simulated agent, checked at every entry.
 #[derive(Debug)]
 pub(crate) struct Chronicle {
     history: History,
-    uplink: Option<Name>,
-    /// Names by number; a renamed interface is still the same uplink.
-    names: BTreeMap<LinkIndex, Name>,
-    /// What the uplink was called before.
-    former_names: Vec<Name>,
+    uplink: Option<InterfaceName>,
+    /// Interface names by index. A renamed interface remains the same uplink.
+    names: BTreeMap<LinkIndex, InterfaceName>,
+    /// Earlier names of the uplink in use.
+    former_names: Vec<InterfaceName>,
     offline: bool,
     failing: bool,
     entries: u64,
@@ -35,7 +35,7 @@ impl Chronicle {
         }
     }
 
-    /// The kernel tells of a link.
+    /// Handles a link event.
     pub(crate) fn hear(&mut self, event: &LinkEvent) {
         let LinkEvent::Link { index, name, .. } = *event else { return };
         let Some(former) = self.names.insert(index, name).filter(|former| *former != name) else {

@@ -1,69 +1,70 @@
-//! What must hold at every step, whatever the network does.
+//! Invariants that hold at every step, whatever the network does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use linkbeat::proto::agent::Agent;
-use linkbeat::proto::event::{ACTIONS_MAX, Action, Attempt, Note, Reason, Ticket, TriggerAnswer};
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
-use linkbeat::proto::race::TRIES_MAX;
-use linkbeat::proto::reach::budget::{OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
-use linkbeat::proto::resolve::QUERIES_MAX;
-use linkbeat::proto::routing::{Question, Route};
-use linkbeat::proto::services::SERVICES_MAX;
-use linkbeat::proto::settings::{Host, Settings};
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::agent::Agent;
+use linkbeat_core::proto::event::{
+    ACTIONS_MAX, ATTEMPTS_MAX, Acknowledged, Action, ConnectionId, Note, Reason, RequestId,
+    TriggerAnswer,
+};
+use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::reach::budget::{OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
+use linkbeat_core::proto::resolve::QUERIES_MAX;
+use linkbeat_core::proto::route::{Route, RouteQuestion};
+use linkbeat_core::proto::settings::{Host, SERVICES_MAX, Settings};
+use linkbeat_core::proto::time::Instant;
 
 use super::delivery::is_ignored;
 use super::kernel::Kernel;
 use super::net::News;
 
-/// Ways out of the simulated device: its interfaces but the loopback, and a socket that is not bound.
+/// Paths out of the simulated device: its interfaces except the loopback, and an unbound socket.
 const WAYS: u32 = 7;
-/// Most addresses of the server: those that the nameserver tells, and the last good one.
+/// Most addresses of the server: those from the nameserver, and the last good one.
 const ADDRESSES: u32 = 5;
-/// Longest a Retry-After is obeyed.
+/// Longest wait that a Retry-After can cause.
 const HOLD_MAX: Duration = Duration::from_secs(900);
 
-/// A second of probes, and the round that begins the next one.
+/// Probes of one second, and the round that begins the next one.
 const PROBES_AT_ONCE: f64 = PER_SECOND as f64 + TARGETS_MAX as f64;
 
-/// A connection that is open.
+/// An open connection.
 #[derive(Debug, Clone, Copy, Default)]
 struct Open {
     /// Idle between two beats.
     kept: bool,
-    /// The beat it carries, and the number of the order to send it.
+    /// The beat it carries, and the number of the action that sent it.
     sent: Option<(u64, u64)>,
-    /// The interface it is bound to.
-    via: Option<Name>,
+    /// The interface that the socket is bound to.
+    via: Option<InterfaceName>,
     /// The server's address.
     to: Option<IpAddr>,
-    /// The beat that it has carried in this round, answered or not.
+    /// The last beat that it carried in this round, with or without a response.
     carried: Option<u64>,
 }
 
-/// A trigger that was not yet covered.
+/// A trigger that no acknowledged beat covers yet.
 #[derive(Debug, Clone, Copy)]
 struct Pending {
-    /// Number of the input that asked.
+    /// Number of the trigger input.
     order: u64,
-    /// The beat that was promised.
+    /// The promised beat.
     seq: u64,
 }
 
-/// A server's Retry-After.
+/// The wait of a server's Retry-After.
 #[derive(Debug, Clone, Copy)]
 struct Quiet {
     until: Instant,
-    /// A change of uplink has sent its one beat.
+    /// A change of uplink has used its one beat.
     passed: bool,
-    /// That beat is under way.
+    /// That beat is in flight.
     passing: bool,
 }
 
-/// A bucket that leaks: what comes faster than it leaks, beyond its size, breaks a promise.
+/// A leaky bucket: a rate above its leak, beyond its size, breaks a promise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Leaky {
     level: f64,
@@ -87,16 +88,16 @@ impl Leaky {
     }
 }
 
-/// What the core has heard of the network.
+/// The core's knowledge of the network.
 #[derive(Debug, Default)]
 struct Heard {
-    links: BTreeMap<LinkIndex, (Name, bool)>,
-    /// Those that were named since the last dump was ordered.
+    links: BTreeMap<LinkIndex, (InterfaceName, bool)>,
+    /// The links listed since the last dump began.
     listed: BTreeSet<LinkIndex>,
     routes: Vec<Route>,
-    /// The kernel is to be asked for routes.
+    /// Route queries are outstanding.
     asking: bool,
-    /// A dump has ended: until then nothing can start.
+    /// A dump has ended. Before the first one nothing can start.
     dumped: bool,
 }
 
@@ -104,6 +105,8 @@ impl Heard {
     fn hear(&mut self, news: &News) {
         match news {
             News::Link(LinkEvent::Link { index, name, running, .. }) => {
+                // A name belongs to one interface, even if the removal of another was not received.
+                self.links.retain(|_, (other, _)| other != name);
                 self.links.insert(*index, (*name, *running));
                 self.listed.insert(*index);
             }
@@ -121,15 +124,15 @@ impl Heard {
         }
     }
 
-    fn running(&self, name: Name) -> Option<LinkIndex> {
+    fn running(&self, name: InterfaceName) -> Option<LinkIndex> {
         self.links.iter().find(|(_, link)| **link == (name, true)).map(|(index, _)| *index)
     }
 
     fn answer(&self, to: IpAddr, bound: Option<LinkIndex>) -> Option<&Route> {
-        self.routes.iter().find(|route| route.question == Question { to, bound })
+        self.routes.iter().find(|route| route.question == RouteQuestion { to, bound })
     }
 
-    /// Whether the server's address is known by itself, and the kernel has said how to reach it.
+    /// Whether the server has a literal address, and a known route leads to it.
     fn leads_to_the_server(&self, settings: &Settings) -> bool {
         let host = settings.server.as_ref().map(|server| &server.host);
         let Some(Host::Address(to)) = host else { return false };
@@ -143,8 +146,8 @@ impl Heard {
         })
     }
 
-    /// A socket may be bound to an interface that runs, and over which the kernel has a route.
-    fn check(&self, settings: &Settings, to: IpAddr, via: Option<Name>) {
+    /// Checks that a socket is bound only to a running interface with a route to `to`.
+    fn check(&self, settings: &Settings, to: IpAddr, via: Option<InterfaceName>) {
         let scoped = matches!(to, IpAddr::V6(v6) if v6.is_unicast_link_local());
         let Some(via) = via else {
             assert!(!scoped, "{to} means nothing without an interface");
@@ -163,59 +166,60 @@ impl Heard {
     }
 }
 
-/// The books.
+/// The state of all checks.
 #[derive(Debug)]
 pub(crate) struct Claims {
     heard: Heard,
     orders: u64,
-    attempts: BTreeMap<Attempt, Open>,
+    attempts: BTreeMap<ConnectionId, Open>,
     probes: BTreeSet<u32>,
     queries: BTreeSet<u32>,
-    looks: BTreeSet<u32>,
-    last_look: u32,
-    /// Of the one service: whether it was told to be down.
+    checks: BTreeSet<u32>,
+    last_check: u32,
+    /// Whether the one service was reported as down.
     lost: bool,
     looking: Leaky,
     last_attempt: u32,
     last_probe: u32,
     last_query: Option<u32>,
-    asked: Option<(u64, Ticket)>,
+    asked: Option<(u64, RequestId)>,
     pending: Vec<Pending>,
     winner: Option<Open>,
-    /// The answer at hand asks for quiet.
+    /// The current response has a Retry-After.
     asks_for_quiet: bool,
-    /// Until when a server of this round asked for quiet.
+    /// End of the last Retry-After in this round.
     asked_until: Option<Instant>,
-    /// What a server asked for before the round went on and failed, if it did not begin anew since.
+    /// Retry-After of an earlier response in a round that failed later. It counts unless the round
+    /// was restarted.
     asked_before: Option<Quiet>,
     quiet: Option<Quiet>,
     silent: bool,
     in_flight_since: Option<Instant>,
-    /// A beat under way when the network answers again has all its time before it.
+    /// Last time that the network answered again. A beat in flight then gets its full timeout.
     healed_at: Instant,
     late_since: Option<Instant>,
     connects: Leaky,
     reports: Leaky,
     rounds: Leaky,
     probing: Leaky,
-    /// Highest beat acknowledged or given up for good.
+    /// Highest beat that was acknowledged or finally failed.
     pub(crate) seq: u64,
     pub(crate) acknowledged: u64,
     pub(crate) acknowledged_at: Instant,
     pub(crate) acknowledged_order: u64,
     /// The interface that the connection of the last acknowledged beat was bound to.
-    pub(crate) acknowledged_via: Option<Name>,
+    pub(crate) acknowledged_via: Option<InterfaceName>,
     /// The server's address that acknowledged last.
     pub(crate) good: Option<IpAddr>,
     pub(crate) connects_made: u64,
     /// Connections by the interface that they are bound to.
-    pub(crate) connects_via: BTreeMap<Option<Name>, u64>,
-    /// How often the kernel was asked for routes.
+    pub(crate) connects_via: BTreeMap<Option<InterfaceName>, u64>,
+    /// Number of route query rounds.
     pub(crate) asks: u64,
     pub(crate) probes_made: u64,
     pub(crate) actions_max: usize,
     request_timeout: Duration,
-    /// What the core has heard.
+    /// The configuration that the core has.
     settings: Settings,
 }
 
@@ -227,8 +231,8 @@ impl Claims {
             attempts: BTreeMap::new(),
             probes: BTreeSet::new(),
             queries: BTreeSet::new(),
-            looks: BTreeSet::new(),
-            last_look: 0,
+            checks: BTreeSet::new(),
+            last_check: 0,
             lost: false,
             looking: Leaky::new(now),
             last_attempt: 0,
@@ -270,7 +274,7 @@ impl Claims {
         assert!(count < ACTIONS_MAX, "{count} actions for one input");
     }
 
-    /// Number of the last input or order.
+    /// Number of the last input or action.
     pub(crate) const fn orders(&self) -> u64 {
         self.orders
     }
@@ -279,7 +283,7 @@ impl Claims {
         !self.pending.is_empty()
     }
 
-    /// Before an input.
+    /// Updates the state before an input.
     pub(crate) fn hear(&mut self, news: &News, now: Instant) {
         self.orders += 1;
         self.asked = None;
@@ -288,7 +292,7 @@ impl Claims {
         self.heard.hear(news);
         match news {
             News::Configured(settings) => {
-                // Starts anew, and may have changed what is promised.
+                // The beat starts over, and the limits may have changed.
                 self.in_flight_since = None;
                 self.asked_until = None;
                 self.rounds.forgive();
@@ -298,7 +302,7 @@ impl Claims {
                 if server_changed {
                     self.good = None;
                 }
-                // Interfaces that were ignored are not known before they are listed.
+                // Interfaces that were ignored are unknown until the next dump.
                 self.heard.dumped &= self.settings.ignore_interfaces == settings.ignore_interfaces;
                 self.settings = Settings::clone(settings);
                 self.silent = !settings.enabled || settings.server.is_none();
@@ -310,7 +314,7 @@ impl Claims {
                     self.pending.clear();
                 }
             }
-            News::Triggered(_, ticket) => self.asked = Some((self.orders, *ticket)),
+            News::Triggered(_, request) => self.asked = Some((self.orders, *request)),
             News::Probed(probe, result) => {
                 self.new_round();
                 let known = self.probes.remove(&probe.0);
@@ -318,14 +322,14 @@ impl Claims {
                     self.healed_at = now;
                 }
             }
-            News::Looked(look, _) => {
-                self.looks.remove(&look.0);
+            News::CheckFinished(look, _) => {
+                self.checks.remove(&look.0);
             }
             News::Queried(query, _) => {
                 self.queries.remove(&query.0);
             }
-            News::Replied(attempt, reply) => {
-                let open = self.attempts.get_mut(attempt);
+            News::Replied(id, reply) => {
+                let open = self.attempts.get_mut(id);
                 self.winner = open.as_deref().copied();
                 let asked = reply.retry_after.filter(|asked| !asked.is_zero());
                 let until = asked.map(|asked| now + asked.min(HOLD_MAX));
@@ -335,19 +339,19 @@ impl Claims {
                     Some(open) if reply.keep_alive => {
                         *open = Open { kept: true, sent: None, ..*open }
                     }
-                    _ => drop(self.attempts.remove(attempt)),
+                    _ => drop(self.attempts.remove(id)),
                 }
             }
-            News::Failed(attempt, _) => {
-                self.attempts.remove(attempt);
+            News::Failed(id, _) => {
+                self.attempts.remove(id);
             }
-            // One that came too late for its beat is kept for the next one.
-            News::Secured(attempt) if self.late_since.is_some() => {
-                if let Some(open) = self.attempts.get_mut(attempt) {
+            // A connection that completes after the end of its beat is kept for the next one.
+            News::Secured(id) if self.late_since.is_some() => {
+                if let Some(open) = self.attempts.get_mut(id) {
                     open.kept = true;
                 }
             }
-            // May have the beat start over.
+            // These inputs may restart the beat.
             News::Link(_) | News::LinksDumped | News::Routes(_) | News::Neighbour(_) => {
                 self.in_flight_since = None;
                 self.new_round();
@@ -356,12 +360,12 @@ impl Claims {
         }
     }
 
-    /// Connections may carry the same beat once more.
+    /// Starts a round, in which each connection may carry the same beat once more.
     fn new_round(&mut self) {
         self.attempts.values_mut().for_each(|open| open.carried = None);
     }
 
-    /// After each order, before it is performed. Returns its number.
+    /// Checks an action before it is performed. Returns its number.
     pub(crate) fn order(&mut self, action: &Action, now: Instant, kernel: &Kernel) -> u64 {
         self.orders += 1;
         match action {
@@ -385,21 +389,23 @@ impl Claims {
                 self.probes_made += 1;
                 assert!(self.probes.len() <= OUTSTANDING_MAX, "{} probes", self.probes.len());
                 self.heard.check(&self.settings, to.ip(), *via);
-                // What leaks is what a second may hold; a first round comes on top.
+                // The bucket leaks the rate of one second. A first round comes on top.
                 let in_rate = self.probing.add(now, PER_SECOND.into(), PROBES_AT_ONCE);
                 assert!(in_rate, "more probes than promised");
             }
             Action::CloseProbe(probe) => {
                 assert!(self.probes.remove(&probe.0), "{probe:?} ends twice");
             }
-            Action::OpenLook { look, .. } => {
-                assert!(look.0 > self.last_look, "a look's number is used twice");
-                self.last_look = look.0;
-                self.looks.insert(look.0);
-                assert!(self.looks.len() <= SERVICES_MAX, "{} looks", self.looks.len());
+            Action::OpenServiceCheck { check, .. } => {
+                assert!(check.0 > self.last_check, "a check's number is used twice");
+                self.last_check = check.0;
+                self.checks.insert(check.0);
+                assert!(self.checks.len() <= SERVICES_MAX, "{} looks", self.checks.len());
                 assert!(self.looking.add(now, 1.0, 3.0), "more looks than promised");
             }
-            Action::CloseLook(look) => assert!(self.looks.remove(&look.0), "{look:?} ends twice"),
+            Action::CloseServiceCheck(check) => {
+                assert!(self.checks.remove(&check.0), "{check:?} ends twice")
+            }
             Action::SendQuery { query, to, via, .. } => {
                 assert!(!self.silent, "a query while nothing may be sent");
                 assert!(self.last_query.is_none_or(|last| query.0 > last), "{query:?} again");
@@ -407,49 +413,49 @@ impl Claims {
                 self.queries.insert(query.0);
                 assert!(self.queries.len() <= QUERIES_MAX, "{} queries", self.queries.len());
                 let scoped = matches!(to.ip(), IpAddr::V6(v6) if v6.is_unicast_link_local());
-                // A lookup goes on over ways that it has begun with, but for those that are down.
+                // A lookup continues over its initial paths, except those that are down.
                 let down = via.filter(|via| !scoped && self.heard.running(*via).is_none());
                 assert!(down.is_none(), "{to} is asked over {down:?}, which is down");
             }
             Action::CloseQuery(query) => {
                 assert!(self.queries.remove(&query.0), "{query:?} ends twice");
             }
-            Action::Connect { attempt, to, via } => self.connect(*attempt, to.ip(), *via, now),
-            Action::SendReport { attempt, seq, reason } => self.report(*attempt, *seq, reason, now),
-            Action::CheckAcked(attempt) => {
-                assert!(self.attempts.contains_key(attempt), "{attempt:?} is not open");
+            Action::Connect { id, to, via } => self.connect(*id, to.ip(), *via, now),
+            Action::SendReport { id, seq, reason } => self.report(*id, *seq, reason, now),
+            Action::CheckAcked(id) => {
+                assert!(self.attempts.contains_key(id), "{id:?} is not open");
             }
-            Action::CloseAttempt(attempt) | Action::ParkAttempt(attempt) => {
-                assert!(self.attempts.remove(attempt).is_some(), "{attempt:?} ends twice");
+            Action::CloseConnection(id) | Action::ParkConnection(id) => {
+                assert!(self.attempts.remove(id).is_some(), "{id:?} ends twice");
             }
-            Action::AnswerTrigger(ticket, answer) => self.answer(*ticket, *answer),
+            Action::AnswerTrigger(request, answer) => self.answer(*request, *answer),
             Action::Note(note) => self.note(note, now),
         }
         self.orders
     }
 
-    fn connect(&mut self, attempt: Attempt, to: IpAddr, via: Option<Name>, now: Instant) {
+    fn connect(&mut self, id: ConnectionId, to: IpAddr, via: Option<InterfaceName>, now: Instant) {
         assert!(!self.silent, "a connection while nothing may be sent");
-        assert!(attempt.0 > self.last_attempt, "{attempt:?} is used twice");
-        self.last_attempt = attempt.0;
-        self.attempts.insert(attempt, Open { via, to: Some(to), ..Open::default() });
+        assert!(id.0 > self.last_attempt, "{id:?} is used twice");
+        self.last_attempt = id.0;
+        self.attempts.insert(id, Open { via, to: Some(to), ..Open::default() });
         self.connects_made += 1;
         *self.connects_via.entry(via).or_default() += 1;
         let racing = self.attempts.values().filter(|open| !open.kept).count();
-        assert!(racing <= TRIES_MAX, "{racing} connections race");
-        assert!(self.attempts.len() <= TRIES_MAX + 1, "{} open", self.attempts.len());
+        assert!(racing <= ATTEMPTS_MAX, "{racing} connections race");
+        assert!(self.attempts.len() <= ATTEMPTS_MAX + 1, "{} open", self.attempts.len());
         self.heard.check(&self.settings, to, via);
         let (rate, size) = connects(&self.settings);
         assert!(self.connects.add(now, rate, size), "more connections than promised");
         self.keep_quiet(now);
     }
 
-    fn report(&mut self, attempt: Attempt, seq: u64, reason: &Reason, now: Instant) {
+    fn report(&mut self, id: ConnectionId, seq: u64, reason: &Reason, now: Instant) {
         assert!(!self.silent, "a report while nothing may be sent");
         assert_eq!(seq, self.seq + 1, "beats are numbered in order");
         let orders = self.orders;
-        let open = self.attempts.get_mut(&attempt).expect("a report on an open connection");
-        assert!(open.sent.is_none(), "two reports at once on {attempt:?}");
+        let open = self.attempts.get_mut(&id).expect("a report on an open connection");
+        assert!(open.sent.is_none(), "two reports at once on {id:?}");
         assert!(open.carried != Some(seq), "a connection carries a beat twice in a round");
         *open = Open { kept: false, sent: Some((seq, orders)), carried: Some(seq), ..*open };
         let (rate, size) = connects(&self.settings);
@@ -461,7 +467,7 @@ impl Claims {
         }
     }
 
-    /// A connection or a report: in a time of quiet, a change of uplink may send one beat.
+    /// Checks a connection or report during a Retry-After: a change of uplink may send one beat.
     fn keep_quiet(&mut self, now: Instant) {
         if let Some(quiet) = self.quiet.as_mut().filter(|quiet| now < quiet.until) {
             assert!(quiet.passing || !quiet.passed, "a second beat in spite of Retry-After");
@@ -470,9 +476,9 @@ impl Claims {
         }
     }
 
-    fn answer(&mut self, ticket: Ticket, answer: TriggerAnswer) {
+    fn answer(&mut self, request: RequestId, answer: TriggerAnswer) {
         let (order, asked) = self.asked.take().expect("an answer to a question");
-        assert_eq!(ticket, asked);
+        assert_eq!(request, asked);
         match answer {
             TriggerAnswer::Set { seq } | TriggerAnswer::Held { seq, set: true, .. } => {
                 assert!(seq > self.seq, "a beat of the past is promised");
@@ -493,7 +499,7 @@ impl Claims {
 
     fn note(&mut self, note: &Note, now: Instant) {
         match note {
-            Note::BeatAcknowledged { seq, covers, stamps, .. } => {
+            Note::BeatAcknowledged { beat: Acknowledged { seq, stamps, .. }, covers, .. } => {
                 self.count_round(now);
                 let sent = self.winner.and_then(|open| open.sent);
                 let (sent_seq, sent_order) = sent.expect("an acknowledgement of a report");
@@ -516,12 +522,14 @@ impl Claims {
                     stamps.event_at,
                     stamps.usable_at,
                     stamps.resolved_at,
+                    stamps.opened_at,
                     stamps.connected_at,
                     stamps.secured_at,
                     stamps.written_at,
                     stamps.replied_at,
                 ];
                 assert!(steps.is_sorted() && stamps.replied_at == now, "{stamps:?}");
+                assert!(stamps.held <= stamps.opened_at - stamps.usable_at, "{stamps:?}");
             }
             Note::ServiceLost(name) => {
                 assert!(!std::mem::replace(&mut self.lost, true), "{name} is lost twice");
@@ -532,6 +540,7 @@ impl Claims {
             Note::BeatFailed { seq, covers, retry_at, .. } => {
                 self.beat_failed(*seq, *covers, *retry_at, now);
             }
+            Note::ConnectivityRestored => self.healed_at = now,
             Note::UplinkChanged { .. }
             | Note::UplinkRenamed { .. }
             | Note::NetworkChanged(_)
@@ -539,7 +548,6 @@ impl Claims {
             | Note::PathFailed { .. }
             | Note::LinksLeftOut
             | Note::ConnectivityLost
-            | Note::ConnectivityRestored
             | Note::TriggerSet
             | Note::TriggerMerged => {}
         }
@@ -569,7 +577,7 @@ impl Claims {
         }
     }
 
-    /// After an input and all its orders.
+    /// Checks the state after an input and all its actions.
     pub(crate) fn settle(&mut self, agent: &Agent, now: Instant) {
         let view = agent.view(now);
         if let Some(quiet) = self.asked_before.take().filter(|_| view.held_until.is_some()) {
@@ -584,7 +592,7 @@ impl Claims {
             assert!(!view.in_flight && view.pending.is_none());
             return;
         }
-        // What was read together with a link is judged when the kernel has answered.
+        // The core reacts to link events after the kernel has answered the route queries.
         let bound = self.attempts.values().filter_map(|open| open.via);
         for via in bound.filter(|_| !self.heard.asking) {
             assert!(self.heard.running(via).is_some(), "a connection over {via}, which is down");
@@ -600,14 +608,14 @@ impl Claims {
             );
         } else {
             self.in_flight_since = None;
-            // One may come too late for a beat that told of a change of uplink.
+            // A connection may complete after the end of a beat that reported a change of uplink.
             let since = if racing == 0 { now } else { self.late_since.unwrap_or(now) };
             self.late_since = Some(since);
             let in_time = now - since <= self.request_timeout;
             assert!(racing <= 1 && in_time, "{racing} connections without a beat since {since:?}");
             assert!(view.held_until.is_some() || self.quiet.is_none_or(|it| it.until <= now));
         }
-        // A want that has a way out knows when it starts.
+        // A pending beat with a route to the server has a start time.
         let waits = view.pending.is_some() && !view.in_flight && !self.heard.asking;
         if waits && self.heard.dumped && self.heard.leads_to_the_server(&self.settings) {
             let soon = agent.next_deadline(now).is_some_and(|at| at <= now);
@@ -620,13 +628,12 @@ impl Claims {
     }
 }
 
-/// Rounds of attempts a second, and at once.
+/// Rate of rounds of attempts per second, and burst.
 ///
-/// A round is started by the cycle, by a token of either bucket, or by the back-off. The back-off
-/// begins anew with a token of the network changes, and its first waits are at least 0.5 s and 1 s:
-/// two rounds more before the next such token can be there. Later on it gives at most one
-/// round in half an interval. A bucket that was full, the first doublings, and a start after each
-/// change of the configuration come on top.
+/// The cycle, a token of either bucket, or the back-off starts a round. A token of the network
+/// bucket restarts the back-off, whose first waits are at least 0.5 s and 1 s, so two more rounds
+/// fit before the next token. Later the back-off adds at most one round in half an interval. A full
+/// bucket, the first doublings, and a start after each change of the configuration come on top.
 fn rounds(settings: &Settings) -> (f64, f64) {
     let a_second = |wait: Duration| wait.as_secs_f64().max(0.001).recip();
     let (triggers, changes) = (settings.trigger_bucket, settings.network_bucket);
@@ -637,8 +644,9 @@ fn rounds(settings: &Settings) -> (f64, f64) {
     (rate, f64::from(triggers.burst + 3 * changes.burst) + doublings)
 }
 
-/// Connections a second, and at once, and as many reports: every address over every way, the kept
-/// connection, one repetition, and as much again for each healing, of which there is one in three seconds at most.
+/// Rate of connections per second, and burst; reports have the same limit. A round has every
+/// address on every path, the kept connection, and one repetition. Each restored connectivity
+/// allows another round, at most every three seconds.
 fn connects(settings: &Settings) -> (f64, f64) {
     let in_a_round = f64::from(WAYS * ADDRESSES + 2);
     let (rate, size) = rounds(settings);

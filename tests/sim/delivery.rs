@@ -1,74 +1,74 @@
-//! The promise of all promises: **if some way would carry a request and its answer, a beat is
-//! acknowledged within a bound**, whatever else goes wrong meanwhile.
+//! The main promise: **if a path can carry a request and its response, a beat is acknowledged
+//! within a bound**, whatever else fails meanwhile.
 //!
-//! A *way* is a socket bound to an interface, or one that is not bound. Which of them would carry is
-//! known to the simulation alone: it looks at each after every change of the weather. What counts is
-//! a way that lasts: two that take turns carry no beat that needs both.
+//! A *path* is a socket that is bound to an interface, or an unbound one. Only the simulation knows
+//! which paths work: it checks each of them after every change of the weather. Only a lasting path
+//! counts. Two paths that work in turns cannot carry a beat that needs both.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use linkbeat::proto::agent::Agent;
-use linkbeat::proto::link::Name;
-use linkbeat::proto::routing::Question;
-use linkbeat::proto::settings::{Host, ResolverSettings, Settings};
-use linkbeat::proto::time::Instant;
-use linkbeat::proto::uplink::matches;
+use linkbeat_core::proto::agent::Agent;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::route::RouteQuestion;
+use linkbeat_core::proto::settings::{Host, ResolverSettings, Settings};
+use linkbeat_core::proto::time::Instant;
+use linkbeat_core::proto::uplink::matches;
 
 use super::claims::Claims;
 use super::net::{Mood, NameMood, Net};
 
-/// How long a way may hold a beat up that acknowledges and does not answer.
+/// Longest delay of a beat by a path that acknowledges segments but gives no response.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a way may hold a beat up that does not even acknowledge.
+/// Longest delay of a beat by a path that does not even acknowledge segments.
 const DOUBT: Duration = Duration::from_millis(300);
-/// How long the nameservers of one way may hold up those of the next.
+/// Longest delay by the silent nameservers of one path.
 const NAME_PATIENCE: Duration = Duration::from_secs(1);
-/// Longest rest between two passes over the nameservers.
+/// Longest pause between two rounds over the nameservers.
 const NAME_REST: Duration = Duration::from_secs(5);
-/// A token of moderation, and a dump of the links.
+/// Time for a token of moderation and a dump of the links.
 const SLACK: Duration = Duration::from_secs(3);
-/// Slowest nameserver that is waited for.
+/// Slowest nameserver that must be waited for.
 const NAMES_SLOW: Duration = Duration::from_secs(1);
 
-/// Longest time between two acknowledged beats, or from the moment at which a way carries to the first
-/// of them, if ways that do not carry cost a beat `in_vain` before its turn comes to one that does.
+/// Longest time between two acknowledged beats, or from the moment at which a path works to the
+/// first of them. `in_vain` is the time that a beat loses on paths that do not work.
 ///
-/// A round of attempts is due within an interval: by the cycle, or by the back-off, which is no longer. It
-/// ends within `request_timeout`. What failed in it is tried last in the next one, so that each round
-/// gets a `request_timeout` further.
+/// A round of attempts is due within an interval: by the cycle, or by the back-off, which is not
+/// longer. It ends within `request_timeout`. Paths that failed are tried last in the next round, so
+/// each round gets a `request_timeout` further.
 pub(crate) fn bound(settings: &Settings, in_vain: Duration) -> Duration {
     let timeout = settings.request_timeout;
     let further = in_vain.as_micros() / timeout.as_micros();
     let rounds = 1 + u32::try_from(further).unwrap();
-    (settings.interval + timeout) * rounds + NAME_REST + SLACK
+    (settings.interval + timeout) * rounds + settings.recovery_spread + NAME_REST + SLACK
 }
 
-/// Something that would answer.
+/// A working path to the server or to a nameserver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Witness {
-    /// The server at this address, asked by a socket that is bound like this.
-    Server(Option<Name>, IpAddr),
-    /// A nameserver.
-    Names(Option<Name>, IpAddr),
+    /// The server at this address, over a socket bound to this interface.
+    Server(Option<InterfaceName>, IpAddr),
+    /// The nameserver at this address, over a socket bound to this interface.
+    Names(Option<InterfaceName>, IpAddr),
 }
 
-/// What would carry a beat, and since when.
+/// The working paths, and the times that follow from them.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
     since: BTreeMap<Witness, Instant>,
-    /// Since when a beat would be carried.
+    /// Since when a beat can be carried.
     carried_since: Option<Instant>,
-    /// What ways that do not carry cost a beat, at most since then.
+    /// Longest time since then that a beat loses on paths that do not work.
     in_vain: Duration,
-    /// Until then nothing was wanted, or a server had asked for quiet.
+    /// Until this time no beat was wanted, or a Retry-After was in force.
     excused_until: Option<Instant>,
     wanted: bool,
     settled_at: Option<Instant>,
-    /// For how long something was promised.
+    /// Total time in which a beat was promised.
     pub(crate) promised: Duration,
-    /// The longest that a beat took of what it might.
+    /// The largest fraction of its bound that a beat took.
     pub(crate) longest: f64,
 }
 
@@ -77,13 +77,13 @@ impl Delivery {
         Self::default()
     }
 
-    /// What was begun begins anew: connections are lost, or what is wanted has changed.
+    /// Restarts all bounds, after connections were lost or the wanted state changed.
     pub(crate) fn interrupt(&mut self) {
         self.since.clear();
         self.carried_since = None;
     }
 
-    /// Looks which ways would carry a beat now.
+    /// Determines which paths work now.
     pub(crate) fn survey(
         &mut self,
         net: &Net,
@@ -109,7 +109,7 @@ impl Delivery {
         let names = |witness: &Witness| matches!(witness, Witness::Names(..));
         let names = self.since.iter().filter(|(it, _)| names(it)).map(|(_, since)| *since).min();
         let carried = |(witness, since): (&Witness, &Instant)| match witness {
-            // Its address is known by itself, or from the last beat that it acknowledged.
+            // The address is literal, or known from the last acknowledged beat.
             Witness::Server(_, to) if !named || good == Some(*to) => Some(*since),
             Witness::Server(..) => names.map(|names| names.max(*since)),
             Witness::Names(..) => None,
@@ -117,7 +117,7 @@ impl Delivery {
         self.since.iter().filter_map(carried).min()
     }
 
-    /// After whatever happened.
+    /// Checks the promise after every step.
     pub(crate) fn settle(
         &mut self,
         claims: &Claims,
@@ -147,14 +147,14 @@ impl Delivery {
     }
 }
 
-pub(crate) fn is_ignored(settings: &Settings, name: Name) -> bool {
+pub(crate) fn is_ignored(settings: &Settings, name: InterfaceName) -> bool {
     settings.ignore_interfaces.iter().any(|pattern| matches(*pattern, name))
 }
 
-/// Whether the operator wants packets to leave like this: the kernel's own way may lead over an interface
-/// that is to be ignored, and is taken then only if somebody has routed the destination over it.
-fn is_wanted(net: &Net, settings: &Settings, via: Option<Name>, to: IpAddr) -> bool {
-    let route = net.kernel.answer(Question { to, bound: None });
+/// Whether the agent may use this route. An unbound route over an ignored interface counts only if
+/// it leads specifically to the destination.
+fn is_wanted(net: &Net, settings: &Settings, via: Option<InterfaceName>, to: IpAddr) -> bool {
+    let route = net.kernel.answer(RouteQuestion { to, bound: None });
     let Some(route) = route.filter(|_| via.is_none() && settings.bind_to_uplink) else {
         return true;
     };
@@ -162,14 +162,14 @@ fn is_wanted(net: &Net, settings: &Settings, via: Option<Name>, to: IpAddr) -> b
     route.local || route.is_on_purpose() || out.is_none_or(|it| !is_ignored(settings, it.name))
 }
 
-/// The sockets that may be used at all.
-fn ways(net: &Net, settings: &Settings) -> Vec<Option<Name>> {
+/// All sockets that may be used: bound to each interface, and unbound.
+fn ways(net: &Net, settings: &Settings) -> Vec<Option<InterfaceName>> {
     let bound = net.kernel.present().filter(|it| it.runs() && !is_ignored(settings, it.name));
     let bound = bound.map(|it| Some(it.name)).filter(|_| settings.bind_to_uplink);
     bound.chain([None]).collect()
 }
 
-/// Where the server may be reached.
+/// The addresses of the server.
 fn addresses(net: &Net, settings: &Settings) -> Vec<IpAddr> {
     match settings.server.as_ref().map(|server| &server.host) {
         None => vec![],
@@ -180,8 +180,8 @@ fn addresses(net: &Net, settings: &Settings) -> Vec<IpAddr> {
 
 fn nameservers<'a>(
     resolver: &'a ResolverSettings,
-    ways: &'a [Option<Name>],
-) -> impl Iterator<Item = (Option<Name>, IpAddr)> + 'a {
+    ways: &'a [Option<InterfaceName>],
+) -> impl Iterator<Item = (Option<InterfaceName>, IpAddr)> + 'a {
     resolver.nameservers.iter().flat_map(|server| {
         let scope = server.scope.map(Some);
         let ways = ways.iter().copied().filter(move |_| scope.is_none());
@@ -196,7 +196,7 @@ fn witnesses(
     now: Instant,
 ) -> Vec<Witness> {
     let outside = &net.outside;
-    let trusted = outside.plain || net.wall.verdict(now).is_none();
+    let trusted = outside.plain || net.wall.trusts(now);
     if !settings.enabled || outside.mood != Mood::Well || outside.exhausted || !trusted {
         return vec![];
     }
@@ -218,7 +218,7 @@ fn witnesses(
     servers.chain(names).collect()
 }
 
-/// What a beat loses on ways and addresses that do not carry, all of them tried before the one that does.
+/// Time that a beat loses if every path and address that does not work is tried first.
 fn in_vain(net: &Net, settings: &Settings, resolver: &ResolverSettings) -> Duration {
     let addresses = addresses(net, settings);
     let mut sum = Duration::ZERO;
@@ -227,8 +227,9 @@ fn in_vain(net: &Net, settings: &Settings, resolver: &ResolverSettings) -> Durat
         let delivered = addresses.iter().filter(|to| net.delivers(via, **to)).count();
         sum += DOUBT * u32::try_from(sent.saturating_sub(delivered)).unwrap();
         sum += if sent > 0 && delivered == 0 { PATIENCE } else { Duration::ZERO };
-        let asked =
-            |it: &(Option<Name>, IpAddr)| net.sends(it.0, it.1) && !net.delivers(it.0, it.1);
+        let asked = |it: &(Option<InterfaceName>, IpAddr)| {
+            net.sends(it.0, it.1) && !net.delivers(it.0, it.1)
+        };
         let silent = nameservers(resolver, &[via]).any(|it| asked(&it));
         sum += if silent { NAME_PATIENCE } else { Duration::ZERO };
     }

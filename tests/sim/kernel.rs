@@ -1,9 +1,8 @@
-//! The device's side of the network: interfaces with addresses, routes and rules, and what the kernel
-//! announces of their changes.
+//! The simulated kernel: interfaces with addresses, routes and rules, and the announcements of
+//! their changes.
 //!
-//! It behaves as Linux was seen to behave (`ip monitor`, `ip route get`, 6.18): which changes are
-//! announced and which are silent matters here as much as the state itself. What it answers to a
-//! question is in [`lookup`].
+//! It behaves as measured on Linux 6.18 (`ip monitor`, `ip route get`). Whether a change is
+//! announced or silent matters as much as the state. Route lookups are in [`lookup`].
 
 mod lookup;
 #[cfg(test)]
@@ -12,76 +11,77 @@ mod tests;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name, Neighbour};
-use linkbeat::proto::routing::Announcement;
+use linkbeat_core::proto::link::{
+    Announcement, InterfaceName, LinkEvent, LinkIndex, Mac, Neighbour,
+};
 
 use lookup::{Entry, Rule, is_link_local};
 
 /// The uplinks of a camera.
 pub(crate) const NAMES: [&str; 3] = ["eth0", "wlan1", "wlan0"];
-/// Where containers live: an interface that the agent is told to ignore.
+/// Bridge of containers, an interface that the agent is configured to ignore.
 pub(crate) const DOCKER: usize = 3;
 /// A tunnel over the uplinks.
 pub(crate) const TUNNEL: usize = 4;
-/// A card that nobody has listed, with a LAN behind it and no way further.
+/// A card that the configuration does not list, with a LAN behind it and no route further.
 pub(crate) const LAN: usize = 5;
 /// The loopback interface.
 const LOOPBACK: usize = 6;
-/// All interfaces that there may be.
+/// Number of interfaces, present or not.
 pub(crate) const PLACES: usize = 7;
 const ALL_NAMES: [&str; PLACES] = ["eth0", "wlan1", "wlan0", "docker0", "tun0", "lan9", "lo"];
 
-/// An address on no card: unnumbered uplinks borrow it.
+/// An address on no card, which unnumbered uplinks use.
 const BORROWED: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
 /// Table `main`.
 pub(crate) const MAIN: u32 = 254;
 /// Table `default`, which is searched after `main`.
 pub(crate) const DEFAULT: u32 = 253;
-/// The table that some managers put default routes into.
+/// The table that some network managers use for default routes.
 pub(crate) const MANAGED: u32 = 100;
-/// The table of a full tunnel.
+/// The table of a tunnel that takes all traffic.
 pub(crate) const TUNNELLED: u32 = 51_820;
 
-/// How far an IPv6 address has come.
+/// State of an IPv6 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Stage {
-    /// Duplicate detection is under way.
+    /// Duplicate address detection is running.
     Tentative,
     Preferred,
-    /// No longer to be chosen if there is another one.
+    /// The address is chosen only if there is no other one.
     Deprecated,
 }
 
-/// Where the default routes are, and which rules lead to them.
+/// The tables of the default routes, and the rules for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Policy {
-    /// In table main, as the kernel puts them.
+    /// Table main, the kernel's default.
     Main,
-    /// In a table of their own, which everything is sent to.
+    /// A separate table, used for all traffic.
     Managed,
-    /// In a table of their own, for sockets bound to an uplink only.
+    /// A separate table, used only for sockets bound to an uplink.
     BoundOnly,
-    /// In a table of their own, for what is sent from an uplink's address only.
+    /// A separate table, used only for traffic from an uplink's address.
     FromOwn,
-    /// In table `default`.
+    /// Table `default`.
     Default,
 }
 
 /// How a tunnel takes all traffic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tunnel {
-    /// A default route in a table of its own, and rules around table main (wg-quick).
+    /// A default route in a separate table, and rules around table main (wg-quick).
     Ruled,
-    /// Two halves of the internet in table main, each longer than a default.
+    /// Two routes of prefix length 1 in table main, more specific than a default route.
     Halves,
 }
 
-/// One interface, as the kernel has it.
+/// One interface.
 #[derive(Debug, Clone)]
 pub(crate) struct Interface {
     pub(crate) index: LinkIndex,
-    pub(crate) name: Name,
-    /// False while it is unplugged from the bus.
+    pub(crate) name: InterfaceName,
+    /// Whether it is plugged in.
     pub(crate) present: bool,
     /// Administratively up.
     pub(crate) up: bool,
@@ -96,7 +96,7 @@ impl Interface {
         let index = if place == LOOPBACK { 1 } else { 2 + u32::try_from(place).unwrap() };
         Self {
             index: LinkIndex(index),
-            name: Name::new(ALL_NAMES[place]).unwrap(),
+            name: InterfaceName::new(ALL_NAMES[place]).unwrap(),
             present: place < NAMES.len() || place == LOOPBACK,
             up: true,
             carrier: true,
@@ -106,12 +106,12 @@ impl Interface {
         }
     }
 
-    /// Whether packets can leave: what the agent calls running.
+    /// Whether packets can leave. The agent calls this running.
     pub(crate) fn runs(&self) -> bool {
         self.up && self.carrier
     }
 
-    /// Whether packets to this address are for this device.
+    /// Whether this is an address of the interface.
     pub(crate) fn has(&self, ip: IpAddr) -> bool {
         self.up
             && (self.v4.map(IpAddr::V4) == Some(ip)
@@ -123,7 +123,7 @@ impl Interface {
         self.v6.filter(|(_, stage)| *stage != Stage::Tentative).map(|(v6, _)| v6)
     }
 
-    /// The address that it gave itself.
+    /// The link-local address; the tunnel and the loopback have none.
     fn link_local(&self) -> Option<Ipv6Addr> {
         let place = u16::try_from(self.place).unwrap();
         let own = !matches!(self.place, TUNNEL | LOOPBACK);
@@ -153,7 +153,7 @@ impl Interface {
     }
 }
 
-/// The network of a place, and a host in it.
+/// The address of a host in the network of a place.
 fn v4(place: usize, host: u8) -> Ipv4Addr {
     let third = u8::try_from(place).unwrap();
     match place {
@@ -169,12 +169,12 @@ fn v6(place: usize, host: u8) -> Ipv6Addr {
     Ipv6Addr::new(0x2001, 0xDB8, 0, place, 0, 0, 0, host.into())
 }
 
-/// A router of a place, as its neighbours know it.
+/// The link-local address of a router at a place.
 fn router_v6(place: usize, host: u8) -> Ipv6Addr {
     Ipv6Addr::new(0xFE80, 0, 0, 0, 0, 0, u16::try_from(place).unwrap(), host.into())
 }
 
-/// The place whose own network this address belongs to; public addresses belong to none.
+/// The place of the local network that this address belongs to; `None` for public addresses.
 pub(crate) fn home(ip: IpAddr) -> Option<usize> {
     match ip {
         IpAddr::V4(v4) => match v4.octets() {
@@ -192,23 +192,23 @@ pub(crate) fn home(ip: IpAddr) -> Option<usize> {
     .filter(|place| *place < PLACES)
 }
 
-/// Everything the kernel knows.
+/// The state of the kernel.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     pub(crate) interfaces: Vec<Interface>,
-    /// Whether the agent listens to neighbours.
+    /// Whether the agent watches neighbours.
     pub(crate) watched: bool,
-    /// A firewall lets nothing out but through the tunnel.
+    /// A firewall blocks all traffic outside the tunnel.
     pub(crate) kill_switch: bool,
     policy: Policy,
-    /// Routes that somebody has set; the others follow from addresses.
+    /// Configured routes. Connected routes follow from the addresses.
     routes: Vec<Entry>,
     rules: Vec<Rule>,
     next_index: u32,
 }
 
 impl Kernel {
-    /// eth0, wlan1 and wlan0, the latter two without a carrier if `single`.
+    /// Creates eth0, wlan1 and wlan0; the latter two without a carrier if `single`.
     pub(crate) fn new(single: bool) -> Self {
         let mut kernel = Self {
             interfaces: (0..PLACES).map(Interface::new).collect(),
@@ -226,7 +226,7 @@ impl Kernel {
         kernel
     }
 
-    /// Those that are plugged in.
+    /// The interfaces that are plugged in.
     pub(crate) fn present(&self) -> impl Iterator<Item = &Interface> {
         self.interfaces.iter().filter(|it| it.present)
     }
@@ -235,11 +235,11 @@ impl Kernel {
         self.present().find(|it| it.index == index)
     }
 
-    pub(crate) fn by_name(&self, name: Name) -> Option<&Interface> {
+    pub(crate) fn by_name(&self, name: InterfaceName) -> Option<&Interface> {
         self.present().find(|it| it.name == name)
     }
 
-    /// Which of the interfaces it is.
+    /// The place of an interface.
     pub(crate) fn place(&self, index: LinkIndex) -> Option<usize> {
         self.by_index(index).map(|it| it.place)
     }
@@ -249,7 +249,7 @@ impl Kernel {
         ip.is_loopback() || self.present().any(|it| it.has(ip))
     }
 
-    /// The dump: all links. Nothing else is ever listed.
+    /// The dump of all links. There is no dump of anything else.
     pub(crate) fn list(&self) -> Vec<LinkEvent> {
         let mut present: Vec<_> = self.present().collect();
         present.sort_by_key(|it| it.index);
@@ -258,15 +258,15 @@ impl Kernel {
 
     // ----- Links.
 
-    /// The cable is pulled or plugged: address and routes stay.
+    /// Unplugs or plugs the cable. Address and routes stay.
     pub(crate) fn set_carrier(&mut self, at: usize, carrier: bool) -> Vec<LinkEvent> {
         let it = &mut self.interfaces[at];
         it.carrier = carrier;
         vec![it.link()]
     }
 
-    /// Down and up by administration: the IPv4 routes go without a word, IPv6 goes aloud; what comes back
-    /// is the network of the address, and no other route.
+    /// Sets the interface up or down. Going down removes IPv4 routes silently and announces the
+    /// removal of IPv6. Coming up restores the connected routes only.
     pub(crate) fn set_up(&mut self, at: usize, up: bool) -> Vec<LinkEvent> {
         let former = std::mem::replace(&mut self.interfaces[at].up, up);
         let it = &self.interfaces[at];
@@ -281,7 +281,7 @@ impl Kernel {
         told
     }
 
-    /// The interface is unplugged from the bus, with all it had.
+    /// Unplugs the interface from the bus. Everything on it disappears.
     pub(crate) fn vanish(&mut self, at: usize) -> Vec<LinkEvent> {
         let mut told = self.drop_v6(at);
         told.extend(self.drop_address(at));
@@ -292,7 +292,7 @@ impl Kernel {
         told
     }
 
-    /// Whatever it lacks comes back; what was unplugged has a new number.
+    /// Restores everything that is missing. An interface that was unplugged gets a new index.
     pub(crate) fn restore(&mut self, at: usize) -> Vec<LinkEvent> {
         let it = &mut self.interfaces[at];
         if !it.present {
@@ -300,7 +300,7 @@ impl Kernel {
             self.next_index += 1;
         }
         it.present = true;
-        it.name = Name::new(ALL_NAMES[at]).unwrap();
+        it.name = InterfaceName::new(ALL_NAMES[at]).unwrap();
         it.carrier = true;
         let mut told = self.set_up(at, true);
         if self.interfaces[at].v4.is_none() {
@@ -313,7 +313,7 @@ impl Kernel {
         told
     }
 
-    /// What a camera has when nobody has added anything.
+    /// Restores the state of a camera without any changes by others.
     pub(crate) fn tidy(&mut self) -> Vec<LinkEvent> {
         let mut told = self.close_tunnel();
         told.extend(self.set_policy(Policy::Main));
@@ -332,7 +332,7 @@ impl Kernel {
 
     pub(crate) fn rename(&mut self, at: usize, name: &str) -> Vec<LinkEvent> {
         let it = &mut self.interfaces[at];
-        it.name = Name::new(name).unwrap();
+        it.name = InterfaceName::new(name).unwrap();
         vec![it.link()]
     }
 
@@ -342,13 +342,13 @@ impl Kernel {
         let network = self.connected(at).find(|entry| entry.network.is_ipv4());
         let it = &mut self.interfaces[at];
         let (index, Some(address)) = (it.index, it.v4.take()) else { return vec![] };
-        // With the last address the kernel removes every other IPv4 route, without saying so.
+        // With the last address the kernel silently removes all other IPv4 routes.
         self.routes.retain(|entry| entry.index != index || !entry.network.is_ipv4());
         let told = address_announced(index, address.into(), Stage::Preferred, true);
         [told].into_iter().chain(network.map(|entry| entry.announced(true))).collect()
     }
 
-    /// Another address in place of the one it has, if it has one.
+    /// Sets the address, replacing a former one.
     pub(crate) fn give_address(&mut self, at: usize, host: u8) -> Vec<LinkEvent> {
         let it = &mut self.interfaces[at];
         let (index, address) = (it.index, v4(at, host));
@@ -362,7 +362,8 @@ impl Kernel {
         told
     }
 
-    /// Its address moves to the loopback interface: it has a route, and borrows that one to send from.
+    /// Moves the address to the loopback interface. The default route remains, and packets are sent
+    /// from that address.
     pub(crate) fn unnumber(&mut self, at: usize) -> Vec<LinkEvent> {
         if !self.interfaces[at].up {
             return vec![];
@@ -376,7 +377,7 @@ impl Kernel {
         told
     }
 
-    /// A router announces IPv6; the address is tentative first.
+    /// A router announces an IPv6 prefix. The address begins in this stage.
     pub(crate) fn give_v6(&mut self, at: usize, host: u8, stage: Stage) -> Vec<LinkEvent> {
         let it = &mut self.interfaces[at];
         if !it.up || !it.present {
@@ -407,8 +408,8 @@ impl Kernel {
         told
     }
 
-    /// The lifetime of the router's word ends: the kernel uses the route no more, and its message comes
-    /// whenever it tidies up.
+    /// The lifetime of the router advertisement ends. The kernel stops using the route, but
+    /// announces its removal only at the next garbage collection.
     pub(crate) fn expire_v6(&mut self, at: usize) {
         let index = self.interfaces[at].index;
         self.routes
@@ -417,13 +418,13 @@ impl Kernel {
 
     // ----- Routes and rules.
 
-    /// The default route of an interface is removed.
+    /// Removes the default route of an interface.
     pub(crate) fn drop_route(&mut self, at: usize) -> Vec<LinkEvent> {
         let former = self.default_of(at, true);
         self.remove_routes(|entry| Some(*entry) == former)
     }
 
-    /// The interface has a default route, through the gateway with this last byte.
+    /// Sets a default route through the gateway with this last byte.
     pub(crate) fn give_route(&mut self, at: usize, gateway: u8) -> Vec<LinkEvent> {
         let it = &self.interfaces[at];
         if it.v4.is_none() || !it.up || !it.present {
@@ -432,7 +433,7 @@ impl Kernel {
         self.set_route(self.new_default(at, true, gateway))
     }
 
-    /// The route to a network over this interface, on the link or by its gateway.
+    /// Adds a route to a network over this interface, on the link or via its gateway.
     pub(crate) fn give_specific(
         &mut self,
         at: usize,
@@ -451,12 +452,12 @@ impl Kernel {
         self.set_route(Entry { table, network, prefix, metric, gateway, index })
     }
 
-    /// No route to this network is left but what follows from addresses.
+    /// Removes all routes to this network except connected ones.
     pub(crate) fn drop_specific(&mut self, (network, prefix): (IpAddr, u8)) -> Vec<LinkEvent> {
         self.remove_routes(|entry| (entry.network, entry.prefix) == (network, prefix))
     }
 
-    /// Default routes move to where the policy wants them, and with them the rules.
+    /// Moves the default routes and the rules as the policy requires.
     pub(crate) fn set_policy(&mut self, policy: Policy) -> Vec<LinkEvent> {
         let (former, table) = (self.table(), policy.table());
         self.policy = policy;
@@ -471,7 +472,7 @@ impl Kernel {
         told
     }
 
-    /// The tunnel comes up and takes everything.
+    /// Opens the tunnel, which takes all traffic.
     pub(crate) fn open_tunnel(&mut self, how: Tunnel) -> Vec<LinkEvent> {
         let mut told = self.restore(TUNNEL);
         let index = self.interfaces[TUNNEL].index;
@@ -492,7 +493,7 @@ impl Kernel {
         told
     }
 
-    /// The tunnel ends, and its rules with it.
+    /// Closes the tunnel and removes its rules.
     pub(crate) fn close_tunnel(&mut self) -> Vec<LinkEvent> {
         self.kill_switch = false;
         let mut told = self.set_rules(|rule| !rule.is_of_tunnel(), vec![]);
@@ -502,7 +503,7 @@ impl Kernel {
         told
     }
 
-    /// Replaces the rules that are not to stay.
+    /// Replaces the rules that `stays` does not keep.
     fn set_rules(&mut self, stays: impl Fn(&Rule) -> bool, new: Vec<Rule>) -> Vec<LinkEvent> {
         let former = std::mem::take(&mut self.rules);
         let (stay, go): (Vec<_>, Vec<_>) = former.into_iter().partition(|rule| stays(rule));
@@ -517,12 +518,12 @@ impl Kernel {
         told
     }
 
-    /// Adds a route in place of one to the same network with the same metric.
+    /// Adds a route, replacing one to the same network with the same metric.
     fn set_route(&mut self, entry: Entry) -> Vec<LinkEvent> {
         let former = self.routes.iter().position(|known| known.has_place_of(&entry));
         match former {
             Some(at) if self.routes[at] == entry => vec![entry.announced(false)],
-            // A new route with NLM_F_REPLACE: what it replaced has no message of its own.
+            // NLM_F_REPLACE: the replaced route has no message of its own.
             Some(at) => {
                 self.routes[at] = entry;
                 vec![entry.announced_as(false, true)]
@@ -541,7 +542,7 @@ impl Kernel {
         gone.iter().map(|entry| entry.announced(true)).collect()
     }
 
-    /// The kernel removes the routes of an interface silently.
+    /// Removes the routes of an interface without announcements.
     fn forget_routes(&mut self, at: usize) {
         let index = self.interfaces[at].index;
         self.routes.retain(|entry| entry.index != index);
@@ -551,12 +552,12 @@ impl Kernel {
         self.policy.table()
     }
 
-    /// The routes that follow from the addresses of an interface.
+    /// The connected routes of an interface.
     fn connected(&self, at: usize) -> impl Iterator<Item = Entry> + use<> {
         self.interfaces[at].connected().into_iter().flatten()
     }
 
-    /// The default route of an interface in this family.
+    /// The default route of an interface in this address family.
     fn default_of(&self, at: usize, v4: bool) -> Option<Entry> {
         let index = self.interfaces[at].index;
         let is_it = |entry: &&Entry| {
@@ -576,20 +577,21 @@ impl Kernel {
         Entry { table, network, prefix: 0, metric, gateway: Some(gateway), index }
     }
 
-    // ----- Neighbours, and messages that say nothing new.
+    // ----- Neighbours, and redundant messages.
 
-    /// What is told of the IPv4 gateway, if anybody listens.
+    /// The announcement for the IPv4 gateway, if neighbours are watched.
     pub(crate) fn gateway(&self, at: usize, answers: bool) -> Option<Neighbour> {
         let address = self.default_of(at, true).filter(|_| self.watched)?.gateway?;
         Some(Neighbour { index: self.interfaces[at].index, address, answers })
     }
 
-    /// What was said before: the link, and its addresses and routes with lifetimes that are new.
+    /// Repeats the messages of an interface: the link, and its addresses and routes with new
+    /// lifetimes.
     pub(crate) fn repeat(&self, at: usize) -> Vec<LinkEvent> {
         [self.interfaces[at].link()].into_iter().chain(self.refresh(at)).collect()
     }
 
-    /// The addresses and routes of an interface, said again.
+    /// Repeats the messages of the addresses and routes of an interface.
     pub(crate) fn refresh(&self, at: usize) -> Vec<LinkEvent> {
         let it = &self.interfaces[at];
         let addresses =
@@ -614,14 +616,14 @@ impl Policy {
     fn rules(self) -> Vec<Rule> {
         let rule =
             |bound, from| Rule { priority: 100, table: MANAGED, bound, from, no_default: false };
-        let names = NAMES.map(Name::new);
+        let names = NAMES.map(InterfaceName::new);
         let managed = match self {
             Self::Main | Self::Default => return vec![],
             Self::Managed => vec![rule(None, None)],
             Self::BoundOnly => names.map(|name| rule(name, None)).into(),
             Self::FromOwn => names.map(|name| rule(None, name)).into(),
         };
-        // Networks of table main come first, or nobody would reach a neighbour.
+        // Networks of table main come first, so that neighbours stay reachable.
         let main = Rule { priority: 90, table: MAIN, bound: None, from: None, no_default: true };
         [main].into_iter().chain(managed).collect()
     }
@@ -631,14 +633,14 @@ fn is_global_v6(entry: &Entry) -> bool {
     entry.network.is_ipv6() && !is_link_local(entry.network)
 }
 
-/// A number for what makes something this and no other, or for all that is said of it.
+/// A digest of an object's identity or of its state.
 fn digest(what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     what.hash(&mut hasher);
     hasher.finish()
 }
 
-/// An interface that is down counts as an announcement too: its routes have none of their own.
+/// A link that is down counts as an announcement, because the removal of its routes has none.
 fn down_announced(index: LinkIndex) -> LinkEvent {
     let object = digest(("link", index));
     LinkEvent::Announced(Announcement { network: None, object, state: 0, gone: true })
@@ -649,7 +651,7 @@ fn address_announced(index: LinkIndex, address: IpAddr, stage: Stage, gone: bool
     LinkEvent::Announced(Announcement { network: None, object, state: digest(stage), gone })
 }
 
-/// Routes that lead to nobody the agent knows: a routing daemon has learnt them.
+/// A route to an irrelevant network, as a routing daemon adds many of them.
 pub(crate) fn noise(number: u16, gone: bool) -> LinkEvent {
     let [third, fourth] = number.to_be_bytes();
     let network = IpAddr::V4(Ipv4Addr::new(100, 64 + third, fourth, 0));

@@ -1,7 +1,8 @@
-//! What lies beyond the interfaces: paths, servers and nameservers, and TCP as a kernel does it.
+//! The network beyond the interfaces: paths, servers and nameservers, and TCP as kernels implement
+//! it.
 //!
 //! Every packet is an event. Its path decides when it is sent, and again when it arrives, whether
-//! it is carried, lost or rejected; what is lost is sent again when a kernel would.
+//! it is carried, lost or rejected. Lost packets are repeated as kernels do.
 
 mod names;
 mod paths;
@@ -14,15 +15,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use linkbeat::proto::event::{
-    Answer, Attempt, Failure, Probe, Query, Reply, Ticket, TlsFailure, Word,
+use linkbeat_core::proto::event::{
+    Answer, CheckId, ConnectionId, Failure, ProbeId, QueryId, Reply, RequestId, TlsFailure,
 };
-use linkbeat::proto::link::{LinkEvent, Neighbour};
-use linkbeat::proto::rng::Rng;
-use linkbeat::proto::routing::Route;
-use linkbeat::proto::services::Look;
-use linkbeat::proto::settings::{ResolverSettings, Settings};
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::label::Word;
+use linkbeat_core::proto::link::{LinkEvent, Neighbour};
+use linkbeat_core::proto::rng::Rng;
+use linkbeat_core::proto::route::Route;
+use linkbeat_core::proto::settings::{ResolverSettings, Settings};
+use linkbeat_core::proto::time::Instant;
 
 use names::Asked;
 use tcp::{Back, Socket, Tcp};
@@ -30,7 +31,7 @@ use tcp::{Back, Socket, Tcp};
 use super::kernel::{Kernel, PLACES};
 use super::wall::Wall;
 
-/// Something the loop tells the core: an `Input` that owns what it says.
+/// An input from the loop to the core: an `Input` with owned data.
 #[derive(Debug, Clone)]
 pub(crate) enum News {
     Deadline,
@@ -42,52 +43,52 @@ pub(crate) enum News {
     ClockSet,
     Configured(Box<Settings>),
     ResolverChanged(Box<ResolverSettings>),
-    Triggered(Option<Word>, Ticket),
-    Probed(Probe, Result<(), Failure>),
-    Looked(Look, Result<(), Failure>),
-    Queried(Query, Result<Answer, Failure>),
-    Opened(Attempt, IpAddr),
-    Connected(Attempt),
-    Secured(Attempt),
-    Written(Attempt),
-    AckChecked(Attempt, bool),
-    Replied(Attempt, Reply),
-    Failed(Attempt, Failure),
+    Triggered(Option<Word>, RequestId),
+    Probed(ProbeId, Result<(), Failure>),
+    CheckFinished(CheckId, Result<(), Failure>),
+    Queried(QueryId, Result<Answer, Failure>),
+    Opened(ConnectionId, IpAddr),
+    Connected(ConnectionId),
+    Secured(ConnectionId),
+    Written(ConnectionId),
+    AckChecked(ConnectionId, bool),
+    Replied(ConnectionId, Reply),
+    Failed(ConnectionId, Failure),
 }
 
-/// What the server does.
+/// Behaviour of the server.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Mood {
     Well,
-    /// Answers after a while.
+    /// Responds after this time.
     Slow(Duration),
-    /// Takes the request and never answers.
+    /// Reads the request and never responds.
     Mute,
-    /// Takes the connection and never answers the handshake.
+    /// Accepts the connection and never answers the handshake.
     Hanging,
-    /// Is off: no packet comes back.
+    /// The machine is off: no packet comes back.
     Silent,
     Refusing,
     Status(u16, Option<Duration>),
-    /// Somebody answers in its place, or it says no: not a beat is delivered.
+    /// A captive portal responds, or the server does not accept the beat.
     Declining(Failure),
-    /// Fails in the middle of its answer.
+    /// Fails in the middle of its response.
     Breaking(Failure),
     BadTls(TlsFailure),
 }
 
-/// What nameservers do.
+/// Behaviour of the nameservers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum NameMood {
     Right,
     Slow(Duration),
     Silent,
     Failing(Failure),
-    /// Name an address where the server is not, to be remembered for so long; `None`: a short while.
+    /// Give an address where the server is not, with this TTL; `None` is a short one.
     Wrong(IpAddr, Option<Duration>),
 }
 
-/// What the targets of the probe do.
+/// Behaviour of the probe targets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum ProbeMood {
     Answering,
@@ -95,7 +96,7 @@ pub(crate) enum ProbeMood {
     Refusing,
 }
 
-/// The state of the world outside.
+/// The state of the outside world.
 #[derive(Debug, Clone)]
 pub(crate) struct Outside {
     pub(crate) flows: [Flow; PLACES],
@@ -103,55 +104,55 @@ pub(crate) struct Outside {
     pub(crate) mood: Mood,
     pub(crate) names: NameMood,
     pub(crate) probes: ProbeMood,
-    /// Where the server listens.
+    /// Addresses of the server.
     pub(crate) addresses: Vec<IpAddr>,
-    /// Whether it is plain HTTP.
+    /// Whether the server uses plain HTTP.
     pub(crate) plain: bool,
-    /// Whether the server allows another request on the same connection, and for how long.
+    /// How long the server keeps a connection open; `None` if it allows one request only.
     pub(crate) keep_alive: Option<Duration>,
-    /// What a service on the device does with a look; `None`: nothing.
+    /// Result of a service check; `None` if there is no answer.
     pub(crate) service: Option<Result<(), Failure>>,
-    /// The device has no descriptor left.
+    /// No file descriptor is left.
     pub(crate) exhausted: bool,
 }
 
 impl Outside {
-    /// The addresses that nameservers know.
+    /// The addresses that nameservers return.
     pub(crate) fn named(&self) -> impl Iterator<Item = IpAddr> {
         self.addresses.iter().copied().filter(|ip| !ip.is_loopback())
     }
 }
 
-/// A report that the server has taken in.
+/// A report that the server has received.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Request {
     pub(crate) seq: u64,
-    /// Number of the order to send it.
+    /// Number of the action that sent it.
     pub(crate) order: u64,
 }
 
-/// Something that will happen.
+/// A future event.
 #[derive(Debug)]
 enum Event {
     Syn(Socket, u32),
     SynThere(Socket),
     SynAck(Socket),
     Refuse(Socket, Failure),
-    Written(Attempt),
-    Segment(Attempt, u32, u32),
-    SegmentThere(Attempt, u32),
-    Ack(Attempt, u32),
-    Answer(Attempt, u32, u32, Back),
-    AnswerHere(Attempt, u32, Back),
-    IdleClose(Attempt, u32),
-    QueryThere(Query),
-    QueryBack(Query, Result<Answer, Failure>),
+    Written(ConnectionId),
+    Segment(ConnectionId, u32, u32),
+    SegmentThere(ConnectionId, u32),
+    Ack(ConnectionId, u32),
+    Answer(ConnectionId, u32, u32, Back),
+    AnswerHere(ConnectionId, u32, Back),
+    IdleClose(ConnectionId, u32),
+    QueryThere(QueryId),
+    QueryBack(QueryId, Result<Answer, Failure>),
     Notify(LinkEvent),
     Dump(u32),
     Weather,
 }
 
-/// Packets since the beginning, both directions, as far as the device sees them.
+/// Packets since the beginning in both directions, as the device sees them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Packets {
     pub(crate) probes: u64,
@@ -166,9 +167,9 @@ pub(crate) struct Net {
     pub(crate) outside: Outside,
     pub(crate) packets: Packets,
     pub(crate) wall: Wall,
-    /// Reports the server acknowledged, in the order in which it took them in.
+    /// Reports that the server acknowledged, in the order of arrival.
     pub(crate) taken: Vec<Request>,
-    /// Until then, messages of the kernel find no room.
+    /// Until this time the kernel's messages do not fit the socket buffer.
     pub(crate) deaf_until: Option<Instant>,
     lost_told: bool,
     dump: u32,
@@ -177,7 +178,7 @@ pub(crate) struct Net {
     events: BTreeMap<(Instant, u64), Event>,
     next_event: u64,
     sockets: BTreeMap<Socket, Tcp>,
-    queries: BTreeMap<Query, Asked>,
+    queries: BTreeMap<QueryId, Asked>,
     news: Vec<News>,
 }
 
@@ -202,13 +203,12 @@ impl Net {
         }
     }
 
-    /// When the next thing happens.
+    /// Time of the next event.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         self.events.first_key_value().map(|((at, _), _)| *at)
     }
 
-    /// Lets the next thing happen; returns what the loop reads of it, and whether it is time for
-    /// the weather to change.
+    /// Executes the next event. Returns the resulting inputs, and whether the weather is to change.
     pub(crate) fn step(&mut self) -> (Vec<News>, bool) {
         let Some(((at, _), event)) = self.events.pop_first() else { return (vec![], false) };
         let weather = matches!(event, Event::Weather);
@@ -216,13 +216,14 @@ impl Net {
         (std::mem::take(&mut self.news), weather)
     }
 
-    /// The device sleeps: nothing happens to it for a while.
+    /// Suspends the device: all its events are delayed.
     pub(crate) fn suspend(&mut self, wait: Duration) {
         let events = std::mem::take(&mut self.events);
         self.events = events.into_iter().map(|((at, n), event)| ((at + wait, n), event)).collect();
     }
 
-    /// Routers and servers forget every connection; they answer with a reset, or not at all.
+    /// Routers and servers forget every connection. They respond with a reset if `aloud`, or not at
+    /// all.
     pub(crate) fn forget_connections(&mut self, aloud: bool) {
         for socket in self.sockets.values_mut().filter(|socket| !socket.connecting) {
             socket.forgotten = Some(aloud);
@@ -244,21 +245,21 @@ impl Net {
             Event::SynThere(socket) => self.syn_there(socket, at),
             Event::SynAck(socket) => self.syn_ack(socket, at),
             Event::Refuse(socket, failure) => self.refuse(socket, failure),
-            Event::Written(attempt) => {
-                if self.sockets.contains_key(&Socket::Attempt(attempt)) {
-                    self.news.push(News::Written(attempt));
+            Event::Written(id) => {
+                if self.sockets.contains_key(&Socket::ConnectionId(id)) {
+                    self.news.push(News::Written(id));
                 }
             }
-            Event::Segment(attempt, flight, n) => self.segment(attempt, flight, n, at),
-            Event::SegmentThere(attempt, flight) => self.segment_there(attempt, flight, at),
-            Event::Ack(attempt, flight) => {
-                if let Some(tcp) = self.under_way(attempt, flight) {
+            Event::Segment(id, flight, n) => self.segment(id, flight, n, at),
+            Event::SegmentThere(id, flight) => self.segment_there(id, flight, at),
+            Event::Ack(id, flight) => {
+                if let Some(tcp) = self.under_way(id, flight) {
                     tcp.acked = true;
                 }
             }
-            Event::Answer(attempt, flight, n, back) => self.answer(attempt, flight, n, back, at),
-            Event::AnswerHere(attempt, flight, back) => self.answer_here(attempt, flight, back, at),
-            Event::IdleClose(attempt, flight) => self.idle_close(attempt, flight),
+            Event::Answer(id, flight, n, back) => self.answer(id, flight, n, back, at),
+            Event::AnswerHere(id, flight, back) => self.answer_here(id, flight, back, at),
+            Event::IdleClose(id, flight) => self.idle_close(id, flight),
             Event::QueryThere(query) => self.query_there(query, at),
             Event::QueryBack(query, result) => self.query_back(query, result),
             Event::Notify(event) => self.news.push(News::Link(event)),
@@ -269,7 +270,7 @@ impl Net {
 
     // ----- The kernel's messages.
 
-    /// The kernel tells of a change, a moment later.
+    /// The kernel announces changes, a moment later.
     pub(crate) fn notify(&mut self, told: Vec<LinkEvent>, now: Instant) {
         if self.deaf_until.is_some_and(|until| now < until) {
             if !told.is_empty() && !self.lost_told {
@@ -283,7 +284,7 @@ impl Net {
         }
     }
 
-    /// What was overheard while nobody could hear.
+    /// The messages after a period without room for them.
     pub(crate) fn overheard(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
@@ -295,7 +296,7 @@ impl Net {
         self.put(now + Duration::from_micros(100), Event::Dump(self.dump));
     }
 
-    /// The kernel could not finish a dump consistently.
+    /// The kernel cannot complete a dump consistently.
     pub(crate) fn interrupt_dump(&mut self) {
         if std::mem::take(&mut self.dumping) {
             self.dump += 1;
@@ -309,7 +310,7 @@ impl Net {
             return;
         }
         if let Some(until) = self.deaf_until.filter(|until| at < *until) {
-            // sys::netlink defers a dump until the queue was read empty.
+            // sys::netlink sends the dump request only when the queue is empty.
             self.put(until, Event::Dump(dump));
         } else {
             self.dumping = false;

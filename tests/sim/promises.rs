@@ -1,4 +1,4 @@
-//! What is promised in numbers, in worlds where one thing only goes wrong.
+//! Numeric promises, each in a world with a single fault.
 
 mod noise;
 mod ways;
@@ -6,13 +6,13 @@ mod ways;
 use std::ops::Add;
 use std::time::Duration;
 
-use linkbeat::proto::event::Failure;
-use linkbeat::proto::reach::budget::{
+use linkbeat_core::proto::event::Failure;
+use linkbeat_core::proto::reach::budget::{
     DNS_PACKETS_HOUR, OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED,
     PER_SECOND, SERVER_SILENT_HOUR, SLOW, SYNS_OF_A_CONNECTION,
 };
-use linkbeat::proto::rng::Rng;
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::rng::Rng;
+use linkbeat_core::proto::time::Instant;
 
 use super::kernel::PLACES;
 use super::net::{Flow, Mood, NameMood, News, ProbeMood};
@@ -20,8 +20,8 @@ use super::weather::{self, pick};
 use super::world::World;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Most connections in an hour of failures: a round at least every half interval, after five while the
-/// wait doubles, each with four addresses over three uplinks, refused at once.
+/// Most connections in an hour of failures: a round at least every half interval, after five while
+/// the wait doubles, each with four addresses over three uplinks that refuse at once.
 const CONNECTS_HOUR: u64 = (240 + 5) * 4 * 3;
 const ETH0: usize = 0;
 const WLAN1: usize = 1;
@@ -30,12 +30,12 @@ const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// A step of a TCP connection takes a round trip, with a quarter more by jitter.
+/// Time of `count` steps of a TCP connection, each a round trip plus a quarter for jitter.
 fn round_trips(count: u32, of: Duration) -> Duration {
     of * 5 / 4 * count
 }
 
-/// Lets time pass until the server has taken in another report; the time since `since`.
+/// Runs until the server has received another report. Returns the time since `since`.
 fn until_taken(world: &mut World, since: Instant, within: Duration) -> Duration {
     let (before, end) = (world.net.taken.len(), world.now + within);
     while world.net.taken.len() == before && world.now < end {
@@ -45,7 +45,7 @@ fn until_taken(world: &mut World, since: Instant, within: Duration) -> Duration 
     world.now - since
 }
 
-/// Median and longest.
+/// Prints the median and the maximum.
 fn summary(what: &str, mut times: Vec<Duration>) {
     times.sort();
     let (median, longest) = (times[times.len() / 2], times[times.len() - 1]);
@@ -53,7 +53,7 @@ fn summary(what: &str, mut times: Vec<Duration>) {
 }
 
 #[test]
-fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_beat() {
+fn restored_connectivity_is_used_within_a_probe_round_and_a_beat() {
     let mut times = vec![];
     for seed in 0..200 {
         let mut rng = Rng::new(seed);
@@ -70,20 +70,20 @@ fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_bea
                 Flow::Rejecting(Failure::Unreachable),
             ],
         ); PLACES];
-        // Long enough for a beat to fall due in it.
+        // Long enough that a beat falls due in it.
         let longest = ms(pick(&mut rng, &[20_000, 500_000, 900_000]));
         let outage = ms(31_000) + rng.fraction(longest);
         world.pass(outage);
         world.net.outside.flows = [Flow::Open; PLACES];
         let healed_at = world.now;
         let took = until_taken(&mut world, healed_at, ms(60_000));
-        // How long it was searched is less than the outage.
+        // The cadence of probes depends on the time searched, which is less than the outage.
         let cadence = match outage.as_secs() {
             0..=60 => ms(250),
             61..=600 => ms(1_000),
             _ => ms(5_000),
         };
-        // Probe, SYN, TLS, and half a round trip for the report; a repeated SYN may be earlier.
+        // Probe, SYN, TLS, and half a round trip for the report. A repeated SYN may be earlier.
         let bound = cadence + round_trips(4, round_trip) + ms(10);
         assert!(took <= bound, "seed {seed}: {took:?} of {bound:?}\n{}", world.trace.tail());
         if cadence == ms(250) && round_trip <= ms(40) {
@@ -94,7 +94,7 @@ fn a_healed_outage_is_told_within_a_round_of_probes_and_the_round_trips_of_a_bea
 }
 
 #[test]
-fn an_outage_that_no_beat_fell_into_needs_no_beat() {
+fn an_outage_between_two_beats_causes_no_beat() {
     for seed in 0..20 {
         let mut world = weather::fair(seed, |_| ());
         world.pass(ms(35_000));
@@ -111,7 +111,7 @@ fn an_outage_that_no_beat_fell_into_needs_no_beat() {
 }
 
 #[test]
-fn a_gateway_that_is_back_after_a_long_outage_is_used_within_the_round_trips_of_a_beat() {
+fn a_gateway_that_returns_is_used_within_the_round_trips_of_a_beat() {
     let mut times = vec![];
     for seed in 0..50 {
         let mut rng = Rng::new(seed);
@@ -146,7 +146,7 @@ fn a_black_hole_on_the_best_uplink_loses_no_beat() {
         for _ in 0..20 {
             let due_at = world.agent.view(world.now).due_at.expect("a cycle");
             let took = until_taken(&mut world, due_at, ms(60_000));
-            // A kept connection is doubted after as long as a SYN.
+            // A kept connection becomes suspect after the same time as a SYN.
             let bound = ms(300) + round_trips(4, world.net.outside.round_trips[WLAN1]) + ms(10);
             assert!(took <= bound, "{took:?} of {bound:?}\n{}", world.trace.tail());
             times.push(took);
@@ -157,7 +157,7 @@ fn a_black_hole_on_the_best_uplink_loses_no_beat() {
 }
 
 #[test]
-fn a_pulled_cable_costs_no_more_than_the_round_trips_of_a_beat() {
+fn a_pulled_cable_delays_a_beat_by_its_round_trips_only() {
     let mut times = vec![];
     for seed in 0..20 {
         let mut world = weather::fair(seed, |_| ());
@@ -181,7 +181,7 @@ fn a_server_that_comes_back_is_found_within_five_seconds() {
     let mut times = vec![];
     for seed in 0..50 {
         let mut world = weather::fair(seed, |_| ());
-        // With and without a beat that it took before.
+        // With and without an earlier acknowledged beat.
         world.pass(ms(seed % 4 / 2 * 40_000));
         world.net.outside.mood = if seed % 2 == 0 { Mood::Silent } else { Mood::Refusing };
         world.pass(ms(60_000 + seed * 7_000));
@@ -195,7 +195,7 @@ fn a_server_that_comes_back_is_found_within_five_seconds() {
     summary("silent or refusing server back", times);
 }
 
-/// What some time cost.
+/// Costs of a period.
 #[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     beats: u64,
@@ -245,7 +245,7 @@ fn cost(world: &mut World, wait: Duration) -> Cost {
     Cost { beats, connects, syns, probes, probe_packets, queries }
 }
 
-/// The first hour after something has gone wrong, and the one after it.
+/// Costs of the first hour after a fault, and of the one after it.
 fn hours(what: &str, change: impl Fn(&mut World)) -> [Cost; 2] {
     let mut world = weather::fair(7, |_| ());
     world.pass(ms(65_000));
@@ -266,12 +266,14 @@ fn an_hour_online_costs_its_beats_and_no_probe() {
         for cost in hours(what, |world| world.net.outside.keep_alive = keep_alive) {
             assert_eq!((cost.beats, cost.probes), (120, 0));
             assert!(cost.connects <= if keep_alive.is_some() { 1 } else { 120 });
+            // A kept connection needs no name lookup.
+            assert!(keep_alive.is_none() || cost.queries == 0, "{cost:?}");
         }
     }
 }
 
 #[test]
-fn an_hour_offline_costs_what_is_promised() {
+fn an_hour_offline_stays_within_its_budget() {
     for flow in [Flow::Silent, Flow::Rejecting(Failure::Refused)] {
         let what = format!("offline, {flow:?}");
         let [first, later] = hours(&what, |world| world.net.outside.flows = [flow; PLACES]);
@@ -285,7 +287,7 @@ fn an_hour_offline_costs_what_is_promised() {
 }
 
 #[test]
-fn an_hour_with_a_server_that_does_not_answer_costs_what_is_promised() {
+fn an_hour_with_a_silent_server_stays_within_its_budget() {
     for mood in [Mood::Silent, Mood::Refusing, Mood::Mute, Mood::Hanging] {
         let what = format!("server {mood:?}");
         for cost in hours(&what, |world| world.net.outside.mood = mood) {
@@ -298,7 +300,7 @@ fn an_hour_with_a_server_that_does_not_answer_costs_what_is_promised() {
 }
 
 #[test]
-fn an_hour_with_a_server_that_fails_is_an_hour_of_back_off() {
+fn an_hour_with_a_failing_server_follows_the_back_off() {
     let quiet = Some(Duration::from_secs(120));
     for (status, retry_after, most) in
         [(500, None, 240 + 10), (503, quiet, 31), (404, None, 121), (401, None, 121)]
@@ -316,7 +318,7 @@ fn an_hour_with_a_server_that_fails_is_an_hour_of_back_off() {
 }
 
 #[test]
-fn an_hour_of_a_login_page_asks_every_few_seconds_and_an_hour_of_no_once_in_an_interval() {
+fn a_portal_is_retried_every_few_seconds_and_a_refusal_each_interval() {
     for (failure, most) in [(Failure::Portal(200), CONNECTS_HOUR), (Failure::NotAccepted, 121)] {
         let change = |world: &mut World| {
             world.net.outside.mood = Mood::Declining(failure);
@@ -330,7 +332,7 @@ fn an_hour_of_a_login_page_asks_every_few_seconds_and_an_hour_of_no_once_in_an_i
 }
 
 #[test]
-fn an_hour_of_a_filtered_probe_and_a_fine_server_costs_no_probe() {
+fn an_hour_with_filtered_probe_targets_and_a_good_server_needs_no_probe() {
     for probes in [ProbeMood::Silent, ProbeMood::Refusing] {
         let what = format!("probe {probes:?}");
         for cost in hours(&what, |world| world.net.outside.probes = probes) {
@@ -340,13 +342,13 @@ fn an_hour_of_a_filtered_probe_and_a_fine_server_costs_no_probe() {
 }
 
 #[test]
-fn an_hour_of_dead_names_loses_no_beat() {
+fn an_hour_with_silent_nameservers_loses_no_beat() {
     for cost in hours("names Silent", |world| world.net.outside.names = NameMood::Silent) {
         assert_eq!(cost.beats, 120);
     }
 }
 
-/// Ten minutes in which something happens all the time.
+/// Costs of ten minutes in which `happen` runs every `wait`.
 fn storm(what: &str, wait: Duration, happen: impl Fn(&mut World, u32)) -> Cost {
     let mut world = weather::fair(7, |_| ());
     world.net.outside.keep_alive = None;
@@ -374,7 +376,7 @@ fn flap(world: &mut World, at: usize, turn: u32) {
 }
 
 #[test]
-fn ten_minutes_of_triggers_send_their_tokens() {
+fn ten_minutes_of_triggers_send_one_beat_per_token() {
     let cost = storm("a trigger every 10 ms", ms(10), |world, _| world.trigger(None));
     assert!(cost.beats <= 5 + 300 + 20 && cost.beats > 300, "{cost:?}");
     assert!(cost.connects <= cost.beats + 1);
@@ -382,8 +384,8 @@ fn ten_minutes_of_triggers_send_their_tokens() {
 }
 
 #[test]
-fn ten_minutes_of_a_flapping_uplink_send_their_tokens_and_no_less() {
-    // 100 ms divides the time of a token: a beat that starts with it meets the next change.
+fn ten_minutes_of_a_flapping_uplink_send_one_beat_per_token() {
+    // 100 ms divides the time of a token, so a beat that starts with a token meets the next change.
     for period in [7, 40, 100, 333, 999] {
         let what = format!("eth0 flaps every {period} ms");
         let cost = storm(&what, ms(period), |world, turn| flap(world, ETH0, turn));
@@ -394,40 +396,41 @@ fn ten_minutes_of_a_flapping_uplink_send_their_tokens_and_no_less() {
 }
 
 #[test]
-fn ten_minutes_of_a_flapping_spare_uplink_send_the_cycle() {
+fn ten_minutes_of_a_flapping_reserve_uplink_send_only_the_cycle() {
     let cost = storm("wlan1 flaps every 100 ms", ms(100), |world, turn| flap(world, WLAN1, turn));
     assert_eq!((cost.beats, cost.connects, cost.probes), (20, 20, 0));
 }
 
 #[test]
-fn ten_minutes_of_a_flapping_uplink_before_a_dead_server_send_their_tokens() {
+fn a_flapping_uplink_and_a_failing_server_stay_within_the_tokens() {
     let cost = storm("wlan1 flaps, server fails", ms(100), |world, turn| {
         world.net.outside.mood = Mood::Status(500, None);
         flap(world, WLAN1, turn);
     });
-    // A token every two seconds, and two rounds of back-off after each.
+    // One token every two seconds, and two rounds of back-off after each.
     assert!(cost.connects <= (5 + 300) * 3 + 40, "{cost:?}");
     assert_eq!(cost.probes, 0, "the uplink in use has not changed");
 }
 
 #[test]
-fn a_clock_that_is_set_right_has_the_beat_that_failed_for_it_sent_within_its_round_trips() {
+fn a_corrected_clock_sends_the_failed_beat_within_its_round_trips() {
     let mut times = vec![];
     for seed in 0..50 {
         let mut world = weather::fair(seed, |_| ());
         world.pass(ms(35_000));
-        // Years ahead, and the server has forgotten the connection: the next one is verified.
-        world.net.wall.set(365 * 86_400);
+        // The clock is a year ahead. The next connection is a new one, because the server has
+        // forgotten the current one.
+        world.net.wall.set(365 * 86_400, false);
         world.hear(News::ClockSet);
         world.net.forget_connections(true);
         let failing = ms(31_000) + Rng::new(seed).fraction(ms(600_000));
         world.pass(failing);
         assert!(world.agent.view(world.now).failure.is_some(), "seed {seed}");
-        world.net.wall.set(0);
+        world.net.wall.set(0, true);
         world.hear(News::ClockSet);
         let set_at = world.now;
         let took = until_taken(&mut world, set_at, ms(60_000));
-        // SYN, TLS, report, and where a round was under way its end, on the slowest uplink.
+        // SYN, TLS and report, and the end of a round in flight, on the slowest uplink.
         let bound = round_trips(6, world.net.outside.round_trips[2]) + ms(10);
         assert!(took <= bound, "seed {seed}: {took:?} of {bound:?}\n{}", world.trace.tail());
         times.push(took);
@@ -448,7 +451,7 @@ fn a_device_that_slept_sends_one_beat_at_once() {
         let took = until_taken(&mut world, woken_at, ms(5_000));
         assert!(took <= round_trips(4, world.net.outside.round_trips[ETH0]) + ms(10), "{took:?}");
         assert_eq!(world.net.taken.len(), sent + 1, "seed {seed}");
-        // The cycle keeps its phase, so that the next one is there within an interval.
+        // The cycle keeps its phase, so the next beat comes within an interval.
         world.pass(ms(30_000));
         assert_eq!(world.net.taken.len(), sent + 2, "seed {seed}");
     }

@@ -1,4 +1,4 @@
-//! What goes wrong, and when: drawn from a seed.
+//! Faults, drawn from a seed.
 
 mod ways;
 mod worlds;
@@ -7,22 +7,23 @@ pub(crate) use worlds::*;
 
 use std::time::Duration;
 
-use linkbeat::proto::event::{Failure, TlsFailure, Word};
-use linkbeat::proto::link::LinkEvent;
-use linkbeat::proto::rng::Rng;
+use linkbeat_core::proto::event::{Failure, TlsFailure};
+use linkbeat_core::proto::label::Word;
+use linkbeat_core::proto::link::LinkEvent;
+use linkbeat_core::proto::rng::Rng;
 
 use super::kernel::{Kernel, LAN, Stage, TUNNEL};
 use super::net::{Flow, Mood, NOBODY, NameMood, News, ProbeMood, ROUTER};
 use super::wall::Wall;
 use super::world::World;
 
-/// How long a portal's answers are remembered.
+/// TTL of a portal's name answers.
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The kinds of trouble; a seed has a taste for some of them.
+/// Number of fault kinds. Each seed uses a few of them.
 const KINDS: u64 = 27;
 
-/// How a seed likes to make trouble.
+/// The faults of a seed, and their frequency.
 #[derive(Debug)]
 pub(crate) struct Weather {
     rng: Rng,
@@ -45,7 +46,7 @@ impl Weather {
         Duration::from_micros(1) + self.rng.fraction(self.mean * factor)
     }
 
-    /// One change for the worse, or for the better.
+    /// Makes one change for the worse or the better.
     pub(crate) fn change(&mut self, world: &mut World) {
         let rng = &mut self.rng;
         let kind = pick(rng, &self.tastes);
@@ -119,12 +120,14 @@ impl Weather {
 
 fn set_clock(world: &mut World, rng: &mut Rng) {
     let ahead_s = pick(rng, &Wall::JUMPS_S);
-    world.net.wall.set(ahead_s);
-    world.trace.weather(world.now, &("clock ahead by", ahead_s));
+    let server_ahead_s = pick(rng, &Wall::SERVERS_S);
+    world.net.wall.set(ahead_s, chance(rng, 50));
+    world.net.wall.set_server(server_ahead_s);
+    world.trace.weather(world.now, &("clock ahead by", ahead_s, "the server's by", server_ahead_s));
     world.hear(News::ClockSet);
 }
 
-/// One of them.
+/// One of the elements.
 pub(crate) fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
     let place = rng.below(u64::try_from(from.len()).unwrap());
     from[usize::try_from(place).unwrap()].clone()
@@ -258,7 +261,7 @@ fn change_settings(world: &mut World, rng: &mut Rng) {
         5 => settings.bind_to_uplink = !settings.bind_to_uplink,
         6 => settings.interfaces.reverse(),
         7 => {
-            // The physical card is ignored: what goes over it goes unbound, or in a tunnel.
+            // The physical card is ignored. Traffic over it is unbound or in a tunnel.
             let eth0 = name("eth0");
             match settings.ignore_interfaces.iter().position(|it| *it == eth0) {
                 Some(at) => drop(settings.ignore_interfaces.remove(at)),
@@ -291,7 +294,7 @@ fn change_server(world: &mut World, rng: &mut Rng) {
     }
 }
 
-/// The process is stopped, or the whole device sleeps.
+/// Stops the process, or suspends the whole device.
 fn stop(world: &mut World, rng: &mut Rng) {
     world.delivery.interrupt();
     let wait = Duration::from_millis(pick(rng, &[5, 400, 3_000, 40_000]));

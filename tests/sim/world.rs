@@ -1,54 +1,58 @@
-//! The core, a clock that is a number, and the loop's part played to the letter: what is ordered is
-//! performed at once, and what that leads to at once is told before anything else; the kernel is asked
-//! for routes when all that was read in a visit is told.
+//! The simulated world: the core, a virtual clock, and the duties of the loop. Actions are
+//! performed at once, and their immediate results are fed before anything else. The kernel is
+//! queried for routes after all inputs of a wake-up have been fed.
 
 use std::collections::VecDeque;
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash};
 use std::time::Duration;
 
-use linkbeat::proto::agent::Agent;
-use linkbeat::proto::event::{Action, Input, Ticket, Word};
-use linkbeat::proto::routing::Route;
-use linkbeat::proto::settings::{ResolverSettings, Settings};
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::agent::Agent;
+use linkbeat_core::proto::event::{Action, Input, RequestId};
+use linkbeat_core::proto::label::Word;
+use linkbeat_core::proto::route::Route;
+use linkbeat_core::proto::settings::{ResolverSettings, Settings};
+use linkbeat_core::proto::time::Instant;
 
 use super::chronicle::Chronicle;
 use super::claims::Claims;
 use super::delivery::Delivery;
 use super::net::{Net, News, Request};
 
-/// Lines of the trace that a failure shows, unless it is asked for more.
+/// Number of trace lines in a failure, unless `SIM_STEPS` is set.
 const LAST_STEPS: usize = 60;
-/// Most times that the answers for routes may lead to other questions: connections that fail at once do.
+/// Most rounds of route queries in one wake-up. Connections that fail at once cause further ones.
 const QUESTIONS_MAX: u32 = 30;
-/// Most wake-ups in a row without time passing.
+/// Most wake-ups in a row without progress of time.
 const WAKE_UPS_MAX: u32 = 3;
 
 /// One line of the trace.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
-    /// The network or its owner changed.
+    /// A change of the network or its configuration.
     Weather(String),
-    /// The core was told.
+    /// An input to the core.
     Told(News),
-    /// The core ordered.
+    /// An action of the core.
     Ordered(Action),
 }
 
-/// What happened, line by line.
+/// The trace of a run.
 #[derive(Debug)]
 pub(crate) struct Trace {
     last: VecDeque<(Instant, Step)>,
-    /// Most lines that a failure shows.
+    /// Number of lines kept for a failure.
     pub(crate) last_max: usize,
-    /// Every line there ever was, if the trace is to be kept.
+    /// All lines, if the whole trace is kept.
     pub(crate) whole: Option<String>,
+    /// A digest of every line there ever was, if it is wanted.
+    pub(crate) digest: Option<DefaultHasher>,
     pub(crate) count: u64,
 }
 
 impl Trace {
     const fn new() -> Self {
-        Self { last: VecDeque::new(), last_max: LAST_STEPS, whole: None, count: 0 }
+        Self { last: VecDeque::new(), last_max: LAST_STEPS, whole: None, digest: None, count: 0 }
     }
 
     fn add(&mut self, now: Instant, step: Step) {
@@ -56,18 +60,21 @@ impl Trace {
         if let Some(whole) = &mut self.whole {
             whole.push_str(&line(now, &step));
         }
+        if let Some(digest) = &mut self.digest {
+            line(now, &step).hash(digest);
+        }
         if self.last.len() == self.last_max {
             self.last.pop_front();
         }
         self.last.push_back((now, step));
     }
 
-    /// The network or its owner has changed to this.
+    /// Adds a change of the network or its configuration.
     pub(crate) fn weather(&mut self, now: Instant, what: &dyn Debug) {
         self.add(now, Step::Weather(format!("{what:?}")));
     }
 
-    /// The last steps.
+    /// The last steps as text.
     pub(crate) fn tail(&self) -> String {
         self.last.iter().map(|(now, step)| line(*now, step)).collect()
     }
@@ -86,7 +93,7 @@ fn line(now: Instant, step: &Step) -> String {
     }
 }
 
-/// An answer in a few words: there are dozens of them at a time.
+/// A short form of a route; there are dozens of them at a time.
 fn brief(route: &Route) -> String {
     let Route { question, index, local, table, prefix, source, .. } = route;
     let bound = question.bound.map_or(String::new(), |bound| format!("%{}", bound.0));
@@ -95,32 +102,32 @@ fn brief(route: &Route) -> String {
     format!(" {}{bound}: {way} /{prefix} of {table} from {source};", question.to)
 }
 
-/// Everything.
+/// The whole simulation.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) now: Instant,
     pub(crate) agent: Agent,
     pub(crate) net: Net,
     pub(crate) claims: Claims,
-    /// What is promised of beats while something would carry them.
+    /// The check that beats are delivered while a path works.
     pub(crate) delivery: Delivery,
     chronicle: Chronicle,
     pub(crate) trace: Trace,
     pub(crate) settings: Settings,
     pub(crate) resolver: ResolverSettings,
-    /// Until then the process is stopped: what happens waits to be read.
+    /// Until this time the process is stopped and inputs queue up.
     pub(crate) stopped_until: Option<Instant>,
     unread: VecDeque<News>,
     outcomes: VecDeque<News>,
-    /// The kernel is to be asked for routes.
+    /// Whether the core requested route queries.
     asked: bool,
-    tickets: u32,
+    requests: u32,
     wake_ups: u32,
     last_wake_up_at: Instant,
 }
 
 impl World {
-    /// A device that has just booted: the loop has started and ordered its first dump.
+    /// A device that has just booted. The loop has started and sent its first dump request.
     pub(crate) fn new(seed: u64, net: Net, settings: Settings, resolver: ResolverSettings) -> Self {
         let now = Instant::from_micros(5_000_000);
         let mut world = Self {
@@ -137,7 +144,7 @@ impl World {
             unread: VecDeque::new(),
             outcomes: VecDeque::new(),
             asked: false,
-            tickets: 0,
+            requests: 0,
             wake_ups: 0,
             last_wake_up_at: now,
         };
@@ -147,8 +154,8 @@ impl World {
         world
     }
 
-    /// Lets the clock run to the next event, or the agent's next deadline if that is earlier, but no
-    /// further than `end`. True if the weather is to change now.
+    /// Advances to the next event or to the agent's next deadline, whichever is earlier, but not
+    /// beyond `end`. True if the weather is to change now.
     pub(crate) fn step(&mut self, end: Instant) -> bool {
         let deadline = self.agent.next_deadline(self.now);
         let wake_up = match self.stopped_until {
@@ -183,12 +190,12 @@ impl World {
         self.hear(News::Deadline);
     }
 
-    /// Tells the core, unless the process is stopped.
+    /// Feeds one input to the core, unless the process is stopped.
     pub(crate) fn hear(&mut self, news: News) {
         self.hear_all([news]);
     }
 
-    /// What is read in one visit: the kernel is asked for routes when all of it has been fed.
+    /// Feeds the inputs of one wake-up, then queries the kernel for routes.
     pub(crate) fn hear_all(&mut self, news: impl IntoIterator<Item = News>) {
         if self.stopped_until.is_some() {
             self.unread.extend(news);
@@ -223,14 +230,14 @@ impl World {
         self.hear(News::Configured(Box::new(settings)));
     }
 
-    /// The resolver's files have changed.
+    /// Changes the resolver configuration.
     pub(crate) fn resolve(&mut self, resolver: ResolverSettings) {
         self.resolver = resolver.clone();
         self.delivery.interrupt();
         self.hear(News::ResolverChanged(Box::new(resolver)));
     }
 
-    /// Looks which ways would carry a beat now.
+    /// Determines which paths work now.
     pub(crate) fn survey(&mut self) {
         if self.stopped_until.is_some() {
             self.delivery.interrupt();
@@ -241,8 +248,8 @@ impl World {
     }
 
     pub(crate) fn trigger(&mut self, word: Option<Word>) {
-        self.tickets += 1;
-        self.hear(News::Triggered(word, Ticket(self.tickets)));
+        self.requests += 1;
+        self.hear(News::Triggered(word, RequestId(self.requests)));
     }
 
     fn feed(&mut self, news: &News) {
@@ -280,7 +287,7 @@ impl World {
                 self.net.close_probe(probe);
                 None
             }
-            Action::SendQuery { query, to, via, kind, search: _ } => {
+            Action::SendQuery { query, to, via, kind, .. } => {
                 let asked = self.net.ask(query, to, via, kind, self.now);
                 asked.err().map(|failure| News::Queried(query, Err(failure)))
             }
@@ -288,28 +295,26 @@ impl World {
                 self.net.forget_query(query);
                 None
             }
-            Action::Connect { attempt, to, via } => {
-                Some(match self.net.connect(attempt, to, via, self.now) {
-                    Ok(local) => News::Opened(attempt, local),
-                    Err(failure) => News::Failed(attempt, failure),
+            Action::Connect { id, to, via } => {
+                Some(match self.net.connect(id, to, via, self.now) {
+                    Ok(local) => News::Opened(id, local),
+                    Err(failure) => News::Failed(id, failure),
                 })
             }
-            Action::SendReport { attempt, seq, reason: _ } => {
-                self.net.send_report(attempt, Request { seq, order }, self.now);
+            Action::SendReport { id, seq, reason: _ } => {
+                self.net.send_report(id, Request { seq, order }, self.now);
                 None
             }
-            Action::CheckAcked(attempt) => {
-                Some(News::AckChecked(attempt, self.net.all_acked(attempt)))
-            }
+            Action::CheckAcked(id) => Some(News::AckChecked(id, self.net.all_acked(id))),
             Action::CloseParked => None,
-            Action::CloseAttempt(attempt) | Action::ParkAttempt(attempt) => {
-                self.net.close(attempt);
+            Action::CloseConnection(id) | Action::ParkConnection(id) => {
+                self.net.close(id);
                 None
             }
-            Action::OpenLook { look, to: _ } => {
-                self.net.outside.service.map(|result| News::Looked(look, result))
+            Action::OpenServiceCheck { check, to: _ } => {
+                self.net.outside.service.map(|result| News::CheckFinished(check, result))
             }
-            Action::CloseLook(_) => None,
+            Action::CloseServiceCheck(_) => None,
             Action::WatchNeighbours(wanted) => {
                 self.net.kernel.watched = wanted;
                 None
@@ -323,7 +328,7 @@ impl World {
         self.outcomes.extend(outcome);
     }
 
-    /// Lets `wait` pass without weather.
+    /// Runs for `wait` without changes of the weather.
     pub(crate) fn pass(&mut self, wait: Duration) {
         let end = self.now + wait;
         while self.now < end {
@@ -343,19 +348,21 @@ fn input(news: &News) -> Input<'_> {
         News::ClockSet => Input::ClockSet,
         News::Configured(settings) => Input::Configured(settings),
         News::ResolverChanged(settings) => Input::ResolverChanged(settings),
-        News::Triggered(word, ticket) => Input::Triggered { word: word.clone(), ticket: *ticket },
+        News::Triggered(word, request) => {
+            Input::Triggered { word: word.clone(), request: Some(*request) }
+        }
         News::Probed(probe, Ok(())) => Input::ProbeAnswered(*probe),
         News::Probed(probe, Err(failure)) => Input::ProbeFailed(*probe, *failure),
-        News::Looked(look, Ok(())) => Input::ServiceAnswered(*look),
-        News::Looked(look, Err(failure)) => Input::ServiceFailed(*look, *failure),
+        News::CheckFinished(look, Ok(())) => Input::ServiceAnswered(*look),
+        News::CheckFinished(look, Err(failure)) => Input::ServiceFailed(*look, *failure),
         News::Queried(query, Ok(answer)) => Input::QueryAnswered(*query, answer),
         News::Queried(query, Err(failure)) => Input::QueryFailed(*query, *failure),
-        News::Opened(attempt, local) => Input::Opened(*attempt, *local),
-        News::Connected(attempt) => Input::Connected(*attempt),
-        News::Secured(attempt) => Input::Secured(*attempt),
-        News::Written(attempt) => Input::Written(*attempt),
-        News::AckChecked(attempt, acked) => Input::AckChecked(*attempt, *acked),
-        News::Replied(attempt, reply) => Input::Replied(*attempt, *reply),
-        News::Failed(attempt, failure) => Input::AttemptFailed(*attempt, *failure),
+        News::Opened(id, local) => Input::Opened(*id, *local),
+        News::Connected(id) => Input::Connected(*id),
+        News::Secured(id) => Input::Secured(*id),
+        News::Written(id) => Input::Written(*id),
+        News::AckChecked(id, acked) => Input::AckChecked(*id, *acked),
+        News::Replied(id, reply) => Input::Replied(*id, *reply),
+        News::Failed(id, failure) => Input::ConnectionFailed(*id, *failure),
     }
 }

@@ -14,8 +14,10 @@ _linkbeat() {
         trigger) words='--reason --wait --socket' ;;
         status) words='--json --watch --socket' ;;
         events) words='--json --follow --socket' ;;
-        check) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") && return ;;
+        check) words='--pin' ;;
         esac
+        [ "${COMP_WORDS[1]}" != check ] || [[ $word = -* ]] ||
+            { compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$word") && return; }
     fi
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
 }

@@ -8,7 +8,7 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Dials and waits for the outcome.
-fn wait_for(to: SocketAddr, via: Option<Name>) -> Result<TcpStream, Failure> {
+fn wait_for(to: SocketAddr, via: Option<InterfaceName>) -> Result<TcpStream, Failure> {
     let mut stream = dial(to, via)?;
     let mut poll = Poll::new().unwrap();
     poll.registry().register(&mut stream, Token(0), Interest::WRITABLE).unwrap();
@@ -44,14 +44,14 @@ fn a_dialled_socket_sends_at_once_and_never_waits() {
 #[test]
 fn a_dialled_socket_is_bound_to_the_interface_it_was_given() {
     let (_listener, address) = listen();
-    let stream = wait_for(address, Name::new("lo")).unwrap();
+    let stream = wait_for(address, InterfaceName::new("lo")).unwrap();
     assert_eq!(SockRef::from(&stream).device().unwrap().as_deref(), Some(&b"lo"[..]));
 }
 
 #[test]
 fn an_interface_that_is_not_there_is_told_at_once() {
     let (_listener, address) = listen();
-    assert_eq!(dial(address, Name::new("gone0")).unwrap_err(), Failure::NoInterface);
+    assert_eq!(dial(address, InterfaceName::new("gone0")).unwrap_err(), Failure::NoInterface);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use mio::{Events, Interest, Poll, Token};
 use rustix::io::Errno;
 
 use super::*;
+use crate::sys::readiness::watch;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_millis(50);
@@ -19,7 +20,7 @@ fn listen() -> (TcpListener, SocketAddr) {
 /// Waits at most `limit` for the result.
 fn result(probe: &mut ProbeSocket, limit: Duration) -> Option<Result<(), Failure>> {
     let mut poll = Poll::new().unwrap();
-    poll.registry().register(probe.source(), Token(0), Interest::WRITABLE).unwrap();
+    watch(poll.registry(), probe, Token(0), Interest::WRITABLE).unwrap();
     let mut events = Events::with_capacity(1);
     loop {
         if let Some(result) = probe.on_ready() {
@@ -78,7 +79,7 @@ fn an_answered_probe_ends_with_a_reset() {
 #[test]
 fn a_probe_through_a_missing_interface_fails_at_once() {
     let (_listener, address) = listen();
-    let probe = ProbeSocket::open(address, Name::new("gone0"));
+    let probe = ProbeSocket::open(address, InterfaceName::new("gone0"));
     assert_eq!(probe.unwrap_err(), Failure::NoInterface);
 }
 

@@ -1,67 +1,99 @@
-//! What TLS needs from the disk: the roots that a server's certificate may end in, and the certificate and
-//! key that this device shows where the server asks for one. All of it in PEM.
+//! What TLS needs from the disk: the roots that a server's certificate may end in, and the
+//! certificate and key that this device shows where the server asks for one. All of it in PEM.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::RootCertStore;
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use super::provider::provider;
+use super::provider::{provider, sha256};
+use super::trust::{Pin, Trust};
+use crate::sys::file;
+use linkbeat_core::wire::base64;
+use linkbeat_core::wire::certificate::Certificate;
+use linkbeat_core::wire::pem::{self, Section};
 
 /// Largest file, in bytes: four times a whole distribution's bundle of roots.
-const FILE_MAX: u64 = 1 << 20;
+const FILE_MAX: usize = 1 << 20;
+
+/// Most certificates that are left out by name.
+const LEFT_OUT_MAX: usize = 16;
 
 /// Whether roots are built in (feature `web-roots`).
 pub const BUILT_IN: bool = cfg!(feature = "web-roots");
 
-/// Whom to trust.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Roots {
+/// What makes a server trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Roots<'a> {
     /// The roots of the public web, as [built in](BUILT_IN).
     BuiltIn,
     /// Only the certificates in this PEM file.
-    File(PathBuf),
+    File(&'a Path),
+    /// No roots: only one of these keys.
+    Pins(&'a [Pin]),
 }
 
 /// Which files make a connection secure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Files {
-    /// Whom to trust.
-    pub roots: Roots,
-    /// Who this device is.
-    pub identity: Option<IdentityFiles>,
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    /// What makes a server trusted.
+    pub roots: Roots<'a>,
+    /// The certificate of this device.
+    pub identity: Option<IdentityFiles<'a>>,
 }
 
 /// The certificate of this device and its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentityFiles {
+#[derive(Debug, Clone, Copy)]
+pub struct IdentityFiles<'a> {
     /// The chain, the device's own certificate first.
-    pub certificate: PathBuf,
+    pub certificate: &'a Path,
     /// Its private key: PKCS#8, SEC1 or PKCS#1.
-    pub key: PathBuf,
+    pub key: &'a Path,
 }
 
 /// What the files hold, ready for use.
 #[derive(Debug, Clone)]
 pub struct Material {
-    /// Whom to trust; never empty.
-    pub roots: Arc<RootCertStore>,
+    /// What makes a server trusted; never empty.
+    pub trust: Arc<Trust>,
     /// What to show where a server asks for it.
     pub identity: Option<Arc<CertifiedKey>>,
+    /// What is wrong with the file of roots and costs only a part of it: the first 16.
+    pub left_out: heapless::Vec<LeftOut, LEFT_OUT_MAX>,
 }
 
 impl PartialEq for Material {
-    /// A key is that of its certificate, so that the certificates tell identities apart.
+    /// A key is that of its certificate, so that the certificates distinguish identities.
     fn eq(&self, other: &Self) -> bool {
         let chain = |material: &Self| material.identity.as_ref().map(|it| it.cert.clone());
-        self.roots.roots == other.roots.roots && chain(self) == chain(other)
+        self.trust == other.trust && chain(self) == chain(other)
     }
+}
+
+/// A certificate that does not count; `Display` says which and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its place among the certificates of the file, from 1.
+    pub position: usize,
+    /// The line that it begins in, from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub flaw: Flaw,
+}
+
+/// What can be wrong with a certificate in PEM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    /// It has no end, or is not base64.
+    Damaged,
+    /// It is not X.509.
+    NotX509,
+    /// OpenSSL's `TRUSTED CERTIFICATE`, with words behind it about what it is trusted for.
+    TrustSettings,
 }
 
 /// What a file is for, and so which key of the configuration names it.
@@ -80,6 +112,8 @@ pub enum Purpose {
 pub struct Error {
     /// Which one.
     pub purpose: Purpose,
+    /// Its path; empty if no file is named.
+    path: PathBuf,
     /// What is wrong with it.
     pub kind: ErrorKind,
 }
@@ -90,130 +124,169 @@ pub enum ErrorKind {
     /// No file is named, and no roots are built in.
     NotBuiltIn,
     /// The file cannot be read.
-    Read(PathBuf, io::Error),
+    Read(io::Error),
     /// It is a directory, a device or a pipe.
-    NotAFile(PathBuf),
+    NotAFile,
     /// It is larger than one MiB.
-    TooLarge(PathBuf),
-    /// What is looked for is not in it.
-    Empty(PathBuf),
-    /// The section at this position is damaged.
-    Pem(PathBuf, usize, pem::Error),
-    /// The certificate at this position cannot be used.
-    Certificate(PathBuf, usize, rustls::Error),
-    /// The key cannot be used: damaged, or of a kind that nobody signs with.
-    Key(PathBuf, rustls::Error),
+    TooLarge,
+    /// It has no certificate, or no key.
+    Empty,
+    /// A certificate cannot be used.
+    Certificate(LeftOut),
+    /// The key cannot be used: damaged, or of a kind that cannot sign here.
+    Key,
+    /// The key is behind a password.
+    Encrypted,
     /// The key is not that of the certificate.
-    Mismatch(PathBuf),
+    Mismatch,
 }
 
-impl Files {
+impl Files<'_> {
     /// Every file that is named.
-    pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        let identity = self.identity.iter().flat_map(|it| [&it.certificate, &it.key]);
-        self.roots.file().into_iter().chain(identity.map(PathBuf::as_path))
+    #[must_use]
+    pub fn paths(&self) -> Vec<&Path> {
+        let roots = if let Roots::File(path) = self.roots { Some(path) } else { None };
+        let identity = self.identity.map(|files| [files.certificate, files.key]);
+        roots.into_iter().chain(identity.into_iter().flatten()).collect()
     }
 
-    /// Makes ready for use what the files hold. Reads from disk: call it when a configuration comes into
-    /// force, not per beat.
+    /// Makes ready for use what the files hold. Reads from disk: call it when a configuration comes
+    /// into force, not per beat.
     ///
     /// # Errors
     ///
     /// A file is missing, or has not what it is named for.
     pub fn load(&self) -> Result<Material, Error> {
-        let identity = self.identity.as_ref().map(IdentityFiles::load).transpose()?;
-        Ok(Material { roots: self.roots.load()?, identity: identity.map(Arc::new) })
+        let identity = self.identity.map(load_identity).transpose()?;
+        let wrong = |path: &Path| fail(Purpose::Roots, path.to_owned());
+        let (trust, left_out) = match self.roots {
+            Roots::BuiltIn => (built_in().map_err(wrong(Path::new("")))?, heapless::Vec::new()),
+            Roots::Pins(pins) => (Trust::Pins(pins.to_vec()), heapless::Vec::new()),
+            Roots::File(path) => parse(&read(path, Purpose::Roots)?).map_err(wrong(path))?,
+        };
+        Ok(Material { trust: Arc::new(trust), identity: identity.map(Arc::new), left_out })
     }
 }
 
-impl IdentityFiles {
-    fn load(&self) -> Result<CertifiedKey, Error> {
-        let wrong = |kind| Error { purpose: Purpose::Key, kind };
-        let chain =
-            certificates(&self.certificate, &read(&self.certificate, Purpose::Certificate)?)
-                .collect::<Result<Vec<_>, _>>()
-                .map_err(|kind| Error { purpose: Purpose::Certificate, kind })?;
-        if chain.is_empty() {
-            let kind = ErrorKind::Empty(self.certificate.clone());
-            return Err(Error { purpose: Purpose::Certificate, kind });
-        }
-        let pem = read(&self.key, Purpose::Key)?;
-        let key = PrivateKeyDer::from_pem_slice(&pem).map_err(|error| match error {
-            pem::Error::NoItemsFound => wrong(ErrorKind::Empty(self.key.clone())),
-            error => wrong(ErrorKind::Pem(self.key.clone(), 1, error)),
-        })?;
-        CertifiedKey::from_der(chain, key, &provider(false)).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => wrong(ErrorKind::Mismatch(self.key.clone())),
-            error => wrong(ErrorKind::Key(self.key.clone(), error)),
-        })
-    }
+/// The error of a file, made for `map_err`.
+pub(super) fn fail(purpose: Purpose, path: PathBuf) -> impl FnOnce(ErrorKind) -> Error {
+    move |kind| Error { purpose, path, kind }
 }
 
-impl Roots {
-    /// The file that they are in.
-    #[must_use]
-    pub fn file(&self) -> Option<&Path> {
-        match self {
-            Self::BuiltIn => None,
-            Self::File(path) => Some(path),
-        }
+fn load_identity(files: IdentityFiles<'_>) -> Result<CertifiedKey, Error> {
+    let wrong = || fail(Purpose::Certificate, files.certificate.to_owned());
+    let (mut chain, mut flawed) = (Vec::new(), None);
+    certificates(&read(files.certificate, Purpose::Certificate)?, &mut |found| match found {
+        Ok(der) => chain.push(CertificateDer::from(der)),
+        Err(left_out) => flawed = flawed.or(Some(left_out)),
+    });
+    if let Some(flawed) = flawed {
+        return Err(wrong()(ErrorKind::Certificate(flawed)));
     }
-
-    fn load(&self) -> Result<Arc<RootCertStore>, Error> {
-        let wrong = |kind| Error { purpose: Purpose::Roots, kind };
-        match self {
-            Self::BuiltIn => built_in().map_err(wrong),
-            Self::File(path) => parse(path, &read(path, Purpose::Roots)?).map_err(wrong),
-        }
-        .map(Arc::new)
+    if chain.is_empty() {
+        return Err(wrong()(ErrorKind::Empty));
     }
+    let pem = read(files.key, Purpose::Key)?;
+    certified_key(chain, &pem).map_err(fail(Purpose::Key, files.key.to_owned()))
 }
 
-#[cfg(feature = "web-roots")]
-fn built_in() -> Result<RootCertStore, ErrorKind> {
-    Ok(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() })
-}
-
-#[cfg(not(feature = "web-roots"))]
-const fn built_in() -> Result<RootCertStore, ErrorKind> {
-    Err(ErrorKind::NotBuiltIn)
-}
-
-fn read(path: &Path, purpose: Purpose) -> Result<Vec<u8>, Error> {
-    let wrong = |kind| Error { purpose, kind };
-    let unreadable = |error| wrong(ErrorKind::Read(path.to_owned(), error));
-    // Before open(2), which would wait for the other end of a pipe.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err(wrong(ErrorKind::NotAFile(path.to_owned())));
+fn certified_key(
+    chain: Vec<CertificateDer<'static>>,
+    pem: &[u8],
+) -> Result<CertifiedKey, ErrorKind> {
+    let key = pem::sections(pem).find(|section| section.label.ends_with(b"PRIVATE KEY"));
+    let key = key.ok_or(ErrorKind::Empty)?;
+    if key.is_encrypted() {
+        return Err(ErrorKind::Encrypted);
     }
-    let mut pem = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(FILE_MAX + 1).read_to_end(&mut pem).map_err(unreadable)?;
-    if pem.len() as u64 > FILE_MAX {
-        return Err(wrong(ErrorKind::TooLarge(path.to_owned())));
-    }
-    Ok(pem)
-}
-
-/// The certificates in a file; `path` is for the error.
-fn certificates<'a>(
-    path: &'a Path,
-    pem: &'a [u8],
-) -> impl Iterator<Item = Result<CertificateDer<'static>, ErrorKind>> {
-    (1..).zip(CertificateDer::pem_slice_iter(pem)).map(|(position, certificate)| {
-        certificate.map_err(|error| ErrorKind::Pem(path.to_owned(), position, error))
+    let key = private_key(&key).ok_or(ErrorKind::Key)?;
+    CertifiedKey::from_der(chain, key, &provider(false)).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(_) => ErrorKind::Mismatch,
+        _ => ErrorKind::Key,
     })
 }
 
-/// Parses roots; `path` is for the error.
-pub(super) fn parse(path: &Path, pem: &[u8]) -> Result<RootCertStore, ErrorKind> {
-    let mut roots = RootCertStore::empty();
-    for (position, certificate) in (1..).zip(certificates(path, pem)) {
-        roots
-            .add(certificate?)
-            .map_err(|error| ErrorKind::Certificate(path.to_owned(), position, error))?;
+fn private_key(section: &Section<'_>) -> Option<PrivateKeyDer<'static>> {
+    let der = der(section)?;
+    match section.label {
+        b"PRIVATE KEY" => Some(PrivateKeyDer::Pkcs8(der.into())),
+        b"EC PRIVATE KEY" => Some(PrivateKeyDer::Sec1(der.into())),
+        b"RSA PRIVATE KEY" => Some(PrivateKeyDer::Pkcs1(der.into())),
+        _ => None,
     }
-    if roots.is_empty() { Err(ErrorKind::Empty(path.to_owned())) } else { Ok(roots) }
+}
+
+fn built_in() -> Result<Trust, ErrorKind> {
+    #[cfg(feature = "web-roots")]
+    let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+    #[cfg(not(feature = "web-roots"))]
+    let roots = Vec::new();
+    if !BUILT_IN {
+        return Err(ErrorKind::NotBuiltIn);
+    }
+    Ok(Trust::Certificates { roots: RootCertStore { roots }, servers: Vec::new() })
+}
+
+fn read(path: &Path, purpose: Purpose) -> Result<Vec<u8>, Error> {
+    let read = file::read(path, FILE_MAX).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => ErrorKind::NotAFile,
+        io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
+        _ => ErrorKind::Read(error),
+    });
+    read.map(|(pem, _)| pem).map_err(fail(purpose, path.to_owned()))
+}
+
+/// What is in a section; `None` if it is damaged.
+pub(super) fn der(section: &Section<'_>) -> Option<Vec<u8>> {
+    let text = section.text?;
+    let mut der = vec![0; text.len()];
+    let length = base64::decode(text, &mut der)?;
+    der.truncate(length);
+    Some(der)
+}
+
+/// Hands out the certificates in a file, DER as it stands.
+fn certificates(pem: &[u8], take: &mut dyn FnMut(Result<Vec<u8>, LeftOut>)) {
+    let mut position = 0;
+    for section in pem::sections(pem) {
+        let found = match section.label {
+            b"TRUSTED CERTIFICATE" => Err(Flaw::TrustSettings),
+            // The second is what OpenSSL wrote in the last century, and still reads.
+            b"CERTIFICATE" | b"X509 CERTIFICATE" => match der(&section) {
+                None => Err(Flaw::Damaged),
+                Some(der) if Certificate::parse(&der).is_none() => Err(Flaw::NotX509),
+                Some(der) => Ok(der),
+            },
+            _ => continue,
+        };
+        position += 1;
+        take(found.map_err(|flaw| LeftOut { position, line: section.line, flaw }));
+    }
+}
+
+/// Parses certificates of servers, of which those of authorities are roots as well.
+///
+/// A part that cannot be used costs nothing but itself, unless nothing else is left.
+pub(super) fn parse(
+    pem: &[u8],
+) -> Result<(Trust, heapless::Vec<LeftOut, LEFT_OUT_MAX>), ErrorKind> {
+    let (mut roots, mut servers) = (RootCertStore::empty(), Vec::new());
+    let mut left_out = heapless::Vec::new();
+    certificates(pem, &mut |found| match found {
+        Ok(der) => {
+            servers.push(sha256(&der));
+            // As a root it would speak for any name, and webpki would not check its dates.
+            if Certificate::parse(&der).and_then(|it| it.is_authority()) == Some(true) {
+                roots.add_parsable_certificates([CertificateDer::from(der)]);
+            }
+        }
+        Err(_) if left_out.is_full() => {}
+        Err(flawed) => left_out.push(flawed).expect("there is room"),
+    });
+    if !servers.is_empty() {
+        return Ok((Trust::Certificates { roots, servers }, left_out));
+    }
+    Err(left_out.first().map_or(ErrorKind::Empty, |flawed| ErrorKind::Certificate(*flawed)))
 }
 
 impl Purpose {
@@ -237,48 +310,59 @@ impl Purpose {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let wanted = self.purpose.wanted();
+        let (wanted, path) = (self.purpose.wanted(), self.path.display());
         match &self.kind {
             ErrorKind::NotBuiltIn => f.write_str(
                 "https needs the PEM file of your authority, this linkbeat has no roots built in",
             ),
-            ErrorKind::Read(path, _) => write!(f, "cannot read {}", path.display()),
-            ErrorKind::NotAFile(path) => write!(f, "{} is not a regular file", path.display()),
-            ErrorKind::TooLarge(path) => {
-                write!(f, "{} is larger than {FILE_MAX} bytes", path.display())
+            ErrorKind::Read(_) => write!(f, "cannot read {path}"),
+            ErrorKind::NotAFile => write!(f, "{path} is not a regular file"),
+            ErrorKind::TooLarge => write!(f, "{path} is larger than {FILE_MAX} bytes"),
+            ErrorKind::Empty => write!(f, "no {wanted} in PEM form in {path}"),
+            ErrorKind::Certificate(LeftOut { position, line, flaw }) => {
+                write!(f, "certificate {position} in {path} (line {line}) {flaw}")
             }
-            ErrorKind::Empty(path) => {
-                write!(f, "no {wanted} in PEM form in {}", path.display())
-            }
-            ErrorKind::Pem(path, position, _) => {
-                write!(f, "{wanted} {position} in {} is damaged", path.display())
-            }
-            ErrorKind::Certificate(path, position, _) => {
-                write!(f, "certificate {position} in {} cannot be used", path.display())
-            }
-            ErrorKind::Key(path, _) => {
-                write!(f, "the private key in {} cannot be used", path.display())
-            }
-            ErrorKind::Mismatch(path) => write!(
+            ErrorKind::Key => write!(
                 f,
-                "the private key in {} is not that of the first certificate in tls.client_cert",
-                path.display()
+                "the private key in {path} cannot be used: it is damaged, or neither RSA of 2048 bits or \
+                 more nor P-256 or P-384"
+            ),
+            ErrorKind::Encrypted => write!(
+                f,
+                "the private key in {path} is encrypted: write it without a password, with \
+                 `openssl pkey -in {path} -out FILE`"
+            ),
+            ErrorKind::Mismatch => write!(
+                f,
+                "the private key in {path} is not that of the first certificate in tls.client_cert"
             ),
         }
     }
 }
 
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { position, line, flaw } = self;
+        write!(f, "certificate {position} (line {line}) is left out: it {flaw}")
+    }
+}
+
+impl fmt::Display for Flaw {
+    /// Goes on after "it".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Damaged => "is damaged",
+            Self::NotX509 => "is not an X.509 certificate",
+            Self::TrustSettings => {
+                "is a TRUSTED CERTIFICATE of OpenSSL: remove its trust settings with `openssl x509 -in FILE`"
+            }
+        })
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            ErrorKind::Read(_, error) => Some(error),
-            ErrorKind::Pem(_, _, error) => Some(error),
-            ErrorKind::Certificate(_, _, error) | ErrorKind::Key(_, error) => Some(error),
-            ErrorKind::NotBuiltIn
-            | ErrorKind::NotAFile(_)
-            | ErrorKind::TooLarge(_)
-            | ErrorKind::Empty(_)
-            | ErrorKind::Mismatch(_) => None,
-        }
+        let ErrorKind::Read(error) = &self.kind else { return None };
+        Some(error)
     }
 }

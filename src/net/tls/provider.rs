@@ -1,5 +1,5 @@
 //! What this agent takes of ring's cryptography: all of its suites, groups and signatures, but not
-//! QUIC, and of private keys RSA and ECDSA: nobody certifies clients by others.
+//! QUIC, and of private keys RSA and ECDSA: no authority certifies clients with others.
 
 use std::sync::Arc;
 
@@ -31,6 +31,12 @@ pub(super) fn provider(has_aes: bool) -> CryptoProvider {
         provider.cipher_suites.chunks_exact_mut(3).for_each(|kind| kind.rotate_right(1));
     }
     provider
+}
+
+/// The digest that names certificates and keys.
+pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let digest = AES_128.common.hash_provider.hash(bytes);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 static AES_256: Tls13CipherSuite = without_quic(&cipher_suite::TLS13_AES_256_GCM_SHA384);
@@ -65,4 +71,15 @@ impl KeyProvider for Keys {
             Err(_) => any_ecdsa_type(&key),
         }
     }
+}
+
+/// Whether the processor has AES instructions. Cortex-A53 and A72 have them by design, but not as
+/// licensed for the Raspberry Pi 3 and 4.
+pub(super) fn has_aes_instructions() -> bool {
+    #[cfg(target_arch = "aarch64")]
+    return std::arch::is_aarch64_feature_detected!("aes");
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    return std::arch::is_x86_feature_detected!("aes");
+    #[cfg(not(any(target_arch = "aarch64", target_arch = "x86", target_arch = "x86_64")))]
+    return false;
 }

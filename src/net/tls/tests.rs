@@ -2,13 +2,13 @@ use rustls::pki_types::UnixTime;
 use rustls::{CertificateError, Error as TlsError, InvalidMessage, PeerIncompatible};
 use std::error::Error as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use linkbeat_support::certificates::Certificates;
 
 use super::failure::{classify, describe};
 use super::*;
-use crate::proto::event::TlsFailure;
+use linkbeat_core::proto::event::TlsFailure;
 
 /// A file that is there for one test.
 struct Pem(PathBuf);
@@ -21,7 +21,7 @@ impl Pem {
     }
 
     fn load(&self) -> Result<Arc<Config>, Error> {
-        load(Roots::File(self.0.clone()))
+        load(Roots::File(&self.0))
     }
 }
 
@@ -31,7 +31,7 @@ impl Drop for Pem {
     }
 }
 
-fn load(roots: Roots) -> Result<Arc<Config>, Error> {
+fn load(roots: Roots<'_>) -> Result<Arc<Config>, Error> {
     Files { roots, identity: None }.load().map(|it| Config::new(it, Times::default()))
 }
 
@@ -59,7 +59,7 @@ fn certificates_are_found_among_other_text() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = load(Roots::File("/nonexistent/ca.pem".into())).unwrap_err();
+    let error = load(Roots::File(Path::new("/nonexistent/ca.pem"))).unwrap_err();
     assert_eq!(error.to_string(), "cannot read /nonexistent/ca.pem");
     assert!(error.source().is_some());
 }
@@ -67,35 +67,88 @@ fn a_missing_file_is_named() {
 #[test]
 fn a_directory_or_device_is_not_read() {
     for path in ["/", "/dev/zero"] {
-        let error = load(Roots::File(path.into())).unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::NotAFile(_)), "{error}");
+        let error = load(Roots::File(Path::new(path))).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::NotAFile), "{error}");
     }
 }
 
 #[test]
 fn a_file_over_the_limit_is_not_parsed() {
     let error = Pem::new("large", vec![b'\n'; (1 << 20) + 1]).load().unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::TooLarge(_)), "{error}");
+    assert!(matches!(error.kind, ErrorKind::TooLarge), "{error}");
 }
 
 #[test]
 fn a_file_without_a_certificate_is_an_error() {
     for content in ["", "no PEM here", "-----BEGIN X-----\nAAAA\n-----END X-----\n"] {
         let error = Pem::new("empty", content).load().unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::Empty(_)), "{error}");
+        assert!(matches!(error.kind, ErrorKind::Empty), "{error}");
+    }
+}
+
+const NOT_BASE64: &str = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+const NOT_X509: &str = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+const TRUSTED: &str = include_str!("../../../tests/vectors/certificates/trusted.pem");
+
+#[test]
+fn bad_certificate_is_left_out_by_name_and_the_others_count() {
+    let good = authority();
+    let cut = good.get(..good.len() / 2).unwrap();
+    for (bad, flaw, words) in [
+        (NOT_BASE64, Flaw::Damaged, "is damaged"),
+        (NOT_X509, Flaw::NotX509, "is not an X.509 certificate"),
+        (cut, Flaw::Damaged, "is damaged"),
+        (TRUSTED, Flaw::TrustSettings, "is a TRUSTED CERTIFICATE of OpenSSL"),
+    ] {
+        let pem = Pem::new("bad", format!("{good}{bad}{good}"));
+        let files = Files { roots: Roots::File(&pem.0), identity: None };
+        let material = files.load().unwrap();
+        let Trust::Certificates { roots, servers } = &*material.trust else { panic!("no roots") };
+        assert_eq!((roots.len(), servers.len()), (2, 2), "{words}");
+        let line = 1 + good.lines().count();
+        assert_eq!(*material.left_out, [LeftOut { position: 2, line, flaw }]);
+        let told = material.left_out[0].to_string();
+        assert!(told.starts_with(&format!("certificate 2 (line {line}) is left out: it {words}")));
+        // Alone, it is an error.
+        let error = Pem::new("alone", bad).load().unwrap_err();
+        assert!(error.to_string().starts_with("certificate 1 in "), "{error}");
+        assert!(error.to_string().contains(words), "{error}");
     }
 }
 
 #[test]
-fn a_bad_certificate_is_named_by_its_position() {
-    let good = authority();
-    let not_base64 = "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
-    let not_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    let cut = good.get(..good.len() / 2).unwrap();
-    for bad in [not_base64, not_x509, cut] {
-        let error = Pem::new("bad", format!("{good}{bad}")).load().unwrap_err();
-        assert!(error.to_string().starts_with("certificate 2 in "), "{error}");
-        assert!(error.source().is_some());
+fn certificates_left_out_are_named_up_to_a_limit() {
+    let pem = Pem::new("many", format!("{}{}", NOT_X509.repeat(1000), authority()));
+    let files = Files { roots: Roots::File(&pem.0), identity: None };
+    assert_eq!(files.load().unwrap().left_out.len(), 16);
+}
+
+#[test]
+fn byte_order_mark_and_the_old_label_do_not_matter() {
+    let old = authority().replace(" CERTIFICATE", " X509 CERTIFICATE");
+    for content in [format!("\u{feff}{}", authority()), old, authority().replace('\n', "\r\n")] {
+        let pem = Pem::new("forms", content);
+        let files = Files { roots: Roots::File(&pem.0), identity: None };
+        assert_eq!(files.load().unwrap().left_out.len(), 0);
+    }
+}
+
+#[test]
+fn encrypted_key_is_named_with_the_command_that_opens_it() {
+    let key = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let dsa = "-----BEGIN DSA PRIVATE KEY-----\nAAAA\n-----END DSA PRIVATE KEY-----\n";
+    let certificate = Pem::new("shown", authority());
+    for (content, words) in [
+        (key, "is encrypted: write it without a password, with `openssl pkey -in "),
+        (dsa, "cannot be used: it is damaged, or neither RSA"),
+        ("", "no private key in PEM form in "),
+    ] {
+        let key = Pem::new("key", content);
+        let identity = Some(IdentityFiles { certificate: &certificate.0, key: &key.0 });
+        let roots = Roots::File(&certificate.0);
+        let error = Files { roots, identity }.load().unwrap_err();
+        assert!(error.to_string().contains(words), "{error}");
+        assert_eq!(error.purpose.key(), "tls.client_key");
     }
 }
 
@@ -107,7 +160,7 @@ fn a_file_cut_or_changed_anywhere_never_panics() {
         changed[at] ^= 0x21;
         for content in [&good[..at], &changed] {
             // Whether it is still sound is not the claim.
-            drop(files::parse(std::path::Path::new("ca.pem"), content));
+            drop(files::parse(content));
         }
     }
 }
@@ -184,7 +237,7 @@ fn a_wrong_clock_can_be_told_from_an_old_certificate() {
     let error = CertificateError::NotValidYetContext { time: at(86_400), not_before };
     assert_eq!(
         describe(&TlsError::InvalidCertificate(error), 86_400).as_str(),
-        "certificate not valid before Tue, 14 Nov 2023 22:13:20 GMT; \
+        "certificate valid from Tue, 14 Nov 2023 22:13:20 GMT; \
          the clock here says Fri, 02 Jan 1970 00:00:00 GMT"
     );
 }
@@ -211,4 +264,82 @@ fn a_description_is_one_printable_line_whatever_the_server_says() {
         assert!(!line.is_empty() && line.len() <= DETAIL_MAX);
         assert!(line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()), "{line}");
     }
+}
+
+/// An error of this file.
+pub(crate) fn error(purpose: Purpose, path: &Path, kind: ErrorKind) -> Error {
+    files::fail(purpose, path.to_owned())(kind)
+}
+
+/// Every detail that [`describe`] and an HTTP answer give of a failure, with parameters of usual length.
+pub(crate) fn details() -> Vec<(Failure, String)> {
+    use super::trust::TrustRefusal;
+    use CertificateError as Bad;
+    use linkbeat_core::wire::certificate::Algorithm;
+    use webpki::Error as Rule;
+    let at = |seconds| UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds));
+    let curve = || vec![0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
+    let other = |error: Rule| Bad::Other(rustls::OtherError(Arc::new(error)));
+    let expected = || "heartbeat.meeting.example.com".try_into().unwrap();
+    let presented = vec![String::from("DnsName(\"other.meeting.example.com\")")];
+    let (early, late) = (at(86_400), at(1_800_000_000));
+    let mut certificates = vec![
+        Bad::NotValidForNameContext { expected: expected(), presented },
+        Bad::NotValidForNameContext { expected: expected(), presented: Vec::new() },
+        Bad::UnknownIssuer,
+        Bad::BadSignature,
+        Bad::BadEncoding,
+        Bad::InvalidPurposeContext {
+            required: rustls::ExtendedKeyPurpose::ServerAuth,
+            presented: Vec::new(),
+        },
+        Bad::UnsupportedSignatureAlgorithmContext {
+            signature_algorithm_id: Vec::new(),
+            supported_algorithms: Vec::new(),
+        },
+        Bad::UnsupportedSignatureAlgorithmForPublicKeyContext {
+            signature_algorithm_id: Vec::new(),
+            public_key_algorithm_id: curve(),
+        },
+        other(Rule::CaUsedAsEndEntity),
+        other(Rule::UnsupportedCertVersion),
+        other(Rule::NameConstraintViolation),
+        other(Rule::EndEntityUsedAsCa),
+        other(Rule::PathLenConstraintViolated),
+        other(Rule::UnsupportedCriticalExtension),
+        other(Rule::BadDer),
+        Bad::Revoked,
+    ];
+    for time in [early, late] {
+        certificates.push(Bad::ExpiredContext { time, not_after: early });
+        certificates.push(Bad::NotValidYetContext { time, not_before: late });
+    }
+    let refusals = [
+        TrustRefusal::WrongKey(Pin([0xff; 32])),
+        TrustRefusal::UnsupportedKey(Algorithm::Rsa, Some(1_024)),
+        TrustRefusal::UnsupportedKey(Algorithm::Curve, None),
+    ];
+    let mut errors: Vec<TlsError> = refusals.into_iter().map(TlsError::from).collect();
+    errors.extend(certificates.into_iter().map(TlsError::InvalidCertificate));
+    errors.extend((0..=u8::MAX).map(|number| TlsError::AlertReceived(number.into())));
+    errors.extend([
+        TlsError::NoCertificatesPresented,
+        InvalidMessage::InvalidContentType.into(),
+        PeerIncompatible::ServerDoesNotSupportTls12Or13.into(),
+        PeerIncompatible::NoCipherSuitesInCommon.into(),
+        TlsError::DecryptError,
+        TlsError::NoApplicationProtocol,
+        TlsError::General(String::new()),
+    ]);
+    // With a clock that is set, and with one that is not.
+    let told = |error: &TlsError| {
+        [0, 1_800_000_000].map(|wall_s| {
+            (failure::failure_of(error, false), describe(error, wall_s).as_str().to_owned())
+        })
+    };
+    let mut details: Vec<_> = errors.iter().flat_map(told).collect();
+    let wanted = Failure::Tls(TlsFailure::ClientCertificateWanted);
+    details.push((wanted, failure::LATE.to_owned()));
+    details.extend(identity::WORDS.map(|words| (Failure::Status(403), words.to_owned())));
+    details
 }

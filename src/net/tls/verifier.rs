@@ -1,61 +1,71 @@
 //! Whether a certificate is the server's, by a clock that may not be set.
 //!
-//! With the clock set, everything is as rustls does it. With a clock below the [`Floor`], the chain is
-//! verified in full all the same (roots, signatures, name, usage, validity), only at a time of its
-//! own: the floor, or the latest beginning of a validity in the chain if that is later, because a
-//! certificate that exists has been issued. So one thing is wider: a certificate that expired after
-//! the floor passes until the clock is set. One that expired before the floor does not, nor a chain
-//! whose parts were never valid together.
+//! With the clock set, everything is as rustls does it. With a clock that is impossible, the chain
+//! is verified in full all the same (roots, signatures, name, usage, validity), only at a time of
+//! its own: the floor, or the latest beginning of a validity in the chain if that is later, because
+//! a certificate that exists has been issued. So one thing is wider: a certificate that expired
+//! after the floor passes until the clock is set. One that expired before the floor does not, nor a
+//! chain whose parts were never valid together.
+//!
+//! A clock that only a server's date contradicts judges all the same, because that server may be
+//! the one that is wrong. What is valid by the clock passes, what has expired by it does not, and
+//! only what is not yet valid is judged as with an impossible clock: when it begins.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
 use rustls::time_provider::TimeProvider;
-use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, ProtocolVersion, SignatureScheme};
 
-use crate::proto::wall::{Floor, Source};
+use super::signature;
+use super::trust::Trust;
 use crate::sys::clock;
+use linkbeat_core::proto::wall::Floors;
 
-/// Most beginnings of a validity that are looked for in one chain; rustls takes no longer ones.
+/// Most beginnings of a validity that are tried for one chain; rustls takes no longer ones.
 const BEGINNINGS_MAX: usize = 8;
 
-/// The times by which certificates are judged, shared by all who judge and the one who knows.
+/// The times by which certificates are judged, shared by all verifiers and the clock.
 #[derive(Debug, Clone)]
 pub struct Times {
     /// What the system's clock reads.
     pub wall: Arc<dyn TimeProvider>,
-    /// Below it that clock is not set.
-    pub floor: SharedFloor,
+    /// Below them that clock is not set.
+    pub floors: SharedFloors,
 }
 
 impl Default for Times {
-    /// The system's clock, taken for set until somebody knows a floor.
+    /// The system's clock, taken for set until a floor is known.
     fn default() -> Self {
-        Self { wall: Arc::new(SystemClock), floor: SharedFloor::default() }
+        Self { wall: Arc::new(SystemClock), floors: SharedFloors::default() }
     }
 }
 
-/// The floor as it is known now, in seconds since 1970 UTC.
+/// The floors as they are known now.
 #[derive(Debug, Clone, Default)]
-pub struct SharedFloor(Arc<AtomicU64>);
+pub struct SharedFloors(Arc<[AtomicU64; 3]>);
 
-impl SharedFloor {
-    /// Puts another floor in force.
-    pub fn set(&self, floor: Floor) {
-        self.0.store(floor.unix_s, Ordering::Relaxed);
+impl SharedFloors {
+    /// Puts other floors in force.
+    pub fn set(&self, floors: Floors) {
+        let [built, certain, likely] = &*self.0;
+        built.store(floors.built_s, Ordering::Relaxed);
+        certain.store(floors.certain_s, Ordering::Relaxed);
+        likely.store(floors.likely_s, Ordering::Relaxed);
     }
 
-    /// The floor; where it came from does not matter here.
-    fn floor(&self) -> Floor {
-        Floor { unix_s: self.0.load(Ordering::Relaxed), source: Source::Build }
+    fn floors(&self) -> Floors {
+        let [built, certain, likely] = &*self.0;
+        Floors {
+            built_s: built.load(Ordering::Relaxed),
+            certain_s: certain.load(Ordering::Relaxed),
+            likely_s: likely.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -84,18 +94,19 @@ fn unix_time(seconds: u64) -> UnixTime {
     UnixTime::since_unix_epoch(Duration::from_secs(seconds))
 }
 
-/// Verifies chains as rustls does, by the same functions, at the right time. Rustls' own verifier can take
-/// lists of revoked certificates besides, and there are none here.
-#[derive(Debug)]
+/// Verifies servers as [`Trust`] has it, at the right time.
 pub(super) struct Verifier {
-    roots: Arc<RootCertStore>,
+    /// What makes a server trusted.
+    trust: Arc<Trust>,
+    /// The signatures that can be verified.
     algorithms: WebPkiSupportedAlgorithms,
+    /// By which time certificates are judged.
     times: Times,
 }
 
 impl Verifier {
-    pub(super) fn new(roots: Arc<RootCertStore>, provider: &CryptoProvider, times: Times) -> Self {
-        Self { roots, algorithms: provider.signature_verification_algorithms, times }
+    pub(super) fn new(trust: Arc<Trust>, provider: &CryptoProvider, times: Times) -> Self {
+        Self { trust, algorithms: provider.signature_verification_algorithms, times }
     }
 
     /// Whether a chain is that of `name` at this very second.
@@ -105,33 +116,19 @@ impl Verifier {
         name: &ServerName<'_>,
         unix_s: u64,
     ) -> bool {
-        let Some((end_entity, intermediates)) = chain.split_first() else { return false };
-        self.verify(end_entity, intermediates, name, unix_s).is_ok()
+        self.trust.is_valid_at(chain, name, unix_time(unix_s), &self.algorithms)
     }
 
     /// What the wall clock reads.
     pub(super) fn wall_s(&self) -> u64 {
         self.times.wall.current_time().map_or(0, |time| time.as_secs())
     }
+}
 
-    /// Roots, signatures, validity, usage and name (RFC 5280 §6.1, RFC 9525).
-    fn verify(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        unix_s: u64,
-    ) -> Result<(), Error> {
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        let (at, algorithms) = (unix_time(unix_s), self.algorithms.all);
-        verify_server_cert_signed_by_trust_anchor(
-            &parsed,
-            &self.roots,
-            intermediates,
-            at,
-            algorithms,
-        )?;
-        verify_server_name(&parsed, name)
+/// Required by rustls, and never shown: its fields would be a kilobyte of code.
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Verifier")
     }
 }
 
@@ -145,20 +142,21 @@ impl ServerCertVerifier for Verifier {
         _since_boot: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let verify = |unix_s| {
-            self.verify(end_entity, intermediates, server_name, unix_s)
+            let (at, algorithms) = (unix_time(unix_s), &self.algorithms);
+            self.trust
+                .verify(end_entity, intermediates, server_name, at, algorithms)
                 .map(|()| ServerCertVerified::assertion())
         };
-        let (wall_s, floor) = (self.wall_s(), self.times.floor.floor());
-        if floor.allows(wall_s) {
-            return verify(wall_s);
-        }
-        let mut at_s = floor.unix_s;
+        let (wall_s, floors) = (self.wall_s(), self.times.floors.floors());
+        let mut at_s = floors.first_s(wall_s);
         for _ in 0..BEGINNINGS_MAX {
             match verify(at_s) {
                 Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
                     not_before,
                     ..
-                })) if not_before.as_secs() > at_s => at_s = not_before.as_secs(),
+                })) if !floors.allow(wall_s) && not_before.as_secs() > at_s => {
+                    at_s = not_before.as_secs().max(floors.again_s(wall_s));
+                }
                 verdict => return verdict,
             }
         }
@@ -169,18 +167,20 @@ impl ServerCertVerifier for Verifier {
         &self,
         message: &[u8],
         cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, signature, &self.algorithms)
+        let version = ProtocolVersion::TLSv1_2;
+        signature::verify(message, cert, signed, version, &self.algorithms)
     }
 
     fn verify_tls13_signature(
         &self,
         message: &[u8],
         cert: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signature, &self.algorithms)
+        let version = ProtocolVersion::TLSv1_3;
+        signature::verify(message, cert, signed, version, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

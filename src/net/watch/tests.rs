@@ -1,16 +1,17 @@
-//! Files changed in every way that editors, managers and DHCP clients have.
+//! ConfigFiles changed in every way that editors, managers and DHCP clients have.
 
-use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
+use crate::config::ConfigFiles;
 
-const NOTHING: Changed = Changed { config: false, resolver: false, more: false };
+const NOTHING: Changed = Changed { config: false, resolver: false, manager: false, more: false };
 const CONFIG: Changed = Changed { config: true, ..NOTHING };
 const RESOLVER: Changed = Changed { resolver: true, ..NOTHING };
+const MANAGER: Changed = Changed { manager: true, ..NOTHING };
 
 /// A directory of one test, removed with it.
 struct Root(PathBuf);
@@ -51,9 +52,10 @@ impl Root {
     }
 
     fn watch(&self) -> Watch {
-        let files = Files::of(&self.at("etc/rpi-cam/meeting.json"));
+        let files = ConfigFiles::of(&self.at("etc/rpi-cam/meeting.json"));
         let resolver = [self.at("etc/resolv.conf"), self.at("etc/hosts")];
-        Watch::new(&files, &resolver).expect("inotify is there")
+        let manager = ["etc/systemd/web.service", "opt/web"].map(|path| self.at(path));
+        Watch::new(files.all(), &resolver, &manager)
     }
 }
 
@@ -64,7 +66,7 @@ impl Drop for Root {
 }
 
 fn is_readable(watch: &Watch) -> bool {
-    let mut fds = [PollFd::new(watch, PollFlags::IN)];
+    let mut fds = [PollFd::new(watch.events().expect("inotify is there"), PollFlags::IN)];
     poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("poll works") > 0
 }
 
@@ -160,7 +162,7 @@ fn a_directory_may_appear_after_the_start_level_by_level_or_all_at_once() {
     root.create("etc/rpi-cam");
     root.write("etc/rpi-cam/linkbeat.json", "{}");
     root.write("etc/hosts", "");
-    assert_eq!(watch.drain(), Changed { config: true, resolver: true, more: false });
+    assert_eq!(watch.drain(), Changed { config: true, resolver: true, ..NOTHING });
     root.write("etc/rpi-cam/linkbeat.json", "{ }");
     assert_eq!(watch.drain(), CONFIG, "the new directory is watched");
 }
@@ -250,6 +252,110 @@ fn the_file_of_roots_belongs_to_the_configuration_and_may_be_another_one() {
 }
 
 #[test]
+fn a_file_that_is_written_under_another_name_is_told() {
+    let root = Root::new("other-name");
+    root.create("docker");
+    for (file, told) in [
+        ("etc/hosts", RESOLVER),
+        ("run/resolve/stub.conf", RESOLVER),
+        ("etc/rpi-cam/meeting.json", CONFIG),
+    ] {
+        // As a bind mount has it: the same file, and another directory that is told.
+        let other = root.at("docker").join(told.resolver.to_string()).with_extension("conf");
+        fs::remove_file(&other).or_else(|_| fs::metadata(root.at(file)).map(|_| ())).unwrap();
+        fs::hard_link(root.at(file), &other).expect("own file");
+        let mut watch = root.watch();
+        for text in ["# one", "# two", "# three and longer"] {
+            fs::write(&other, text).expect("own file");
+            assert!(is_readable(&watch), "{file}");
+            assert_eq!(watch.drain(), told, "{file}");
+            assert!(!is_readable(&watch), "{file}");
+        }
+        // A file that takes its place is watched in its stead.
+        root.write("docker/new", "# new");
+        root.rename("docker/new", file);
+        assert_eq!(watch.drain(), told, "{file}");
+        watch.drain();
+        fs::write(&other, "# the old one").expect("own file");
+        assert!(!is_readable(&watch), "{file}");
+        assert_eq!(watch.drain(), NOTHING, "{file}");
+    }
+}
+
+#[test]
+fn the_web_manager_is_told_when_it_comes_and_left_to_the_stat_when_it_goes() {
+    let root = Root::new("manager");
+    root.create("etc/systemd");
+    let mut watch = root.watch();
+    assert!(!watch.has_manager());
+    root.write("etc/systemd/other.service", "");
+    assert_eq!(watch.drain(), NOTHING);
+    root.write("etc/systemd/web.service", "[Service]");
+    assert_eq!(watch.drain(), MANAGER);
+    assert!(watch.has_manager());
+    root.create("opt");
+    assert_eq!(watch.drain(), NOTHING);
+    root.create("opt/web");
+    assert_eq!(watch.drain(), MANAGER);
+    root.write("opt/web/app.py", "");
+    assert!(!is_readable(&watch), "the files of the manager are its own");
+    fs::remove_file(root.at("etc/systemd/web.service")).expect("own file");
+    assert_eq!((watch.drain(), watch.stat_changed()), (NOTHING, MANAGER));
+    assert!(watch.has_manager(), "its directory is left");
+    root.remove("opt/web");
+    assert_eq!(watch.stat_changed(), MANAGER);
+    assert!(!watch.has_manager());
+    // One that is linked to, as by systemctl.
+    root.write("run/web.service", "[Service]");
+    symlink("../../run/web.service", root.at("etc/systemd/web.service")).expect("own directory");
+    assert_eq!(watch.drain(), MANAGER);
+    assert!(watch.has_manager());
+}
+
+/// Changes the mode of a file.
+fn set_mode(root: &Root, path: &str, mode: u32) {
+    let permissions = fs::Permissions::from_mode(mode);
+    fs::set_permissions(root.at(path), permissions).expect("own file");
+}
+
+#[test]
+fn another_mode_of_a_file_or_of_its_directory_is_told() {
+    let root = Root::new("mode");
+    let mut watch = root.watch();
+    for path in ["etc/rpi-cam/meeting.json", "etc/rpi-cam"] {
+        for mode in [0o700, 0o750] {
+            set_mode(&root, path, mode);
+            assert_eq!(watch.drain(), CONFIG, "{path}");
+            assert_eq!(watch.drain(), NOTHING, "{path} is told once");
+        }
+    }
+    set_mode(&root, "run/resolve/stub.conf", 0o640);
+    assert_eq!(watch.drain(), RESOLVER);
+    root.write("etc/rpi-cam/other.json", "{}");
+    set_mode(&root, "etc/rpi-cam/other.json", 0o640);
+    assert_eq!(watch.drain(), NOTHING);
+}
+
+#[test]
+fn a_file_whose_mode_is_changed_while_it_is_written_is_told_when_it_is_closed() {
+    let root = Root::new("half");
+    let mut watch = root.watch();
+    for name in ["meeting.json", "linkbeat.json"] {
+        let mut file = File::create(root.at("etc/rpi-cam").join(name)).expect("own file");
+        file.write_all(b"{ ").expect("own file");
+        file.set_permissions(fs::Permissions::from_mode(0o640)).expect("own file");
+        assert_eq!(watch.drain(), NOTHING, "{name} is half written");
+        file.write_all(b"}").expect("own file");
+        drop(file);
+        assert_eq!(watch.drain(), CONFIG, "{name}");
+    }
+    // A file that is removed is left to the stat, whatever happened to it before.
+    set_mode(&root, "etc/rpi-cam/meeting.json", 0o600);
+    fs::remove_file(root.at("etc/rpi-cam/meeting.json")).expect("own file");
+    assert_eq!((watch.drain(), watch.stat_changed()), (NOTHING, CONFIG));
+}
+
+#[test]
 fn links_in_a_circle_end() {
     let root = Root::new("circle");
     fs::remove_file(root.at("etc/hosts")).expect("own file");
@@ -287,8 +393,8 @@ fn a_linked_directory_that_leads_elsewhere_is_found_by_the_stat_and_watched_from
 fn a_file_on_the_way_is_no_directory_and_a_relative_path_begins_here() {
     let root = Root::new("odd");
     root.write("file", "");
-    let files = Files::of(&root.at("file/meeting.json"));
-    let mut watch = Watch::new(&files, &["no-such-file-here"]).expect("inotify is there");
+    let files = ConfigFiles::of(&root.at("file/meeting.json"));
+    let mut watch = Watch::new(files.all(), &["no-such-file-here"], &[]);
     fs::remove_file(root.at("file")).expect("own file");
     root.create("file");
     root.write("file/meeting.json", "{}");
@@ -316,7 +422,24 @@ fn an_overflow_of_the_kernels_queue_is_a_change_of_everything_and_drains_in_boun
         steps += 1;
     }
     assert!(steps > 1, "{limit} events are more than one step");
-    assert_eq!(told, Changed { config: true, resolver: true, more: false });
+    assert_eq!(told, Changed { config: true, resolver: true, manager: true, more: false });
     root.write("run/resolve/stub.conf", "heard");
     assert_eq!(watch.drain(), RESOLVER);
+}
+
+#[test]
+fn without_inotify_the_stat_finds_changes_until_there_is_one_again() {
+    let root = Root::new("blind");
+    let mut watch = root.watch();
+    watch.inotify = None;
+    root.write("etc/rpi-cam/meeting.json", "{ }");
+    assert!(watch.events().is_none());
+    assert_eq!(watch.drain(), NOTHING);
+    assert_eq!(watch.stat_changed(), CONFIG);
+    let refused = watch.open(&|_| Err(io::Error::from(io::ErrorKind::OutOfMemory)));
+    assert!(refused.is_err() && watch.events().is_none());
+    assert!(watch.open(&|_| Ok(())).is_ok());
+    root.write("etc/rpi-cam/meeting.json", "{  }");
+    assert!(is_readable(&watch));
+    assert_eq!(watch.drain(), CONFIG);
 }

@@ -1,13 +1,12 @@
 //! What the JSON of the history says, field by field, and that it stays within its bounds.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
 use super::*;
-use crate::proto::event::{Failure, Note, Reason, Stamps, Word};
-use crate::proto::link::Name;
-use crate::wire::json::parse;
+use linkbeat_core::proto::event::{Acknowledged, Failure, Note, Reason, Stamps};
+use linkbeat_core::proto::label::Word;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::wire::json::parse;
 
 const NOON: u64 = 1_770_033_600;
 
@@ -15,33 +14,45 @@ fn at(micros: u64) -> Instant {
     Instant::from_micros(micros)
 }
 
-fn past(history: &History, now: Instant) -> Past<'_> {
-    Past { history, now, unix_s: Some(NOON), started_at: at(0), probes: 7, connects: 3, after: 0 }
+fn past(history: &History, now: Instant) -> HistoryAnswer<'_> {
+    HistoryAnswer {
+        history,
+        now,
+        boot_date: Some(Duration::from_secs(NOON - 11)),
+        started_at: at(0),
+        probes: 7,
+        connects: 3,
+        after: 0,
+    }
 }
 
-fn read(past: Past<'_>) -> Value {
+fn read(past: HistoryAnswer<'_>) -> Value {
     let text = past.emit();
-    assert!(parse(text.as_bytes()).is_ok(), "strict JSON: {text}");
-    serde_json::from_str(&text).unwrap()
+    assert!(parse(&text).is_ok(), "strict JSON: {}", String::from_utf8_lossy(&text));
+    serde_json::from_slice(&text).unwrap()
 }
 
 fn acknowledged(seq: u64, reason: Reason, via: &str, event_at: Instant) -> Note {
     let after = |micros| event_at + Duration::from_micros(micros);
     Note::BeatAcknowledged {
-        seq,
-        covers: seq,
-        reason,
-        via: Name::new(via),
-        status: 204,
-        stamps: Stamps {
-            event_at,
-            usable_at: event_at,
-            resolved_at: after(100),
-            connected_at: after(12_000),
-            secured_at: after(40_000),
-            written_at: after(40_100),
-            replied_at: after(83_400),
+        beat: Acknowledged {
+            seq,
+            reason,
+            via: InterfaceName::new(via),
+            status: 204,
+            stamps: Stamps {
+                event_at,
+                usable_at: event_at,
+                held: Duration::ZERO,
+                resolved_at: after(100),
+                opened_at: after(100),
+                connected_at: after(12_000),
+                secured_at: after(40_000),
+                written_at: after(40_100),
+                replied_at: after(83_400),
+            },
         },
+        covers: seq,
         recovered: seq == 812,
     }
 }
@@ -61,7 +72,7 @@ fn failed(seq: u64) -> Note {
 fn usual() -> History {
     let mut history = History::new(0x1a2b_3c4d);
     history.turn(Change::Started, at(0));
-    let eth0 = Name::new("eth0").unwrap();
+    let eth0 = InterfaceName::new("eth0").unwrap();
     history.record(&Note::UplinkChanged { from: None, to: Some(eth0), lost: true }, at(1_000_000));
     history
         .record(&acknowledged(812, Reason::Priority(eth0), "eth0", at(1_000_000)), at(1_083_400));
@@ -77,7 +88,7 @@ fn every_field_of_the_contract_is_there() {
         told["beats"],
         json!([
             {
-                "id": 3, "ago_ms": 9917, "at": "2026-02-02T11:59:51Z", "seq": 812,
+                "id": 3, "ago_ms": 9917, "at": "2026-02-02T11:59:50Z", "seq": 812,
                 "reason": "eth0_priority", "class": "priority", "via": "eth0",
                 "result": "acknowledged", "status": 204, "cause": null,
                 "stamps": {
@@ -136,7 +147,7 @@ fn every_turn_of_events_has_its_fields() {
                 "2026-02-02T11:59:50Z",
                 json!({ "kind": "uplink", "from": null, "to": "eth0" })
             ),
-            turn(4, 9917, "2026-02-02T11:59:51Z", json!({ "kind": "beating" })),
+            turn(4, 9917, "2026-02-02T11:59:50Z", json!({ "kind": "beating" })),
             turn(
                 5,
                 6000,
@@ -148,10 +159,19 @@ fn every_turn_of_events_has_its_fields() {
 }
 
 #[test]
+fn date_is_the_same_whenever_it_is_asked_for() {
+    let history = usual();
+    for now in [11_000_000, 11_400_000, 11_999_999, 12_000_000] {
+        let told = read(past(&history, at(now)));
+        assert_eq!(told["transitions"][2]["at"], "2026-02-02T11:59:50Z", "{now}");
+    }
+}
+
+#[test]
 fn clock_that_is_not_set_dates_nothing() {
     let mut history = History::new(1);
     history.record(&failed(1), at(1));
-    let told = read(Past { unix_s: None, ..past(&history, at(2_000_001)) });
+    let told = read(HistoryAnswer { boot_date: None, ..past(&history, at(2_000_001)) });
     assert_eq!(told["clock_set"], false);
     for entry in [&told["beats"][0], &told["transitions"][0]] {
         assert_eq!((&entry["at"], &entry["ago_ms"]), (&Value::Null, &json!(2000)));
@@ -164,20 +184,25 @@ fn after_leaves_out_what_is_known_already() {
     for seq in 1..10 {
         history.record(&failed(seq), at(seq));
     }
-    let told = read(Past { after: 8, ..past(&history, at(10)) });
+    let told = read(HistoryAnswer { after: 8, ..past(&history, at(10)) });
     let ids: Vec<_> = told["beats"].as_array().unwrap().iter().map(|beat| &beat["id"]).collect();
     assert_eq!(ids, [9, 10]);
     assert_eq!(told["transitions"], json!([]));
     assert_eq!(told["last_id"], 10);
-    assert_eq!(read(Past { after: u32::MAX, ..past(&history, at(10)) })["beats"], json!([]));
+    assert_eq!(
+        read(HistoryAnswer { after: u32::MAX, ..past(&history, at(10)) })["beats"],
+        json!([])
+    );
 }
 
 #[test]
 fn name_with_quotes_is_still_json() {
     let mut history = History::new(1);
     let name = r#"a"b\c"#;
-    history
-        .record(&acknowledged(1, Reason::FailoverTo(Name::new(name).unwrap()), name, at(1)), at(2));
+    history.record(
+        &acknowledged(1, Reason::FailoverTo(InterfaceName::new(name).unwrap()), name, at(1)),
+        at(2),
+    );
     let told = read(past(&history, at(3)));
     assert_eq!(told["beats"][0]["via"], name);
     assert_eq!(told["beats"][0]["reason"], format!("failover_to_{name}"));
@@ -187,8 +212,9 @@ fn name_with_quotes_is_still_json() {
 fn full(longest: bool) -> History {
     let mut history = History::new(u64::MAX);
     let start = 1 << 44;
-    let name =
-        |short: &str| Name::new(if longest { "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"" } else { short });
+    let name = |short: &str| {
+        InterfaceName::new(if longest { "\"\"\"\"\"\"\"\"\"\"\"\"\"\"\"" } else { short })
+    };
     for nth in 0..400 {
         let now = at(start + nth);
         history.turn(Change::Uplink { from: name("eth0"), to: name("wlan0") }, now);
@@ -197,7 +223,7 @@ fn full(longest: bool) -> History {
         let seq = if longest { u64::MAX } else { nth };
         let event_at = if longest { at(0) } else { now };
         let mut note = acknowledged(seq, Reason::Triggered(word), via, event_at);
-        if let Note::BeatAcknowledged { stamps, .. } = &mut note
+        if let Note::BeatAcknowledged { beat: Acknowledged { stamps, .. }, .. } = &mut note
             && longest
         {
             *stamps = Stamps { usable_at: now, ..*stamps };
@@ -214,7 +240,8 @@ fn usual_history_is_shown_whole_and_the_longest_without_its_oldest() {
     assert_eq!(told["transitions"].as_array().unwrap().len(), 256);
     assert_eq!(told["beats"].as_array().unwrap().len(), 64);
     let whole = past(&longest, at(1 << 45));
-    assert!(whole.to_string().len() > HISTORY_MAX, "{}", whole.to_string().len());
+    assert_eq!(whole.emit_into(&mut vec![0; HISTORY_MAX]), Err(TooLarge));
+    assert!(whole.emit_into(&mut vec![0; 2 * HISTORY_MAX]).is_ok());
     assert!(whole.emit().len() <= HISTORY_MAX);
     let told = read(whole);
     assert_eq!(told["beats"].as_array().unwrap().len(), 64);

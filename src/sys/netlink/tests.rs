@@ -1,18 +1,18 @@
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::*;
-use crate::proto::link::{LinkIndex, Name};
+use linkbeat_core::proto::link::{InterfaceName, LinkIndex};
 
-/// The number of the request that is under way in the tests of [`Progress`], and that of an older one.
+/// The number of the request that is under way in the tests of [`DumpProgress`], and that of an older one.
 const OURS: u32 = 5;
 const OLDER: u32 = 4;
 
 const STATES: [Dump; 5] = [Dump::Idle, Dump::Deferred, Dump::Waiting, Dump::Running, Dump::Ended];
 
 /// What can happen, as a function of the progress.
-type Happening = fn(&mut Progress) -> Step;
+type Happening = fn(&mut DumpProgress) -> Step;
 
-fn message(seq: u32, interrupted: bool, kind: Kind) -> Result<Message, Malformed> {
+fn message(seq: u32, interrupted: bool, kind: MessageKind) -> Result<Message, Malformed> {
     Ok(Message { seq, interrupted, kind })
 }
 
@@ -20,15 +20,15 @@ fn event() -> LinkEvent {
     LinkEvent::LinkGone { index: LinkIndex(3) }
 }
 
-fn refusal(errno: Errno) -> Kind {
-    Kind::Error(errno.raw_os_error())
+fn refusal(errno: Errno) -> MessageKind {
+    MessageKind::Error(errno.raw_os_error())
 }
 
 /// Lets something happen in every state, and compares what follows and the next state.
 #[track_caller]
 fn check(happening: Happening, expected: [(Step, Dump); 5]) {
     for (dump, expected) in STATES.into_iter().zip(expected) {
-        let mut progress = Progress { dump, seq: OURS, lost: false, congested: false };
+        let mut progress = DumpProgress { dump, seq: OURS, lost: false, congested: false };
         let step = happening(&mut progress);
         assert_eq!((step, progress.dump), expected, "in {dump:?}");
     }
@@ -47,11 +47,11 @@ fn stay(step: Step) -> [(Step, Dump); 5] {
 /// A dump is requested.
 const SEND: Step = Step::Send(OURS + 1);
 
-const LOST: Step = Step::Tell(Heard::Lost);
+const LOST: Step = Step::Report(RouteEvent::Lost);
 
 #[test]
 fn order_requests_a_dump_in_every_state() {
-    check(Progress::start, always(SEND, Dump::Running));
+    check(DumpProgress::start, always(SEND, Dump::Running));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn order_waits_while_the_kernel_drops_messages() {
 fn empty_queue_begins_only_what_was_deferred() {
     let mut expected = stay(Step::Nothing);
     expected[1] = (SEND, Dump::Running);
-    check(Progress::emptied, expected);
+    check(DumpProgress::emptied, expected);
 }
 
 #[test]
@@ -83,9 +83,9 @@ fn whatever_is_missing_ends_the_dump() {
         |progress| progress.missed(Errno::MSGSIZE),
         // An emulator that cannot read what it has received.
         |progress| progress.missed(Errno::INVAL),
-        |progress| progress.take(Err(Malformed)),
-        |progress| progress.take(message(0, false, Kind::Overrun)),
-        |progress| progress.take(message(OURS, true, Kind::Event(event()))),
+        |progress| progress.on_message(Err(Malformed)),
+        |progress| progress.on_message(message(0, false, MessageKind::Overrun)),
+        |progress| progress.on_message(message(OURS, true, MessageKind::Event(event()))),
     ];
     for happening in missing {
         check(happening, always(LOST, Dump::Idle));
@@ -95,52 +95,55 @@ fn whatever_is_missing_ends_the_dump() {
 #[test]
 fn loss_is_told_once_until_a_dump_is_ordered() {
     let again: Happening = |progress| {
-        assert_eq!(progress.take(Err(Malformed)), LOST);
+        assert_eq!(progress.on_message(Err(Malformed)), LOST);
         progress.missed(Errno::NOBUFS)
     };
     check(again, always(Step::Nothing, Dump::Idle));
     let after_order: Happening = |progress| {
-        assert_eq!(progress.take(Err(Malformed)), LOST);
+        assert_eq!(progress.on_message(Err(Malformed)), LOST);
         assert_eq!(progress.start(), SEND);
-        progress.take(Err(Malformed))
+        progress.on_message(Err(Malformed))
     };
     check(after_order, always(LOST, Dump::Idle));
 }
 
 #[test]
 fn events_are_told_in_every_state_whoever_caused_them() {
-    let told = stay(Step::Tell(Heard::Event(event())));
-    check(|progress| progress.take(message(0, false, Kind::Event(event()))), told);
-    check(|progress| progress.take(message(OURS, false, Kind::Event(event()))), told);
-    check(|progress| progress.take(message(OLDER, true, Kind::Event(event()))), told);
-    check(|progress| progress.take(message(OURS, false, Kind::Ignored)), stay(Step::Nothing));
+    let told = stay(Step::Report(RouteEvent::Link(event())));
+    check(|progress| progress.on_message(message(0, false, MessageKind::Event(event()))), told);
+    check(|progress| progress.on_message(message(OURS, false, MessageKind::Event(event()))), told);
+    check(|progress| progress.on_message(message(OLDER, true, MessageKind::Event(event()))), told);
+    check(
+        |progress| progress.on_message(message(OURS, false, MessageKind::Ignored)),
+        stay(Step::Nothing),
+    );
 }
 
 #[test]
 fn events_from_before_an_overflow_are_not_told() {
-    let mut progress = Progress::new();
+    let mut progress = DumpProgress::new();
     assert_eq!(progress.missed(Errno::NOBUFS), LOST);
-    assert_eq!(progress.take(message(0, false, Kind::Event(event()))), Step::Nothing);
+    assert_eq!(progress.on_message(message(0, false, MessageKind::Event(event()))), Step::Nothing);
     assert_eq!(progress.emptied(), Step::Nothing);
-    let told = Step::Tell(Heard::Event(event()));
-    assert_eq!(progress.take(message(0, false, Kind::Event(event()))), told);
+    let told = Step::Report(RouteEvent::Link(event()));
+    assert_eq!(progress.on_message(message(0, false, MessageKind::Event(event()))), told);
 }
 
 #[test]
 fn dump_ends_with_its_last_message_or_a_refusal_for_good() {
     let mut expected = stay(Step::Nothing);
     expected[3] = (Step::Nothing, Dump::Ended);
-    check(|progress| progress.take(message(OURS, false, Kind::Done)), expected);
+    check(|progress| progress.on_message(message(OURS, false, MessageKind::Done)), expected);
     let refused: Happening =
-        |progress| progress.take(message(OURS, false, refusal(Errno::OPNOTSUPP)));
+        |progress| progress.on_message(message(OURS, false, refusal(Errno::OPNOTSUPP)));
     check(refused, expected);
 }
 
 #[test]
 fn end_is_told_once_it_is_reached() {
     let mut expected = stay(Step::Nothing);
-    expected[4] = (Step::Tell(Heard::Dumped), Dump::Idle);
-    check(Progress::end, expected);
+    expected[4] = (Step::Report(RouteEvent::Dumped), Dump::Idle);
+    check(DumpProgress::end, expected);
 }
 
 #[test]
@@ -148,10 +151,10 @@ fn passing_refusal_is_a_loss() {
     let mut expected = stay(Step::Nothing);
     expected[3] = (LOST, Dump::Idle);
     let refused: [Happening; 4] = [
-        |progress| progress.take(message(OURS, false, refusal(Errno::NOBUFS))),
-        |progress| progress.take(message(OURS, false, refusal(Errno::NOMEM))),
-        |progress| progress.take(message(OURS, false, refusal(Errno::AGAIN))),
-        |progress| progress.take(message(OURS, false, refusal(Errno::INTR))),
+        |progress| progress.on_message(message(OURS, false, refusal(Errno::NOBUFS))),
+        |progress| progress.on_message(message(OURS, false, refusal(Errno::NOMEM))),
+        |progress| progress.on_message(message(OURS, false, refusal(Errno::AGAIN))),
+        |progress| progress.on_message(message(OURS, false, refusal(Errno::INTR))),
     ];
     for happening in refused {
         check(happening, expected);
@@ -162,11 +165,11 @@ fn passing_refusal_is_a_loss() {
 fn dump_refused_for_an_older_one_begins_at_its_end() {
     let mut expected = stay(Step::Nothing);
     expected[3] = (Step::Nothing, Dump::Waiting);
-    check(|progress| progress.take(message(OURS, false, refusal(Errno::BUSY))), expected);
+    check(|progress| progress.on_message(message(OURS, false, refusal(Errno::BUSY))), expected);
     let mut expected = stay(Step::Nothing);
     expected[2] = (SEND, Dump::Running);
-    check(|progress| progress.take(message(OLDER, false, Kind::Done)), expected);
-    check(|progress| progress.take(message(OLDER, false, refusal(Errno::NOMEM))), expected);
+    check(|progress| progress.on_message(message(OLDER, false, MessageKind::Done)), expected);
+    check(|progress| progress.on_message(message(OLDER, false, refusal(Errno::NOMEM))), expected);
 }
 
 /// Waits up to two seconds for something to read.
@@ -178,12 +181,12 @@ fn wait(socket: &RouteSocket) {
 
 /// Reads until a dump is complete; what was heard since the latest loss. Others on this machine may
 /// change links meanwhile, and then the dump is ordered again, as the core does.
-fn hear_dump(socket: &mut RouteSocket, budget: usize) -> Vec<Heard> {
+fn hear_dump(socket: &mut RouteSocket, budget: usize) -> Vec<RouteEvent> {
     let mut all = Vec::new();
-    while !all.contains(&Heard::Dumped) {
+    while !all.contains(&RouteEvent::Dumped) {
         wait(socket);
         while !socket.drain(budget, |heard| all.push(heard)) {}
-        if all.contains(&Heard::Lost) {
+        if all.contains(&RouteEvent::Lost) {
             all.clear();
             socket.start_dump().unwrap();
         }
@@ -191,14 +194,14 @@ fn hear_dump(socket: &mut RouteSocket, budget: usize) -> Vec<Heard> {
     all
 }
 
-fn count(all: &[Heard], wanted: Heard) -> usize {
+fn count(all: &[RouteEvent], wanted: RouteEvent) -> usize {
     all.iter().filter(|&&heard| heard == wanted).count()
 }
 
-fn assert_lists_loopback(all: &[Heard]) {
-    let loopback = Name::new("lo").unwrap();
-    let listed = |heard: &Heard| match heard {
-        Heard::Event(LinkEvent::Link { name, .. }) => *name == loopback,
+fn assert_lists_loopback(all: &[RouteEvent]) {
+    let loopback = InterfaceName::new("lo").unwrap();
+    let listed = |heard: &RouteEvent| match heard {
+        RouteEvent::Link(LinkEvent::Link { name, .. }) => *name == loopback,
         _ => false,
     };
     assert!(all.iter().any(listed), "every namespace has a loopback");
@@ -210,7 +213,7 @@ fn dump_lists_the_loopback_and_ends() {
     socket.start_dump().unwrap();
     let all = hear_dump(&mut socket, 16);
     assert_lists_loopback(&all);
-    assert_eq!(count(&all, Heard::Dumped), 1);
+    assert_eq!(count(&all, RouteEvent::Dumped), 1);
 }
 
 #[test]
@@ -219,7 +222,7 @@ fn budget_of_one_datagram_misses_nothing() {
     socket.start_dump().unwrap();
     assert!(!socket.drain(1, |_| {}));
     let all = hear_dump(&mut socket, 1);
-    assert_eq!(count(&all, Heard::Dumped), 1);
+    assert_eq!(count(&all, RouteEvent::Dumped), 1);
 }
 
 #[test]
@@ -230,7 +233,7 @@ fn dump_ordered_for_what_was_told_before_the_end_is_the_one_that_ends() {
             socket.start_dump().unwrap();
         }
         wait(&socket);
-        socket.drain(16, |heard| assert_ne!(heard, Heard::Dumped));
+        socket.drain(16, |heard| assert_ne!(heard, RouteEvent::Dumped));
     }
     socket.start_dump().unwrap();
     assert_lists_loopback(&hear_dump(&mut socket, 16));
@@ -243,7 +246,7 @@ fn dump_ordered_again_starts_anew_and_ends_once() {
         socket.start_dump().unwrap();
     }
     let all = hear_dump(&mut socket, 16);
-    assert_eq!(count(&all, Heard::Dumped), 1);
+    assert_eq!(count(&all, RouteEvent::Dumped), 1);
     assert_lists_loopback(&all);
 }
 
@@ -259,11 +262,11 @@ fn overflow_is_told_once_and_the_next_dump_is_whole() {
     }
     let mut all = Vec::new();
     assert!(!socket.drain(2, |heard| all.push(heard)));
-    assert_eq!(all, [Heard::Lost]);
+    assert_eq!(all, [RouteEvent::Lost]);
     socket.start_dump().unwrap();
     assert_eq!(socket.progress.dump, Dump::Deferred);
     let all = hear_dump(&mut socket, 16);
-    assert_eq!(count(&all, Heard::Dumped), 1);
+    assert_eq!(count(&all, RouteEvent::Dumped), 1);
     assert_lists_loopback(&all);
 }
 
@@ -275,7 +278,7 @@ fn datagram_that_did_not_fit_is_a_loss() {
     wait(&socket);
     let mut all = Vec::new();
     while !socket.drain(16, |heard| all.push(heard)) {}
-    assert_eq!(all, [Heard::Lost]);
+    assert_eq!(all, [RouteEvent::Lost]);
 }
 
 #[test]
@@ -288,6 +291,27 @@ fn datagram_of_another_process_is_ignored() {
     // Only with CAP_NET_ADMIN; the kernel refuses it otherwise.
     if rustix::net::sendto(&other, &malformed, SendFlags::empty(), &to).is_ok() {
         wait(&socket);
-        assert!(socket.drain(16, |heard| assert!(matches!(heard, Heard::Event(_)), "{heard:?}")));
+        assert!(
+            socket.drain(16, |heard| assert!(matches!(heard, RouteEvent::Link(_)), "{heard:?}"))
+        );
     }
+}
+
+#[test]
+fn socket_that_cannot_be_read_is_left_alone_and_tells_of_the_loss_once() {
+    let mut socket = RouteSocket::new().unwrap();
+    // An eventfd stands for a socket that a sandbox forbids to read.
+    let fd = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
+    let netlink = std::mem::replace(&mut socket.fd, fd);
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        assert!(socket.drain(16, |heard| all.push(heard)));
+        assert!(socket.is_failing());
+    }
+    assert_eq!(all, [RouteEvent::Lost]);
+    assert!(socket.start_dump().is_err());
+    socket.fd = netlink;
+    socket.start_dump().unwrap();
+    assert_lists_loopback(&hear_dump(&mut socket, 16));
+    assert!(!socket.is_failing());
 }

@@ -1,20 +1,20 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::*;
-use crate::proto::link::LinkIndex;
+use linkbeat_core::proto::link::LinkIndex;
 
 /// The index of the loopback in every namespace.
 const LO: LinkIndex = LinkIndex(1);
 
-fn to(address: impl Into<IpAddr>) -> Question {
-    Question { to: address.into(), bound: None }
+fn to(address: impl Into<IpAddr>) -> RouteQuestion {
+    RouteQuestion { to: address.into(), bound: None }
 }
 
-fn loopback(last: u8) -> Question {
+fn loopback(last: u8) -> RouteQuestion {
     to(Ipv4Addr::new(127, 0, 0, last))
 }
 
-fn ask(asker: &mut RouteAsker, questions: &[Question]) -> Vec<Route> {
+fn ask(asker: &mut RouteAsker, questions: &[RouteQuestion]) -> Vec<Route> {
     let mut routes = Vec::new();
     asker.ask(questions.iter().copied(), &mut routes).unwrap();
     routes
@@ -40,9 +40,9 @@ fn nothing_asked_is_nothing_sent() {
 fn answers_come_in_order_over_any_number_of_chunks() {
     let mut asker = RouteAsker::new().unwrap();
     for count in [1, 15, 16, 17, 32, 100] {
-        let questions: Vec<Question> = (1..=count).map(loopback).collect();
+        let questions: Vec<RouteQuestion> = (1..=count).map(loopback).collect();
         let answered = ask(&mut asker, &questions);
-        let answered: Vec<Question> = answered.iter().map(|route| route.question).collect();
+        let answered: Vec<RouteQuestion> = answered.iter().map(|route| route.question).collect();
         assert_eq!(answered, questions);
     }
 }
@@ -50,7 +50,8 @@ fn answers_come_in_order_over_any_number_of_chunks() {
 #[test]
 fn what_has_no_route_is_left_out() {
     let mut asker = RouteAsker::new().unwrap();
-    let bound = |address: IpAddr| Question { to: address, bound: Some(LinkIndex(0x7fff_fff0)) };
+    let bound =
+        |address: IpAddr| RouteQuestion { to: address, bound: Some(LinkIndex(0x7fff_fff0)) };
     // No such interface, in between; and an address that is never routed.
     let questions = [
         loopback(1),
@@ -60,7 +61,7 @@ fn what_has_no_route_is_left_out() {
         loopback(3),
     ];
     let routes = ask(&mut asker, &questions);
-    let answered: Vec<Question> = routes.iter().map(|route| route.question).collect();
+    let answered: Vec<RouteQuestion> = routes.iter().map(|route| route.question).collect();
     assert_eq!(answered, [loopback(1), loopback(3)]);
 }
 
@@ -90,7 +91,7 @@ fn answers_left_in_the_queue_are_not_taken_for_others() {
 fn numbers_wrap_around() {
     let mut asker = RouteAsker::new().unwrap();
     asker.seq = u32::MAX - 5;
-    let questions: Vec<Question> = (1..=16).map(loopback).collect();
+    let questions: Vec<RouteQuestion> = (1..=16).map(loopback).collect();
     assert_eq!(ask(&mut asker, &questions).len(), 16);
 }
 
@@ -107,7 +108,7 @@ fn chunk_is_asked_again_after_an_overflow() {
     for _ in 0..1000 {
         asker.send(&chunk).unwrap();
     }
-    let questions: Vec<Question> = (1..=16).map(loopback).collect();
+    let questions: Vec<RouteQuestion> = (1..=16).map(loopback).collect();
     // What is left is more than one exchange reads, so the first attempts may find nothing.
     let mut routes = Vec::new();
     while routes.len() < questions.len() {
@@ -120,7 +121,7 @@ fn chunk_is_asked_again_after_an_overflow() {
 fn buffers_do_not_grow() {
     let mut asker = RouteAsker::new().unwrap();
     let capacity = asker.request.capacity();
-    let questions = [Question { to: Ipv6Addr::LOCALHOST.into(), bound: Some(LO) }; 32];
+    let questions = [RouteQuestion { to: Ipv6Addr::LOCALHOST.into(), bound: Some(LO) }; 32];
     ask(&mut asker, &questions);
     assert_eq!(asker.request.capacity(), capacity);
 }

@@ -1,14 +1,14 @@
-//! What the fuzz targets share: bytes of the fuzzer, read as numbers, addresses and links.
+//! Shared code of the fuzz targets: reads the fuzzer's bytes as numbers, addresses and links.
 //!
-//! Written by hand instead of derived, so that what a byte means stays put when a type changes, and
-//! so that names and addresses come from worlds small enough to meet again.
+//! It is written by hand instead of derived, so that the meaning of a byte does not change with a
+//! type. Names and addresses come from small sets, so that they repeat.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Mac, Name};
-use linkbeat::proto::routing::{Announcement, Question, Route};
+use linkbeat_core::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex, Mac};
+use linkbeat_core::proto::route::{Route, RouteQuestion};
 
-/// The bytes that are left. After the last one everything is zero.
+/// The remaining bytes. After the last one all bytes are zero.
 #[derive(Debug)]
 pub struct Bytes<'a>(&'a [u8]);
 
@@ -19,7 +19,7 @@ impl<'a> Bytes<'a> {
         Self(bytes)
     }
 
-    /// Whether none are left.
+    /// Whether no bytes remain.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -32,22 +32,22 @@ impl<'a> Bytes<'a> {
         *first
     }
 
-    /// Of one byte: true half of the time.
+    /// Reads a byte as a boolean, true half of the time.
     pub fn bool(&mut self) -> bool {
         self.byte() & 1 == 1
     }
 
-    /// Of one byte: a number below `end`, which is at most 256.
+    /// Reads a byte as a number below `end`, which is at most 256.
     pub fn below(&mut self, end: usize) -> usize {
         usize::from(self.byte()) % end.max(1)
     }
 
-    /// Of two bytes.
+    /// Reads a number of two bytes.
     pub fn short(&mut self) -> u16 {
         u16::from_be_bytes([self.byte(), self.byte()])
     }
 
-    /// Of two bytes: any size of number, large ones without their last digits.
+    /// Reads a number of any magnitude from two bytes; large ones end in zero bits.
     pub fn log(&mut self) -> u64 {
         u64::from(self.byte()) << (self.byte() % 56)
     }
@@ -57,12 +57,12 @@ impl<'a> Bytes<'a> {
         items[self.below(items.len())]
     }
 
-    /// The value that `read` makes, or nothing.
+    /// The value that `read` reads, or `None`.
     pub fn maybe<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Option<T> {
         self.bool().then(|| read(self))
     }
 
-    /// An address from a small world of every kind of address there is.
+    /// An address from a small set with every kind of address.
     pub fn ip(&mut self) -> IpAddr {
         let host = self.byte();
         let v6 = |first, last| Ipv6Addr::new(first, 0xdb8, 0, 0, 0, 0, 0, last).into();
@@ -83,24 +83,24 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// An interface name that a camera, or its configuration, may have.
-    pub fn name(&mut self) -> Name {
+    /// An interface name of a camera or its configuration.
+    pub fn name(&mut self) -> InterfaceName {
         let names = ["eth0", "wlan0", "wlan1", "usb0", "lo", "docker0", "wlan*", "averylongname00"];
-        Name::new(self.pick(&names)).expect("a name")
+        InterfaceName::new(self.pick(&names)).expect("a name")
     }
 
-    /// A hardware address, given by a manufacturer or not.
+    /// A hardware address, globally unique or not.
     pub fn mac(&mut self) -> Mac {
         Mac([self.byte(), 0, 0, 0, 0, self.byte()])
     }
 
-    /// The number of an interface.
+    /// An interface index.
     pub fn index(&mut self) -> LinkIndex {
         LinkIndex(u32::from(self.byte() % 40))
     }
 
-    /// What a kernel may answer to a question, which may be nothing.
-    pub fn answer(&mut self, question: Question) -> Option<Route> {
+    /// A possible answer of the kernel to a question, or none.
+    pub fn answer(&mut self, question: RouteQuestion) -> Option<Route> {
         let index = question.bound.unwrap_or_else(|| self.index());
         self.maybe(|bytes| Route {
             question,
@@ -114,7 +114,7 @@ impl<'a> Bytes<'a> {
         })
     }
 
-    /// News of one of a few objects in one of a few states.
+    /// An announcement about one of a few objects in one of a few states.
     pub fn announcement(&mut self) -> Announcement {
         Announcement {
             network: self.maybe(|bytes| {
@@ -127,7 +127,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// Anything that the kernel may tell of a link, in no order that it would.
+    /// Any link event, in any order.
     pub fn link_event(&mut self) -> LinkEvent {
         match self.byte() % 4 {
             0 | 1 => LinkEvent::Link {

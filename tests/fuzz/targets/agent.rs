@@ -1,8 +1,9 @@
-//! The core, fed by a loop that is as careless as the network: no panic, no spin, no order over
-//! what the real loop has room for.
+//! The core with arbitrary inputs: it does not panic or spin, and its actions stay within the
+//! limits of the real loop.
 //!
-//! The books are the loop's (`src/event_loop`): what is opened lives until it is closed or told to
-//! be over. Once an input has come that no loop would give, only the limits are still checked.
+//! The target tracks sockets as the loop does (`src/event_loop`): they are open until they are
+//! closed or reported as ended. After an input that the real loop would never send, only the limits
+//! are checked.
 
 #![no_main]
 
@@ -11,30 +12,32 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::agent::Agent;
-use linkbeat::proto::event::{
-    Action, Answer, Attempt, Failure, Input, Probe, Query, Reply, Ticket, TlsFailure, Word,
+use linkbeat_core::proto::agent::Agent;
+use linkbeat_core::proto::event::{
+    ATTEMPTS_MAX, Action, Answer, CheckId, ConnectionId, Failure, Input, ProbeId, QueryId, Reply,
+    RequestId, TlsFailure,
 };
-use linkbeat::proto::link::Neighbour;
-use linkbeat::proto::race::TRIES_MAX;
-use linkbeat::proto::reach::OUTSTANDING_MAX;
-use linkbeat::proto::resolve::QUERIES_MAX;
-use linkbeat::proto::services::{Look, SERVICES_MAX, ServiceName, ServiceSettings};
-use linkbeat::proto::settings::{
-    BucketSettings, Host, HostName, Nameserver, ResolverSettings, Server, Settings,
+use linkbeat_core::proto::label::{ServiceName, Word};
+use linkbeat_core::proto::link::Neighbour;
+use linkbeat_core::proto::reach::OUTSTANDING_MAX;
+use linkbeat_core::proto::resolve::QUERIES_MAX;
+use linkbeat_core::proto::settings::{
+    BucketSettings, Host, HostName, Nameserver, ResolverSettings, SERVICES_MAX, Server,
+    ServiceSettings, Settings,
 };
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::time::Instant;
 use linkbeat_fuzz::Bytes;
 
-/// Most calls that one thing that happened may lead to without time passing: every path of a beat,
-/// every nameserver and every probe failing at once, twice over.
+/// Most calls that one event may cause without progress of time: every path of a beat, every
+/// nameserver and every probe failing at once, twice over.
 const CALLS_MAX: u32 = 200;
-/// Most wake-ups in a row without time passing: one may end a round, and the next begin another.
+/// Most wake-ups in a row without progress of time: one may end a round, and the next begin
+/// another.
 const WAKE_UPS_MAX: u32 = 3;
-/// Later than any device runs; beyond it instants begin to saturate.
+/// Longer than any uptime. Later instants would saturate.
 const LATEST: u64 = 1 << 60;
 
-/// How far a connection has come.
+/// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Stage {
     Connecting,
@@ -48,17 +51,17 @@ struct Loop<'a> {
     bytes: Bytes<'a>,
     agent: Agent,
     now: Instant,
-    attempts: Vec<(Attempt, Stage)>,
-    probes: Vec<Probe>,
-    queries: Vec<Query>,
-    looks: Vec<Look>,
+    attempts: Vec<(ConnectionId, Stage)>,
+    probes: Vec<ProbeId>,
+    queries: Vec<QueryId>,
+    checks: Vec<CheckId>,
     outcomes: VecDeque<Input<'static>>,
-    /// Whether every input so far was one that the real loop could give.
+    /// Whether the real loop could have sent every input so far.
     sound: bool,
-    /// What opening a socket fails with, if it does.
+    /// The failure of opening a socket, if it fails.
     broken: Option<Failure>,
-    tickets: u32,
-    /// The kernel is to be asked for routes.
+    requests: u32,
+    /// Route queries are pending.
     asked: bool,
 }
 
@@ -110,40 +113,40 @@ impl Loop<'_> {
                     None => self.queries.push(query),
                 }
             }
-            Action::OpenLook { look, .. } => {
-                assert!(self.looks.len() < SERVICES_MAX, "too many looks");
+            Action::OpenServiceCheck { check, .. } => {
+                assert!(self.checks.len() < SERVICES_MAX, "too many looks");
                 match self.broken {
-                    Some(failure) => self.outcomes.push_back(Input::ServiceFailed(look, failure)),
-                    None => self.looks.push(look),
+                    Some(failure) => self.outcomes.push_back(Input::ServiceFailed(check, failure)),
+                    None => self.checks.push(check),
                 }
             }
-            Action::CloseLook(look) => self.looks.retain(|open| *open != look),
+            Action::CloseServiceCheck(look) => self.checks.retain(|open| *open != look),
             Action::CloseQuery(query) => self.queries.retain(|open| *open != query),
-            Action::Connect { attempt, .. } => {
-                assert!(self.attempts.len() <= TRIES_MAX, "too many connections");
+            Action::Connect { id, .. } => {
+                assert!(self.attempts.len() <= ATTEMPTS_MAX, "too many connections");
                 self.outcomes.push_back(match self.broken {
-                    Some(failure) => Input::AttemptFailed(attempt, failure),
+                    Some(failure) => Input::ConnectionFailed(id, failure),
                     None => {
-                        self.attempts.push((attempt, Stage::Connecting));
-                        Input::Opened(attempt, self.bytes.ip())
+                        self.attempts.push((id, Stage::Connecting));
+                        Input::Opened(id, self.bytes.ip())
                     }
                 });
             }
-            Action::SendReport { attempt, .. } => {
+            Action::SendReport { id, .. } => {
                 let sound = self.sound;
-                let stage = self.stage(attempt);
+                let stage = self.stage(id);
                 assert!(!sound || stage.as_deref() == Some(&Stage::Idle), "report on {stage:?}");
                 if let Some(stage) = stage {
                     *stage = Stage::Writing;
                 }
             }
-            Action::CheckAcked(attempt) => {
-                assert!(!self.sound || self.stage(attempt).is_some(), "asks about the closed");
-                self.outcomes.push_back(Input::AckChecked(attempt, self.bytes.bool()));
+            Action::CheckAcked(id) => {
+                assert!(!self.sound || self.stage(id).is_some(), "asks about the closed");
+                self.outcomes.push_back(Input::AckChecked(id, self.bytes.bool()));
             }
-            Action::CloseAttempt(attempt) | Action::ParkAttempt(attempt) => {
-                assert!(!self.sound || self.stage(attempt).is_some(), "closed twice");
-                self.attempts.retain(|(open, _)| *open != attempt);
+            Action::CloseConnection(id) | Action::ParkConnection(id) => {
+                assert!(!self.sound || self.stage(id).is_some(), "closed twice");
+                self.attempts.retain(|(open, _)| *open != id);
             }
             Action::AskRoutes => self.asked = true,
             Action::DumpLinks
@@ -154,11 +157,11 @@ impl Loop<'_> {
         }
     }
 
-    fn stage(&mut self, attempt: Attempt) -> Option<&mut Stage> {
-        self.attempts.iter_mut().find(|(open, _)| *open == attempt).map(|(_, stage)| stage)
+    fn stage(&mut self, id: ConnectionId) -> Option<&mut Stage> {
+        self.attempts.iter_mut().find(|(open, _)| *open == id).map(|(_, stage)| stage)
     }
 
-    /// One thing that happens.
+    /// Executes one event.
     fn step(&mut self) {
         match self.bytes.byte() {
             0..=39 => self.pass(),
@@ -186,9 +189,9 @@ impl Loop<'_> {
             113..=125 => {
                 let word =
                     self.bytes.maybe(|bytes| Word::new(bytes.pick(&["door", "a"]))).flatten();
-                self.tickets += 1;
-                let ticket = Ticket(if self.bytes.bool() { self.tickets } else { 0 });
-                self.feed(Input::Triggered { word, ticket });
+                self.requests += 1;
+                let request = self.bytes.bool().then_some(RequestId(self.requests));
+                self.feed(Input::Triggered { word, request });
             }
             126..=140 => self.end_probe(),
             141..=155 => self.end_query(),
@@ -199,7 +202,8 @@ impl Loop<'_> {
         }
     }
 
-    /// Lets time pass, to the next deadline or by any amount; a deadline on the way is met, late.
+    /// Advances the time, to the next deadline or by any amount. A deadline in between is handled
+    /// late.
     fn pass(&mut self) {
         let deadline = self.agent.next_deadline(self.now);
         self.now = match (self.bytes.byte(), deadline) {
@@ -217,9 +221,9 @@ impl Loop<'_> {
         panic!("spins at {:?}", self.now);
     }
 
-    /// An interface that works.
+    /// Adds a running interface.
     fn bring_up(&mut self) {
-        use linkbeat::proto::link::LinkEvent;
+        use linkbeat_core::proto::link::LinkEvent;
         let (index, name) = (self.bytes.index(), self.bytes.name());
         let mac = self.bytes.maybe(Bytes::mac);
         let event = LinkEvent::Link { index, name, running: true, mac, permanent_mac: mac };
@@ -239,7 +243,7 @@ impl Loop<'_> {
     }
 
     fn end_look(&mut self) {
-        if let Some(look) = self.looks.pop() {
+        if let Some(look) = self.checks.pop() {
             let result = self.bytes.maybe(failure);
             self.feed(match result {
                 None => Input::ServiceAnswered(look),
@@ -265,55 +269,55 @@ impl Loop<'_> {
         }
     }
 
-    /// The next step of a connection, or its end.
+    /// Advances a connection by one step, or ends it.
     fn move_connection(&mut self) {
         if self.attempts.is_empty() {
             return;
         }
         let place = self.bytes.below(self.attempts.len());
-        let (attempt, stage) = self.attempts[place];
+        let (id, stage) = self.attempts[place];
         if self.bytes.byte() >= 192 {
             self.attempts.remove(place);
             let failure = failure(&mut self.bytes);
-            return self.feed(Input::AttemptFailed(attempt, failure));
+            return self.feed(Input::ConnectionFailed(id, failure));
         }
         let (stage, input) = match stage {
-            Stage::Connecting => (Stage::Securing, Input::Connected(attempt)),
-            Stage::Securing => (Stage::Idle, Input::Secured(attempt)),
+            Stage::Connecting => (Stage::Securing, Input::Connected(id)),
+            Stage::Securing => (Stage::Idle, Input::Secured(id)),
             Stage::Idle => return,
-            Stage::Writing => (Stage::AwaitingReply, Input::Written(attempt)),
+            Stage::Writing => (Stage::AwaitingReply, Input::Written(id)),
             Stage::AwaitingReply => {
                 let reply = reply(&mut self.bytes);
                 if !reply.keep_alive {
                     self.attempts.remove(place);
-                    return self.feed(Input::Replied(attempt, reply));
+                    return self.feed(Input::Replied(id, reply));
                 }
-                (Stage::Idle, Input::Replied(attempt, reply))
+                (Stage::Idle, Input::Replied(id, reply))
             }
         };
         self.attempts[place].1 = stage;
         self.feed(input);
     }
 
-    /// What no loop would say: steps out of order, and results of what is long closed.
+    /// Sends an input that no loop would send: steps out of order, or results of closed sockets.
     fn mislead(&mut self) {
         self.sound = false;
         let number = u32::from(self.bytes.byte());
-        let (attempt, probe, query) = (Attempt(number), Probe(number), Query(number));
+        let (id, probe, query) = (ConnectionId(number), ProbeId(number), QueryId(number));
         let input = match self.bytes.below(10) {
-            0 => Input::Opened(attempt, self.bytes.ip()),
-            1 => Input::Connected(attempt),
-            2 => Input::Secured(attempt),
-            3 => Input::Written(attempt),
-            4 => Input::AckChecked(attempt, self.bytes.bool()),
+            0 => Input::Opened(id, self.bytes.ip()),
+            1 => Input::Connected(id),
+            2 => Input::Secured(id),
+            3 => Input::Written(id),
+            4 => Input::AckChecked(id, self.bytes.bool()),
             5 => {
                 let reply = reply(&mut self.bytes);
-                self.attempts.retain(|(open, _)| *open != attempt || reply.keep_alive);
-                Input::Replied(attempt, reply)
+                self.attempts.retain(|(open, _)| *open != id || reply.keep_alive);
+                Input::Replied(id, reply)
             }
             6 => {
-                self.attempts.retain(|(open, _)| *open != attempt);
-                Input::AttemptFailed(attempt, failure(&mut self.bytes))
+                self.attempts.retain(|(open, _)| *open != id);
+                Input::ConnectionFailed(id, failure(&mut self.bytes))
             }
             7 => {
                 self.probes.retain(|open| *open != probe);
@@ -332,7 +336,7 @@ impl Loop<'_> {
     }
 }
 
-/// With `TRACE` in the environment, the steps of the one input that is run again are told.
+/// Prints the steps of the input, if `TRACE` is set in the environment.
 fn trace(step: impl FnOnce() -> String) {
     static WANTED: LazyLock<bool> = LazyLock::new(|| std::env::var_os("TRACE").is_some());
     if *WANTED {
@@ -353,6 +357,7 @@ fn failure(bytes: &mut Bytes<'_>) -> Failure {
         Failure::Tls(TlsFailure::NotYetValid),
         Failure::Tls(TlsFailure::ClientCertificateWanted),
         Failure::Malformed,
+        Failure::Http2Only,
         Failure::TooLarge,
         Failure::NameNotFound,
         Failure::NameServerFailed,
@@ -376,7 +381,7 @@ fn reply(bytes: &mut Bytes<'_>) -> Reply {
     reply
 }
 
-/// Any configuration within the limits of its keys.
+/// A configuration within the limits of its keys.
 fn settings(bytes: &mut Bytes<'_>) -> Settings {
     let host = |bytes: &mut Bytes<'_>| match bytes.bool() {
         true => Host::Address(bytes.ip()),
@@ -424,9 +429,11 @@ fn resolver(bytes: &mut Bytes<'_>) -> ResolverSettings {
         let server = Nameserver { address: bytes.ip(), scope: bytes.maybe(Bytes::name) };
         settings.nameservers.push(server).expect("three fit");
     }
-    for domain in ["lan", "example.org"].into_iter().take(bytes.below(3)) {
-        settings.search.push(HostName::try_from(domain).expect("a name")).expect("two fit");
-    }
+    settings.search = bytes.pick(&["", "lan", "lan example.org"]).try_into().expect("they fit");
+    settings.ndots = bytes.byte() % 3;
+    settings.rotate = bytes.bool();
+    settings.tcp = bytes.bool();
+    settings.answer_wait = Duration::from_secs(bytes.pick(&[10, 8, 30]));
     if bytes.byte() >= 192 {
         settings.hosts.extend((0..bytes.below(9)).map(|_| bytes.ip()));
     }
@@ -443,11 +450,11 @@ fuzz_target!(|data: &[u8]| {
         attempts: Vec::new(),
         probes: Vec::new(),
         queries: Vec::new(),
-        looks: Vec::new(),
+        checks: Vec::new(),
         outcomes: VecDeque::new(),
         sound: true,
         broken: None,
-        tickets: 0,
+        requests: 0,
         asked: false,
     };
     agent.feed(Input::LinksLost);

@@ -1,5 +1,5 @@
-//! Any text as each of the three files: a whole configuration or none, and no message that a
-//! terminal would obey or that tells a secret.
+//! Any text as each of the three files: the configuration is complete or refused, and messages
+//! contain no control characters and no secrets.
 
 #![no_main]
 
@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use linkbeat::config::{Loaded, PROBLEMS_MAX, load};
-use linkbeat::proto::link::Mac;
+use linkbeat_core::proto::link::Mac;
 
-/// In memory, where a file costs no disk.
+/// In memory, to avoid writes to a disk.
 static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
     let memory = PathBuf::from("/dev/shm");
     let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
@@ -42,7 +42,7 @@ fn check(loaded: Loaded) {
     };
     for secret in [&config.token_code, &config.status_token].into_iter().flatten() {
         assert!(!secret.expose().is_empty());
-        // A short one occurs in any text by chance.
+        // A short secret may occur in any text by chance.
         if secret.expose().len() > 8 {
             let told = loaded.problems.iter().any(|one| one.message.contains(secret.expose()));
             assert!(!told, "a secret is told");
@@ -57,7 +57,7 @@ fn check(loaded: Loaded) {
 fuzz_target!(|data: &[u8]| {
     check(read([Some(data), None, None]));
     check(read([None, Some(data), None]));
-    // Cut in two: the own file over the reference's.
+    // Splits the data: linkbeat.json overrides meeting.json.
     let cut = data.iter().position(|byte| *byte == 0).unwrap_or(data.len());
     let (meeting, own) = data.split_at(cut);
     check(read([Some(meeting), None, Some(own.get(1..).unwrap_or_default())]));

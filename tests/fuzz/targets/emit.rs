@@ -1,13 +1,14 @@
-//! Foreign texts in what we write: JSON stays JSON and says the same, a head has the lines it has.
+//! Foreign text in output: JSON stays valid with the same content, and a request head keeps its
+//! number of lines.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::settings::Host;
-use linkbeat::wire::json::{self, Value};
-use linkbeat::wire::outcome::Outcome;
-use linkbeat::wire::report::{Note, REPORT_MAX, Report};
-use linkbeat::wire::request::{ApiUrl, REQUEST_MAX, emit, valid_token};
+use linkbeat_core::proto::settings::Host;
+use linkbeat_core::wire::json::{self, Value};
+use linkbeat_core::wire::outcome::Outcome;
+use linkbeat_core::wire::report::{DeviceNote, REPORT_MAX, Report};
+use linkbeat_core::wire::request::{ApiUrl, REQUEST_MAX, emit, valid_token};
 use rustls_pki_types::ServerName;
 
 fn text<'a>(value: &Value<'a>, key: &str) -> Option<String> {
@@ -15,7 +16,7 @@ fn text<'a>(value: &Value<'a>, key: &str) -> Option<String> {
 }
 
 fn report(project: &str, model: &str) -> Vec<u8> {
-    let note = Note { project, model: Some(model), ip_lan: None };
+    let note = DeviceNote { project, model: Some(model), ip_lan: None };
     let report = Report { note: Some(note), boot_id: Some(model), ..Report::default() };
     let mut buffer = vec![0; REPORT_MAX];
     let Ok(length) = report.emit(&mut buffer) else { return Vec::new() };
@@ -28,17 +29,18 @@ fn report(project: &str, model: &str) -> Vec<u8> {
 
 fn outcome(error: &str, answer: &[u8]) {
     let mut buffer = [0; 4096];
-    let failed = Outcome::Failed { seq: 1, error, retry_at: None };
+    let failed = Outcome::Failed { seq: 1, error, retry_at: None, exchange: None };
     if let Ok(length) = failed.emit(&mut buffer) {
         let value = json::parse(&buffer[..length]).expect("an outcome is JSON");
         assert_eq!(text(&value, "error").as_deref(), Some(&*failed.to_string()));
     }
     let answer = json::parse(answer).ok();
     let took = std::time::Duration::ZERO;
-    let sent = Outcome::Acknowledged { seq: 1, status: 200, took, via: None, answer };
+    let sent =
+        Outcome::Acknowledged { seq: 1, status: 200, took, via: None, answer, exchange: None };
     if let Ok(length) = sent.emit(&mut buffer) {
         let value = json::parse(&buffer[..length]);
-        // The answer stands one level deeper than it came.
+        // The server's response is nested one level deeper than before.
         assert!(value.is_ok() || value.is_err_and(|error| error.kind == json::ErrorKind::TooDeep));
     }
 }

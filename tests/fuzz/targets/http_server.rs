@@ -1,23 +1,23 @@
-//! A request that arrives in pieces is answered as one that arrives whole, and only for who may ask.
+//! A request in pieces is parsed like a whole one, and only accepted hosts are served.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::wire::http_server::{
+use linkbeat_core::wire::http_server::{
     ANSWER_HEAD_MAX, AnswerHead, Content, Names, Refusal, Request, login, parse,
 };
-use linkbeat::wire::{json, outcome};
+use linkbeat_core::wire::{json, outcome};
 
 fn check_refusal(refusal: Refusal) {
     let mut buffer = [0; ANSWER_HEAD_MAX];
     let length = outcome::emit_error(&refusal, &mut buffer).expect("it fits, as the server has it");
-    json::check(&buffer[..length]).expect("it is JSON");
+    json::parse(&buffer[..length]).expect("it is JSON");
     let (status, content, extra) = (refusal.status(), Content::JSON, refusal.extra());
     let head = AnswerHead { status, content, length, extra }.to_string();
     assert!(head.len() <= ANSWER_HEAD_MAX, "{head}");
 }
 
-/// A request without its body, which comes in pieces.
+/// The request without its body, which arrives in pieces.
 fn head<'a>(parsed: Result<Option<Request<'a>>, Refusal>) -> Result<Option<Request<'a>>, Refusal> {
     parsed.map(|request| request.map(|request| Request { body: &[], ..request }))
 }
@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
                 assert!(request.body.len() <= request.body_length);
                 let token = login::form_token(&request).map_or(0, Iterator::count);
                 assert!(token <= request.body.len());
-                assert!(login::cookies(&request).all(|it| it.len() < request.cookie.len()));
+                assert!(login::cookies(&request, 5000).all(|it| it.len() < request.cookie.len()));
                 assert!(login::bearer(&request).is_none_or(|it| it.len() < data.len()));
             }
             Ok(None) => {}
@@ -40,7 +40,7 @@ fuzz_target!(|data: &[u8]| {
         for length in (0..data.len()).step_by(step) {
             match parse(&data[..length], names) {
                 Ok(None) => {}
-                // What follows a complete head changes nothing but the body.
+                // Bytes after a complete head change the body only.
                 early => {
                     assert_eq!(head(early), head(whole), "after {length} bytes");
                     break;

@@ -1,20 +1,20 @@
-//! Any order of events and dumps: after a dump the table is what the dump says, whatever was before.
+//! Events and dumps in any order: after a dump the table equals the dump, whatever was before.
 
 #![no_main]
 
 use std::collections::BTreeSet;
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
-use linkbeat::proto::links::{LINKS_MAX, Links};
+use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::links::{LINKS_MAX, Links};
 use linkbeat_fuzz::Bytes;
 
-/// Everything that a table shows, in an order of its own.
+/// The visible content of a table, sorted.
 fn shown(links: &Links) -> BTreeSet<String> {
     links.iter().map(|link| format!("{:?} {} {}", link.index, link.name, link.running)).collect()
 }
 
-/// What a dump would list: each interface once, and so few that all find room.
+/// A dump: each interface once, and few enough to fit the table.
 fn dump(bytes: &mut Bytes<'_>) -> Vec<LinkEvent> {
     let count = u32::try_from(bytes.below(5)).unwrap();
     let link = |index| LinkEvent::Link {
@@ -27,7 +27,7 @@ fn dump(bytes: &mut Bytes<'_>) -> Vec<LinkEvent> {
     (1..=count).map(link).collect()
 }
 
-fn ignored(name: Name) -> bool {
+fn ignored(name: InterfaceName) -> bool {
     matches!(name.as_str(), "lo" | "docker0")
 }
 

@@ -1,28 +1,38 @@
-//! Any `resolv.conf` and `hosts`: what is taken from them can be asked, and whatever line ends it.
+//! Any `resolv.conf` and `hosts`: the results are valid, and do not depend on a final line end.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::event::RecordKind;
-use linkbeat::proto::settings::HostName;
-use linkbeat::wire::dns::Question;
-use linkbeat::wire::resolv_conf::{hosts, parse};
+use linkbeat_core::proto::event::RecordKind;
+use linkbeat_core::proto::settings::{HostName, SEARCH_MAX};
+use linkbeat_core::wire::dns::Question;
+use linkbeat_core::wire::resolv_conf::{add_hosts, add_localhost, parse};
 
 fuzz_target!(|data: &[u8]| {
     let settings = parse(data);
     let ended = [data, b"\n"].concat();
     assert_eq!(parse(&ended), settings);
     let camera = HostName::try_from("camera").unwrap();
-    for domain in &settings.search {
-        assert!(!domain.is_empty() && domain.bytes().all(|byte| !byte.is_ascii_uppercase()));
-        assert!(Question::new(domain, None, RecordKind::A).is_some(), "{domain}");
-        // A name that is too long in all is no question, but no panic either.
+    assert!(settings.domains().count() <= SEARCH_MAX && settings.ndots <= 15);
+    for domain in settings.domains() {
+        assert!(domain.bytes().all(|byte| !byte.is_ascii_uppercase()));
+        assert!(
+            Question::new(&HostName::try_from(domain).unwrap(), None, RecordKind::A).is_some(),
+            "{domain}"
+        );
+        // A name that is too long gives no question, but must not panic.
         let _too_long = Question::new(&camera, Some(domain), RecordKind::Aaaa);
     }
     for name in ["camera", "localhost", "a.localhost"] {
         let name = HostName::try_from(name).unwrap();
-        let addresses = hosts(data, &name);
-        assert_eq!(hosts(&ended, &name), addresses);
+        let hosts = |bytes: &[u8]| {
+            let mut addresses = heapless::Vec::new();
+            add_hosts(&mut addresses, bytes, &name);
+            add_localhost(&mut addresses, &name);
+            addresses
+        };
+        let addresses = hosts(data);
+        assert_eq!(hosts(&ended), addresses);
         for (place, address) in addresses.iter().enumerate() {
             assert!(!addresses[..place].contains(address), "{address} twice");
         }

@@ -1,11 +1,11 @@
-//! An answer read whole, byte by byte and in pieces is the same answer, and keeps to its limits.
+//! A response gives the same result whole, byte by byte and in pieces, and stays within its limits.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::event::{Failure, Reply};
-use linkbeat::proto::settings::Host;
-use linkbeat::wire::response::{BODY_KEPT_MAX, LOCATION_MAX, Progress, Response};
+use linkbeat_core::proto::event::{Failure, Reply};
+use linkbeat_core::proto::settings::Host;
+use linkbeat_core::wire::response::{BODY_KEPT_MAX, LOCATION_MAX, Progress, Response};
 
 #[derive(Debug, PartialEq)]
 struct Read {

@@ -1,16 +1,16 @@
-//! Any datagram: read to its end in as many steps as it has room for, as news and as answers, and whatever
-//! two answers say makes a route that they could mean.
+//! Any datagram: parsing ends within the number of messages that fit, as events and as route
+//! responses, and any two responses combine without contradiction.
 
 #![no_main]
 
 use std::net::IpAddr;
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::link::LinkIndex;
-use linkbeat::proto::routing::Question;
-use linkbeat::wire::rtnetlink::{answers, guess, messages, route};
+use linkbeat_core::proto::link::LinkIndex;
+use linkbeat_core::proto::route::RouteQuestion;
+use linkbeat_core::wire::rtnetlink::{answers, guess, messages, route};
 
-/// Two facts at most in a message of sixteen bytes at least, and an error.
+/// At most two events for each message of sixteen bytes, and an error.
 const fn most(length: usize) -> usize {
     length / 16 * 2 + 1
 }
@@ -25,7 +25,7 @@ fuzz_target!(|data: &[u8]| {
         for (to, bound) in
             [("192.0.2.1", None), ("fe80::1", None), ("192.0.2.1", Some(LinkIndex(2)))]
         {
-            let question = Question { to: to.parse::<IpAddr>().expect("an address"), bound };
+            let question = RouteQuestion { to: to.parse::<IpAddr>().expect("an address"), bound };
             let pair = [matching, resolved];
             assert!(guess(&question, &pair).is_none() || route(question, &pair).is_none());
             let Some(route) = route(question, &pair) else { continue };

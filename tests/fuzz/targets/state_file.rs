@@ -1,18 +1,18 @@
-//! Whatever is in the file of the history, its checksum right: no panic, and what is taken can go on
-//! and is written and read back as it is.
+//! Any state file with a valid checksum: no panic, and a restored history can be extended and
+//! survives a round trip.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use linkbeat::proto::event::{Failure, Note, Reason};
-use linkbeat::proto::history::History;
-use linkbeat::proto::time::Instant;
-use linkbeat::wire::state_file::{STATE_MAX, emit, restore};
+use linkbeat_core::proto::event::{Failure, Note, Reason};
+use linkbeat_core::proto::history::History;
+use linkbeat_core::proto::time::Instant;
+use linkbeat_core::wire::state_file::{STATE_MAX, emit, restore};
 
-/// The boot of the vector.
+/// The boot id of the vector.
 const BOOT: &str = "0123abcd-boot";
 
-/// The same bytes with the checksum that they need.
+/// The same bytes with a matching checksum.
 fn forged(data: &[u8]) -> Vec<u8> {
     let content = &data[..data.len().saturating_sub(8)];
     let sum = content.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {

@@ -1,18 +1,18 @@
-//! What the kernel would send where: RTM_GETROUTE, and with it what every socket gets.
+//! Route lookups of the simulated kernel: RTM_GETROUTE, and the routes of sockets.
 //!
-//! Facts that were measured and matter: the local table is searched first, and for a socket bound to
-//! another interface it does not hold what is not that interface's own; a carrier that is down does
-//! not show; an interface without an IPv4 address borrows one of another interface; without an IPv6
-//! address that is fit, a link-local one is named.
+//! It models these measured properties of Linux. The local table is searched first, but for a
+//! socket bound to another interface it contains only addresses of that interface. A missing
+//! carrier has no effect. An interface without an IPv4 address borrows one of another interface.
+//! Without a suitable IPv6 address a link-local one is chosen.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat::proto::link::{LinkEvent, LinkIndex, Name};
-use linkbeat::proto::routing::{Announcement, Question, Route};
+use linkbeat_core::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::route::{Route, RouteQuestion};
 
 use super::{DEFAULT, Interface, Kernel, LOOPBACK, MAIN, Stage, TUNNEL, TUNNELLED, digest};
 
-/// Table `local`: addresses of the device itself.
+/// Table `local`, with the addresses of the device.
 const LOCAL: u32 = 255;
 
 /// A route.
@@ -42,7 +42,7 @@ impl Entry {
         }
     }
 
-    /// What of it may be there once only. IPv6 routes over two interfaces stand side by side.
+    /// The identity of the route. IPv6 routes over two interfaces coexist.
     fn key(&self) -> impl PartialEq + std::hash::Hash + use<> {
         let index = self.network.is_ipv6().then_some(self.index);
         (self.table, self.network, self.prefix, self.metric, index)
@@ -52,7 +52,7 @@ impl Entry {
         self.key() == other.key()
     }
 
-    /// RTM_NEWROUTE or RTM_DELROUTE.
+    /// Builds RTM_NEWROUTE or RTM_DELROUTE.
     pub(super) fn announced(&self, gone: bool) -> LinkEvent {
         self.announced_as(gone, false)
     }
@@ -67,22 +67,22 @@ impl Entry {
     }
 }
 
-/// A rule: which table is searched for whom. Lower priorities come first.
+/// A routing policy rule. Lower priorities come first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Rule {
     pub(crate) priority: u32,
     pub(crate) table: u32,
-    /// Only for sockets bound to this interface.
-    pub(crate) bound: Option<Name>,
-    /// Only for what is sent from the IPv4 address of this interface.
-    pub(crate) from: Option<Name>,
-    /// A default route that is found there does not count.
+    /// The rule applies only to sockets bound to this interface.
+    pub(crate) bound: Option<InterfaceName>,
+    /// The rule applies only to traffic from the IPv4 address of this interface.
+    pub(crate) from: Option<InterfaceName>,
+    /// Default routes in the table are skipped.
     pub(crate) no_default: bool,
 }
 
 impl Rule {
-    /// Table main without its defaults, then the tunnel: the tunnel's own packets carry a mark, which
-    /// spares them, and are not asked about.
+    /// The rules of a tunnel: table main without defaults, then the tunnel. The tunnel's own
+    /// packets carry a mark that bypasses them; the agent sends no queries about those.
     pub(super) fn of_tunnel() -> Vec<Self> {
         vec![
             Self { priority: 32_764, table: MAIN, bound: None, from: None, no_default: true },
@@ -100,21 +100,22 @@ impl Rule {
     }
 }
 
-/// The route that a packet takes.
+/// The route of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) entry: Entry,
-    /// It stays on the device.
+    /// The packet stays on the device.
     pub(crate) local: bool,
 }
 
 impl Kernel {
-    /// The answer to one question, `None` if the kernel has none.
+    /// The kernel's answer to one question; `None` without a route.
     ///
-    /// As `sys::routes` puts it: where a bound socket has no route, once more from the address that the
-    /// kernel would send from, and without a source that nobody answers to.
-    pub(crate) fn answer(&self, question: Question) -> Option<Route> {
-        let Question { to, bound } = question;
+    /// It includes the steps of `sys::routes`: a bound socket without a route is looked up once
+    /// more from the address that the kernel would use, and sources that cannot receive replies are
+    /// dropped.
+    pub(crate) fn answer(&self, question: RouteQuestion) -> Option<Route> {
+        let RouteQuestion { to, bound } = question;
         let Found { entry, local } = self.way(to, bound)?;
         let source = if local { Some(to) } else { self.source(entry.index, to) };
         let fit = |source: &IpAddr| is_link_local(to) || !is_link_local(*source);
@@ -130,8 +131,8 @@ impl Kernel {
         })
     }
 
-    /// The route of a new socket that is bound to this interface, or to none: where a bound one has none,
-    /// the kernel looks again when it has chosen an address to send from (IPv4).
+    /// The route of a new socket. If a bound socket has none, the kernel repeats the lookup after
+    /// it has chosen a source address (IPv4).
     pub(crate) fn way(&self, to: IpAddr, bound: Option<LinkIndex>) -> Option<Found> {
         let again = || {
             let from = self.source(bound?, to).filter(IpAddr::is_ipv4)?;
@@ -140,7 +141,7 @@ impl Kernel {
         self.lookup(to, bound, None).or_else(again)
     }
 
-    /// The route for packets of a socket that is bound to this interface, or to none, from this address.
+    /// The route for packets of a socket from this source address.
     pub(crate) fn lookup(
         &self,
         to: IpAddr,
@@ -174,7 +175,7 @@ impl Kernel {
         None
     }
 
-    /// Where the tunnel's own packets leave: past its rules, and not into itself.
+    /// The uplink of the tunnel's own packets, which bypass its rules.
     pub(crate) fn underlay(&self) -> Option<LinkIndex> {
         let tunnel = self.interfaces[TUNNEL].index;
         let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -199,7 +200,7 @@ impl Kernel {
         self.search_but(table, to, |entry| bound.is_none_or(|index| index == entry.index))
     }
 
-    // Every packet is looked up here: loops, because chains of iterators take their time unoptimised.
+    // Loops instead of iterator chains: this runs for every packet, in unoptimized builds.
     fn search_but(
         &self,
         table: u32,
@@ -236,7 +237,7 @@ impl Kernel {
 }
 
 impl Interface {
-    /// The routes that follow from its addresses.
+    /// The connected routes that follow from its addresses.
     pub(super) fn connected(&self) -> [Option<Entry>; 3] {
         if !self.present || !self.up || self.place == LOOPBACK {
             return [None; 3];
@@ -260,7 +261,7 @@ impl Interface {
 }
 
 impl Kernel {
-    /// The address to send from.
+    /// The source address for packets to `to`.
     pub(crate) fn source(&self, index: LinkIndex, to: IpAddr) -> Option<IpAddr> {
         let out = self.by_index(index)?;
         let mut others: Vec<&Interface> = self.present().filter(|it| it.up).collect();
@@ -286,8 +287,8 @@ impl Kernel {
         }
     }
 
-    /// Whether answers from `to` to this address find their way back through the interface: the address
-    /// is its own, or one that it borrows, as agreed with whoever routes it there.
+    /// Whether replies from `to` to this address arrive through the interface: the address is its
+    /// own, or a borrowed one that the network routes there.
     pub(crate) fn answers_to(&self, it: &Interface, address: IpAddr, to: IpAddr) -> bool {
         let borrowed = self.interfaces[LOOPBACK].v4.map(IpAddr::V4);
         let unnumbered = it.up && it.v4.is_none() && borrowed == Some(address);

@@ -1,6 +1,6 @@
-//! The fake kernel answers as Linux does.
+//! The simulated kernel answers as Linux does.
 
-use linkbeat::proto::routing::{Question, Route};
+use linkbeat_core::proto::route::{Route, RouteQuestion};
 
 use super::*;
 
@@ -16,14 +16,14 @@ fn index(kernel: &Kernel, at: usize) -> LinkIndex {
 }
 
 fn unbound(kernel: &Kernel, to: IpAddr) -> Option<Route> {
-    kernel.answer(Question { to, bound: None })
+    kernel.answer(RouteQuestion { to, bound: None })
 }
 
 fn bound(kernel: &Kernel, to: IpAddr, at: usize) -> Option<Route> {
-    kernel.answer(Question { to, bound: Some(index(kernel, at)) })
+    kernel.answer(RouteQuestion { to, bound: Some(index(kernel, at)) })
 }
 
-/// Which interface, prefix and table an unbound packet takes.
+/// Place, prefix length and table of the route for an unbound packet.
 fn way(kernel: &Kernel, to: IpAddr) -> Option<(usize, u8, u32)> {
     let route = unbound(kernel, to)?;
     Some((kernel.place(route.index)?, route.prefix, route.table))
@@ -51,7 +51,7 @@ fn lowest_metric_wins_and_bound_sockets_get_their_own_default() {
 }
 
 #[test]
-fn longest_prefix_wins_over_the_metric_and_is_not_seen_by_sockets_bound_elsewhere() {
+fn longest_prefix_wins_and_is_hidden_from_sockets_bound_elsewhere() {
     let mut kernel = Kernel::new(false);
     drop(kernel.give_specific(WLAN0, NETWORK, true));
     assert_eq!(way(&kernel, SERVER), Some((WLAN0, 24, MAIN)));
@@ -64,7 +64,7 @@ fn longest_prefix_wins_over_the_metric_and_is_not_seen_by_sockets_bound_elsewher
 }
 
 #[test]
-fn own_addresses_are_local_but_for_sockets_bound_to_another_interface() {
+fn own_addresses_are_local_except_for_sockets_bound_elsewhere() {
     let kernel = Kernel::new(false);
     let own = "192.168.0.10".parse().unwrap();
     for route in [unbound(&kernel, own), bound(&kernel, own, ETH0)] {
@@ -80,7 +80,7 @@ fn own_addresses_are_local_but_for_sockets_bound_to_another_interface() {
 }
 
 #[test]
-fn lost_carrier_does_not_show_and_an_interface_that_is_down_has_no_route() {
+fn lost_carrier_keeps_routes_and_setting_a_link_down_removes_them() {
     let mut kernel = Kernel::new(false);
     assert_eq!(kernel.set_carrier(ETH0, false).len(), 1);
     assert_eq!(way(&kernel, SERVER), Some((ETH0, 0, MAIN)));
@@ -89,7 +89,7 @@ fn lost_carrier_does_not_show_and_an_interface_that_is_down_has_no_route() {
     assert_eq!(announcements(&told).len(), 1, "IPv4 routes go without a word of their own");
     assert_eq!(bound(&kernel, SERVER, ETH0), None);
     assert_eq!(way(&kernel, SERVER), Some((WLAN1, 0, MAIN)));
-    // Its network comes back with it, the default route does not.
+    // The network returns with the address, the default route does not.
     let told = announcements(&kernel.set_up(ETH0, true));
     let network = ("192.168.0.0".parse().unwrap(), 24);
     assert!(told.iter().any(|it| it.network == Some(network) && !it.gone));
@@ -98,7 +98,7 @@ fn lost_carrier_does_not_show_and_an_interface_that_is_down_has_no_route() {
 }
 
 #[test]
-fn address_takes_its_routes_with_it_and_only_their_network_is_announced() {
+fn removed_address_removes_routes_and_announces_only_its_network() {
     let mut kernel = Kernel::new(false);
     let told = announcements(&kernel.drop_address(ETH0));
     assert_eq!(told.len(), 2);
@@ -108,7 +108,7 @@ fn address_takes_its_routes_with_it_and_only_their_network_is_announced() {
 }
 
 #[test]
-fn interface_without_an_address_borrows_the_one_on_the_loopback_interface() {
+fn interface_without_an_address_borrows_that_of_the_loopback() {
     let mut kernel = Kernel::new(false);
     drop(kernel.unnumber(ETH0));
     let route = bound(&kernel, SERVER, ETH0).unwrap();
@@ -121,12 +121,12 @@ fn interface_without_an_address_borrows_the_one_on_the_loopback_interface() {
 }
 
 #[test]
-fn tentative_address_is_no_source_and_a_deprecated_one_the_last() {
+fn tentative_address_is_no_source_and_deprecated_one_the_last_choice() {
     let mut kernel = Kernel::new(false);
     assert_eq!(bound(&kernel, SERVER_V6, ETH0), None);
     drop(kernel.give_v6(ETH0, 10, Stage::Tentative));
     assert_eq!(bound(&kernel, SERVER_V6, ETH0).unwrap().source, None);
-    // What Linux sends from then is of no use: routers do not forward it.
+    // Linux then chooses a link-local source, which routers do not forward.
     assert!(kernel.source(index(&kernel, ETH0), SERVER_V6).is_some_and(is_link_local));
     drop(kernel.give_v6(ETH0, 10, Stage::Deprecated));
     let own = Some("2001:db8::a".parse().unwrap());
@@ -143,7 +143,7 @@ fn tentative_address_is_no_source_and_a_deprecated_one_the_last() {
 fn rules_lead_to_default_routes_in_other_tables() {
     let mut kernel = Kernel::new(false);
     let told = announcements(&kernel.set_policy(Policy::Managed));
-    // Three routes go and come, and two rules.
+    // Three routes are removed and three added, and two rules are added.
     assert_eq!(told.len(), 8);
     assert_eq!(told.iter().filter(|it| it.network.is_none()).count(), 2);
     assert_eq!(way(&kernel, SERVER), Some((ETH0, 0, MANAGED)));
@@ -162,7 +162,7 @@ fn rules_lead_to_default_routes_in_other_tables() {
 }
 
 #[test]
-fn tunnel_takes_what_is_not_bound_and_not_in_a_network_of_table_main() {
+fn tunnel_takes_unbound_traffic_outside_the_networks_of_table_main() {
     let mut kernel = Kernel::new(false);
     let eth0 = Some(index(&kernel, ETH0));
     drop(kernel.open_tunnel(Tunnel::Ruled));
@@ -179,7 +179,7 @@ fn tunnel_takes_what_is_not_bound_and_not_in_a_network_of_table_main() {
 }
 
 #[test]
-fn nothing_that_repeats_what_is_known_has_another_digest() {
+fn repeated_announcements_have_the_same_digests() {
     let mut kernel = Kernel::new(false);
     drop(kernel.give_v6(ETH0, 10, Stage::Preferred));
     let first = kernel.refresh(ETH0);
@@ -187,7 +187,7 @@ fn nothing_that_repeats_what_is_known_has_another_digest() {
     let objects: std::collections::BTreeSet<_> =
         announcements(&first).iter().map(|it| it.object).collect();
     assert_eq!(objects.len(), first.len(), "each object has a digest of its own");
-    // Two addresses, their networks and that of the link, two defaults.
+    // Two addresses, their networks and the link's, and two default routes.
     assert_eq!(first.len(), 7);
     let [known] = kernel.give_route(ETH0, 1)[..] else { panic!() };
     assert!(first.contains(&known));
@@ -207,7 +207,7 @@ fn dump_lists_links_only() {
 }
 
 #[test]
-fn public_addresses_are_at_home_nowhere() {
+fn public_addresses_belong_to_no_local_network() {
     assert_eq!(home(SERVER), None);
     assert_eq!(home(SERVER_V6), None);
     let places = [("192.168.1.1", WLAN1), ("172.17.0.2", DOCKER), ("10.9.0.80", LAN)];

@@ -3,17 +3,17 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use linkbeat::proto::event::{Answer, Failure, Query, RecordKind};
-use linkbeat::proto::link::Name;
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::event::{Answer, Failure, QueryId, RecordKind};
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::time::Instant;
 
 use super::super::weather::pick;
 use super::paths::{Fate, NEIGHBOUR_WAIT, Way};
 use super::{Event, NameMood, Net, News};
 
-/// An address where nobody is.
+/// An address without a host.
 pub(crate) const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66));
-/// The router of eth0, which refuses what is not for itself.
+/// The router of eth0, which refuses connections except to its nameserver.
 pub(crate) const ROUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 0, 1));
 
 #[derive(Debug)]
@@ -27,12 +27,12 @@ pub(super) struct Asked {
 impl Net {
     /// # Errors
     ///
-    /// What the kernel knows at once.
+    /// Failures that the kernel reports immediately.
     pub(crate) fn ask(
         &mut self,
-        query: Query,
+        query: QueryId,
         to: SocketAddr,
-        via: Option<Name>,
+        via: Option<InterfaceName>,
         kind: RecordKind,
         now: Instant,
     ) -> Result<(), Failure> {
@@ -53,11 +53,11 @@ impl Net {
         Ok(())
     }
 
-    pub(crate) fn forget_query(&mut self, query: Query) {
+    pub(crate) fn forget_query(&mut self, query: QueryId) {
         self.queries.remove(&query);
     }
 
-    pub(super) fn query_there(&mut self, query: Query, at: Instant) {
+    pub(super) fn query_there(&mut self, query: QueryId, at: Instant) {
         let Some(asked) = self.queries.get(&query) else { return };
         let (way, local, to, kind) = (asked.way, asked.local, asked.to.ip(), asked.kind);
         let Fate::Carried(wait) = self.fate(way, local, to) else { return };
@@ -82,7 +82,7 @@ impl Net {
         self.put(at + thinking + wait, Event::QueryBack(query, result));
     }
 
-    pub(super) fn query_back(&mut self, query: Query, result: Result<Answer, Failure>) {
+    pub(super) fn query_back(&mut self, query: QueryId, result: Result<Answer, Failure>) {
         let Some(asked) = self.queries.get(&query) else { return };
         let (way, local, to) = (asked.way, asked.local, asked.to.ip());
         if way != Way::OnLink && self.fate(way, local, to) == Fate::Lost {

@@ -1,59 +1,59 @@
-//! Where packets leave, and what becomes of them on their way.
+//! Routing of packets and their fate on the way.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use linkbeat::proto::event::Failure;
-use linkbeat::proto::link::{LinkIndex, Name};
+use linkbeat_core::proto::event::Failure;
+use linkbeat_core::proto::link::{InterfaceName, LinkIndex};
 
 use super::super::kernel::{DOCKER, TUNNEL, home};
 use super::Net;
 
-/// How long the kernel looks for a neighbour that is not there.
+/// Time that the kernel tries to resolve a neighbour that does not exist.
 pub(super) const NEIGHBOUR_WAIT: Duration = Duration::from_secs(3);
-/// Slowest round trip of which a beat is promised to be in time.
+/// Slowest round trip for which beats are promised.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(150);
 
-/// What the network behind an interface does to packets.
+/// Behaviour of the network behind an interface.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Flow {
     Open,
-    /// Drops all, silently.
+    /// Drops all packets silently.
     Silent,
-    /// Rejects all: with a TCP reset for `Refused`, else by ICMP.
+    /// Rejects all packets: with a TCP reset for `Refused`, otherwise by ICMP.
     Rejecting(Failure),
-    /// A captive portal: takes in every TCP connection itself, shows a certificate that nobody knows, and
-    /// redirects what is plain with this status.
+    /// A captive portal: accepts every TCP connection, shows an untrusted certificate, and
+    /// redirects plain HTTP with this status.
     Portal(u16),
-    /// Loses this many of a hundred packets.
+    /// Loses this percentage of packets.
     Lossy(u64),
-    /// Carries one family, and drops the other silently.
+    /// Carries one address family and drops the other silently.
     Only {
         v4: bool,
     },
-    /// A box acknowledges whatever is sent by TCP in these families, and nothing is ever answered.
+    /// A middlebox acknowledges all TCP segments in these families, and no response ever comes.
     Accelerating {
         v4: bool,
         v6: bool,
     },
-    /// Answers come back by another card: a socket that is bound to this one never sees them.
+    /// Responses arrive at another interface, so a socket bound to this one never receives them.
     OneWay,
 }
 
-/// Where a packet leaves.
+/// The exit of a packet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Way {
     Inside,
     Out {
         index: LinkIndex,
-        /// The socket is bound to the interface.
+        /// Whether the socket is bound to the interface.
         bound: bool,
     },
-    /// Bound to an interface without a route: the kernel looks for the destination on the link itself.
+    /// Bound to an interface without a route: the kernel treats the destination as on-link.
     OnLink,
 }
 
-/// What becomes of a packet.
+/// The fate of a packet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fate {
     Carried(Duration),
@@ -61,19 +61,23 @@ pub(super) enum Fate {
     Rejected(Failure),
 }
 
-/// What a way does to packets.
+/// Behaviour of a path.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Passage {
     Open(Duration),
-    /// As `Open`, with so many of a hundred packets lost.
+    /// As `Open`, with this percentage of packets lost.
     Lossy(Duration, u64),
     Lost,
     Rejected(Failure),
 }
 
 impl Net {
-    /// The way of a new socket and its local address, or why there is none.
-    pub(super) fn route(&self, to: IpAddr, via: Option<Name>) -> Result<(Way, IpAddr), Failure> {
+    /// The path and the local address of a new socket, or the failure without one.
+    pub(super) fn route(
+        &self,
+        to: IpAddr,
+        via: Option<InterfaceName>,
+    ) -> Result<(Way, IpAddr), Failure> {
         if self.outside.exhausted {
             return Err(Failure::Exhausted);
         }
@@ -96,7 +100,7 @@ impl Net {
         }
     }
 
-    /// What becomes of a packet between `local` and `to`, in either direction.
+    /// The fate of a packet between `local` and `to`, in either direction.
     pub(super) fn fate(&mut self, way: Way, local: IpAddr, to: IpAddr) -> Fate {
         match self.passage(way, local, to) {
             Passage::Open(round_trip) => self.carried(round_trip),
@@ -122,7 +126,7 @@ impl Net {
         let Some((it, place)) = kernel.by_index(index).zip(kernel.place(index)) else {
             return Passage::Lost;
         };
-        // The kernel decides anew for every packet.
+        // The kernel looks up the route for every packet.
         let leaves = kernel
             .lookup(to, bound.then_some(index), Some(local))
             .is_some_and(|found| !found.local && found.entry.index == index);
@@ -153,7 +157,7 @@ impl Net {
         }
     }
 
-    /// What happens to the tunnel's own packets, if this is the tunnel.
+    /// The behaviour of the path below the tunnel; `None` for other interfaces.
     fn tunnelled(&self, place: usize) -> Option<Passage> {
         if place != TUNNEL {
             return None;
@@ -185,13 +189,13 @@ impl Net {
         }
     }
 
-    /// What the interface of a way does to packets, if it is no way inside.
+    /// The behaviour of the network behind a path; `None` if it stays inside the device.
     pub(super) fn flow_of(&self, way: Way) -> Option<Flow> {
         let Way::Out { index, .. } = way else { return None };
         self.kernel.place(index).map(|place| self.outside.flows[place])
     }
 
-    /// Whether a box on this way pretends to be everybody, for this family.
+    /// Whether a middlebox on this path answers for every address of the family.
     pub(super) fn accelerates(&self, way: Way, to: IpAddr) -> bool {
         match self.flow_of(way) {
             Some(Flow::Accelerating { v4, v6 }) => {
@@ -205,17 +209,17 @@ impl Net {
         }
     }
 
-    /// Whether a new socket that is bound like this would reach the owner of an address, and hear its
-    /// answers: surely, and in good time.
-    pub(crate) fn delivers(&self, via: Option<Name>, to: IpAddr) -> bool {
+    /// Whether a new socket bound like this surely reaches the owner of an address and receives its
+    /// responses in time.
+    pub(crate) fn delivers(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
         let Ok((way, local)) = self.route(to, via) else { return false };
         let Passage::Open(round_trip) = self.passage(way, local, to) else { return false };
         let portal = matches!(self.flow_of(way), Some(Flow::Portal(_)));
         !portal && !self.accelerates(way, to) && round_trip <= ROUND_TRIP_MAX
     }
 
-    /// Whether a new socket that is bound like this would send anything at all.
-    pub(crate) fn sends(&self, via: Option<Name>, to: IpAddr) -> bool {
+    /// Whether a new socket bound like this would send anything.
+    pub(crate) fn sends(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
         self.route(to, via).is_ok()
     }
 }

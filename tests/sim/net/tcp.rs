@@ -1,27 +1,27 @@
-//! TCP as two kernels and a server do it: probes and connections.
+//! TCP between two kernels and a server, for probes and connections.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use linkbeat::proto::event::{Attempt, Failure, Probe, Reply, TlsFailure};
-use linkbeat::proto::link::Name;
-use linkbeat::proto::time::Instant;
+use linkbeat_core::proto::event::{ConnectionId, Failure, ProbeId, Reply, TlsFailure};
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::time::Instant;
 
 use super::names::ROUTER;
 use super::paths::{Fate, NEIGHBOUR_WAIT, Way};
 use super::{Event, Flow, Mood, Net, News, ProbeMood, Request};
 
-/// First wait before a SYN is sent again; doubled each time.
+/// First wait before a SYN is repeated. It doubles each time.
 const SYN_WAIT: Duration = Duration::from_secs(1);
-/// Shortest wait before other bytes are sent again; doubled each time.
+/// Shortest wait before a segment is repeated. It doubles each time.
 const SEGMENT_WAIT: Duration = Duration::from_millis(200);
-/// Most times that a server repeats an answer.
+/// Most repetitions of a server's response.
 const ANSWERS_MAX: u32 = 6;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Socket {
-    Probe(Probe),
-    Attempt(Attempt),
+    Probe(ProbeId),
+    ConnectionId(ConnectionId),
 }
 
 /// One TCP socket.
@@ -31,9 +31,9 @@ pub(super) struct Tcp {
     local: IpAddr,
     way: Way,
     pub(super) connecting: bool,
-    /// The other end has forgotten the connection: says so with a reset, or not at all.
+    /// The peer has forgotten the connection; true if it answers with a reset.
     pub(super) forgotten: Option<bool>,
-    /// Number of the message under way: 1 is the handshake, the requests follow.
+    /// Number of the current message: 1 is the handshake, requests follow.
     flight: u32,
     arrived: bool,
     pub(super) acked: bool,
@@ -41,7 +41,7 @@ pub(super) struct Tcp {
     request: Option<Request>,
 }
 
-/// What a server sends back.
+/// The response of a server.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Back {
     Hello,
@@ -49,14 +49,14 @@ pub(super) enum Back {
     Failure(Failure),
 }
 
-/// Who takes a connection in.
+/// The machine that accepts a connection.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Peer {
-    /// Whoever has the address.
+    /// The owner of the address.
     Owner,
     /// A captive portal, which redirects with this status.
     Portal(u16),
-    /// A box that acknowledges everything and has no answer.
+    /// A middlebox that acknowledges everything and never responds.
     Accelerator,
 }
 
@@ -69,37 +69,37 @@ impl Net {
 
     /// # Errors
     ///
-    /// What the kernel knows at once.
+    /// Failures that the kernel reports immediately.
     pub(crate) fn open_probe(
         &mut self,
-        probe: Probe,
+        probe: ProbeId,
         to: SocketAddr,
-        via: Option<Name>,
+        via: Option<InterfaceName>,
         now: Instant,
     ) -> Result<(), Failure> {
         self.open(Socket::Probe(probe), to, via, now).map(|_| ())
     }
 
-    /// The local address.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// What the kernel knows at once.
+    /// Failures that the kernel reports immediately.
     pub(crate) fn connect(
         &mut self,
-        attempt: Attempt,
+        id: ConnectionId,
         to: SocketAddr,
-        via: Option<Name>,
+        via: Option<InterfaceName>,
         now: Instant,
     ) -> Result<IpAddr, Failure> {
-        self.open(Socket::Attempt(attempt), to, via, now)
+        self.open(Socket::ConnectionId(id), to, via, now)
     }
 
     fn open(
         &mut self,
         socket: Socket,
         to: SocketAddr,
-        via: Option<Name>,
+        via: Option<InterfaceName>,
         now: Instant,
     ) -> Result<IpAddr, Failure> {
         let (way, local) = self.route(to.ip(), via)?;
@@ -123,12 +123,12 @@ impl Net {
         Ok(local)
     }
 
-    pub(crate) fn close_probe(&mut self, probe: Probe) {
+    pub(crate) fn close_probe(&mut self, probe: ProbeId) {
         self.sockets.remove(&Socket::Probe(probe));
     }
 
-    pub(crate) fn close(&mut self, attempt: Attempt) {
-        self.sockets.remove(&Socket::Attempt(attempt));
+    pub(crate) fn close(&mut self, id: ConnectionId) {
+        self.sockets.remove(&Socket::ConnectionId(id));
     }
 
     fn connecting(&self, socket: Socket) -> bool {
@@ -141,7 +141,7 @@ impl Net {
         }
         match socket {
             Socket::Probe(_) => self.packets.probes += 1,
-            Socket::Attempt(_) => self.packets.syns += 1,
+            Socket::ConnectionId(_) => self.packets.syns += 1,
         }
         self.put(at + SYN_WAIT * 2_u32.pow(n.min(6)), Event::Syn(socket, n + 1));
         match self.fate_of(socket) {
@@ -165,7 +165,7 @@ impl Net {
         self.put(at + wait, back);
     }
 
-    /// Who takes in what is sent over a connection.
+    /// The machine that receives the segments of a connection.
     fn peer(&self, tcp: &Tcp) -> Peer {
         match self.flow_of(tcp.way) {
             Some(Flow::Portal(status)) => Peer::Portal(status),
@@ -174,7 +174,7 @@ impl Net {
         }
     }
 
-    /// Whether somebody listens there (false: the machine refuses); `None`: nobody is there.
+    /// Whether the port is open; false if the connection is refused. `None` if no machine answers.
     fn listens(&self, to: SocketAddr, peer: Peer) -> Option<bool> {
         if peer != Peer::Owner || (to.ip() == ROUTER && to.port() != 53) {
             return Some(peer != Peer::Owner);
@@ -202,17 +202,17 @@ impl Net {
         tcp.connecting = false;
         match socket {
             Socket::Probe(probe) => {
-                // SYN-ACK, ACK, and the reset of dropping it.
+                // SYN-ACK, ACK, and the reset of the immediate close.
                 self.packets.probes += 3;
                 self.sockets.remove(&socket);
                 self.news.push(News::Probed(probe, Ok(())));
             }
-            Socket::Attempt(attempt) => {
-                self.news.push(News::Connected(attempt));
+            Socket::ConnectionId(id) => {
+                self.news.push(News::Connected(id));
                 if self.outside.plain {
-                    self.news.push(News::Secured(attempt));
+                    self.news.push(News::Secured(id));
                 } else {
-                    self.take_off(attempt, None, at);
+                    self.take_off(id, None, at);
                 }
             }
         }
@@ -228,54 +228,54 @@ impl Net {
                 self.packets.probes += 1;
                 self.news.push(News::Probed(probe, Err(failure)));
             }
-            Socket::Attempt(attempt) => self.news.push(News::Failed(attempt, failure)),
+            Socket::ConnectionId(id) => self.news.push(News::Failed(id, failure)),
         }
     }
 
     /// Sends a message over an established connection.
-    fn take_off(&mut self, attempt: Attempt, request: Option<Request>, at: Instant) {
-        // One whose end has not been read yet takes the bytes and forgets them.
-        let Some(tcp) = self.sockets.get_mut(&Socket::Attempt(attempt)) else { return };
+    fn take_off(&mut self, id: ConnectionId, request: Option<Request>, at: Instant) {
+        // Bytes to a closed connection are accepted until its end has been read.
+        let Some(tcp) = self.sockets.get_mut(&Socket::ConnectionId(id)) else { return };
         tcp.flight += 1;
         tcp.arrived = false;
         tcp.acked = false;
         tcp.answered = false;
         tcp.request = request;
         let flight = tcp.flight;
-        self.put(at, Event::Segment(attempt, flight, 0));
+        self.put(at, Event::Segment(id, flight, 0));
     }
 
-    pub(crate) fn send_report(&mut self, attempt: Attempt, request: Request, now: Instant) {
-        self.take_off(attempt, Some(request), now);
-        self.put(now + Duration::from_micros(20), Event::Written(attempt));
+    pub(crate) fn send_report(&mut self, id: ConnectionId, request: Request, now: Instant) {
+        self.take_off(id, Some(request), now);
+        self.put(now + Duration::from_micros(20), Event::Written(id));
     }
 
-    pub(crate) fn all_acked(&self, attempt: Attempt) -> bool {
-        let tcp = self.sockets.get(&Socket::Attempt(attempt));
+    pub(crate) fn all_acked(&self, id: ConnectionId) -> bool {
+        let tcp = self.sockets.get(&Socket::ConnectionId(id));
         tcp.is_some_and(|tcp| !tcp.connecting && (tcp.acked || tcp.flight == 0))
     }
 
-    /// The connection, if this message is still the one under way.
-    pub(super) fn under_way(&mut self, attempt: Attempt, flight: u32) -> Option<&mut Tcp> {
-        let tcp = self.sockets.get_mut(&Socket::Attempt(attempt))?;
+    /// The connection, if this message is still the current one.
+    pub(super) fn under_way(&mut self, id: ConnectionId, flight: u32) -> Option<&mut Tcp> {
+        let tcp = self.sockets.get_mut(&Socket::ConnectionId(id))?;
         (tcp.flight == flight && !tcp.answered).then_some(tcp)
     }
 
-    pub(super) fn fail(&mut self, attempt: Attempt, failure: Failure) {
-        if self.sockets.remove(&Socket::Attempt(attempt)).is_some() {
-            self.news.push(News::Failed(attempt, failure));
+    pub(super) fn fail(&mut self, id: ConnectionId, failure: Failure) {
+        if self.sockets.remove(&Socket::ConnectionId(id)).is_some() {
+            self.news.push(News::Failed(id, failure));
         }
     }
 
-    pub(super) fn segment(&mut self, attempt: Attempt, flight: u32, n: u32, at: Instant) {
-        if self.under_way(attempt, flight).is_none_or(|tcp| tcp.acked) {
+    pub(super) fn segment(&mut self, id: ConnectionId, flight: u32, n: u32, at: Instant) {
+        if self.under_way(id, flight).is_none_or(|tcp| tcp.acked) {
             return;
         }
         let wait = self.segment_wait() * 2_u32.pow(n.min(6));
-        self.put(at + wait, Event::Segment(attempt, flight, n + 1));
-        match self.fate_of(Socket::Attempt(attempt)) {
-            Fate::Carried(wait) => self.put(at + wait, Event::SegmentThere(attempt, flight)),
-            Fate::Rejected(Failure::Refused) => self.fail(attempt, Failure::Reset),
+        self.put(at + wait, Event::Segment(id, flight, n + 1));
+        match self.fate_of(Socket::ConnectionId(id)) {
+            Fate::Carried(wait) => self.put(at + wait, Event::SegmentThere(id, flight)),
+            Fate::Rejected(Failure::Refused) => self.fail(id, Failure::Reset),
             Fate::Rejected(_) | Fate::Lost => {}
         }
     }
@@ -285,8 +285,8 @@ impl Net {
         SEGMENT_WAIT.max(slowest * 3 / 2)
     }
 
-    pub(super) fn segment_there(&mut self, attempt: Attempt, flight: u32, at: Instant) {
-        let socket = Socket::Attempt(attempt);
+    pub(super) fn segment_there(&mut self, id: ConnectionId, flight: u32, at: Instant) {
+        let socket = Socket::ConnectionId(id);
         let Fate::Carried(wait) = self.fate_of(socket) else { return };
         let Some(tcp) = self.sockets.get(&socket) else { return };
         let peer = self.peer(tcp);
@@ -297,13 +297,10 @@ impl Net {
             Peer::Portal(_) => Mood::BadTls(TlsFailure::UnknownIssuer),
             Peer::Accelerator => Mood::Hanging,
         };
-        let Some(tcp) = self.under_way(attempt, flight) else { return };
+        let Some(tcp) = self.under_way(id, flight) else { return };
         if let Some(aloud) = tcp.forgotten {
             if aloud {
-                self.put(
-                    at + wait,
-                    Event::AnswerHere(attempt, flight, Back::Failure(Failure::Reset)),
-                );
+                self.put(at + wait, Event::AnswerHere(id, flight, Back::Failure(Failure::Reset)));
             }
             return;
         }
@@ -313,16 +310,16 @@ impl Net {
         let first = !std::mem::replace(&mut tcp.arrived, true);
         let request = tcp.request;
         if mood == Mood::Refusing {
-            self.put(at + wait, Event::AnswerHere(attempt, flight, Back::Failure(Failure::Reset)));
+            self.put(at + wait, Event::AnswerHere(id, flight, Back::Failure(Failure::Reset)));
             return;
         }
-        self.put(at + wait, Event::Ack(attempt, flight));
+        self.put(at + wait, Event::Ack(id, flight));
         if first && let Some((thinking, back)) = self.serve(mood, request) {
-            self.put(at + thinking, Event::Answer(attempt, flight, 0, back));
+            self.put(at + thinking, Event::Answer(id, flight, 0, back));
         }
     }
 
-    /// The server takes a message in: what it will answer, and after how long.
+    /// The server receives a message. Returns its response and the time until then.
     fn serve(&mut self, mood: Mood, request: Option<Request>) -> Option<(Duration, Back)> {
         let soon = Duration::from_millis(2);
         let Some(request) = request else {
@@ -357,59 +354,59 @@ impl Net {
 
     pub(super) fn answer(
         &mut self,
-        attempt: Attempt,
+        id: ConnectionId,
         flight: u32,
         n: u32,
         back: Back,
         at: Instant,
     ) {
-        if self.under_way(attempt, flight).is_none() || n > ANSWERS_MAX {
+        if self.under_way(id, flight).is_none() || n > ANSWERS_MAX {
             return;
         }
         let wait = self.segment_wait() * 2_u32.pow(n);
-        self.put(at + wait, Event::Answer(attempt, flight, n + 1, back));
+        self.put(at + wait, Event::Answer(id, flight, n + 1, back));
         if self.outside.mood == Mood::Silent {
             return;
         }
-        if let Fate::Carried(wait) = self.fate_of(Socket::Attempt(attempt)) {
-            self.put(at + wait, Event::AnswerHere(attempt, flight, back));
+        if let Fate::Carried(wait) = self.fate_of(Socket::ConnectionId(id)) {
+            self.put(at + wait, Event::AnswerHere(id, flight, back));
         }
     }
 
-    pub(super) fn answer_here(&mut self, attempt: Attempt, flight: u32, back: Back, at: Instant) {
-        let Fate::Carried(_) = self.fate_of(Socket::Attempt(attempt)) else { return };
-        let Some(tcp) = self.under_way(attempt, flight) else { return };
+    pub(super) fn answer_here(&mut self, id: ConnectionId, flight: u32, back: Back, at: Instant) {
+        let Fate::Carried(_) = self.fate_of(Socket::ConnectionId(id)) else { return };
+        let Some(tcp) = self.under_way(id, flight) else { return };
         tcp.answered = true;
         tcp.acked = true;
         match back {
             Back::Hello => match self.wall.verdict(at) {
-                None => self.news.push(News::Secured(attempt)),
-                Some(failure) => self.fail(attempt, Failure::Tls(failure)),
+                None => self.news.push(News::Secured(id)),
+                Some(failure) => self.fail(id, Failure::Tls(failure)),
             },
             Back::Reply(reply) => {
                 if !self.outside.plain {
                     self.wall.hear_date(at);
                 }
-                self.news.push(News::Replied(attempt, reply));
+                self.news.push(News::Replied(id, reply));
                 match self.outside.keep_alive.filter(|_| reply.keep_alive) {
-                    Some(idle) => self.put(at + idle, Event::IdleClose(attempt, flight)),
+                    Some(idle) => self.put(at + idle, Event::IdleClose(id, flight)),
                     None if reply.keep_alive => {}
-                    None => self.close(attempt),
+                    None => self.close(id),
                 }
             }
-            Back::Failure(failure) => self.fail(attempt, failure),
+            Back::Failure(failure) => self.fail(id, failure),
         }
     }
 
-    /// The server closes a connection that nobody used for a while.
-    pub(super) fn idle_close(&mut self, attempt: Attempt, flight: u32) {
-        let socket = Socket::Attempt(attempt);
+    /// The server closes an idle connection.
+    pub(super) fn idle_close(&mut self, id: ConnectionId, flight: u32) {
+        let socket = Socket::ConnectionId(id);
         let Some(tcp) = self.sockets.get_mut(&socket).filter(|tcp| tcp.flight == flight) else {
             return;
         };
         tcp.forgotten = tcp.forgotten.or(Some(true));
         if let Fate::Carried(_) = self.fate_of(socket) {
-            self.fail(attempt, Failure::Closed);
+            self.fail(id, Failure::Closed);
         }
     }
 }

@@ -1,15 +1,15 @@
-//! What the kernel says and nobody needs to know costs nothing.
+//! Irrelevant messages of the kernel cost nothing.
 
 use super::*;
 use crate::kernel::{DOCKER, NAMES, noise};
 
-/// What the agent has done so far that anybody would notice.
+/// Counters of the agent's visible activity.
 fn deeds(world: &World) -> [u64; 4] {
     let claims = &world.claims;
     [claims.asks, claims.connects_made, claims.probes_made, world.net.packets.queries]
 }
 
-/// A world in which every announcement was made once, and the first beats are over.
+/// A world after the first beats, in which every announcement was made once.
 fn settled() -> World {
     let mut world = weather::fair(7, |_| ());
     world.pass(ms(10_000));
@@ -22,7 +22,7 @@ fn settled() -> World {
 }
 
 #[test]
-fn announcements_that_repeat_what_is_known_cost_no_question_no_connection_and_no_beat() {
+fn repeated_announcements_cause_no_query_connection_or_beat() {
     let mut world = settled();
     let (before, beats) = (deeds(&world), world.claims.acknowledged);
     let objects: usize = (0..NAMES.len()).map(|at| world.net.kernel.refresh(at).len()).sum();
@@ -35,15 +35,15 @@ fn announcements_that_repeat_what_is_known_cost_no_question_no_connection_and_no
     }
     let [asks, connects, probes, _] = deeds(&world);
     assert_eq!([connects, probes], before[1..3], "something was sent");
-    // The beat in between has the name asked for, whose addresses may have other routes: then everything
-    // is news once more.
+    // The beat in between causes a name lookup. Its addresses may have other routes, so all
+    // announcements are new once more.
     let asks = usize::try_from(asks - before[0]).unwrap();
     assert!(asks <= objects + 2, "{asks} questions for {objects} objects");
     assert_eq!(world.claims.acknowledged, beats + 1, "the cycle goes on");
 }
 
 #[test]
-fn five_thousand_routes_and_a_flapping_one_that_lead_to_nobody_cost_no_question() {
+fn irrelevant_routes_cause_no_route_query() {
     let mut world = settled();
     let before = deeds(&world)[0];
     let now = world.now;
@@ -58,7 +58,7 @@ fn five_thousand_routes_and_a_flapping_one_that_lead_to_nobody_cost_no_question(
 }
 
 #[test]
-fn containers_that_come_and_go_cost_no_beat_and_no_connection() {
+fn containers_that_start_and_stop_cause_no_beat_and_no_connection() {
     let mut world = settled();
     let (before, beats) = (deeds(&world), world.claims.acknowledged);
     for _ in 0..30 {

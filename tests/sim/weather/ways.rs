@@ -1,14 +1,14 @@
-//! What people and programs do to a device's routing: other ways out, and fewer.
+//! Changes that people and programs make to a device's routing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat::proto::link::LinkEvent;
-use linkbeat::proto::rng::Rng;
+use linkbeat_core::proto::link::LinkEvent;
+use linkbeat_core::proto::rng::Rng;
 
 use super::super::kernel::{DOCKER, Kernel, LAN, Policy, Stage, TUNNEL, Tunnel, noise};
 use super::{chance, pick};
 
-/// The networks of the server, of a nameserver, and halves of the internet.
+/// The networks of the server and of a nameserver, and halves of the internet.
 const NETWORKS: [(IpAddr, u8); 5] = [
     (IpAddr::V4(Ipv4Addr::new(203, 0, 113, 0)), 24),
     (IpAddr::V6(Ipv6Addr::new(0x2001, 0xDB8, 1, 0, 0, 0, 0, 0)), 48),
@@ -17,7 +17,7 @@ const NETWORKS: [(IpAddr, u8); 5] = [
     (IpAddr::V4(Ipv4Addr::new(128, 0, 0, 0)), 1),
 ];
 
-/// One change, with what the kernel announces of it.
+/// Makes one change. Returns the kernel's announcements.
 pub(super) fn change(kernel: &mut Kernel, kind: u64, at: usize, rng: &mut Rng) -> Vec<LinkEvent> {
     match kind {
         0 | 1 => {
@@ -55,7 +55,7 @@ pub(super) fn change(kernel: &mut Kernel, kind: u64, at: usize, rng: &mut Rng) -
             _ => kernel.restore(at),
         },
         _ => {
-            // A routing daemon, and a lease that is renewed.
+            // A routing daemon, and a renewed lease.
             let number = u16::try_from(rng.below(1_000)).unwrap();
             let routes = (number..number + pick(rng, &[1, 30]))
                 .flat_map(|number| [false, true].map(|gone| noise(number, gone)));

@@ -1,13 +1,14 @@
-//! Devices and networks to begin with, and the calm at the end.
+//! Initial devices and networks, and the state without faults.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use linkbeat::proto::link::Name;
-use linkbeat::proto::rng::Rng;
-use linkbeat::proto::services::{SERVICES_MAX, ServiceName, ServiceSettings};
-use linkbeat::proto::settings::{
-    BucketSettings, Host, HostName, Nameserver, PATTERNS_MAX, ResolverSettings, Server, Settings,
+use linkbeat_core::proto::label::ServiceName;
+use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::rng::Rng;
+use linkbeat_core::proto::settings::{
+    BucketSettings, Host, HostName, Nameserver, PATTERNS_MAX, ResolverSettings, SERVICES_MAX,
+    Server, ServiceSettings, Settings,
 };
 
 use super::super::kernel::{Kernel, NAMES, PLACES, Stage};
@@ -24,15 +25,16 @@ pub(crate) const SERVER: [IpAddr; 4] = [
 
 /// A server on the device itself.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-/// A server in the LAN of a card that is no uplink.
+/// A server in the LAN of a card that is not an uplink.
 pub(crate) const LAN_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 9, 0, 80));
 
-/// Nameservers: on eth0's router, anywhere, in a container, in that LAN, and of the other family.
+/// Nameservers on eth0's router, on the internet, in a container, in that LAN, and with an IPv6
+/// address.
 pub(crate) const NAMESERVERS: [&str; 5] =
     ["192.168.0.1", "9.9.9.9", "172.17.0.2", "10.9.0.53", "2620:fe::fe"];
 
-pub(crate) fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
+pub(crate) fn name(text: &str) -> InterfaceName {
+    InterfaceName::new(text).unwrap()
 }
 
 pub(super) fn server(rng: &mut Rng) -> Server {
@@ -54,11 +56,11 @@ pub(super) fn probe_addresses() -> heapless::Vec<SocketAddr, 8> {
     ["8.8.8.8:53", "[2001:4860:4860::8888]:53"].into_iter().map(|it| it.parse().unwrap()).collect()
 }
 
-fn ignored() -> heapless::Vec<Name, PATTERNS_MAX> {
+fn ignored() -> heapless::Vec<InterfaceName, PATTERNS_MAX> {
     ["lo", "docker*"].map(name).into_iter().collect()
 }
 
-/// A configuration as the documentation has it, varied a little.
+/// The documented default configuration with some variation.
 fn settings(rng: &mut Rng) -> Settings {
     let bucket = BucketSettings { burst: 5, every: Duration::from_secs(2) };
     Settings {
@@ -72,18 +74,19 @@ fn settings(rng: &mut Rng) -> Settings {
         probe_addresses: if chance(rng, 10) { heapless::Vec::new() } else { probe_addresses() },
         probe_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(pick(rng, &[3, 10, 10])),
+        recovery_spread: Duration::ZERO,
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: services(rng),
     }
 }
 
-/// The world of a seed, before anything has gone wrong.
+/// The world of a seed before the first fault.
 pub(crate) fn world(seed: u64) -> (World, Weather) {
     let mut rng = Rng::new(seed);
     let mut kernel = Kernel::new(chance(&mut rng, 30));
     let mut flows = [Flow::Open; PLACES];
-    // Half of the devices wake up in a network of a kind of its own.
+    // Half of the devices start in a network of another kind.
     if chance(&mut rng, 50) {
         for (at, flow_of) in flows.iter_mut().enumerate().take(NAMES.len()) {
             if chance(&mut rng, 60) {
@@ -115,7 +118,7 @@ pub(crate) fn world(seed: u64) -> (World, Weather) {
     (world, weather)
 }
 
-/// A world as it should be, and stays: every interface up, a server with a name and four addresses.
+/// A world without faults: every interface is up, the server has a name and four addresses.
 pub(crate) fn fair(seed: u64, vary: impl FnOnce(&mut Settings)) -> World {
     let mut kernel = Kernel::new(false);
     for at in 0..NAMES.len() {
@@ -136,7 +139,7 @@ pub(crate) fn fair(seed: u64, vary: impl FnOnce(&mut Settings)) -> World {
     World::new(seed, net, settings, resolver())
 }
 
-/// A server that listens at these addresses, and for whoever is on the device itself.
+/// A server that listens at these addresses and on the loopback.
 pub(crate) fn at(addresses: impl IntoIterator<Item = IpAddr>) -> Vec<IpAddr> {
     addresses.into_iter().chain([LOOPBACK]).collect()
 }
@@ -156,12 +159,12 @@ fn fine() -> Outside {
     }
 }
 
-pub(crate) fn nameserver((address, scope): (&str, Option<Name>)) -> Nameserver {
+pub(crate) fn nameserver((address, scope): (&str, Option<InterfaceName>)) -> Nameserver {
     Nameserver { address: address.parse().unwrap(), scope }
 }
 
 pub(crate) fn asking(
-    nameservers: impl IntoIterator<Item = (&'static str, Option<Name>)>,
+    nameservers: impl IntoIterator<Item = (&'static str, Option<InterfaceName>)>,
 ) -> ResolverSettings {
     ResolverSettings {
         nameservers: nameservers.into_iter().map(nameserver).collect(),
@@ -173,17 +176,17 @@ fn resolver() -> ResolverSettings {
     asking([("192.168.0.1", None), ("9.9.9.9", None)])
 }
 
-/// Nameservers that not every way leads to.
+/// Nameservers that are not reachable over every path.
 pub(super) fn some_resolver(rng: &mut Rng) -> ResolverSettings {
     if chance(rng, 30) {
-        // A forwarder on the device, and a router that is known by its link only.
+        // A forwarder on the device, and a router with a link-local address.
         return asking([("127.0.0.53", None), ("fe80::1", Some(name("eth0")))]);
     }
     let (first, count) = (pick(rng, &[0, 1, 2, 3, 4]), pick(rng, &[1, 1, 2]));
     asking(NAMESERVERS.iter().cycle().skip(first).take(count).map(|it| (*it, None)))
 }
 
-/// Everything works again, and is configured to send.
+/// Removes all faults and enables beats.
 pub(crate) fn calm(world: &mut World) {
     world.stopped_until = None;
     let former = world.net.outside.clone();
@@ -198,9 +201,10 @@ pub(crate) fn calm(world: &mut World) {
     world.net.notify(told, world.now);
     let overheard = world.net.overheard();
     world.hear_all(overheard);
-    // Set right only where it has to be: a camera without a clock beats as well.
+    world.net.wall.set_server(0);
+    // The clock is corrected only if it must be: a camera without a set clock sends beats as well.
     if world.net.wall.verdict(world.now).is_some() {
-        world.net.wall.set(0);
+        world.net.wall.set(0, false);
         world.hear(News::ClockSet);
     }
     let mut settings = world.settings.clone();

@@ -1,4 +1,4 @@
-//! The probe's target: accepts TCP connections and says nothing.
+//! The target of probes: accepts TCP connections and sends nothing.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use crate::journal::Journal;
 /// One accepted connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepted {
-    /// When, on the clock of [`clock::boot_us`].
+    /// The time of the accept, on the clock of [`clock::boot_us`].
     pub at_us: u64,
-    /// Whence.
+    /// The address of the client.
     pub peer: SocketAddr,
 }
 
-/// A running acceptor; dropped, it closes its listeners.
+/// A running acceptor. Dropping it closes its listeners.
 pub struct Acceptor {
     accepted: Journal<Accepted>,
     listeners: Vec<Arc<TcpListener>>,
 }
 
 impl Acceptor {
-    /// Accepts on these listeners.
+    /// Starts to accept on these listeners.
     #[must_use]
     pub fn start(listeners: Vec<TcpListener>) -> Self {
         let accepted = Journal::default();
@@ -43,7 +43,7 @@ impl Acceptor {
         Self { accepted, listeners }
     }
 
-    /// What was accepted, as it is.
+    /// The journal of accepted connections.
     #[must_use]
     pub fn accepted(&self) -> Journal<Accepted> {
         self.accepted.clone()
@@ -53,7 +53,7 @@ impl Acceptor {
 impl Drop for Acceptor {
     fn drop(&mut self) {
         for listener in &self.listeners {
-            // A listening socket wakes its accept(2) when it is shut down.
+            // shutdown(2) of a listening socket makes its accept(2) return.
             shutdown(listener, Shutdown::Both).ok();
         }
     }

@@ -1,4 +1,4 @@
-//! The real binary in the device of a world: started, watched, told, ended.
+//! The real binary in the device of a world: start, log, signals, end.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Write};
@@ -18,24 +18,24 @@ use crate::journal::{Follower, Journal};
 use crate::space::unique;
 use crate::world::{SERVER_NAME, World};
 
-/// How long a thing may take that should happen at once, on a busy machine.
+/// Time limit for an event that should happen at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(5);
 
-/// How long an answer on the Unix socket may take: the agent itself gives up after 15 s.
+/// Time limit for an answer on the Unix socket: the agent itself gives up after 15 s.
 const ANSWERED: Duration = Duration::from_secs(20);
 
-/// The binary under test: that of this build, or another one that `LINKBEAT` names.
+/// The binary under test: the one in `LINKBEAT` if that is set, else that of this build.
 #[must_use]
 pub fn binary_or(built: &str) -> PathBuf {
     std::env::var_os("LINKBEAT").map_or_else(|| built.into(), PathBuf::from)
 }
 
-/// One line the agent printed.
+/// One line of the agent's output.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Line {
-    /// When it was read, on the clock of [`clock::boot_us`].
+    /// The time at which it was read, on the clock of [`clock::boot_us`].
     pub at_us: u64,
-    /// The line.
+    /// The text of the line.
     pub text: String,
 }
 
@@ -45,20 +45,20 @@ impl std::fmt::Debug for Line {
     }
 }
 
-/// What an agent finds when it starts: a private `/etc` and `/run`, and its command line.
+/// The surroundings of an agent: the files of its private `/etc` and `/run`, and its command line.
 #[derive(Debug, Clone)]
 pub struct Setting {
     /// `/etc/rpi-cam/meeting.json`; `Null` for no file.
     pub meeting: Value,
-    /// `/etc/rpi-cam/linkbeat.json`; `Null` for no file.
+    /// `/etc/linkbeat/linkbeat.json`; `Null` for no file.
     pub own: Value,
     /// `/etc/resolv.conf`.
     pub resolv_conf: String,
     /// `/etc/hosts`.
     pub hosts: String,
-    /// Arguments after the program's name.
+    /// The arguments after the name of the program.
     pub arguments: Vec<String>,
-    /// Whether it keeps root's capabilities; a device need not give it any.
+    /// Whether it keeps the capabilities of root; on a device it needs none.
     pub capable: bool,
 }
 
@@ -72,7 +72,7 @@ impl Setting {
                 "api_url": format!("https://{SERVER_NAME}/api"),
                 "device_key": "camera-1",
                 "token_code": "s3cret-token",
-                "heartbeat_interval": 30,
+                "heartbeat_interval": 86_400,
                 "provisioned": true,
             }),
             own: json!({
@@ -87,21 +87,21 @@ impl Setting {
         }
     }
 
-    /// The same with one key of `meeting.json` changed.
+    /// Returns it with one key of `meeting.json` changed.
     #[must_use]
     pub fn meeting(mut self, key: &str, value: impl Into<Value>) -> Self {
         set(&mut self.meeting, key, value.into());
         self
     }
 
-    /// The same with one key of `linkbeat.json` changed.
+    /// Returns it with one key of `linkbeat.json` changed.
     #[must_use]
     pub fn own(mut self, key: &str, value: impl Into<Value>) -> Self {
         set(&mut self.own, key, value.into());
         self
     }
 
-    /// The same with a beat every `seconds`.
+    /// Returns it with a beat every `seconds`.
     #[must_use]
     pub fn every(self, seconds: u32) -> Self {
         self.meeting("heartbeat_interval", seconds)
@@ -113,7 +113,7 @@ fn set(object: &mut Value, key: &str, value: Value) {
     object.insert(key.to_owned(), value);
 }
 
-/// A running agent; killed when dropped. If a test panics, what it logged is printed.
+/// A running agent. Dropping it kills it, and prints its log if the test panics.
 pub struct Agent {
     child: Child,
     lines: Journal<Line>,
@@ -133,7 +133,7 @@ impl Agent {
         Self::start_in(directory, world, binary, setting)
     }
 
-    /// Kills it, and starts it anew with the `/etc` and `/run` it leaves behind.
+    /// Kills the agent and starts it again with the same `/etc` and `/run`.
     ///
     /// # Panics
     ///
@@ -156,7 +156,7 @@ impl Agent {
         Self::spawn(command, directory)
     }
 
-    /// Runs this command as an agent that finds its files below `directory`.
+    /// Runs this command as an agent with its files below `directory`.
     ///
     /// # Panics
     ///
@@ -171,8 +171,8 @@ impl Agent {
         Self { child, lines, directory }
     }
 
-    /// Runs `binary` once more beside this agent, with its `/etc` and `/run`, to its end; after 30 s
-    /// it is ended, with exit code 124.
+    /// Runs `binary` beside this agent, with the same `/etc` and `/run`, until it ends. After 30 s
+    /// it is killed and the exit code is 124.
     ///
     /// # Panics
     ///
@@ -189,13 +189,30 @@ impl Agent {
         command.output().expect("run beside the agent")
     }
 
-    /// What it printed, as it prints it.
+    /// Starts another program beside this agent, with the same `/etc` and `/run`.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_beside(
+        &self,
+        world: &World,
+        program: impl AsRef<Path>,
+        arguments: &[&str],
+    ) -> Self {
+        let mut command = inside(world, &self.directory, true);
+        command.arg(program.as_ref()).args(arguments);
+        Self::spawn(command, self.directory.clone())
+    }
+
+    /// The journal of its output.
     #[must_use]
     pub fn lines(&self) -> Journal<Line> {
         self.lines.clone()
     }
 
-    /// Waits for a line that contains `text`, from the start on.
+    /// Waits for a line that contains `text`, beginning with the first one.
     ///
     /// # Panics
     ///
@@ -204,7 +221,7 @@ impl Agent {
         expect_line(&mut self.lines.follow_all(), text, SOON)
     }
 
-    /// Its process number.
+    /// The process number of the agent.
     ///
     /// # Panics
     ///
@@ -226,11 +243,11 @@ impl Agent {
         self.file("/run/linkbeat/trigger.sock")
     }
 
-    /// Says one line on its Unix socket; returns the answer, the greeting before it left out.
+    /// Sends one line to the Unix socket of the agent; returns the answer without the greeting.
     ///
     /// # Errors
     ///
-    /// If nobody greets and answers there.
+    /// If the agent does not greet and answer.
     pub fn ask(&self, line: &str) -> io::Result<String> {
         let mut stream = UnixStream::connect(self.socket())?;
         stream.set_read_timeout(Some(ANSWERED))?;
@@ -249,7 +266,7 @@ impl Agent {
         kill_process(self.pid(), signal).expect("signal the agent");
     }
 
-    /// Asks it to end with SIGTERM, and waits.
+    /// Sends SIGTERM and waits for the end of the agent.
     ///
     /// # Panics
     ///
@@ -259,11 +276,11 @@ impl Agent {
         self.wait(SOON)
     }
 
-    /// Waits for its end.
+    /// Waits for the end of the agent.
     ///
     /// # Panics
     ///
-    /// If it does not come within the time.
+    /// If it does not end within the time.
     pub fn wait(&mut self, within: Duration) -> ExitStatus {
         let process = pidfd_open(self.pid(), PidfdFlags::empty()).expect("pidfd of a child");
         let mut ended = [PollFd::new(&process, PollFlags::IN)];
@@ -273,7 +290,7 @@ impl Agent {
         self.child.wait().expect("wait for a child")
     }
 
-    /// Its resident memory in kB (proc(5), `VmRSS`).
+    /// The resident memory of the agent in kB (proc(5), `VmRSS`).
     ///
     /// # Panics
     ///
@@ -290,7 +307,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        // Already ended: as good.
+        // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
         if thread::panicking() {
@@ -311,27 +328,30 @@ pub fn expect_line(lines: &mut Follower<Line>, text: &str, within: Duration) -> 
     lines.expect(&format!("line with {text:?}"), within, |line| line.text.contains(text))
 }
 
-/// Writes what the agent is to find.
+/// Writes the files of the agent.
 fn furnish(directory: &Path, world: &World, setting: &Setting) {
     let etc = directory.join("etc");
     fs::create_dir_all(etc.join("rpi-cam")).expect("create /etc/rpi-cam");
+    fs::create_dir_all(etc.join("linkbeat")).expect("create /etc/linkbeat");
     fs::create_dir_all(directory.join("run/linkbeat")).expect("create /run/linkbeat");
     fs::copy(world.directory().join("ca.pem"), etc.join("ca.pem")).expect("copy ca.pem");
     let write = |name: &str, text: &str| fs::write(etc.join(name), text).expect("write a file");
     write("resolv.conf", &setting.resolv_conf);
     write("hosts", &setting.hosts);
-    for (name, value) in [("meeting", &setting.meeting), ("linkbeat", &setting.own)] {
+    let files =
+        [("rpi-cam/meeting.json", &setting.meeting), ("linkbeat/linkbeat.json", &setting.own)];
+    for (name, value) in files {
         if !value.is_null() {
-            write(&format!("rpi-cam/{name}.json"), &format!("{value:#}\n"));
-            // The token is nobody else's to read.
-            let file = etc.join(format!("rpi-cam/{name}.json"));
+            write(name, &format!("{value:#}\n"));
+            // Other users must not read the token.
+            let file = etc.join(name);
             fs::set_permissions(file, Permissions::from_mode(0o640)).expect("chmod 0640");
         }
     }
 }
 
-/// A command in the device that sees the directory's `etc` and `run` as its own. `ip netns exec`
-/// has made a mount namespace for it already.
+/// A command in the device with `etc` and `run` of the directory as `/etc` and `/run`, in the mount
+/// namespace that `ip netns exec` makes.
 fn inside(world: &World, directory: &Path, capable: bool) -> Command {
     const MOUNT: &str = "mount --bind \"$1/etc\" /etc && mount --bind \"$1/run\" /run && \
                          shift && exec \"$@\"";

@@ -1,4 +1,4 @@
-//! Certificates made at start: an authority of our own, and servers that are right or wrong.
+//! Certificates made at start: an authority, and valid and invalid server certificates.
 
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,21 +12,21 @@ use crate::clock;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Which certificate a server shows.
+/// The kind of certificate that a server presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Shown {
-    /// The right one.
+    /// A valid one.
     #[default]
     Good,
     /// For another name.
     WrongName,
-    /// Its validity is over.
+    /// It has expired.
     Expired,
     /// Issued yesterday, for three months.
     Recent,
-    /// Its validity has not begun.
+    /// It is not yet valid.
     NotYetValid,
-    /// From an authority that nobody knows.
+    /// From an unknown authority.
     Foreign,
 }
 
@@ -58,7 +58,7 @@ impl Certificates {
     ///
     /// # Panics
     ///
-    /// If a name is not one, or the random source fails.
+    /// If a name is invalid, or the random source fails.
     #[must_use]
     pub fn new(names: &[&str]) -> Self {
         let known = authority("linkbeat test authority");
@@ -74,13 +74,13 @@ impl Certificates {
         Self { authority_pem: known.pem(), servers }
     }
 
-    /// The authority's certificate in PEM: what `tls.ca_file` names.
+    /// The certificate of the authority in PEM, for `tls.ca_file`.
     #[must_use]
     pub fn authority_pem(&self) -> &str {
         &self.authority_pem
     }
 
-    /// The TLS side of a server that shows this certificate. Each has its own resumption store.
+    /// The TLS configuration of a server with this certificate. Each has its own resumption store.
     ///
     /// # Panics
     ///
@@ -105,7 +105,7 @@ fn authority(name: &str) -> Authority {
 fn server(shown: Shown, tls12_only: bool, names: &[&str], issuer: &Authority) -> Arc<ServerConfig> {
     let names = if shown == Shown::WrongName { &["elsewhere.test"] } else { names };
     let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-    // rcgen's own validity, 1975 to 4096, suits a device without a battery for its clock.
+    // The default validity of rcgen, 1975 to 4096, covers a device whose clock has no battery.
     let mut params = CertificateParams::new(names).expect("names or addresses");
     match shown {
         Shown::Expired => params.not_after = rcgen::date_time_ymd(2001, 1, 1),
@@ -127,7 +127,7 @@ fn server(shown: Shown, tls12_only: bool, names: &[&str], issuer: &Authority) ->
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::from(key))
         .expect("a key and its certificate");
-    // As much as common servers take, and the answer to it does not wait for the handshake.
+    // As much early data as common servers accept; the answer does not wait for the handshake.
     config.max_early_data_size = 1 << 14;
     config.send_half_rtt_data = true;
     Arc::new(config)

@@ -1,4 +1,4 @@
-//! The two clocks of the measurements: time since boot, and the wall.
+//! The two clocks of the measurements: time since boot and wall time.
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -8,7 +8,7 @@ pub fn boot_us() -> u64 {
     micros(ClockId::Boottime)
 }
 
-/// Microseconds since 1970, for people.
+/// Microseconds since 1970, to print.
 #[must_use]
 pub fn wall_us() -> u64 {
     micros(ClockId::Realtime)

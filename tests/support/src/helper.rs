@@ -1,4 +1,4 @@
-//! A local helper of the agent: connects to its Unix socket and is given an eventfd.
+//! A local helper: connects to the Unix socket of the agent and receives an eventfd.
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -10,7 +10,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 
 use crate::agent::SOON;
 
-/// A helper that can ask for beats for as long as it lives.
+/// A helper that can request beats as long as its connection is open.
 #[derive(Debug)]
 pub struct Helper {
     stream: UnixStream,
@@ -18,11 +18,12 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// Connects, and waits for the greeting and its eventfd.
+    /// Connects and waits for the greeting with the eventfd.
     ///
     /// # Errors
     ///
-    /// If nobody listens, nobody greets within [`SOON`], or the agent has helpers enough.
+    /// If nothing listens, no greeting arrives within [`SOON`], or the agent has no room for a
+    /// helper.
     pub fn connect(socket: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(socket)?;
         stream.set_read_timeout(Some(SOON))?;
@@ -41,20 +42,20 @@ impl Helper {
         Err(io::Error::other("greeted without an eventfd"))
     }
 
-    /// Asks for a beat: one write of 8 bytes.
+    /// Requests a beat: one write of 8 bytes.
     ///
     /// # Errors
     ///
-    /// What write(2) says.
+    /// The error of write(2).
     pub fn trigger(&self) -> io::Result<()> {
         self.add(1)
     }
 
-    /// Adds a number to the eventfd, any number.
+    /// Adds any number to the eventfd.
     ///
     /// # Errors
     ///
-    /// What write(2) says.
+    /// The error of write(2).
     pub fn add(&self, number: u64) -> io::Result<()> {
         rustix::io::write(&self.trigger, &number.to_ne_bytes())?;
         Ok(())
@@ -66,7 +67,7 @@ impl Helper {
         &self.trigger
     }
 
-    /// The connection: it ends when the agent does.
+    /// The connection, which ends with the agent.
     #[must_use]
     pub const fn stream(&self) -> &UnixStream {
         &self.stream

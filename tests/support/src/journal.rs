@@ -1,13 +1,13 @@
-//! What happened, in order, for a test to wait on.
+//! A list of events in order, for tests to wait on.
 //!
-//! One side appends entries as they happen (beats, log lines, queries, kernel messages), the other
-//! follows: each [`Follower`] has a place of its own and looks at every entry once.
+//! A writer appends entries as they happen (beats, log lines, queries, kernel messages), readers
+//! follow: each [`Follower`] has its own position and sees every entry once.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A growing list that can be waited on. A clone is the same list.
+/// A growing list to wait on. A clone is the same list.
 pub struct Journal<T> {
     shared: Arc<Shared<T>>,
 }
@@ -31,46 +31,46 @@ impl<T> Default for Journal<T> {
 }
 
 impl<T: Clone + fmt::Debug> Journal<T> {
-    /// Appends an entry and wakes who waits.
+    /// Appends an entry and wakes all waiting readers.
     pub fn push(&self, entry: T) {
         self.lock().push(entry);
         self.shared.grown.notify_all();
     }
 
-    /// Everything so far.
+    /// All entries so far.
     #[must_use]
     pub fn all(&self) -> Vec<T> {
         self.lock().clone()
     }
 
-    /// Follows from here on.
+    /// Follows the entries from here on.
     #[must_use]
     pub fn follow(&self) -> Follower<T> {
         Follower { at: self.lock().len(), journal: self.clone() }
     }
 
-    /// Follows from the beginning.
+    /// Follows the entries from the first one on.
     #[must_use]
     pub fn follow_all(&self) -> Follower<T> {
         Follower { at: 0, journal: self.clone() }
     }
 
-    // An entry is pushed whole: a panic elsewhere leaves nothing half-done.
+    // Pushing is one step, so the list is consistent even after a panic in another thread.
     fn lock(&self) -> MutexGuard<'_, Vec<T>> {
         self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A reader of a [`Journal`] with its own place in it.
+/// A reader of a [`Journal`] with its own position.
 pub struct Follower<T> {
     journal: Journal<T>,
     at: usize,
 }
 
 impl<T: Clone + fmt::Debug> Follower<T> {
-    /// The first entry from here on that is `wanted`, waited for at most `within`; moves behind it.
+    /// Waits at most `within` for the first entry that is `wanted`, and moves behind it.
     ///
-    /// `None` leaves the place where it was.
+    /// The position does not change if the result is `None`.
     pub fn find(&mut self, within: Duration, wanted: impl Fn(&T) -> bool) -> Option<T> {
         let mut seen = self.at;
         let mut found = None;
@@ -92,45 +92,45 @@ impl<T: Clone + fmt::Debug> Follower<T> {
         found
     }
 
-    /// Like [`find`](Self::find), for a test that cannot go on without it.
+    /// Like [`find`](Self::find), for a test that needs the entry to continue.
     ///
     /// # Panics
     ///
-    /// If it does not happen `within` the time, with `what` and everything that happened instead.
+    /// If there is no such entry `within` the time; the message has `what` and all other entries.
     pub fn expect(&mut self, what: &str, within: Duration, wanted: impl Fn(&T) -> bool) -> T {
         self.find(within, wanted).unwrap_or_else(|| {
             panic!("no {what} within {within:?}; there was: {:#?}", self.rest());
         })
     }
 
-    /// The next entry, whatever it is.
+    /// Waits for the next entry of any kind.
     ///
     /// # Panics
     ///
-    /// If there is none `within` the time.
+    /// If there is no entry `within` the time.
     pub fn next(&mut self, what: &str, within: Duration) -> T {
         self.expect(what, within, |_| true)
     }
 
-    /// Waits `during` and makes sure that nothing `unwanted` happens in it.
+    /// Waits `during` and fails if an `unwanted` entry appears.
     ///
     /// # Panics
     ///
-    /// If it does.
+    /// If one appears.
     pub fn expect_none(&mut self, what: &str, during: Duration, unwanted: impl Fn(&T) -> bool) {
         if let Some(entry) = self.find(during, unwanted) {
             panic!("unwanted {what} within {during:?}: {entry:?}");
         }
     }
 
-    /// Everything from here on, at once; moves to the end.
+    /// Returns all entries from here on without waiting, and moves to the end.
     pub fn drain(&mut self) -> Vec<T> {
         let rest = self.rest();
         self.at += rest.len();
         rest
     }
 
-    /// Forgets everything so far.
+    /// Skips all entries so far.
     pub fn skip(&mut self) {
         self.at = self.journal.lock().len();
     }

@@ -1,8 +1,8 @@
-//! What the tests and the demo put around the agent: a server, a nameserver, a network, a watch.
+//! The surroundings of the agent in tests and in the demo: a server, a nameserver, a network.
 //!
-//! Everything here may use threads and block; a thing that cannot be made panics, because a test
-//! without its surroundings proves nothing. Nothing sleeps: a test waits for what it wants to see,
-//! with a limit, through a [`journal`].
+//! The code here may use threads and block. It panics if a part of the surroundings cannot be made,
+//! because a test without them proves nothing. Nothing sleeps: a test waits for the event that it
+//! needs, with a time limit, on a [`journal`].
 
 pub mod acceptor;
 pub mod agent;

@@ -1,4 +1,5 @@
-//! A box in the router that answers in the server's stead: an accelerator, a captive portal.
+//! A middlebox in the router that answers in place of the server, such as an accelerator or a
+//! captive portal.
 
 use std::net::TcpListener;
 
@@ -6,31 +7,31 @@ use crate::receiver::{Receiver, Scheme};
 use crate::space::run;
 use crate::world::World;
 
-/// Where it listens: for what is plain, and for TLS.
+/// The ports that it listens on: for plain HTTP and for TLS.
 const PLAIN: u16 = 8080;
 const SECURE: u16 = 8443;
 
-/// A box on the line of one uplink, in the way from [`Middlebox::close`] on.
+/// A middlebox on the line of one uplink, which intercepts from [`Middlebox::close`] on.
 pub struct Middlebox {
-    /// What it takes and how it answers.
+    /// The server that answers in it.
     pub receiver: Receiver,
     matching: String,
     mute: bool,
 }
 
 impl Middlebox {
-    /// It takes the connections of `interface` to the ports 80 and 443 from now on, and does `what` a
-    /// receiver can do. Connections that are there already stay where they are.
+    /// Intercepts the new connections of `interface` to the ports 80 and 443 with a receiver that
+    /// behaves as `what` says. Existing connections are not affected.
     #[must_use]
     pub fn on(world: &World, interface: &str, what: &str) -> Self {
         Self::taking(world, &format!("iifname \"r-{interface}\""), what)
     }
 
-    /// The same for what these words of nft match.
+    /// Intercepts the packets that this expression of nft matches.
     ///
     /// # Panics
     ///
-    /// If it cannot listen, or `what` is nothing that a receiver can do.
+    /// If it cannot listen, or `what` is no behaviour of a receiver.
     #[must_use]
     pub fn taking(world: &World, matching: &str, what: &str) -> Self {
         let receiver = world.router.within(|| {
@@ -39,14 +40,14 @@ impl Middlebox {
             Receiver::start(listeners, world.certificates())
         });
         receiver.follow(what).expect("something that a receiver does");
-        // To plain HTTP the first message of TLS is a request without an end.
+        // A server of plain HTTP reads the first TLS message as a request without an end.
         let mute = what == "hang";
         let middlebox = Self { receiver, matching: matching.to_owned(), mute };
         middlebox.close(world);
         middlebox
     }
 
-    /// Gets in the way of new connections.
+    /// Starts to intercept new connections.
     pub fn close(&self, world: &World) {
         let Self { matching, mute, .. } = self;
         let secure = if *mute { PLAIN } else { SECURE };
@@ -61,7 +62,7 @@ impl Middlebox {
         ));
     }
 
-    /// Lets new connections through.
+    /// Lets new connections pass.
     pub fn open(&self, world: &World) {
         run(world.router.command("nft").args(["delete", "table", "inet", "box"]), "");
     }

@@ -1,4 +1,4 @@
-//! A nameserver with a table, as good or as bad as it is told to be.
+//! A nameserver with a table of records, which can misbehave on request.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,7 +10,7 @@ use rustix::net::{RecvFlags, Shutdown, recvfrom, shutdown};
 use crate::clock;
 use crate::journal::Journal;
 
-/// What a name has.
+/// A record of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Record {
     /// A or AAAA.
@@ -25,38 +25,40 @@ pub enum Mood {
     /// From the table.
     #[default]
     Honest,
-    /// Not at all.
+    /// No answer.
     Silent,
     /// SERVFAIL.
     Failing,
     /// NXDOMAIN, whatever the table says.
     Denying,
-    /// From the table, after this time.
+    /// From the table, after this delay.
     Slow(Duration),
-    /// Cut, with the TC flag.
+    /// With this RCODE for AAAA, from the table for other types.
+    OddOfAaaa(u8),
+    /// Truncated, with the TC flag.
     Truncated,
-    /// With another id.
+    /// With a wrong id.
     WrongId,
-    /// With another question.
+    /// With a wrong question.
     WrongQuestion,
-    /// With bytes that are no DNS.
+    /// With bytes that are not a DNS message.
     Garbage,
 }
 
 /// One query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
-    /// When it came, on the clock of [`clock::boot_us`].
+    /// The time of its arrival, on the clock of [`clock::boot_us`].
     pub at_us: u64,
-    /// Whence.
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// The name, lower case, without the final dot.
+    /// The name in lower case, without the final dot.
     pub name: String,
-    /// The record type asked for: 1 is A, 28 is AAAA.
+    /// The requested record type: 1 is A, 28 is AAAA.
     pub kind: u16,
 }
 
-/// A running nameserver; dropped, it stops.
+/// A running nameserver. Dropping it stops it.
 pub struct Nameserver {
     shared: Arc<Shared>,
     sockets: Vec<Arc<UdpSocket>>,
@@ -83,7 +85,7 @@ impl Default for State {
 }
 
 impl Nameserver {
-    /// Answers on these sockets. Each is bound to one address: answers leave from it.
+    /// Answers on these sockets. Each is bound to one address, from which its answers leave.
     #[must_use]
     pub fn start(sockets: Vec<UdpSocket>) -> Self {
         let shared = Arc::<Shared>::default();
@@ -97,24 +99,24 @@ impl Nameserver {
         Self { shared, sockets }
     }
 
-    /// Gives `name` these records and no others; none makes it unknown.
+    /// Sets the records of `name`; without records the name does not exist.
     pub fn set(&self, name: &str, records: &[Record]) {
         let mut state = self.shared.lock();
         state.table.retain(|(it, _)| it != name);
         state.table.extend(records.iter().map(|record| (name.to_owned(), record.clone())));
     }
 
-    /// Answers like this from now on.
+    /// Changes how queries are answered from now on.
     pub fn set_mood(&self, mood: Mood) {
         self.shared.lock().mood = mood;
     }
 
-    /// Gives answers this time to live, in seconds; 60 at the start.
+    /// Sets the time to live of answers, in seconds; 60 at the start.
     pub fn set_ttl(&self, ttl_s: u32) {
         self.shared.lock().ttl_s = ttl_s;
     }
 
-    /// What was asked, as it is.
+    /// The journal of queries.
     #[must_use]
     pub fn queries(&self) -> Journal<Query> {
         self.shared.queries.clone()
@@ -126,19 +128,19 @@ impl Drop for Nameserver {
         self.shared.lock().stopping = true;
         self.shared.stop.notify_all();
         for socket in &self.sockets {
-            // Not connected, says the kernel, and wakes its recvfrom(2) all the same.
+            // The kernel reports that the socket is not connected, but its recvfrom(2) returns.
             shutdown(socket, Shutdown::Both).ok();
         }
     }
 }
 
 impl Shared {
-    // Every change is whole before the lock is let go.
+    // Each change is complete when the lock is released, even after a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, but not beyond the end of the nameserver.
+    /// Waits, but no longer than the nameserver runs.
     fn pause(&self, wait: Duration) {
         drop(self.stop.wait_timeout_while(self.lock(), wait, |state| !state.stopping));
     }
@@ -147,7 +149,7 @@ impl Shared {
 fn answer_all(socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
     let mut buffer = [0; 1500];
     while let Ok((_, length, peer)) = recvfrom(socket, &mut buffer, RecvFlags::empty()) {
-        // Woken by its end, there is no peer; that of the standard library panics then.
+        // After a shutdown there is no peer address; recv_from of the standard library would panic.
         let Some(peer) = peer.and_then(|it| SocketAddr::try_from(it).ok()) else { return };
         if shared.lock().stopping {
             return;
@@ -166,7 +168,7 @@ fn answer_all(socket: &Arc<UdpSocket>, shared: &Arc<Shared>) {
             if let Mood::Slow(wait) = mood {
                 shared.pause(wait);
             }
-            // An asker that is gone does not want its answer.
+            // The client may be gone.
             socket.send_to(&answer, peer).ok();
         };
         if matches!(mood, Mood::Slow(_)) {
@@ -196,7 +198,7 @@ fn question(query: &[u8]) -> Option<(&[u8], String, u16)> {
     Some((query.get(12..end)?, labels.join("."), kind))
 }
 
-/// The whole answer to a query, or nothing where the mood is to be silent.
+/// The answer to a query, or `None` if the nameserver is to be silent.
 fn message(query: &[u8], question: &[u8], name: &str, kind: u16, state: &State) -> Option<Vec<u8>> {
     let (answers, known) = records(name, kind, state);
     let mut id = u16::from_be_bytes(query.first_chunk().copied()?);
@@ -208,6 +210,8 @@ fn message(query: &[u8], question: &[u8], name: &str, kind: u16, state: &State) 
         Mood::Silent => return None,
         Mood::Failing => flags = 0x8182,
         Mood::Denying => flags = 0x8183,
+        Mood::OddOfAaaa(code) if kind == 28 => flags = 0x8180 | u16::from(code),
+        Mood::OddOfAaaa(_) => {}
         Mood::Truncated => flags |= 0x0200,
         Mood::WrongId => id = !id,
         Mood::WrongQuestion => question = [encode("elsewhere.test"), vec![0, 1, 0, 1]].concat(),
@@ -226,12 +230,12 @@ fn message(query: &[u8], question: &[u8], name: &str, kind: u16, state: &State) 
     Some(message)
 }
 
-/// The encoded records that answer, along the aliases, and whether the name exists at all.
+/// The encoded records of the answer, aliases followed, and whether the name exists.
 fn records(name: &str, kind: u16, state: &State) -> (Vec<Vec<u8>>, bool) {
     let mut owner = name;
     let mut answers = Vec::new();
     let mut known = false;
-    // An alias that leads to itself ends here too.
+    // The limit also ends a loop of aliases.
     for _ in 0..8 {
         let mut next = None;
         for (_, record) in state.table.iter().filter(|(it, _)| it == owner) {

@@ -1,4 +1,5 @@
-//! The kernel's own announcements, stamped: when the kernel said it, not when we did it.
+//! The kernel's announcements with their times: the times of the kernel's messages, not of our
+//! actions.
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -21,12 +22,12 @@ const IFLA_IFNAME: u16 = 3;
 // linux/rtnetlink.h.
 const RTA_OIF: u16 = 4;
 
-/// What the kernel announced.
+/// The kinds of announcements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The interface exists and can carry packets.
     Running,
-    /// The interface exists and cannot.
+    /// The interface exists and cannot carry packets.
     NotRunning,
     /// The interface is gone.
     Gone,
@@ -43,27 +44,27 @@ pub enum Change {
 /// One announcement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
-    /// When it was read, on the clock of [`clock::boot_us`].
+    /// The time at which it was read, on the clock of [`clock::boot_us`].
     pub at_us: u64,
     /// The interface.
     pub interface: String,
-    /// What about it.
+    /// The change of the interface.
     pub change: Change,
 }
 
-/// A running listener on rtnetlink(7); dropped, it stops.
+/// A running listener on rtnetlink(7). Dropping it stops it.
 pub struct Observer {
     announcements: Journal<Announcement>,
     stop: Arc<OwnedFd>,
 }
 
 impl Observer {
-    /// Listens in the network namespace of the calling thread. `names` are the interfaces there
-    /// already; later ones tell their names.
+    /// Listens in the network namespace of the calling thread. `names` are the existing interfaces;
+    /// later ones are announced with their names.
     ///
     /// # Panics
     ///
-    /// If there is no such socket.
+    /// If the socket cannot be opened.
     #[must_use]
     pub fn start(names: HashMap<u32, String>) -> Self {
         let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
@@ -78,7 +79,7 @@ impl Observer {
         Self { announcements, stop }
     }
 
-    /// What the kernel announced, as it does.
+    /// The journal of announcements.
     #[must_use]
     pub fn announcements(&self) -> Journal<Announcement> {
         self.announcements.clone()
@@ -106,7 +107,7 @@ fn listen(
         if !stopped.revents().is_empty() {
             return;
         }
-        // An overflow (ENOBUFS) loses announcements; whoever waits for one will say so.
+        // An overflow (ENOBUFS) loses announcements; a test that waits for one then fails.
         let Ok((length, _)) = recv(socket, &mut *buffer, RecvFlags::empty()) else { continue };
         for (kind, body) in messages(buffer.get(..length).unwrap_or_default()) {
             if let Some((interface, change)) = announcement(kind, body, &mut names) {
@@ -151,7 +152,7 @@ fn announcement(
             (number(body, 4)?, change)
         }
         24 | 25 => {
-            // A destination of no bits at all is the default.
+            // A destination with a prefix length of 0 is the default route.
             if *body.get(1)? != 0 {
                 return None;
             }

@@ -1,7 +1,8 @@
-//! The server that beats go to: HTTP and HTTPS, as good or as bad as it is told to be.
+//! The server that receives beats over HTTP and HTTPS, and misbehaves on request.
 //!
-//! One thread accepts on each listener and one serves each connection. A request is stamped the
-//! moment its last byte is read; then it is in the [`journal`](Receiver::beats), and then answered.
+//! One thread accepts on each listener, and one serves each connection. A request gets its time
+//! when its last byte has been read. It is then added to the [`journal`](Receiver::beats), and
+//! answered after that.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -24,7 +25,7 @@ mod tls;
 pub use behaviour::{Answer, Behaviour, Close, EarlyData, Framing};
 use tls::Tls;
 
-/// What a listener speaks.
+/// The protocol of a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// Plain `http`.
@@ -36,17 +37,17 @@ pub enum Scheme {
 /// One request, fully received.
 #[derive(Debug, Clone)]
 pub struct Beat {
-    /// When its last byte was read, on the clock of [`clock::boot_us`].
+    /// The time at which its last byte was read, on the clock of [`clock::boot_us`].
     pub received_us: u64,
     /// The same on the clock of [`clock::wall_us`].
     pub wall_us: u64,
-    /// Whence it came.
+    /// The address of the client.
     pub peer: SocketAddr,
-    /// The connection it came on, counted from 1.
+    /// The number of its connection, counted from 1.
     pub connection: u32,
-    /// Its place on that connection, counted from 1.
+    /// Its number on that connection, counted from 1.
     pub nth: u32,
-    /// What was spoken: `http`, `TLSv1_3`, with ` resumed` if it was.
+    /// The protocol: `http` or for example `TLSv1_3`, with ` resumed` for a resumed session.
     pub security: String,
     /// Whether it was early data.
     pub early: bool,
@@ -56,37 +57,37 @@ pub struct Beat {
     pub path: String,
     /// Header names in lower case, and values.
     pub headers: Vec<(String, String)>,
-    /// The body; `Null` if it is no JSON.
+    /// The body; `Null` if it is not JSON.
     pub body: Value,
 }
 
 impl Beat {
-    /// The value of the first header of this name, given in lower case.
+    /// The value of the first header with this name, which is in lower case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(it, _)| it == name).map(|(_, value)| value.as_str())
     }
 
-    /// The device key of the path, still encoded; empty if it has none.
+    /// The device key in the path, still encoded; empty without one.
     #[must_use]
     pub fn device_key(&self) -> &str {
         let rest = self.path.split_once("/devices/").map_or("", |(_, rest)| rest);
         rest.split('/').next().unwrap_or_default()
     }
 
-    /// The `reason` of the body, empty if it has none.
+    /// The `reason` in the body; empty without one.
     #[must_use]
     pub fn reason(&self) -> &str {
         self.body.get("reason").and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// The `seq` of the body, 0 if it has none.
+    /// The `seq` in the body; 0 without one.
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.body.get("seq").and_then(Value::as_u64).unwrap_or_default()
     }
 
-    /// One line of JSON.
+    /// The request as one line of JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         json!({
@@ -113,7 +114,7 @@ pub struct Counts {
     pub requests: u32,
 }
 
-/// A running receiver; dropped, it closes everything.
+/// A running receiver. Dropping it closes its listeners and connections.
 pub struct Receiver {
     shared: Arc<Shared>,
     listeners: Vec<Arc<TcpListener>>,
@@ -130,13 +131,13 @@ struct Shared {
 struct State {
     behaviour: Behaviour,
     counts: Counts,
-    // Clones of the open streams, by connection, to shut them down.
+    // Clones of the open streams by connection, used to shut them down.
     open: Vec<(u32, TcpStream)>,
     stopping: bool,
 }
 
 impl Receiver {
-    /// Serves these listeners.
+    /// Starts to serve these listeners.
     #[must_use]
     pub fn start(listeners: Vec<(TcpListener, Scheme)>, certificates: &Arc<Certificates>) -> Self {
         let shared = Arc::new(Shared {
@@ -155,13 +156,13 @@ impl Receiver {
         Self { shared, listeners }
     }
 
-    /// What was received, as it is received.
+    /// The journal of received requests.
     #[must_use]
     pub fn beats(&self) -> Journal<Beat> {
         self.shared.beats.clone()
     }
 
-    /// Behaves like this from the next connection and request on.
+    /// Sets the behaviour from the next connection and request on.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.lock().behaviour = behaviour;
     }
@@ -170,7 +171,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// The words that are understood, if these are not.
+    /// The known control lines, if this one is unknown.
     pub fn follow(&self, line: &str) -> Result<(), &'static str> {
         self.shared.lock().behaviour.follow(line)
     }
@@ -181,10 +182,10 @@ impl Receiver {
         self.shared.lock().counts
     }
 
-    /// Closes every open connection, in order, as a server does that restarts.
+    /// Closes every open connection in an orderly way, like a server that restarts.
     pub fn close_connections(&self) {
         for (_, stream) in &self.shared.lock().open {
-            // Already closed by the peer: as good.
+            // The peer may have closed it already.
             stream.shutdown(std::net::Shutdown::Both).ok();
         }
     }
@@ -196,19 +197,19 @@ impl Drop for Receiver {
         self.shared.stop.notify_all();
         self.close_connections();
         for listener in &self.listeners {
-            // listen(2) sockets wake their accept(2) when they are shut down.
+            // shutdown(2) of a listening socket makes its accept(2) return.
             shutdown(listener, Shutdown::Both).ok();
         }
     }
 }
 
 impl Shared {
-    // Every change of the state is one assignment: a panic elsewhere leaves nothing half-done.
+    // Every change of the state is one assignment, so it is consistent even after a panic.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits, but not beyond the end of the receiver.
+    /// Waits, but no longer than the receiver runs.
     fn pause(&self, wait: Duration) {
         drop(self.stop.wait_timeout_while(self.lock(), wait, |state| !state.stopping));
     }
@@ -229,7 +230,7 @@ fn accept(listener: &TcpListener, scheme: Scheme, shared: &Arc<Shared>) {
         let shared = Arc::clone(shared);
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         thread::spawn(move || {
-            // An error here is the end of one connection, which the test sees at its other end.
+            // An error ends this connection only; the test sees that at the other end.
             serve(stream, peer, connection, scheme, &shared).ok();
             shared.lock().open.retain(|(open, _)| *open != connection);
         });
@@ -275,11 +276,11 @@ fn serve(
     Ok(())
 }
 
-/// Where requests come from.
+/// A connection that requests are read from.
 trait Stream: Read + Write {
-    /// What is spoken, as in [`Beat::security`].
+    /// The protocol, as in [`Beat::security`].
     fn security(&self) -> String;
-    /// Whether what was read last was early data.
+    /// Whether the last bytes read were early data.
     fn is_early(&self) -> bool;
 }
 
@@ -293,14 +294,14 @@ impl Stream for &TcpStream {
     }
 }
 
-/// How a conversation ended.
+/// How a connection ended.
 #[derive(PartialEq, Eq)]
 enum End {
     Orderly,
     Reset,
 }
 
-/// Serves one connection, request by request, until one side has enough.
+/// Serves one connection, request by request, until one side closes it.
 fn converse(
     stream: &mut impl Stream,
     raw: &TcpStream,
@@ -337,7 +338,7 @@ fn converse(
         shared.beats.push(beat);
         shared.pause(behaviour.delay);
         if behaviour.answer == Answer::Hang {
-            // The peer's patience ends it, or the end of the receiver.
+            // This ends when the peer gives up, or with the receiver.
             io::copy(stream, &mut io::sink())?;
             return Ok(End::Orderly);
         }
@@ -353,7 +354,7 @@ fn converse(
             stream.flush()?;
         }
         if behaviour.answer == Answer::Reset {
-            // socket(7): closed with a linger time of zero, a connection is reset.
+            // socket(7): closing with a linger time of zero resets the connection.
             sockopt::set_socket_linger(raw, Some(Duration::ZERO))?;
             return Ok(End::Reset);
         }
@@ -364,5 +365,5 @@ fn converse(
     Ok(End::Orderly)
 }
 
-/// Between two bytes of a dripping answer.
+/// The pause between two bytes of a dripping answer.
 const DRIP: Duration = Duration::from_millis(2);

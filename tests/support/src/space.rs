@@ -1,4 +1,4 @@
-//! One network namespace: made, entered, told things, removed.
+//! A network namespace: made, entered, configured, removed.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 const NETNS: &str = "/run/netns";
 
-/// A named network namespace; removed when dropped.
+/// A named network namespace. Dropping it removes it.
 #[derive(Debug)]
 pub struct Space {
     name: String,
@@ -32,7 +32,7 @@ impl Space {
     ///
     /// # Panics
     ///
-    /// Without the right to make one: root, or a user namespace, is needed.
+    /// Without the permission to make one: it needs root or a user namespace.
     #[must_use]
     pub fn new(name: &str) -> Self {
         static SWEEP: Once = Once::new();
@@ -43,13 +43,13 @@ impl Space {
         space
     }
 
-    /// Its name, as `ip netns` knows it.
+    /// The name of the namespace, as for `ip netns`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Does `work` inside, on a thread of its own: sockets opened there stay there.
+    /// Runs `work` inside, on a thread of its own. Sockets opened there stay in the namespace.
     ///
     /// # Panics
     ///
@@ -66,7 +66,7 @@ impl Space {
             .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// A command that will run inside.
+    /// A command that runs inside.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("ip");
@@ -74,29 +74,29 @@ impl Space {
         command
     }
 
-    /// Has `ip` do these lines, one command each.
+    /// Runs `ip` with these lines, one command each.
     ///
     /// # Panics
     ///
-    /// With the complaint of `ip`, if it has one.
+    /// With the error message of `ip`, if it fails.
     pub fn ip(&self, lines: &str) {
         run(Command::new("ip").args(["-n", &self.name, "-batch", "-"]), lines);
     }
 
-    /// The same for commands that cannot tell from their words that they mean IPv6.
+    /// Runs `ip -6` with these lines, for commands whose words do not imply IPv6.
     ///
     /// # Panics
     ///
-    /// With the complaint of `ip`, if it has one.
+    /// With the error message of `ip`, if it fails.
     pub fn ip6(&self, lines: &str) {
         run(Command::new("ip").args(["-6", "-n", &self.name, "-batch", "-"]), lines);
     }
 
-    /// Has `nft` take these lines, in one transaction.
+    /// Runs `nft` with these lines, in one transaction.
     ///
     /// # Panics
     ///
-    /// With the complaint of `nft`, if it has one.
+    /// With the error message of `nft`, if it fails.
     pub fn nft(&self, lines: &str) {
         run(self.command("nft").args(["-f", "-"]), lines);
     }
@@ -105,7 +105,7 @@ impl Space {
     ///
     /// # Panics
     ///
-    /// If there is no such key, or it does not take the value.
+    /// If the key does not exist or does not accept the value.
     pub fn sysctl(&self, key: &str, value: &str) {
         let path = Path::new("/proc/sys/net").join(key);
         self.within(|| {
@@ -124,12 +124,12 @@ impl Drop for Space {
 ///
 /// # Panics
 ///
-/// With its standard error, if it fails.
+/// With the standard error of the command, if it fails.
 pub fn run(command: &mut Command, input: &str) -> String {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut stdin = child.stdin.take().expect("standard input is a pipe");
-    // A command that reads nothing closes the pipe: its exit code says whether that is right.
+    // A command that reads nothing closes the pipe. Its exit code shows whether it failed.
     stdin.write_all(input.as_bytes()).ok();
     drop(stdin);
     let output = child.wait_with_output().expect("wait for a child");
@@ -138,7 +138,7 @@ pub fn run(command: &mut Command, input: &str) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Removes what a killed run left behind: its name tells its process.
+/// Removes namespaces of killed runs. Their names contain the process numbers.
 fn sweep() {
     let spaces = fs::read_dir(NETNS).into_iter().flatten().flatten();
     for name in spaces.filter_map(|it| it.file_name().into_string().ok()) {
@@ -151,6 +151,6 @@ fn sweep() {
 }
 
 fn delete(name: &str) {
-    // Already gone: as good. A panic here would hide the one that brought us here.
+    // It may be gone already. A panic here would hide the panic that led to this drop.
     Command::new("ip").args(["netns", "delete", name]).stderr(Stdio::null()).status().ok();
 }

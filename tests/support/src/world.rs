@@ -1,4 +1,4 @@
-//! A camera's network in three namespaces, with everything in it that can break.
+//! The network of a camera in three namespaces, with all the parts that can fail.
 //!
 //! ```text
 //! device            router               internet
@@ -10,8 +10,8 @@
 //!
 //! IPv6 likewise: the device has `2001:db8:1::2` on eth0, the server is `2001:db8:ff::10`, the
 //! nameserver `2001:db8:ff::53`, the probe's target `2001:4860:4860::8888`. The two ends of a veth
-//! pair have unequal numbers: else the kernel holds carrier events back to one a second. Where it is
-//! asked for, a switch stands between eth0 and the router.
+//! pair have different interface numbers, because the kernel would otherwise limit carrier events
+//! to one per second. On request, there is a switch between eth0 and the router.
 
 use std::collections::HashMap;
 use std::fs;
@@ -43,10 +43,10 @@ pub const SERVER: [&str; 2] = ["203.0.113.10", "2001:db8:ff::10"];
 pub const NAMESERVER: [&str; 2] = ["203.0.113.53", "2001:db8:ff::53"];
 /// The addresses of the probe's target.
 pub const PROBED: [&str; 2] = ["8.8.8.8", "2001:4860:4860::8888"];
-/// The device's interfaces, best first; the first has the lowest metric too.
+/// The interfaces of the device, best first; the first also has the lowest metric.
 pub const INTERFACES: [&str; 3] = ["eth0", "wlan1", "wlan0"];
 
-/// Which address families the world has.
+/// The address families of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Families {
     /// IPv4 only.
@@ -58,9 +58,9 @@ pub enum Families {
     Both,
 }
 
-/// The whole network; removed when dropped, after a panic too.
+/// The whole network. Dropping it removes it, also after a panic.
 pub struct World {
-    // In the order of their removal: who listens in a namespace goes before it.
+    // In the order of their removal: listeners before their namespaces.
     /// The server.
     pub receiver: Receiver,
     /// The nameserver.
@@ -69,12 +69,12 @@ pub struct World {
     pub probed: Acceptor,
     /// The kernel's announcements in the device.
     pub kernel: Observer,
-    /// Where the agent runs.
+    /// The namespace of the agent.
     pub device: Space,
     switch: Option<Switch>,
-    /// Where faults are made.
+    /// The namespace in which faults are made.
     pub router: Space,
-    /// Where the servers are.
+    /// The namespace of the servers.
     pub internet: Space,
     directory: PathBuf,
     certificates: Arc<Certificates>,
@@ -82,17 +82,17 @@ pub struct World {
 }
 
 impl World {
-    /// The network with IPv4 and every interface up, addressed and routed.
+    /// Makes the network with IPv4 and every interface up, addressed and routed.
     ///
     /// # Panics
     ///
-    /// Without the right to make network namespaces, and without `ip` and `nft`.
+    /// Without the permission to make network namespaces, or without `ip` and `nft`.
     #[must_use]
     pub fn new() -> Self {
         Self::with(Families::V4)
     }
 
-    /// The network with these families.
+    /// Makes the network with these families.
     ///
     /// # Panics
     ///
@@ -150,26 +150,26 @@ impl World {
         world
     }
 
-    /// A directory of this world's own; `ca.pem` in it is the server's authority.
+    /// The directory of this world; `ca.pem` in it is the server's authority.
     #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// The certificates of the server, for another receiver that is to be trusted.
+    /// The certificates of the server, for another receiver that the agent is to trust.
     #[must_use]
     pub fn certificates(&self) -> &Arc<Certificates> {
         &self.certificates
     }
 
-    /// The content of resolv.conf that names this world's nameserver.
+    /// The content of resolv.conf with the nameserver of this world.
     #[must_use]
     pub fn resolv_conf(&self) -> String {
         let address = if self.has_v4() { NAMESERVER[0] } else { NAMESERVER[1] };
         format!("nameserver {address}\n")
     }
 
-    /// The records of [`SERVER_NAME`] that are true.
+    /// The correct records of [`SERVER_NAME`].
     #[must_use]
     pub fn server_records(&self) -> Vec<Record> {
         let address = |text: &str| Record::Address(text.parse().expect("an address"));
@@ -200,7 +200,7 @@ impl World {
         self.switch.as_ref().filter(|_| interface == SWITCHED)
     }
 
-    /// Gives `interface` its addresses, and then its default routes, as a lease does.
+    /// Gives `interface` its addresses and then its default routes, like a DHCP lease.
     pub fn lease(&self, interface: &str) {
         let mut lines = String::new();
         for line in self.addresses(interface).iter().chain(&self.routes(interface)) {
@@ -209,14 +209,14 @@ impl World {
         self.device.ip(&lines);
     }
 
-    /// Takes the addresses of `interface`, and with them its routes, as the end of a lease does.
+    /// Removes the addresses of `interface` and with them its routes, like the end of a lease.
     pub fn unlease(&self, interface: &str) {
         self.device.ip(&format!("address flush dev {interface} scope global"));
-        // The IPv6 default route does not go with the address.
+        // The IPv6 default route is not removed with the address.
         self.device.ip6(&format!("route flush ::/0 dev {interface}"));
     }
 
-    /// Makes `interface` anew, plugged in and leased.
+    /// Makes `interface` again, plugged in and with a lease.
     ///
     /// # Panics
     ///
@@ -239,12 +239,12 @@ impl World {
         self.lease(interface);
     }
 
-    /// Deletes `interface`, as pulling a USB adapter does.
+    /// Deletes `interface`, like pulling a USB adapter.
     pub fn delete(&self, interface: &str) {
         self.device.ip(&format!("link delete {interface}"));
     }
 
-    /// The device's address on `interface`: IPv4 where the world has it.
+    /// The address of the device on `interface`: IPv4 if the world has it.
     ///
     /// # Panics
     ///
@@ -300,12 +300,12 @@ impl Default for World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // A panic here would hide the one that brought us here.
+        // A panic here would hide the panic that led to this drop.
         fs::remove_dir_all(&self.directory).ok();
     }
 }
 
-/// The place of an interface in [`INTERFACES`], from 1: its subnet.
+/// The number of an interface in [`INTERFACES`], from 1, which is its subnet.
 fn number(interface: &str) -> usize {
     let place = INTERFACES.iter().position(|it| *it == interface);
     place.unwrap_or_else(|| panic!("no interface {interface} in this world")) + 1
@@ -321,10 +321,10 @@ fn addressed(interface: &str) -> String {
     )
 }
 
-/// The kernel settings of the three.
+/// The kernel settings of the three namespaces.
 fn settle(device: &Space, router: &Space, internet: &Space) {
     for space in [device, router, internet] {
-        // Addresses are usable at once, and outlive a link that goes down and up.
+        // Addresses are usable at once, and survive when a link goes down and up.
         for which in ["all", "default"] {
             space.sysctl(&format!("ipv6/conf/{which}/accept_dad"), "0");
             space.sysctl(&format!("ipv6/conf/{which}/accept_ra"), "0");
@@ -333,14 +333,14 @@ fn settle(device: &Space, router: &Space, internet: &Space) {
         }
     }
     for which in ["all", "default"] {
-        // Loose: strict filtering would silence the second-best uplink.
+        // Loose filtering: strict filtering would drop the packets of the second-best uplink.
         device.sysctl(&format!("ipv4/conf/{which}/rp_filter"), "2");
-        // As systemd sets it: a second address outlives the first.
+        // Like systemd: a second address survives the removal of the first.
         device.sysctl(&format!("ipv4/conf/{which}/promote_secondaries"), "1");
         router.sysctl(&format!("ipv6/conf/{which}/forwarding"), "1");
     }
     router.sysctl("ipv4/ip_forward", "1");
-    // Rejections are not rationed: a test knows which answer its packets get.
+    // No rate limit on rejections, so that every packet of a test gets its answer.
     router.sysctl("ipv4/icmp_ratelimit", "0");
     router.sysctl("ipv6/icmp/ratelimit", "0");
 }
@@ -368,11 +368,11 @@ fn connect_internet(router: &Space, internet: &Space) {
          route add ::/0 via 2001:db8:f::2");
 }
 
-/// Whether network namespaces can be made here at all; the complaint if not.
+/// Checks whether network namespaces can be made here.
 ///
 /// # Errors
 ///
-/// What is missing, in words for a person.
+/// The missing permission or program, as text.
 pub fn possible() -> Result<(), String> {
     let name = unique();
     let output = Command::new("ip").args(["netns", "add", &name]).output();

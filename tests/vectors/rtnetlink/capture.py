@@ -337,6 +337,7 @@ def questions(c):
     ask(c, "answer4_on_link", "192.0.2.77")
     ask(c, "answer4_local", "192.0.2.2")
     ask(c, "answer4_broadcast", "192.0.2.255")
+    ask(c, "answer4_group", "224.0.0.251", bound=50)
     ask(c, "answer4_table", "203.0.115.9")
     ask(c, "answer4_multipath", "203.0.116.9")
     ask(c, "answer4_via_ipv6", "203.0.117.9")

@@ -5,10 +5,12 @@ use rcgen::{
     date_time_ymd,
 };
 
+use rustls::RootCertStore;
+
 use super::*;
 use crate::net::tls::failure::classify;
 use crate::net::tls::provider::provider;
-use crate::proto::event::TlsFailure;
+use linkbeat_core::proto::event::TlsFailure;
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 type Chain = Vec<CertificateDer<'static>>;
@@ -36,7 +38,7 @@ impl TimeProvider for Stopped {
 }
 
 struct World {
-    roots: Arc<RootCertStore>,
+    trust: Arc<Trust>,
     authority: Issuer,
 }
 
@@ -45,14 +47,25 @@ impl World {
         let authority = authority("ours");
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone()).unwrap();
-        Self { roots: Arc::new(roots), authority }
+        let trust = Arc::new(Trust::Certificates { roots, servers: Vec::new() });
+        Self { trust, authority }
     }
 
     /// Verifies a chain for `localhost` by a clock that reads `wall_s`.
     fn verdict(&self, wall_s: u64, chain: &Chain) -> Verdict {
-        let times = Times { wall: Arc::new(Stopped(wall_s)), floor: SharedFloor::default() };
-        times.floor.set(Floor { unix_s: unix_s(BUILT), source: Source::Build });
-        let verifier = Verifier::new(Arc::clone(&self.roots), &provider(true), times);
+        self.verdict_after(unix_s(BUILT), wall_s, chain)
+    }
+
+    /// The same after a server said that it is `likely_s`.
+    fn verdict_after(&self, likely_s: u64, wall_s: u64, chain: &Chain) -> Verdict {
+        let certain_s = unix_s(BUILT);
+        self.verdict_by(Floors { built_s: certain_s, certain_s, likely_s }, wall_s, chain)
+    }
+
+    fn verdict_by(&self, floors: Floors, wall_s: u64, chain: &Chain) -> Verdict {
+        let times = Times { wall: Arc::new(Stopped(wall_s)), floors: SharedFloors::default() };
+        times.floors.set(floors);
+        let verifier = Verifier::new(Arc::clone(&self.trust), &provider(true), times);
         let (end_entity, intermediates) = chain.split_first().unwrap();
         let name = "localhost".try_into().unwrap();
         verifier
@@ -141,41 +154,83 @@ const UNTIL_SEPTEMBER: Days = ((2025, 1, 1), (2026, 9, 1));
 const UNTIL_MAY: Days = ((2025, 1, 1), (2026, 5, 1));
 
 #[test]
-fn what_passes_with_the_clock_not_set_and_set() {
+fn what_passes_with_the_clock_not_set_and_set_and_a_server_that_is_wrong() {
     let world = World::new();
     let foreign = authority("theirs");
     let ours = &world.authority;
     let leaf = |days| signed(ours, days, |_| {});
     let chain = |between, days| world.below(between, days);
-    // With the clock not set it is 1970 and certainly June 2026; set, it is November 2026.
+    // With the clock not set it is 1970 and certainly June 2026; set, it is November 2026. "Doubted" is the
+    // clock that is set, and a server that says November 2027; "told" and "misled" are the one that is not, and a
+    // server that says November 2026 and 2027: the latter for an hour after it was heard last.
     #[rustfmt::skip]
     let table = [
-        //                                                                        not set  set
-        ("valid", leaf(THIS_YEAR),                                                OK,      OK),
-        ("issued yesterday", leaf(SINCE_YESTERDAY),                               OK,      OK),
-        ("not yet", leaf(FROM_TOMORROW),                                          OK,      NOT_YET),
-        // The one thing that is wider.
-        ("expired after the build", leaf(UNTIL_SEPTEMBER),                        OK,      EXPIRED),
-        ("expired before the build", leaf(UNTIL_MAY),                             EXPIRED, EXPIRED),
-        ("of no day", leaf(((2027, 6, 1), (2026, 11, 2))),                        EXPIRED, EXPIRED),
-        ("wrong name", signed(ours, THIS_YEAR, elsewhere),                        NAME,    NAME),
-        ("wrong name, not yet", signed(ours, FROM_TOMORROW, elsewhere),           NAME,    NOT_YET),
-        ("foreign root", signed(&foreign, THIS_YEAR, |_| {}),                     ISSUER,  ISSUER),
-        ("foreign root, not yet", signed(&foreign, FROM_TOMORROW, |_| {}),        ISSUER,  NOT_YET),
-        ("self-signed", self_signed(THIS_YEAR),                                   ISSUER,  ISSUER),
-        ("self-signed, not yet", self_signed(FROM_TOMORROW),                      ISSUER,  NOT_YET),
-        ("broken signature", broken(&leaf(THIS_YEAR)),                            BAD,     BAD),
-        ("broken signature, not yet", broken(&leaf(FROM_TOMORROW)),               BAD,     NOT_YET),
-        ("wrong usage", signed(ours, THIS_YEAR, for_clients),                     BAD,     BAD),
-        ("wrong usage, not yet", signed(ours, FROM_TOMORROW, for_clients),        BAD,     NOT_YET),
-        ("intermediate", chain(THIS_YEAR, SINCE_YESTERDAY),                       OK,      OK),
-        ("intermediate expired early", chain(UNTIL_MAY, SINCE_YESTERDAY),         EXPIRED, EXPIRED),
+        //                                                                     not set  set      doubted  told     misled
+        ("valid", leaf(THIS_YEAR),                                            [OK,      OK,      OK,      OK,      EXPIRED]),
+        ("issued yesterday", leaf(SINCE_YESTERDAY),                           [OK,      OK,      OK,      OK,      EXPIRED]),
+        // Nobody knows which of the two is wrong, and what exists has been issued.
+        ("not yet", leaf(FROM_TOMORROW),                                      [OK,      NOT_YET, OK,      OK,      EXPIRED]),
+        // The one thing that is wider, until a server tells the time.
+        ("expired after the build", leaf(UNTIL_SEPTEMBER),                    [OK,      EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
+        ("expired before the build", leaf(UNTIL_MAY),                         [EXPIRED, EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
+        ("of no day", leaf(((2027, 6, 1), (2026, 11, 2))),                    [EXPIRED, EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
+        ("wrong name", signed(ours, THIS_YEAR, elsewhere),                    [NAME,    NAME,    NAME,    NAME,    EXPIRED]),
+        ("wrong name, not yet", signed(ours, FROM_TOMORROW, elsewhere),       [NAME,    NOT_YET, NAME,    NAME,    EXPIRED]),
+        ("foreign root", signed(&foreign, THIS_YEAR, |_| {}),                 [ISSUER,  ISSUER,  ISSUER,  ISSUER,  EXPIRED]),
+        ("foreign root, not yet", signed(&foreign, FROM_TOMORROW, |_| {}),    [ISSUER,  NOT_YET, ISSUER,  ISSUER,  EXPIRED]),
+        ("self-signed", self_signed(THIS_YEAR),                               [ISSUER,  ISSUER,  ISSUER,  ISSUER,  EXPIRED]),
+        ("self-signed, not yet", self_signed(FROM_TOMORROW),                  [ISSUER,  NOT_YET, ISSUER,  ISSUER,  EXPIRED]),
+        ("broken signature", broken(&leaf(THIS_YEAR)),                        [ISSUER,  ISSUER,  ISSUER,  ISSUER,     EXPIRED]),
+        ("broken signature, not yet", broken(&leaf(FROM_TOMORROW)),           [ISSUER,  NOT_YET, ISSUER,  ISSUER,     EXPIRED]),
+        ("wrong usage", signed(ours, THIS_YEAR, for_clients),                 [BAD,     BAD,     BAD,     BAD,     EXPIRED]),
+        ("wrong usage, not yet", signed(ours, FROM_TOMORROW, for_clients),    [BAD,     NOT_YET, BAD,     BAD,     EXPIRED]),
+        ("intermediate", chain(THIS_YEAR, SINCE_YESTERDAY),                   [OK,      OK,      OK,      OK,      EXPIRED]),
+        ("intermediate, not yet", chain(THIS_YEAR, FROM_TOMORROW),            [OK,      NOT_YET, OK,      OK,      EXPIRED]),
+        ("intermediate expired early", chain(UNTIL_MAY, SINCE_YESTERDAY),     [EXPIRED, EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
         // Each was valid at some time after the floor, but never both.
-        ("never valid together", chain(UNTIL_SEPTEMBER, SINCE_YESTERDAY),         EXPIRED, EXPIRED),
+        ("never valid together", chain(UNTIL_SEPTEMBER, SINCE_YESTERDAY),     [EXPIRED, EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
     ];
-    for (kind, chain, unset, set) in table {
-        assert_eq!(world.verdict(5, &chain), unset, "{kind}, clock not set");
-        assert_eq!(world.verdict(unix_s(TODAY), &chain), set, "{kind}, clock set");
+    let (built_s, today_s) = (unix_s(BUILT), unix_s(TODAY));
+    let ahead_s = unix_s((2027, 11, 1));
+    let columns =
+        [(5, built_s), (today_s, built_s), (today_s, ahead_s), (5, today_s), (5, ahead_s)];
+    for (kind, chain, expected) in table {
+        let found = columns.map(|(wall_s, told_s)| world.verdict_after(told_s, wall_s, &chain));
+        assert_eq!(found, expected, "{kind}");
+    }
+}
+
+#[test]
+fn wrong_server_outdates_nothing_that_is_valid_by_a_possible_clock() {
+    let world = World::new();
+    let day_s = 86_400;
+    let chain = signed(&world.authority, SINCE_YESTERDAY, |_| {});
+    for ahead_s in [360, 3600, day_s, 60 * day_s, 365 * day_s, 3650 * day_s] {
+        let told_s = unix_s(TODAY) + ahead_s;
+        assert_eq!(world.verdict_after(told_s, unix_s(TODAY), &chain), OK, "{ahead_s} ahead");
+        // By a clock at the build it is not yet valid, which a server's date only helps.
+        assert_eq!(world.verdict_after(told_s, unix_s(BUILT), &chain), OK, "{ahead_s} ahead");
+    }
+}
+
+#[test]
+fn file_from_the_future_outdates_nothing_that_is_valid_by_a_possible_clock() {
+    let world = World::new();
+    let file_s = unix_s((2028, 11, 1));
+    let floors = Floors { built_s: unix_s(BUILT), certain_s: file_s, likely_s: file_s };
+    for (days, not_set, set) in [
+        (THIS_YEAR, EXPIRED, OK),
+        (SINCE_YESTERDAY, EXPIRED, OK),
+        (UNTIL_SEPTEMBER, EXPIRED, EXPIRED),
+        (UNTIL_MAY, EXPIRED, EXPIRED),
+        // The clock may be the wrong one: what is not yet valid by it is judged by the file.
+        (FROM_TOMORROW, EXPIRED, EXPIRED),
+        (((2026, 11, 2), (2029, 1, 1)), OK, OK),
+        (((2028, 12, 1), (2029, 1, 1)), OK, OK),
+    ] {
+        let chain = signed(&world.authority, days, |_| {});
+        assert_eq!(world.verdict_by(floors, 5, &chain), not_set, "{days:?}");
+        assert_eq!(world.verdict_by(floors, unix_s(TODAY), &chain), set, "{days:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A server for beats, to try an agent or a network by hand.
+//! A server for beats, to test an agent or a network by hand.
 
 use std::io::{self, BufRead, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -16,9 +16,9 @@ use linkbeat_support::receiver::{Receiver, Scheme};
 const HELP: &str = "\
 usage: receiver [--https ADDRESS] [--http ADDRESS] [--name NAME]... [--ca FILE]
 
-Receives beats and prints each as one line of JSON. Its certificate is made at start, for the
-given names and localhost; --ca says where to write the authority for `tls.ca_file`.
-Control lines on standard input say how to behave:
+Receives beats and prints each as one line of JSON. It makes its certificate at start, for the
+given names and localhost, and writes the authority for `tls.ca_file` to the FILE of --ca.
+Control lines on standard input set its behaviour:
 
 ";
 
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     match options().and_then(|options| options.map_or(Ok(()), run)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error gone: nobody to tell.
+            // Standard error is closed: nothing can be reported.
             writeln!(io::stderr(), "receiver: {error}").ok();
             ExitCode::FAILURE
         }
@@ -66,7 +66,7 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
         }
     }
     if options.listeners.is_empty() {
-        return Err("nothing to listen on: --help says more".into());
+        return Err("no address to listen on: see --help".into());
     }
     Ok(Some(options))
 }
@@ -91,7 +91,7 @@ fn run(options: Options) -> Result<(), lexopt::Error> {
         }
     });
     let mut beats = receiver.beats().follow_all();
-    // Standard output gone: nobody reads on.
+    // Standard output is closed: nobody reads it.
     while let Some(beat) = beats.find(Duration::MAX, |_| true) {
         if writeln!(io::stdout(), "{}", beat.to_json()).is_err() {
             break;

@@ -1,51 +1,51 @@
-//! How the receiver treats the next connections and requests, and the words that say so.
+//! How the receiver treats the next connections and requests, and the control lines that set it.
 
 use std::time::Duration;
 
 use crate::certificates::Shown;
 
-/// What the receiver does; a change holds from the next connection or request on.
+/// The behaviour of the receiver. A change takes effect with the next connection or request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Behaviour {
     /// The answer to a request.
     pub answer: Answer,
     /// How the end of the body is marked.
     pub framing: Framing,
-    /// Wait before answering.
+    /// The delay of the answer.
     pub delay: Duration,
     /// Whether the answer is written one byte at a time.
     pub drip: bool,
-    /// Whether the connection is closed after an answer that was meant to keep it.
+    /// What happens to the connection after an answer.
     pub close: Close,
-    /// The certificate shown to new connections.
+    /// The certificate presented to new connections.
     pub shown: Shown,
-    /// Whether new connections get nothing newer than TLS 1.2.
+    /// Whether new connections are limited to TLS 1.2.
     pub tls12_only: bool,
-    /// What early data comes to.
+    /// What happens to early data.
     pub early: EarlyData,
 }
 
 /// The answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// This status, with a `Retry-After` or a `Location` where it has one.
+    /// This status, optionally with a `Retry-After` or a `Location`.
     Status {
         /// HTTP status code.
         code: u16,
-        /// Name and value of one more header.
+        /// Name and value of an additional header.
         header: Option<(&'static str, String)>,
     },
-    /// 2xx that is no acknowledgement: `"ok": false` in the body.
+    /// A 2xx status that is no acknowledgement: `"ok": false` in the body.
     NotOk,
-    /// A page for a person, with this status; with 302 it has a `Location`. So does a captive portal.
+    /// An HTML page with this status, like that of a captive portal; 302 also has a `Location`.
     Page(u16),
-    /// Nothing, ever.
+    /// No answer at all.
     Hang,
     /// Half of an answer, then a TCP reset.
     Reset,
     /// Half of an answer, then an orderly close.
     HalfClose,
-    /// Bytes that are no HTTP.
+    /// Bytes that are not HTTP.
     Garbage,
     /// Headers of a mebibyte.
     LongHeaders,
@@ -74,24 +74,24 @@ pub enum Framing {
 /// What happens to the connection after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Close {
-    /// It is kept for the next request.
+    /// It stays open for the next request.
     #[default]
     Keep,
-    /// It is closed, and the answer says so.
+    /// It is closed, and the answer announces that.
     Told,
-    /// It is closed, and the answer did not say so.
+    /// It is closed without an announcement in the answer.
     Untold,
 }
 
-/// What early data comes to (RFC 8446 §2.3).
+/// What happens to early data (RFC 8446 §2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EarlyData {
-    /// It is a request like any other.
+    /// It is accepted as a normal request.
     #[default]
     Accept,
-    /// New connections do not read it.
+    /// New connections reject it.
     Reject,
-    /// It is read and answered with 425 (RFC 8470 §5.2).
+    /// It is accepted and answered with 425 (RFC 8470 §5.2).
     TooEarly,
 }
 
@@ -100,7 +100,7 @@ impl Behaviour {
     ///
     /// # Errors
     ///
-    /// The words that are understood, if these are not.
+    /// The known control lines, if this one is unknown.
     pub fn follow(&mut self, line: &str) -> Result<(), &'static str> {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words.as_slice() {
@@ -160,18 +160,18 @@ fn on_or_off(word: &str) -> Result<bool, &'static str> {
     }
 }
 
-/// What a control line can say.
+/// The known control lines.
 pub const USAGE: &str = "\
-ok                              everything as at the start
+ok                              reset everything
 status N [retry-after VALUE]    answer with this status
 redirect URL                    answer 307 with this location
 not-ok                          answer 200 with ok: false
-page N                          answer as a captive portal does, with HTML and this status
+page N                          answer like a captive portal, with HTML and this status
 hang | reset | half-close       read and never answer; half an answer, then a reset or a close
 garbage | long-headers | long-body
 delay MS                        wait before answering
 drip on|off                     one byte at a time
-framing length|chunked|close    how the body ends
+framing length|chunked|close    how the end of the body is marked
 close keep|told|untold          what happens to the connection after an answer
 certificate good|recent|wrong-name|expired|not-yet-valid|foreign
 tls12-only on|off

@@ -1,4 +1,4 @@
-//! Just enough HTTP/1.1 to receive a beat and to answer it well or badly.
+//! The part of HTTP/1.1 that is needed to receive a beat and to answer it correctly or not.
 
 use std::io::{self, Read};
 use std::net::SocketAddr;
@@ -7,12 +7,12 @@ use serde_json::json;
 
 use super::behaviour::{Answer, Behaviour, Close, Framing};
 
-/// The largest request that is read.
+/// The largest accepted request.
 const REQUEST_MAX: usize = 1 << 20;
-/// The size of what is meant to be too long.
+/// The size of headers and bodies that are meant to be too long.
 const LONG: usize = 1 << 20;
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -21,7 +21,7 @@ pub(super) struct Request {
     pub(super) body: Vec<u8>,
 }
 
-/// Reads one request; `unread` keeps what follows it. `None` at the orderly end of the stream.
+/// Reads one request; `unread` keeps the bytes after it. `None` at the orderly end of the stream.
 pub(super) fn read_request(
     stream: &mut impl Read,
     unread: &mut Vec<u8>,
@@ -43,7 +43,7 @@ pub(super) fn read_request(
     }
 }
 
-/// The request at the beginning of `bytes` and its length, or `None` while it is not whole.
+/// The request at the beginning of `bytes` and its length; `None` while it is incomplete.
 fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
     const END: &[u8] = b"\r\n\r\n";
     let Some(head) = bytes.windows(END.len()).position(|it| it == END) else { return Ok(None) };
@@ -69,7 +69,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
     Ok(Some((Request { method, path, headers, body: body.to_vec() }, start + length)))
 }
 
-/// The bytes of an answer, and whether the connection is kept after it.
+/// The bytes of an answer, and whether the connection stays open after it.
 pub(super) fn answer(behaviour: &Behaviour, peer: SocketAddr) -> (Vec<u8>, bool) {
     match &behaviour.answer {
         Answer::Status { code, header } => {
@@ -96,7 +96,7 @@ pub(super) fn answer(behaviour: &Behaviour, peer: SocketAddr) -> (Vec<u8>, bool)
     }
 }
 
-/// What the real server says (contract of the heartbeat, answer 200), or an error of its kind.
+/// The body of the real server (heartbeat contract, answer 200), or an error in its form.
 fn body(code: u16, peer: SocketAddr) -> String {
     let body = if (200..300).contains(&code) {
         json!({ "ok": true, "ip_address": peer.ip(), "last_seen": "2026-02-02 12:34:56" })
@@ -106,7 +106,7 @@ fn body(code: u16, peer: SocketAddr) -> String {
     body.to_string()
 }
 
-/// What a captive portal says in the server's stead. It keeps the connection.
+/// The answer of a captive portal in place of the server. It keeps the connection open.
 fn page(code: u16) -> (Vec<u8>, bool) {
     const PAGE: &str = "<!DOCTYPE html><html><form>Please log in</form></html>";
     let to = if code == 302 { "Location: http://portal.test/login\r\n" } else { "" };

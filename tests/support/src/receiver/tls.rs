@@ -1,5 +1,5 @@
-//! The server's side of TLS, with early data (RFC 8446 §2.3): what the client sends before the
-//! handshake is through is read, and answered, before it is through.
+//! The server's side of TLS, with early data (RFC 8446 §2.3): data that the client sends before the
+//! end of the handshake is read and answered before that end.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -21,7 +21,7 @@ impl Tls {
         Ok(Self { stream: StreamOwned::new(session, stream), early: false })
     }
 
-    /// Goes on with the handshake until it is through, or early data is coming.
+    /// Continues the handshake until it is complete, or until early data arrives.
     pub(super) fn establish(&mut self) -> io::Result<()> {
         while self.stream.conn.is_handshaking() && self.stream.conn.early_data().is_none() {
             self.step()?;
@@ -29,25 +29,25 @@ impl Tls {
         Ok(())
     }
 
-    /// Whether the handshake was an abbreviated one.
+    /// Whether the handshake was abbreviated.
     pub(super) fn is_resumed(&self) -> bool {
         self.stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// Says that nothing more will come.
+    /// Sends close_notify.
     pub(super) fn say_goodbye(&mut self) -> io::Result<()> {
         self.stream.conn.send_close_notify();
         self.flush()
     }
 
-    /// Reads once from the socket, and says what follows from it.
+    /// Reads once from the socket and sends the answer to what was read.
     fn step(&mut self) -> io::Result<()> {
         let StreamOwned { conn, sock } = &mut self.stream;
         if conn.read_tls(sock)? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let processed = conn.process_new_packets().map_err(io::Error::other);
-        // The alert, if it is one.
+        // Sends the alert, if there is one.
         self.flush()?;
         processed.map(drop)
     }
@@ -83,7 +83,7 @@ impl Read for Tls {
 
 impl Write for Tls {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Not through the stream, which would finish the handshake first.
+        // Writing through the stream would complete the handshake first.
         let written = self.stream.conn.writer().write(bytes)?;
         self.flush()?;
         Ok(written)

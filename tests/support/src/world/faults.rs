@@ -1,4 +1,4 @@
-//! What the router does to packets: counts them, drops them, rejects them.
+//! Faults in the router: it counts, drops and rejects packets.
 
 use std::io::Write;
 use std::process::{Child, Stdio};
@@ -9,12 +9,12 @@ use super::{INTERFACES, World};
 use crate::clock;
 use crate::space::{Space, run};
 
-/// What the router does with a packet it does not forward.
+/// What the router does with a packet that it does not forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing: the black hole.
+    /// Nothing: a black hole.
     Drop,
-    /// A TCP reset (for what is no TCP, port unreachable).
+    /// A TCP reset (ICMP port unreachable for other protocols).
     Reset,
     /// ICMP port unreachable.
     Port,
@@ -25,7 +25,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Every way to reject.
+    /// All ways to reject a packet.
     pub const REJECTS: [Self; 4] = [Self::Reset, Self::Port, Self::Host, Self::Prohibited];
 
     fn rules(self) -> &'static [&'static str] {
@@ -39,12 +39,12 @@ impl Verdict {
     }
 }
 
-/// Which packets of the device are not forwarded; what comes back to them is dropped too.
+/// The packets of the device that are not forwarded. Answers to them are dropped as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block<'a> {
-    /// Only those of this interface.
+    /// Only packets of this interface.
     pub uplink: Option<&'a str>,
-    /// Only those to this address.
+    /// Only packets to this address.
     pub to: Option<&'a str>,
     /// What happens to them.
     pub verdict: Verdict,
@@ -77,7 +77,7 @@ impl Block<'_> {
     }
 }
 
-/// A change of what the router blocks that waits for its moment.
+/// A prepared change of the blocked packets.
 #[derive(Debug)]
 pub struct Prepared {
     nft: Child,
@@ -85,12 +85,12 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Makes the change. Returns when it began, on the clock of [`clock::boot_us`]; it holds a
-    /// millisecond or two later, and at the latest when this returns.
+    /// Makes the change. Returns the time at which it began, on the clock of [`clock::boot_us`]; it
+    /// takes effect a millisecond or two later, and before this function returns.
     ///
     /// # Panics
     ///
-    /// With the complaint of `nft` on standard error, if it has one.
+    /// If `nft` fails; its message is on standard error.
     pub fn apply(mut self) -> u64 {
         let mut stdin = self.nft.stdin.take().expect("standard input is a pipe");
         let began_us = clock::boot_us();
@@ -101,7 +101,7 @@ impl Prepared {
     }
 }
 
-/// Packets that the router saw from one interface of the device, blocked ones included.
+/// Packets from one interface of the device in the router, blocked ones included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Packets {
     /// SYNs to port 53.
@@ -110,7 +110,7 @@ pub struct Packets {
     pub server_syns: u64,
     /// Datagrams to port 53.
     pub queries: u64,
-    /// All of them.
+    /// All packets.
     pub all: u64,
 }
 
@@ -122,7 +122,7 @@ const COUNTERS: [(&str, &str); 4] = [
     ("all", ""),
 ];
 
-/// Makes the counters, and the chain that faults go into.
+/// Makes the counters, and the chain for faults.
 pub(super) fn prepare(router: &Space) {
     let mut table = String::from("table inet linkbeat {\n");
     let mut rules = String::new();
@@ -141,17 +141,17 @@ pub(super) fn prepare(router: &Space) {
 }
 
 impl World {
-    /// Has the router block these packets and forward all others, from one packet to the next.
+    /// Makes the router block these packets and forward all others, atomically.
     pub fn block(&self, blocks: &[Block<'_>]) {
         self.prepare(blocks).apply();
     }
 
-    /// Has the router forward everything.
+    /// Makes the router forward everything.
     pub fn heal(&self) {
         self.block(&[]);
     }
 
-    /// Prepares a [`World::block`] that is to be timed: all but the change itself is done.
+    /// Prepares a [`World::block`] whose time matters: everything except the change itself.
     ///
     /// # Panics
     ///
@@ -165,11 +165,11 @@ impl World {
         Prepared { nft, rules: format!("flush chain inet linkbeat faults\n{rules}") }
     }
 
-    /// What the router saw from `interface` since the start.
+    /// The packets from `interface` in the router since the start.
     ///
     /// # Panics
     ///
-    /// If `nft` does not answer as it should.
+    /// If the output of `nft` is unexpected.
     #[must_use]
     pub fn packets(&self, interface: &str) -> Packets {
         let list = ["-j", "list", "counters", "table", "inet", "linkbeat"];

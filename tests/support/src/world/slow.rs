@@ -1,7 +1,7 @@
-//! A path of long delay, packet by packet: the kernel here has no netem.
+//! A path with a long delay for each packet, because not every kernel has netem.
 //!
-//! A TUN device in the router takes every packet, holds it, and gives it back; a packet that came
-//! out of it is routed on. So each direction is as much slower, whatever the packet carries.
+//! A TUN device in the router receives every packet, holds it, and sends it back, and the router
+//! forwards it. Both directions are delayed equally, for all kinds of packets.
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -15,11 +15,11 @@ use tappers::{Interface, Tun};
 use super::{INTERFACES, World};
 use crate::clock;
 
-/// The device's name in the router, and the table of routes into it.
+/// The name of the TUN device in the router, and the table of the routes into it.
 const NAME: &str = "slow";
 const TABLE: u32 = 100;
 
-/// A slow path; dropped, it is fast again, and what was held is lost.
+/// A slow path. Dropping it makes it fast again and loses the packets held.
 #[derive(Debug)]
 pub struct SlowPath {
     stop: Arc<OwnedFd>,
@@ -30,7 +30,7 @@ impl World {
     ///
     /// # Panics
     ///
-    /// If there is no TUN device to be had.
+    /// If a TUN device cannot be made.
     #[must_use]
     pub fn slow_down(&self, each_way: Duration) -> SlowPath {
         let name = Interface::new(NAME).expect("a short name");
@@ -80,7 +80,7 @@ fn relay(tun: &Tun, stop: &OwnedFd, each_way: Duration) {
         while let Some((due_us, packet)) = held.front()
             && *due_us <= now_us
         {
-            // A packet the kernel does not want is lost, as packets are.
+            // A packet that the kernel refuses is lost, like any other lost packet.
             tun.send(packet).ok();
             held.pop_front();
         }

@@ -10,7 +10,7 @@ use std::process::Command;
 use super::{Families, World, addressed};
 use crate::space::{Space, run};
 
-/// The interface of the device that is plugged into the switch.
+/// The interface of the device at the switch.
 pub(super) const SWITCHED: &str = "eth0";
 
 /// A bridge in a namespace of its own.
@@ -19,10 +19,10 @@ pub(super) struct Switch {
 }
 
 impl Switch {
-    /// The switch, with the router plugged into it.
+    /// Makes the switch with the router plugged into it.
     pub(super) fn new(name: &str, router: &Space) -> Self {
         let space = Space::new(name);
-        // No port waits before it forwards: there is no spanning tree.
+        // Ports forward at once, because there is no spanning tree.
         space.ip(&format!(
             "link add name br0 type bridge stp_state 0 mcast_snooping 0\n\
              link add name s-router index 52 type veth peer name r-{SWITCHED} index 21 netns {}\n\
@@ -35,7 +35,7 @@ impl Switch {
         Self { space }
     }
 
-    /// Where the other end of the device's cable is, and its name and number there.
+    /// The namespace of the other end of the device's cable, with its name and number there.
     pub(super) fn port(&self) -> (&str, String, usize) {
         (self.space.name(), format!("s-{SWITCHED}"), 51)
     }
@@ -52,17 +52,17 @@ impl Switch {
 }
 
 impl World {
-    /// The network of [`World::new`] with a switch between eth0 and the router.
+    /// Makes the network of [`World::with`] with a switch between eth0 and the router.
     ///
     /// # Panics
     ///
     /// As [`World::new`].
     #[must_use]
-    pub fn behind_switch() -> Self {
-        Self::build(Families::V4, true)
+    pub fn behind_switch(families: Families) -> Self {
+        Self::build(families, true)
     }
 
-    /// Switches the router off as eth0 sees it. Behind a switch the carrier stays.
+    /// Switches the router off, as seen from eth0. The carrier stays because of the switch.
     pub fn router_off(&self) {
         self.router.ip(&format!("link set r-{SWITCHED} down"));
     }
@@ -72,8 +72,8 @@ impl World {
         self.router.ip(&format!("link set r-{SWITCHED} up"));
     }
 
-    /// Whether the device has given up the hardware address of the router behind `interface`: it
-    /// failed to answer, and the kernel asks for it anew or not at all.
+    /// Whether the device has given up the hardware address of the router at `interface`: the
+    /// router has not answered, and the kernel requests the address again or not at all.
     #[must_use]
     pub fn router_failed(&self, interface: &str) -> bool {
         let show = ["-n", self.device.name(), "neighbour", "show", "dev", interface];

@@ -1,4 +1,4 @@
-//! Two builds of linkbeat at the same events, in turns: is the new one slower?
+//! Compares two builds of linkbeat at the same events, in turns.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::Options;
 use crate::calls::{self, Calls};
-use crate::solo::{FORGOTTEN, Solo, tell};
+use crate::solo::{FORGOTTEN, Shape, Solo, tell};
 use crate::stats::{NEVER, Sample, Summary};
 
 /// The events, in their order.
@@ -23,7 +23,11 @@ struct Side {
 
 impl Side {
     fn start(name: &'static str, binary: &Path) -> io::Result<Self> {
-        Ok(Self { name, solo: Solo::start(binary, &UPLINKS)?, times: Default::default() })
+        Ok(Self {
+            name,
+            solo: Solo::start(binary, &UPLINKS, Shape::V4)?,
+            times: Default::default(),
+        })
     }
 
     fn run(&mut self, event: usize) -> io::Result<()> {
@@ -40,7 +44,7 @@ impl Side {
     }
 }
 
-/// Runs both builds, and writes what they took.
+/// Runs both builds and writes their times.
 pub(crate) fn compare(options: &Options, old: &Path) -> io::Result<()> {
     let mut sides = [Side::start("old", old)?, Side::start("new", &options.binary)?];
     for _ in 0..options.runs {
@@ -51,7 +55,7 @@ pub(crate) fn compare(options: &Options, old: &Path) -> io::Result<()> {
             let [first, _] = &sides;
             first.solo.pause(FORGOTTEN);
         }
-        // Neither is always the first.
+        // The first build alternates.
         sides.reverse();
     }
     sides.sort_by_key(|side| side.name == "new");
@@ -71,7 +75,7 @@ fn table([old, new]: &[Side; 2], [before, after]: &[Calls; 2]) -> String {
         let summaries = (Summary::of(old.iter().copied()), Summary::of(new.iter().copied()));
         let (Some(old), Some(new)) = summaries else { continue };
         let (runs, ratio) = (new.runs, ratio(old.median_us, new.median_us));
-        // A String takes all that is written to it.
+        // Writing to a String cannot fail.
         writeln!(text, "| {event} | {runs} | {} | {} | {ratio} |", old.cell(), new.cell()).ok();
     }
     for ((what, before), (_, after)) in before.counts().iter().zip(after.counts()) {

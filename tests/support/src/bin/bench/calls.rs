@@ -1,4 +1,4 @@
-//! The system calls of linkbeat, counted by strace: while nothing happens, and for a change.
+//! Counts the system calls of linkbeat with strace: while nothing happens, and for a change.
 
 use std::fs;
 use std::io::{self, Write};
@@ -14,14 +14,14 @@ use crate::Options;
 use crate::camera::INTERVAL_S;
 use crate::solo::FORGOTTEN;
 
-/// After a change, everything that it led to has happened; in µs.
+/// The time after a change within which all its calls are made, in µs.
 const DONE_US: u64 = 1_000_000;
-/// Changes of each kind.
+/// The number of changes of each kind.
 const RUNS: usize = 3;
-/// How long a beat is waited for.
+/// Time limit for a beat.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How many calls.
+/// The numbers of calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Calls {
     idle: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Each with its name.
+    /// Each number with its name.
     pub(crate) fn counts(&self) -> [(&'static str, u64); 4] {
         [
             ("an idle minute with its two beats", self.idle),
@@ -42,18 +42,18 @@ impl Calls {
     }
 }
 
-/// A traced agent, and where strace writes.
+/// A traced agent and the file that strace writes.
 struct Traced {
     world: World,
     agent: Agent,
 }
 
-/// It takes too long for a quick look at everything.
+/// Not part of a quick run, because it takes too long.
 pub(crate) fn wanted(options: &Options) -> bool {
     options.wants("calls") && (options.slow_runs > 0 || !options.only.is_empty())
 }
 
-/// Counts those of this build.
+/// Counts the calls of this build.
 pub(crate) fn of(options: &Options, binary: &Path) -> io::Result<Calls> {
     let traced = Traced::start(binary)?;
     let idle_s = options.watched_s.min(60) / u64::from(INTERVAL_S) * u64::from(INTERVAL_S);
@@ -93,7 +93,7 @@ impl Traced {
         let world = World::new();
         let log = world.directory().join("strace").display().to_string();
         let mut setting = Setting::new(&world).every(INTERVAL_S).own("log_level", "info");
-        // As a grandchild: the agent stays the child that is signalled and waited for.
+        // strace runs as a grandchild, so that the agent stays the child for signals and wait(2).
         let strace = ["-D", "-f", "-ttt", "-e", "signal=none", "-o", &log].map(ToOwned::to_owned);
         let binary = fs::canonicalize(binary)?.display().to_string();
         setting.arguments.splice(0..0, strace.into_iter().chain([binary]));
@@ -105,7 +105,7 @@ impl Traced {
         Ok(traced)
     }
 
-    /// When each was made, in µs since 1970. A line begins with the process and the time.
+    /// The time of each call, in µs since 1970. A line begins with the process and the time.
     fn calls(&self) -> io::Result<Vec<u64>> {
         let log = fs::read_to_string(self.world.directory().join("strace"))?;
         let at_us = |line: &str| {

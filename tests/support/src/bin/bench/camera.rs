@@ -1,4 +1,4 @@
-//! A network with agents in its device, each known to the server by a device key of its own.
+//! A network with agents in its device. Each agent has a device key of its own.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -11,7 +11,7 @@ use linkbeat_support::clock;
 use linkbeat_support::helper::Helper;
 use linkbeat_support::journal::Follower;
 use linkbeat_support::receiver::Beat;
-use linkbeat_support::world::{INTERFACES, SERVER_NAME, World};
+use linkbeat_support::world::{Families, INTERFACES, SERVER_NAME, World};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -20,24 +20,24 @@ use crate::process::Process;
 
 /// Seconds between two beats.
 pub(crate) const INTERVAL_S: u32 = 30;
-/// How long a thing may take that should happen at once.
+/// Time limit for an event that should happen at once.
 const AT_ONCE: Duration = Duration::from_secs(10);
-/// Where the rivals are.
+/// The directory of the rivals.
 const RIVALS: &str = "tests/rivals";
 
 /// The agents that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Ours.
+    /// linkbeat.
     Linkbeat,
-    /// A loop of curl, and `ip monitor`.
+    /// A loop of curl with `ip monitor`.
     Curl,
-    /// What the reference does, in Python.
+    /// The design of the reference, in Python.
     Reference,
 }
 
 impl Kind {
-    /// All of them, in the order in which they are shown.
+    /// All agents, in the order of the results.
     pub(crate) const ALL: [Self; 3] = [Self::Linkbeat, Self::Curl, Self::Reference];
 
     /// Its device key.
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// Its name for people.
+    /// Its name in the results.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Linkbeat => "linkbeat",
@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// Whether this beat is one of its own.
+    /// Whether this beat is from this agent.
     pub(crate) fn sent(self, beat: &Beat) -> bool {
         beat.device_key() == self.key()
     }
@@ -84,12 +84,12 @@ impl Kind {
     /// The source of a rival.
     pub(crate) fn script(self) -> PathBuf {
         let name = if self == Self::Curl { "curl.sh" } else { "reference.py" };
-        // The agent's working directory is ours.
+        // The agent has the working directory of this program.
         fs::canonicalize(Path::new(RIVALS).join(name)).expect("the rivals are in the repository")
     }
 }
 
-/// The distribution's Python rather than one somebody built.
+/// The Python of the distribution, even if another one is installed.
 pub(crate) fn python() -> PathBuf {
     let packaged = PathBuf::from("/usr/bin/python3");
     if packaged.exists() { packaged } else { PathBuf::from("python3") }
@@ -97,7 +97,7 @@ pub(crate) fn python() -> PathBuf {
 
 /// A running agent.
 pub(crate) struct Running {
-    /// Which.
+    /// The kind of agent.
     pub(crate) kind: Kind,
     /// Its process.
     pub(crate) agent: Agent,
@@ -112,19 +112,19 @@ pub(crate) struct Camera {
 }
 
 impl Camera {
-    /// A network with these agents in it, of which each has sent its first beat.
+    /// Makes a network with these agents and waits for the first beat of each.
     pub(crate) fn start(options: &Options, kinds: &[Kind]) -> io::Result<Self> {
-        Self::with(&options.binary, kinds)
-    }
-
-    /// The same with this build of linkbeat.
-    pub(crate) fn with(binary: &Path, kinds: &[Kind]) -> io::Result<Self> {
-        let world = World::behind_switch();
-        // What a device with static addresses sets so that the kernel leaves a dead uplink. It is for
-        // the rivals: linkbeat binds its sockets to the uplink.
+        let world = World::behind_switch(Families::V4);
+        // With static addresses, this setting makes the kernel leave a dead uplink. The rivals need
+        // it; linkbeat binds its sockets to the uplink.
         for which in ["all", "default"].iter().chain(&INTERFACES) {
             world.device.sysctl(&format!("ipv4/conf/{which}/ignore_routes_with_linkdown"), "1");
         }
+        Self::within(world, &options.binary, kinds)
+    }
+
+    /// Starts the agents in this network, with this build of linkbeat.
+    pub(crate) fn within(world: World, binary: &Path, kinds: &[Kind]) -> io::Result<Self> {
         let mut beats = world.receiver.beats().follow();
         let mut camera = Self { world, agents: Vec::new() };
         for kind in kinds.iter().copied() {
@@ -136,7 +136,7 @@ impl Camera {
     }
 
     fn run(&self, binary: &Path, kind: Kind) -> Agent {
-        // Nothing holds a beat back: what is measured is the way, not the moderation.
+        // No moderation, so that the times do not include its waits.
         let free = json!({ "burst": 1000, "every_ms": 0 });
         let mut setting = Setting::new(&self.world)
             .every(INTERVAL_S)
@@ -150,7 +150,7 @@ impl Camera {
         Agent::start(&self.world, "env", &setting)
     }
 
-    /// A rival's program once more, with these words before and after it, to its end.
+    /// Runs the program of a rival once more until it ends, with these words before and after it.
     pub(crate) fn once(&self, kind: Kind, before: &[&str], after: &str) -> io::Result<String> {
         let rival = kind.rival();
         let words: Vec<&str> = before.iter().copied().chain(["env"]).collect();
@@ -168,7 +168,7 @@ impl Camera {
         running.map(|it| &it.agent).ok_or_else(|| io::Error::other("no such agent"))
     }
 
-    /// The next beat of this agent.
+    /// Waits for the next beat of this agent.
     pub(crate) fn first(
         &self,
         beats: &mut Follower<Beat>,
@@ -181,7 +181,7 @@ impl Camera {
         })
     }
 
-    /// What the agent said last, for whoever wants to know what went wrong.
+    /// The last log lines of the agent, for error messages.
     pub(crate) fn tell(&self, kind: Kind) {
         let lines = self.agent(kind).map(|agent| agent.lines().all()).unwrap_or_default();
         for line in lines.iter().rev().take(20).rev() {
@@ -189,7 +189,7 @@ impl Camera {
         }
     }
 
-    /// Has something ready to ask this agent for a beat with.
+    /// Makes a way to request a beat of this agent.
     pub(crate) fn bell(&self, kind: Kind) -> io::Result<Bell<'_>> {
         let agent = self.agent(kind)?;
         Ok(match kind {
@@ -202,7 +202,7 @@ impl Camera {
         })
     }
 
-    /// Asks by HTTP for a beat. Returns when, and reads the answer.
+    /// Requests a beat over HTTP and reads the answer. Returns the time of the request.
     pub(crate) fn post(&self, kind: Kind) -> io::Result<u64> {
         let port = if kind == Kind::Linkbeat { 5000 } else { 5001 };
         let request = format!(
@@ -223,14 +223,14 @@ impl Camera {
 
 impl Drop for Camera {
     fn drop(&mut self) {
-        // What an agent has started does not end with it, and would keep the namespace.
+        // The children of an agent do not end with it and would keep the namespace.
         for process in self.agents.iter().flat_map(|it| Process::tree(it.agent.pid())) {
             process.kill();
         }
     }
 }
 
-/// A way to ask an agent for a beat.
+/// A way to request a beat of an agent.
 pub(crate) enum Bell<'a> {
     /// linkbeat's eventfd.
     Helper(Helper),
@@ -241,7 +241,7 @@ pub(crate) enum Bell<'a> {
 }
 
 impl Bell<'_> {
-    /// Asks. Returns when.
+    /// Requests a beat. Returns the time of the request.
     pub(crate) fn ring(&mut self) -> io::Result<u64> {
         let asked_us = clock::boot_us();
         match self {

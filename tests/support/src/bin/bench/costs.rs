@@ -1,4 +1,4 @@
-//! What an agent costs while nothing happens: memory, wake-ups, processor, bytes.
+//! The costs of an agent while nothing happens: memory, wake-ups, processor, bytes.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -13,15 +13,15 @@ use crate::camera::{Camera, INTERVAL_S, Kind};
 use crate::process::{Memory, Process, Usage};
 use crate::size::{self, Size};
 
-/// After the first beat: what is done only at start is over, and no beat is under way.
+/// The wait after the first beat, until the start is complete and no beat is in progress.
 const STARTED: Duration = Duration::from_secs(5);
 /// Seconds of an hour and of 30 days.
 const HOUR_S: u64 = 3600;
 const MONTH_S: u64 = 30 * 24 * HOUR_S;
 
-/// What one agent costs.
+/// The costs of one agent.
 pub(crate) struct Cost {
-    /// Which.
+    /// The kind of agent.
     pub(crate) kind: Kind,
     /// The names of its processes.
     pub(crate) processes: Vec<String>,
@@ -29,28 +29,28 @@ pub(crate) struct Cost {
     pub(crate) memory: Memory,
     /// Their threads.
     pub(crate) threads: usize,
-    /// Wake-ups in an hour, those of its short-lived processes included.
+    /// Wake-ups in an hour, including those of its short-lived processes.
     pub(crate) wakeups: u64,
-    /// Processor time of an hour, in ms.
+    /// Processor time in an hour, in ms.
     pub(crate) cpu_ms: u64,
-    /// IP packets' bytes, both ways, in 30 days.
+    /// Bytes of IP packets in both directions in 30 days.
     pub(crate) month_bytes: u64,
-    /// The same by beat.
+    /// Bytes of IP packets in both directions for one beat.
     pub(crate) beat_bytes: u64,
-    /// On the disk.
+    /// Its size on the disk.
     pub(crate) size: Size,
-    /// The memory of the largest process that comes and goes, in kB.
+    /// The memory of its largest short-lived process, in kB.
     pub(crate) passing_kb: Option<u64>,
 }
 
-/// An agent that is being watched.
+/// An agent during the measurement.
 struct Watched {
     camera: Camera,
     kind: Kind,
     from: Seen,
 }
 
-/// What was seen of it so far.
+/// The counts of an agent so far.
 struct Seen {
     at_us: u64,
     processes: Vec<(Process, Usage)>,
@@ -58,7 +58,7 @@ struct Seen {
     beats: usize,
 }
 
-/// The costs of each agent, alone in a network, all watched at the same time.
+/// Measures the costs of each agent, alone in a network, all at the same time.
 pub(crate) fn measure(options: &Options) -> io::Result<Vec<Cost>> {
     let mut cameras = Vec::new();
     for kind in Kind::ALL {
@@ -75,7 +75,7 @@ pub(crate) fn measure(options: &Options) -> io::Result<Vec<Cost>> {
     watched.map(|((kind, camera), from)| Watched { camera, kind, from }.cost(options)).collect()
 }
 
-/// Lets time pass.
+/// Waits.
 fn pause(cameras: &[(Kind, Camera)], time: Duration) {
     if let Some((_, camera)) = cameras.first() {
         camera.world.receiver.beats().follow().find(time, |_| false);
@@ -99,7 +99,7 @@ impl Watched {
     fn cost(self, options: &Options) -> io::Result<Cost> {
         let Self { camera, kind, from } = self;
         let to = Seen::now(&camera, kind)?;
-        // Those that were there at both times.
+        // Only processes that existed at both times.
         let was = |it: Process| from.processes.iter().find(|(process, _)| *process == it);
         let stayed = to.processes.iter().filter_map(|(it, now)| Some((*it, *now, was(*it)?.1)));
         let (mut processes, mut memory, mut threads) = (Vec::new(), Memory::default(), 0);
@@ -144,15 +144,14 @@ impl Watched {
     }
 }
 
-/// What comes and goes with a beat.
+/// The short-lived processes of a beat.
 #[derive(Clone, Copy)]
 struct Passing {
     waits: u64,
     rss_kb: u64,
 }
 
-/// One beat of the curl loop, seen by time(1), which counts the processes that the kernel has
-/// forgotten.
+/// One beat of the curl loop under time(1), which also counts processes that have ended.
 fn passing(camera: &Camera, kind: Kind) -> io::Result<Option<Passing>> {
     if kind != Kind::Curl {
         return Ok(None);
@@ -164,7 +163,7 @@ fn passing(camera: &Camera, kind: Kind) -> io::Result<Option<Passing>> {
     Ok(Some(Passing { waits, rss_kb }))
 }
 
-/// Has the kernel count what the device sends and receives.
+/// Makes the kernel count the bytes that the device sends and receives.
 fn count_traffic(device: &Space) {
     device.nft(
         "table inet bench {

@@ -1,8 +1,8 @@
-//! The events that break a network and mend it.
+//! The events that interrupt a network and restore it.
 //!
 //! Every run begins and ends with all cables plugged and all agents beating over eth0. Several
-//! networks are in use at the same time, because most of the time is spent waiting for the reference;
-//! but no two events are made at the same time.
+//! networks are in use at the same time, because most of the time is spent waiting for the
+//! reference. Only one event is made at a time.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -20,22 +20,22 @@ use crate::report::Row;
 use crate::stage::{HELD, Samples, Signs, Stage, micros};
 use crate::stats::time;
 
-/// After this the kernel asks anew for a gateway that it asked for on a dead link; before, it asks
-/// once a second and keeps packets waiting.
+/// The time after which the kernel requests a gateway again that it had requested on a dead link.
+/// Before, it repeats the request once a second and queues the packets.
 const FORGOTTEN: Duration = Duration::from_secs(4);
-/// Between the carrier and the address: a DHCP server's answer.
+/// The time between the carrier and the address, like that of a DHCP server.
 const LEASED: Duration = Duration::from_secs(1);
-/// How long a short outage lasts: a beat of each agent falls due in it.
+/// The length of a short outage: a beat of each agent falls due during it.
 const SHORT: Duration = Duration::from_secs(12);
-/// How long a long outage lasts.
+/// The length of a long outage.
 const LONG: Duration = Duration::from_secs(45);
-/// How long a router takes to start, at least; and at most, while the device still takes its old
-/// answers for fresh.
+/// The shortest time that a router is off, and the longest, by which the device no longer considers
+/// its old answers fresh.
 const REBOOT: Duration = Duration::from_secs(40);
 const REBOOT_MAX: Duration = Duration::from_secs(100);
-/// Between two looks at whether it does.
+/// The pause between two checks of that.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often a run is prepared anew in which no beat of some agent would fall due.
+/// How often a run is prepared again because no beat of some agent would fall due.
 const ATTEMPTS: usize = 4;
 
 /// An event.
@@ -80,7 +80,7 @@ struct Run {
     nth: usize,
 }
 
-/// All runs of all events that are asked for; a row for each event.
+/// Makes all runs of the requested events; returns a row for each event.
 pub(crate) fn measure(options: &Options) -> io::Result<Vec<Row>> {
     let runs = runs(options);
     let total = runs.len();
@@ -103,13 +103,13 @@ pub(crate) fn measure(options: &Options) -> io::Result<Vec<Row>> {
         threads.into_iter().map(end).collect()
     });
     for error in ended.iter().filter_map(|it| it.as_ref().err()) {
-        writeln!(io::stderr(), "bench: {error}; its runs went to the other networks").ok();
+        writeln!(io::stderr(), "bench: {error}; the other networks take over its runs").ok();
     }
     let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(rows(&done))
 }
 
-/// As many networks as are wanted, none of which is still being made when this returns.
+/// Makes the requested number of networks and waits until all are complete.
 fn stages<'a>(options: &Options, total: usize, turn: &'a Mutex<()>) -> io::Result<Vec<Stage<'a>>> {
     thread::scope(|scope| {
         let start = |_| scope.spawn(|| Stage::start(options, turn));
@@ -118,14 +118,14 @@ fn stages<'a>(options: &Options, total: usize, turn: &'a Mutex<()>) -> io::Resul
     })
 }
 
-/// What a thread returned; a panic has been told already.
+/// The result of a thread; a panic has been reported already.
 fn end<T>(thread: thread::ScopedJoinHandle<'_, io::Result<T>>) -> io::Result<T> {
-    thread.join().unwrap_or_else(|_| Err(io::Error::other("a network broke")))
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("a network failed")))
 }
 
 fn runs(options: &Options) -> VecDeque<Run> {
     let mut runs = VecDeque::new();
-    // In turns, so that no event has a better hour than another.
+    // In turns, so that changes of the machine affect all events equally.
     for nth in 0..options.runs {
         let slow = Event::SLOW.iter().filter(|_| nth < options.slow_runs);
         let events = slow.chain(&Event::FAST).filter(|event| options.wants(event.name()));
@@ -199,7 +199,7 @@ impl Stage<'_> {
         self.event(signs, |world| at(|| world.lease("eth0")))
     }
 
-    /// An outage in which a beat of every agent falls due; one in which none does loses nothing.
+    /// An outage during which a beat of every agent falls due; otherwise no beat would be lost.
     fn short_outage(&mut self, verdict: Verdict, nth: usize) -> io::Result<Samples> {
         for _ in 0..ATTEMPTS {
             self.line_up()?;
@@ -250,12 +250,12 @@ impl Stage<'_> {
             others(World::plug, world);
             others(World::lease, world);
         });
-        // Not the event that is meant.
+        // This is not the measured event.
         if failed { samples } else { [None; 3] }
     }
 }
 
-/// When this began.
+/// Returns the time at which this began.
 fn at(act: impl FnOnce()) -> u64 {
     let began_us = clock::boot_us();
     act();

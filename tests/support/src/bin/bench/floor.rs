@@ -1,5 +1,6 @@
-//! The least that a trigger can cost here: one thread is woken by an eventfd, writes to a connection
-//! that is open, and the reader behind the router is woken by it. No agent; with TLS, or without.
+//! The shortest possible time of a trigger on this machine: an eventfd wakes a thread, which writes
+//! to an open connection, which wakes the reader behind the router. Without an agent; with TLS or
+//! without.
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -21,14 +22,14 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// A port of the server that nothing else uses.
 const PORT: u16 = 9;
-/// As long as a request of linkbeat.
+/// The size of a request of linkbeat.
 const SEGMENT: [u8; 700] = [0; 700];
-/// The device key by which the server knows what is written here.
+/// The device key of these requests.
 const KEY: &str = "floor";
-/// How long a segment may take.
+/// Time limit for a segment.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A sender in the device, and a way to hear when a reader in the internet had everything.
+/// A sender in the device, and the times at which a reader in the internet had everything.
 pub(crate) struct Floor {
     name: &'static str,
     times: Vec<u64>,
@@ -37,14 +38,14 @@ pub(crate) struct Floor {
 }
 
 impl Floor {
-    /// A segment, and a reader of its own.
+    /// Sends segments to a reader of its own.
     pub(crate) fn plain(world: &World) -> io::Result<Self> {
         let listener = world.internet.within(|| TcpListener::bind((SERVER[0], PORT)))?;
         let mut sender = connect(world, PORT)?;
         let (mut reader, _) = listener.accept()?;
         let times = Journal::default();
         let mut read = times.follow();
-        // Ends with the process, or when the sender is gone.
+        // The thread ends with the process, or when the sender is dropped.
         thread::spawn(move || {
             let mut segment = SEGMENT;
             while reader.read_exact(&mut segment).is_ok() {
@@ -56,7 +57,7 @@ impl Floor {
         Ok(Self { name: "floor: one wake-up, one segment", times: Vec::new(), wake, read })
     }
 
-    /// A request over TLS, and the server that the agents beat to.
+    /// Sends requests over TLS to the server of the agents.
     pub(crate) fn with_tls(world: &World) -> io::Result<Self> {
         let mut stream = tls(world)?;
         let body = " ".repeat(SEGMENT.len() - 100);
@@ -74,13 +75,13 @@ impl Floor {
         let times = Vec::new();
         let mut floor =
             Self { name: "floor: the same over TLS", times, wake, read: Box::new(read) };
-        // The first one has the handshake in it.
+        // The first request includes the handshake.
         floor.measure()?;
         floor.times.clear();
         Ok(floor)
     }
 
-    /// Wakes the sender, and notes the µs until the reader had everything.
+    /// Wakes the sender and records the µs until the reader had everything.
     pub(crate) fn measure(&mut self) -> io::Result<()> {
         let began_us = clock::boot_us();
         rustix::io::write(&self.wake, &1_u64.to_ne_bytes())?;
@@ -89,12 +90,12 @@ impl Floor {
         Ok(())
     }
 
-    /// What it is called.
+    /// Its name in the results.
     pub(crate) const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// What was noted since the last time.
+    /// Returns the times recorded since the last call.
     pub(crate) fn take(&mut self) -> Vec<u64> {
         mem::take(&mut self.times)
     }
@@ -121,7 +122,7 @@ fn tls(world: &World) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     Ok(StreamOwned::new(session, connect(world, 443)?))
 }
 
-/// A thread that does this whenever the eventfd is written to, until it cannot.
+/// Starts a thread that does this for each write to the eventfd, until it fails.
 fn woken(mut work: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Result<Arc<OwnedFd>> {
     let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC)?);
     let waiting = Arc::clone(&wake);
@@ -132,8 +133,8 @@ fn woken(mut work: impl FnMut() -> io::Result<()> + Send + 'static) -> io::Resul
     Ok(wake)
 }
 
-/// Keeps every processor from sleeping, with work that gives way to everything else (sched(7),
-/// SCHED_IDLE); dropped, they may sleep.
+/// Keeps every processor awake with work of idle priority (sched(7), SCHED_IDLE). Dropping it lets
+/// them sleep.
 pub(crate) struct Awake(Vec<Child>);
 
 impl Awake {
@@ -151,7 +152,7 @@ impl Awake {
 impl Drop for Awake {
     fn drop(&mut self) {
         for child in &mut self.0 {
-            // Already ended: as good.
+            // It may have ended already.
             child.kill().ok();
             child.wait().ok();
         }

@@ -1,4 +1,4 @@
-//! A cable is pulled while clients ask for the status as fast as they are answered.
+//! A cable is pulled while clients request the status as fast as they can.
 
 use std::io::{self, Write};
 use std::process::{Child, Stdio};
@@ -12,29 +12,29 @@ use crate::Options;
 use crate::camera::{Camera, Kind};
 use crate::stats::Summary;
 
-/// The word it is asked for by.
+/// The word that selects it with --only.
 const NAME: &str = "load";
-/// As many clients as linkbeat lets in at a time, and ten times as many; in turns with none.
+/// The numbers of clients: none, as many as linkbeat accepts at a time, and ten times as many.
 const CLIENTS: [usize; 3] = [0, 8, 80];
-/// From the start of the clients to the event.
+/// The time from the start of the clients to the event.
 const SETTLED: Duration = Duration::from_millis(1_500);
-/// How long a beat is waited for.
+/// Time limit for a beat.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long the kernel may take to announce an event.
+/// Time limit for the kernel's announcement of an event.
 const ANNOUNCED: Duration = Duration::from_secs(5);
-/// After the cable is plugged back, until the kernel has forgotten that it was not.
+/// The wait after the cable is plugged back, until the kernel has no trace of the event.
 const FORGOTTEN: Duration = Duration::from_secs(4);
 
-/// What was measured with so many clients.
+/// The results for a number of clients.
 pub(crate) struct Load {
     pub(crate) clients: usize,
-    /// From the event to the request received, in µs.
+    /// The times from the event to the request received, in µs.
     pub(crate) times: Vec<u64>,
-    /// Requests per second that were answered to the clients, in each run.
+    /// The requests per second of the clients that were answered, in each run.
     pub(crate) rates: Vec<u64>,
 }
 
-/// It takes too long for a quick look at everything.
+/// Not part of a quick run, because it takes too long.
 pub(crate) fn wanted(options: &Options) -> bool {
     options.wants(NAME) && (options.slow_runs > 0 || !options.only.is_empty())
 }
@@ -55,7 +55,7 @@ pub(crate) fn measure(options: &Options) -> io::Result<Vec<Load>> {
     Ok(loads.into())
 }
 
-/// The time of one event, and the requests per second that the clients had answered.
+/// Returns the time of one event, and the answered requests per second of the clients.
 fn run(camera: &Camera, clients: usize) -> io::Result<(u64, Option<u64>)> {
     let world = &camera.world;
     let asking = (clients > 0).then(|| start(camera, clients)).transpose()?;
@@ -88,7 +88,7 @@ fn start(camera: &Camera, clients: usize) -> io::Result<Child> {
     wrk.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()
 }
 
-/// Ends the clients; their requests per second.
+/// Stops the clients and returns their requests per second.
 fn stop(wrk: Child) -> io::Result<u64> {
     kill_process(Pid::from_child(&wrk), Signal::INT)?;
     let said = wrk.wait_with_output()?.stdout;
@@ -102,15 +102,15 @@ fn pause(camera: &Camera, time: Duration) {
     camera.world.receiver.beats().follow().find(time, |_| false);
 }
 
-/// The section of the report; empty where nothing was measured.
+/// The section of the report; empty without results.
 pub(crate) fn table(loads: &[Load]) -> String {
     let median = |load: &Load| Summary::of(load.times.iter().copied()).map(|it| it.median_us);
     let Some(alone) = loads.first().and_then(median) else { return String::new() };
     let mut text = String::from(
         "\n## While clients ask for the status\n\n\
-         The cable is pulled while `wrk` in the device asks for the status, in turns with nobody asking. Eight is as many as \
-         are let in. Median / 95th percentile / maximum; *times* is the median by that without clients, promised \
-         to stay below 2.\n\n\
+         The cable is pulled while `wrk` in the device requests the status, in turns with runs without clients. The \
+         agent accepts eight clients at a time. Median / 95th percentile / maximum; *times* is the median divided by \
+         that without clients, which is promised to stay below 2.\n\n\
          | clients | answered per second | runs | cable pulled | times |\n|---|---|---|---|---|\n",
     );
     for load in loads {

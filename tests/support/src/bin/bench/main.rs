@@ -1,5 +1,5 @@
-//! How long after an event the server has the whole request, and what that costs: linkbeat beside
-//! two rivals, in the same networks, at the same events.
+//! Measures the time from an event to the whole request at the server, and the costs: linkbeat and
+//! two rivals in the same networks, at the same events.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -18,6 +18,7 @@ mod load;
 mod memory;
 mod picture;
 mod process;
+mod readme;
 mod report;
 mod size;
 mod solo;
@@ -31,38 +32,39 @@ use report::Report;
 const HELP: &str = "\
 usage: bench [--quick] [--runs N] [--beats N] [--only WORD] [--worlds N] [--against OLD] [--scratch DIR]
              LINKBEAT
+       bench --readme
 
 Run from the root of the repository; scripts/bench --help says what is measured.
 ";
 
-/// What is asked for.
+/// The options of a run.
 pub(crate) struct Options {
     /// The agent.
     binary: PathBuf,
-    /// Runs of each event.
+    /// The number of runs of each event.
     runs: usize,
-    /// Runs of each slow event; none leaves them out.
+    /// The number of runs of each slow event; 0 skips them.
     slow_runs: usize,
-    /// Seconds over which an idle agent is watched.
+    /// The seconds of the measurement of an idle agent.
     watched_s: u64,
-    /// Beats before the memory is looked at again; none leaves that out.
+    /// The number of beats between the two measurements of memory; 0 skips them.
     beats: u64,
     /// Only rows with this word in their names.
     only: String,
-    /// Another build: both are compared, and nothing else is measured.
+    /// Another build: both are compared, nothing else is measured.
     against: Option<PathBuf>,
-    /// Networks in use at the same time.
+    /// The number of networks in use at the same time.
     worlds: usize,
-    /// Where the results of a run go that is not the whole.
+    /// The directory for the results of a partial run.
     scratch: PathBuf,
-    /// Whether this is the whole, and nothing was changed by an option.
+    /// Whether this is a whole run, without any option.
     whole: bool,
-    /// What was typed.
+    /// The command line.
     command: String,
 }
 
 impl Options {
-    /// Whether the row of this name is wanted.
+    /// Whether the row with this name is requested.
     pub(crate) fn wants(&self, name: &str) -> bool {
         name.contains(&self.only)
     }
@@ -76,17 +78,21 @@ fn main() -> ExitCode {
         writeln!(io::stderr(), "bench: {}", start::become_agent(agent)).ok();
         return ExitCode::FAILURE;
     }
-    let done = options().map_err(io::Error::other).and_then(|options| match options {
-        Some(options) => bench(&options),
-        None => write!(io::stdout(), "{HELP}"),
-    });
+    let done = if arguments == ["--readme"] { readme::write() } else { run() };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error gone: nobody to tell.
+            // Standard error is closed: nothing can be reported.
             writeln!(io::stderr(), "bench: {error}").ok();
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run() -> io::Result<()> {
+    match options().map_err(io::Error::other)? {
+        Some(options) => bench(&options),
+        None => write!(io::stdout(), "{HELP}"),
     }
 }
 
@@ -110,11 +116,11 @@ fn options() -> Result<Option<Options>, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    let binary = binary.ok_or("which binary? --help says more")?;
+    let binary = binary.ok_or("no binary is named: see --help")?;
     let counted = runs.or(worlds).is_some() || beats.is_some();
     let changed = quick || counted || against.is_some() || !only.is_empty();
     let all = runs.unwrap_or(if quick { 3 } else { 20 });
-    // What was typed to scripts/bench: all before what it adds.
+    // The arguments of scripts/bench itself are those before the ones that it adds.
     let typed = typed.iter().take_while(|it| *it != "--scratch");
     let command = typed.fold("scripts/bench".to_owned(), |line, word| line + " " + word);
     Ok(Some(Options {
@@ -155,16 +161,16 @@ fn bench(options: &Options) -> io::Result<()> {
         report.starts = start::measure(options)?;
     }
     if load::wanted(options) {
-        minutes("a cable pulled while clients ask for the status")?;
+        minutes("a cable pulled while clients request the status")?;
         report.loads = load::measure(options)?;
     }
     if calls::wanted(options) {
         minutes("system calls, counted by strace")?;
         report.calls = Some(calls::of(options, &options.binary)?);
     }
-    minutes("blips of the carrier, and a best uplink that is mute")?;
+    minutes("short losses of the carrier, and a best uplink that never answers")?;
     report.rows.extend(solo::measure(options)?);
-    minutes("events, which all three agents see at the same time")?;
+    minutes("events, for all three agents at the same time")?;
     report.rows.splice(0..0, events::measure(options)?);
     if options.beats > 0 && options.wants("memory") {
         minutes("memory over many beats")?;

@@ -9,20 +9,20 @@ use rustix::process::Signal;
 use crate::Options;
 use crate::camera::{Camera, Kind};
 
-/// How long a beat is waited for.
+/// Time limit for a beat.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Beats before the first look.
+/// Beats before the first measurement.
 const BEFORE: u64 = 1000;
 
 /// Resident memory before and after many beats.
 pub(crate) struct Growth {
-    /// How many.
+    /// The number of beats.
     pub(crate) beats: u64,
-    /// Before, in kB.
+    /// The memory before, in kB.
     pub(crate) before_kb: u64,
-    /// After, in kB.
+    /// The memory after, in kB.
     pub(crate) after_kb: u64,
-    /// How long they took.
+    /// The time that the beats took, in seconds.
     pub(crate) took_s: u64,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn measure(options: &Options) -> io::Result<Growth> {
     let mut received = camera.world.receiver.beats().follow();
     let mut send = |count: u64| {
         for _ in 0..count {
-            // A helper is heard 64 times a second at most; a signal always.
+            // The agent serves a helper at most 64 times a second, but every signal.
             agent.signal(Signal::USR1);
             camera.first(&mut received, Kind::Linkbeat, PATIENCE)?;
         }

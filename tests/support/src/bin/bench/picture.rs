@@ -1,4 +1,5 @@
-//! The times as a picture: a row for each event, a mark for each agent, a logarithmic axis.
+//! The times as a picture, with a row for each event, a mark for each agent, and a logarithmic
+//! axis.
 
 use std::fmt::Write as _;
 
@@ -6,7 +7,7 @@ use crate::camera::Kind;
 use crate::report::Row;
 use crate::stats::{NEVER, Summary, time};
 
-/// Widths and heights in the picture's own units, which a browser shows as pixels.
+/// Widths and heights in the units of the picture, which a browser shows as pixels.
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 262.0;
 const RIGHT: f64 = 88.0;
@@ -19,7 +20,7 @@ const GAP: f64 = 14.0;
 const DECADES: [i32; 2] = [2, 8];
 const TICKS: [&str; 7] = ["0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s"];
 
-/// Dark on light, and the other way round where the reader's system is dark.
+/// Dark on light, or light on dark if the reader's system is dark.
 const STYLE: &str = "
 text { font: 13px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif; fill: #1f2328 }
 .title { font-size: 17px; font-weight: 600 }
@@ -82,7 +83,7 @@ fn height(lines: usize) -> f64 {
     LINE * f64::from(u32::try_from(lines).unwrap_or_default()) + GAP
 }
 
-/// Everything around the rows.
+/// Draws everything around the rows.
 fn frame(bottom: f64, caption: &str) -> String {
     let height = bottom + BOTTOM;
     let mut svg = format!(
@@ -125,7 +126,7 @@ fn grid(svg: &mut String, bottom: f64) {
     }
 }
 
-/// The median as a symbol with its value, and a line to the maximum.
+/// Draws the median as a symbol with its value, and a line to the maximum.
 #[expect(clippy::cast_precision_loss, reason = "a pixel is much wider")]
 fn mark(svg: &mut String, kind: Kind, summary: &Summary, y: f64) {
     let end = if summary.max_us == NEVER { WIDTH - RIGHT } else { place(summary.max_us as f64) };
@@ -139,7 +140,7 @@ fn mark(svg: &mut String, kind: Kind, summary: &Summary, y: f64) {
     text(svg, "value", end.max(x + 6.0) + 6.0, y + 4.2, "start", &time(summary.median_us));
 }
 
-/// A form for each, for those who cannot tell the colours apart.
+/// Each agent has a form of its own, for readers who cannot distinguish the colours.
 fn symbol(svg: &mut String, kind: Kind, x: f64, y: f64) {
     let class = kind.key();
     add(
@@ -169,11 +170,11 @@ fn text(svg: &mut String, class: &str, x: f64, y: f64, anchor: &str, words: &str
 }
 
 fn add(svg: &mut String, element: &str) {
-    // A String takes all that is written to it.
+    // Writing to a String cannot fail.
     writeln!(svg, "{element}").ok();
 }
 
-/// Where a time in µs is on the axis.
+/// The position of a time in µs on the axis.
 fn place(us: f64) -> f64 {
     let [first, last] = DECADES.map(f64::from);
     let share = ((us.log10() - first) / (last - first)).clamp(0.0, 1.0);

@@ -1,4 +1,4 @@
-//! What the kernel knows of a process and of those it has started (proc(5)).
+//! The kernel's counts of a process and its descendants (proc(5)).
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,26 +9,26 @@ use rustix::process::{Pid, Signal, kill_process};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process(u32);
 
-/// What processes have used so far.
+/// The resources that processes have used so far.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Usage {
-    /// Times that a thread gave the processor away to wait.
+    /// The number of times that a thread left the processor to wait.
     pub(crate) waits: u64,
-    /// Processor time in ns, that of ended children included.
+    /// Processor time in ns, including that of ended children.
     pub(crate) cpu_ns: u64,
 }
 
 /// Memory in kB.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Memory {
-    /// Resident.
+    /// Resident memory.
     pub(crate) rss_kb: u64,
-    /// Resident, with each shared page divided by those who share it.
+    /// Resident memory, with each shared page divided by the number of its users.
     pub(crate) pss_kb: u64,
 }
 
 impl Process {
-    /// This process and all below it that run now.
+    /// This process and all its running descendants.
     pub(crate) fn tree(root: Pid) -> Vec<Self> {
         let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
         let numbers = numbers.filter_map(|it| it.file_name().to_str()?.parse().ok());
@@ -44,12 +44,12 @@ impl Process {
         tree
     }
 
-    /// Its name, as the kernel shortens it.
+    /// Its name, shortened by the kernel.
     pub(crate) fn name(self) -> String {
         self.read("comm").trim().to_owned()
     }
 
-    /// How many threads it has.
+    /// The number of its threads.
     pub(crate) fn threads(self) -> usize {
         self.tasks().len()
     }
@@ -72,10 +72,10 @@ impl Process {
         usage
     }
 
-    /// Ends it, whatever it is doing.
+    /// Kills the process.
     pub(crate) fn kill(self) {
         let pid = i32::try_from(self.0).ok().and_then(Pid::from_raw);
-        // Already ended: as good.
+        // It may have ended already.
         pid.map(|pid| kill_process(pid, Signal::KILL).ok());
     }
 
@@ -83,14 +83,15 @@ impl Process {
         self.stat().get(1)?.parse().ok()
     }
 
-    /// What ended children used, in ns: `cutime` and `cstime`, in ticks of 10 ms.
+    /// The processor time of ended children in ns, from `cutime` and `cstime` in ticks of 10 ms.
     fn children_ns(self) -> u64 {
         let stat = self.stat();
         let ticks = |at: usize| stat.get(at).and_then(|it| it.parse::<u64>().ok());
         (ticks(13).unwrap_or_default() + ticks(14).unwrap_or_default()) * 10_000_000
     }
 
-    /// The fields of `stat` after the name, which may contain anything: the first is the state.
+    /// The fields of `stat` after the name, which may contain any character. The first is the
+    /// state.
     fn stat(self) -> Vec<String> {
         let stat = self.read("stat");
         let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
@@ -102,13 +103,13 @@ impl Process {
         tasks.map(|it| it.path()).collect()
     }
 
-    /// Empty when it has ended.
+    /// The text is empty if the process has ended.
     fn read(self, name: &str) -> String {
         fs::read_to_string(format!("/proc/{}/{name}", self.0)).unwrap_or_default()
     }
 }
 
-/// The number behind this name, at the beginning of a line.
+/// The number after this name at the beginning of a line.
 fn field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_whitespace().next()?.parse().ok()

@@ -1,4 +1,4 @@
-//! The results as Markdown, where the README shows them.
+//! The results as Markdown.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -12,20 +12,17 @@ use crate::camera::Kind;
 use crate::costs::Cost;
 use crate::load::{self, Load};
 use crate::memory::Growth;
-use crate::picture;
-use crate::stats::{Sample, Summary, time};
+use crate::stats::{Sample, Summary};
+use crate::{picture, readme};
 
 /// Where the results of a whole run go.
 const RESULTS: &str = "tests/bench";
-const README: &str = "README.md";
-/// What stands before and after the part of the README that is written here.
-const MARKS: [&str; 2] = ["<!-- scripts/bench writes this -->", "<!-- until here -->"];
 
-/// The samples of one event, for each agent.
+/// The samples of one event for each agent.
 pub(crate) struct Row {
     /// The event.
     pub(crate) name: &'static str,
-    /// In the order of [`Kind::ALL`].
+    /// The samples in the order of [`Kind::ALL`].
     pub(crate) series: [Vec<Sample>; 3],
 }
 
@@ -44,7 +41,7 @@ impl Row {
         self.series.iter().all(Vec::is_empty)
     }
 
-    /// The times of one agent that count.
+    /// The summary of one agent.
     pub(crate) fn summary(&self, kind: Kind) -> Option<Summary> {
         self.summary_by(kind, |sample| Some(sample.us()))
     }
@@ -67,7 +64,7 @@ impl Row {
     }
 }
 
-/// Everything that was measured.
+/// All results.
 pub(crate) struct Report<'a> {
     options: &'a Options,
     date: String,
@@ -101,7 +98,8 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Prints everything, and writes it: a whole run to where the README shows it.
+    /// Prints the results and writes them: those of a whole run into the repository, with the
+    /// generated parts of the README.
     pub(crate) fn write(&self) -> io::Result<()> {
         let whole = self.options.whole;
         let directory = if whole { Path::new(RESULTS) } else { &self.options.scratch };
@@ -110,50 +108,13 @@ impl<'a> Report<'a> {
         fs::write(directory.join("RESULTS.md"), &text)?;
         fs::write(directory.join("times.svg"), picture::draw(&self.rows, &self.caption()))?;
         writeln!(io::stdout(), "\n{text}\nwritten: {}", directory.display())?;
-        if whole { self.write_readme() } else { Ok(()) }
-    }
-
-    /// Replaces what stands between the marks in the README.
-    fn write_readme(&self) -> io::Result<()> {
-        let [first, last] = MARKS;
-        let text = fs::read_to_string(README)?;
-        let parts = text.split_once(first).and_then(|(before, rest)| {
-            let (_, after) = rest.split_once(last)?;
-            Some((before, after))
-        });
-        let (before, after) =
-            parts.ok_or_else(|| io::Error::other("README.md: the marks are gone"))?;
-        fs::write(README, format!("{before}{first}\n{}{last}{after}", self.short()))
+        if whole { readme::write() } else { Ok(()) }
     }
 
     /// Where, when and how.
     fn caption(&self) -> String {
         let Self { date, machine, .. } = self;
         format!("{date}, {machine}, {}", self.options.command)
-    }
-
-    /// For the README.
-    fn short(&self) -> String {
-        let runs = self.options.runs;
-        let mut text = format!(
-            "From the event to the request fully received over TLS, median (maximum) of {runs} runs, for outages and \
-             the router of {};\nmeasured by `{}` on {} ({}):\n\n",
-            self.options.slow_runs, self.options.command, self.date, self.machine,
-        );
-        text += "| event | linkbeat | curl + `ip monitor` | the service it replaces |\n|---|---|---|---|\n";
-        for row in &self.rows {
-            let cell = |kind| {
-                let Summary { median_us, max_us, .. } = row.summary(kind)?;
-                Some(format!("{} ({})", time(median_us), time(max_us)))
-            };
-            // A String takes all that is written to it.
-            writeln!(text, "| {} | {}", row.name, row.cells(cell).trim_end()).ok();
-        }
-        text += "\n![The same as a picture, on a logarithmic axis](tests/bench/times.svg)\n\n";
-        text += &self.costs_table();
-        text += "\n[tests/bench/RESULTS.md](tests/bench/RESULTS.md) says how, and has the 95th percentiles and the floor of \
-                 this machine.\n";
-        text
     }
 
     /// Everything.
@@ -177,6 +138,7 @@ impl<'a> Report<'a> {
                 writeln!(text, "| *{name}* | {runs} | *{cell}* | | |").ok();
             }
         }
+        text += PICTURE;
         text += FLOOR;
         if let Some(summary) = Summary::of(self.starts.iter().copied()) {
             let (runs, cell) = (summary.runs, summary.cell());
@@ -189,7 +151,7 @@ impl<'a> Report<'a> {
         }
         let acts: Vec<&Row> = self.rows.iter().filter(|row| row.has_word()).collect();
         if !acts.is_empty() {
-            text += "\nThe same from the act, before the kernel has found out and said so:\n\n\
+            text += "\nThe same from the act, before the kernel has noticed and announced it:\n\n\
                      | event | linkbeat | curl + `ip monitor` | the reference |\n|---|---|---|---|\n";
         }
         for row in acts {
@@ -203,8 +165,8 @@ impl<'a> Report<'a> {
             text += COSTS;
         }
         if let Some(calls) = &self.calls {
-            text += "\n## System calls of linkbeat\n\nAs strace counts them; for a change the median of those within a \
-                     second of it.\n\n| | calls |\n|---|---|\n";
+            text += "\n## System calls of linkbeat\n\nCounted by strace; for a change, the median of the calls within \
+                     a second of it.\n\n| | calls |\n|---|---|\n";
             for (what, count) in calls.counts() {
                 writeln!(text, "| {what} | {} |", grouped(count)).ok();
             }
@@ -246,39 +208,42 @@ impl<'a> Report<'a> {
 }
 
 const HOW: &str = "\
-All three agents run in the same network namespaces at the same time, so one act is one sample of each, and they share
-the processors while they react. They beat every
-30 s over TLS with the certificate checked, send the same headers and body to the same URL, and differ in the device key.
+All three agents run in the same network namespaces at the same time, so one act gives one sample of each, and they share
+the processors while they react. They send a beat every 30 s over TLS and verify the certificate. Headers, body and URL are
+the same; the device key differs.
 
-- linkbeat: the release build, as configured by default but for the moderation of triggers, which is off.
+- linkbeat: the release build with the default configuration, except that the moderation of triggers is off.
 - curl + `ip monitor`: [tests/rivals/curl.sh](../rivals/curl.sh), with debounce, time-outs and retries.
 - the reference: [tests/rivals/reference.py](../rivals/reference.py), the design of the service that linkbeat replaces. Its
-  times depend on where in its 30 s an event falls; the runs are spread evenly over them.
+  times depend on the phase of its 30 s cycle in which an event falls; the runs are spread evenly over the cycle.
 
-An event is the kernel's announcement in the device where there is one (cable, address), else the act. The way
-of a request ends when the server has read and decrypted its last byte. The cable leads through a switch; addresses
-are static, and the kernel is set to leave a route without a carrier at once, which the rivals need and linkbeat does not.
-Outages are made by the router in front of the server, and the device's links stay up. In those of 12 s a beat of every agent falls due
-2 to 10 s after they begin. The router that is rebooted is the only way out, and is off for 40 s or more, until the device has given up its
-hardware address. Events in several networks overlap in time, but only one is made at a time.
-Two events linkbeat has for itself. In a blip the only carrier is out for so long, with the kernel's own settings, and the
-time counts from its return. A mute uplink has a box on its line that acknowledges everything and answers nothing, while wlan1 is well.
+Times start with the kernel's announcement in the device if there is one (cable, address), else with the act. They end when
+the server has read and decrypted the last byte of the request. The cable leads through a switch. Addresses are static, and
+the kernel is set to leave a route without a carrier at once, which the rivals need and linkbeat does not. The router in
+front of the server makes the outages; the links of the device stay up. In an outage of 12 s, a beat of every agent falls
+due 2 to 10 s after its beginning. The rebooted router is the only way out and is off for 40 s or more, until the device has
+given up its hardware address. Events in several networks overlap in time, but only one is made at a time.
+Two kinds of events are for linkbeat alone. In a blip, the only carrier is lost for the given time, over IPv4, over IPv6, or
+as the only port of a bridge with IPv4, with the default settings of the kernel; the time starts with its return. A mute
+uplink has a middlebox that acknowledges everything and answers nothing, while wlan1 works.
 A request that did not come within 100 s counts as never.";
 
+const PICTURE: &str = "\n![The same times as a picture, on a logarithmic axis](times.svg)\n";
+
 const FLOOR: &str = "
-The floor is what this machine needs for one wake-up by an eventfd, one TCP segment through the router, and the
-wake-up of its reader, without any agent. With TLS, a thread that does nothing else writes a request on a connection that it keeps, to the
-same server: what a trigger takes beyond that is the agent's own. A processor that slept is slow to wake in a virtual machine,
-and has forgotten the program; *kept awake* means that a process of idle priority spins on each,
-which the scheduler may now and then let finish its tick.
+The floor is the time that this machine needs, without any agent, for one wake-up by an eventfd, one TCP segment through
+the router, and the wake-up of its reader. With TLS, a thread that does nothing else writes a request to the same server on
+an open connection. The time of a trigger beyond that is the time of the agent itself. In a virtual machine, a sleeping
+processor wakes slowly and with cold caches. *Kept awake* means that a process of idle priority spins on each processor;
+now and then the scheduler may let it finish its tick.
 ";
 
 const COSTS: &str = "
-Memory is that of the processes that stay, when no beat is under way; PSS divides a shared page by those who share it.
-Wake-ups are voluntary context switches, scaled to an hour, with those of the short-lived processes of each beat
-as `time` counts them. Bytes are those of all IP packets of the device: DNS, probes and keep-alives too. On the disk: linkbeat's
-program; bash, curl, ip, and the tools that the script calls; Python and the modules that are imported. The kernel and the roots of trust
-are not counted.
+Memory is that of the permanent processes while no beat is in progress; PSS divides a shared page by the number of its
+users. Wake-ups are voluntary context switches, scaled to an hour, and include those of the short-lived processes of each
+beat, counted by `time`. Bytes are those of all IP packets of the device, including DNS, probes and keep-alives. The size
+on the disk counts the program of linkbeat; bash, curl, ip and the tools of the script; Python and the imported modules. It
+does not count the kernel and the roots of trust.
 ";
 
 /// The runs of each agent; one number where it is the same.

@@ -1,4 +1,5 @@
-//! What an agent needs on the disk: its own files, and the libraries that the linker finds for them.
+//! The size of an agent on the disk: its own files, and the libraries that the linker finds for
+//! them.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,17 +16,17 @@ use crate::camera::{Kind, python};
 pub(crate) struct Size {
     /// Programs, scripts and modules.
     pub(crate) own: u64,
-    /// The same with all shared libraries.
+    /// These and all shared libraries.
     pub(crate) all: u64,
 }
 
-/// What this agent needs.
+/// Returns the sizes of this agent.
 pub(crate) fn of(options: &Options, kind: Kind) -> Size {
     let mut files = BTreeSet::new();
     match kind {
         Kind::Linkbeat => files.extend(real(&options.binary)),
         Kind::Curl => {
-            // What the script calls. The shell is counted, the kernel and /etc are not.
+            // The programs of the script, the shell included, without the kernel and /etc.
             for program in ["bash", "curl", "ip", "df", "tr", "mkfifo", "rm"] {
                 files.extend(which(program));
             }
@@ -42,7 +43,7 @@ pub(crate) fn of(options: &Options, kind: Kind) -> Size {
     Size { own, all: sum(&files) }
 }
 
-/// The files of everything that the program has imported once it runs.
+/// The files of all modules that the running program has imported.
 fn modules(script: &Path) -> Vec<PathBuf> {
     const LIST: &str = "import runpy, sys
 loaded = set(sys.modules)
@@ -53,9 +54,9 @@ for module in list(sys.modules.values()):
     list.lines().filter(|it| !it.is_empty()).filter_map(|it| real(Path::new(it))).collect()
 }
 
-/// The shared libraries of this program or library, and theirs.
+/// The shared libraries of this program or library, and of these libraries.
 fn libraries(file: &Path) -> Vec<PathBuf> {
-    // ldd(1) fails for what is no program, and for what is linked statically.
+    // ldd(1) fails for files that are no programs and for static ones.
     let Ok(output) = Command::new("ldd").arg(file).output() else { return Vec::new() };
     let text = String::from_utf8_lossy(&output.stdout);
     let words = text.split_whitespace().filter(|it| it.starts_with('/'));

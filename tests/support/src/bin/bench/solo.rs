@@ -1,4 +1,5 @@
-//! linkbeat alone in a network: what the rivals have no answer to, and what two builds are compared by.
+//! linkbeat alone in a network: events for which the rivals have no solution, and the comparison of
+//! two builds.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,68 +9,115 @@ use linkbeat_support::clock;
 use linkbeat_support::journal::Follower;
 use linkbeat_support::middlebox::Middlebox;
 use linkbeat_support::observer::{Announcement, Change};
-use linkbeat_support::world::{INTERFACES, World};
+use linkbeat_support::world::{Families, INTERFACES, World};
 
 use crate::Options;
 use crate::camera::{Camera, Kind};
 use crate::report::Row;
 use crate::stats::{NEVER, Sample, time};
 
-/// How long a beat is waited for.
+/// Time limit for a beat.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long the kernel may take to announce an event.
+/// Time limit for the kernel's announcement of an event.
 const ANNOUNCED: Duration = Duration::from_secs(5);
-/// Between two events, so that nothing of the one is left in the next.
+/// The pause between two events, so that they do not affect each other.
 const SETTLED: Duration = Duration::from_millis(1_200);
-/// After this the kernel asks anew for a gateway that it asked for on a dead link.
+/// The time after which the kernel requests a gateway again that it had requested on a dead link.
 pub(crate) const FORGOTTEN: Duration = Duration::from_secs(4);
 
-/// Carriers that are out for less than that.
-const BLIPS: [(&str, Duration); 3] = [
-    ("carrier blip of 0.25 s", Duration::from_millis(250)),
-    ("carrier blip of 1 s", Duration::from_secs(1)),
-    ("carrier blip of 2.4 s", Duration::from_millis(2_400)),
+/// Short losses of the carrier of the only uplink.
+const BLIPS: [(Shape, [(&str, Duration); 3]); 3] = [
+    (
+        Shape::V4,
+        [
+            ("carrier blip of 0.25 s", QUARTER),
+            ("carrier blip of 1 s", SECOND),
+            ("carrier blip of 2.4 s", LONG),
+        ],
+    ),
+    (
+        Shape::V6,
+        [
+            ("carrier blip of 0.25 s, IPv6", QUARTER),
+            ("carrier blip of 1 s, IPv6", SECOND),
+            ("carrier blip of 2.4 s, IPv6", LONG),
+        ],
+    ),
+    (
+        Shape::Bridge,
+        [
+            ("carrier blip of 0.25 s, bridge", QUARTER),
+            ("carrier blip of 1 s, bridge", SECOND),
+            ("carrier blip of 2.4 s, bridge", LONG),
+        ],
+    ),
 ];
-/// A trigger while a box on eth0's line acknowledges and never answers, and the trigger after it.
+const QUARTER: Duration = Duration::from_millis(250);
+const SECOND: Duration = Duration::from_secs(1);
+const LONG: Duration = Duration::from_millis(2_400);
+/// The bridge with eth0 as its port, in [`Shape::Bridge`].
+const BRIDGE: &str = "br0";
+
+/// The uplinks of a network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Cards with IPv4.
+    V4,
+    /// Cards with IPv6.
+    V6,
+    /// A bridge with IPv4 and eth0 as its only port.
+    Bridge,
+}
+
+/// A trigger while a middlebox at eth0 acknowledges everything and never answers, and the next
+/// trigger.
 const MUTE: [&str; 2] = ["trigger, best uplink is mute", "trigger, best uplink was mute"];
 
 /// A network with one agent in it.
 pub(crate) struct Solo {
     camera: Camera,
     changes: Follower<Announcement>,
+    /// The interface that the kernel announces when the cable of eth0 is pulled.
+    uplink: &'static str,
 }
 
 impl Solo {
-    /// The device has these uplinks, and the agent is this program.
-    pub(crate) fn start(binary: &Path, uplinks: &[&str]) -> io::Result<Self> {
-        let camera = Camera::with(binary, &[Kind::Linkbeat])?;
+    /// Makes a device with these uplinks and starts this agent in it.
+    pub(crate) fn start(binary: &Path, uplinks: &[&str], shape: Shape) -> io::Result<Self> {
+        let families = if shape == Shape::V6 { Families::V6 } else { Families::V4 };
+        let world = World::behind_switch(families);
+        let uplink = if shape == Shape::Bridge { BRIDGE } else { "eth0" };
+        if shape == Shape::Bridge {
+            world.device.ip(&format!(
+                "address flush dev eth0\n\
+                 link add name {BRIDGE} type bridge stp_state 0 mcast_snooping 0\n\
+                 link set eth0 master {BRIDGE}\n\
+                 link set {BRIDGE} up\n\
+                 address add 10.11.1.2/24 dev {BRIDGE}\n\
+                 route add default via 10.11.1.1 dev {BRIDGE}"
+            ));
+        }
         for interface in INTERFACES.iter().filter(|it| !uplinks.contains(it)) {
-            camera.world.delete(interface);
+            world.delete(interface);
         }
-        // As the kernel comes; the rivals are not here.
-        for which in ["all", "default"].iter().chain(uplinks) {
-            camera
-                .world
-                .device
-                .sysctl(&format!("ipv4/conf/{which}/ignore_routes_with_linkdown"), "0");
-        }
+        let camera = Camera::within(world, binary, &[Kind::Linkbeat])?;
         let changes = camera.world.kernel.announcements().follow();
-        let solo = Self { camera, changes };
+        let solo = Self { camera, changes, uplink };
         solo.pause(SETTLED);
         Ok(solo)
     }
 
-    /// The cable of eth0 is pulled: the beat comes over wlan1.
+    /// Pulls the cable of eth0; the beat comes over wlan1.
     pub(crate) fn pull(&mut self) -> Sample {
         self.event("wlan1", Some(Change::NotRunning), |world| world.pull("eth0"))
     }
 
-    /// It is plugged back.
+    /// Plugs the cable back.
     pub(crate) fn plug(&mut self) -> Sample {
         self.event("eth0", Some(Change::Running), |world| world.plug("eth0"))
     }
 
-    /// A helper asks for a beat that is to come over this uplink.
+    /// Requests a beat as a helper; it has to come over this uplink.
     pub(crate) fn trigger(&self, over: &str) -> io::Result<Sample> {
         let mut bell = self.camera.bell(Kind::Linkbeat)?;
         let mut beats = self.camera.world.receiver.beats().follow();
@@ -80,11 +128,13 @@ impl Solo {
         Ok(Sample { word_us: None, act_us })
     }
 
-    /// The carrier of eth0 is out for so long; what counts is from its return on.
+    /// Interrupts the carrier of eth0 for this time; the time is measured from its return.
     fn blip(&mut self, time: Duration) -> Sample {
         self.changes.skip();
         self.camera.world.pull("eth0");
-        self.changes.find(ANNOUNCED, |it| it.change == Change::NotRunning);
+        let uplink = self.uplink;
+        self.changes
+            .find(ANNOUNCED, |it| it.interface == uplink && it.change == Change::NotRunning);
         self.pause(time);
         self.plug()
     }
@@ -95,8 +145,9 @@ impl Solo {
         self.changes.skip();
         let made_us = clock::boot_us();
         act(world);
+        let uplink = self.uplink;
         let announced = word.and_then(|word| {
-            let wanted = |it: &Announcement| it.interface == "eth0" && it.change == word;
+            let wanted = |it: &Announcement| it.interface == uplink && it.change == word;
             self.changes.find(ANNOUNCED, wanted)
         });
         let over = world.address(over);
@@ -107,18 +158,21 @@ impl Solo {
         Sample { word_us: announced.map(|it| since(it.at_us)), act_us: since(made_us) }
     }
 
-    /// Lets time pass.
+    /// Waits.
     pub(crate) fn pause(&self, time: Duration) {
         self.camera.world.receiver.beats().follow().find(time, |_| false);
     }
 }
 
-/// The rows of linkbeat alone that are asked for.
+/// Measures the requested rows of linkbeat alone.
 pub(crate) fn measure(options: &Options) -> io::Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let wanted: Vec<_> = BLIPS.into_iter().filter(|(name, _)| options.wants(name)).collect();
-    if !wanted.is_empty() {
-        rows.extend(blips(options, &wanted)?);
+    for (shape, blips) in BLIPS {
+        let mut wanted = blips.to_vec();
+        wanted.retain(|(name, _)| options.wants(name));
+        if !wanted.is_empty() {
+            rows.extend(self::blips(options, shape, &wanted)?);
+        }
     }
     if MUTE.iter().any(|name| options.wants(name)) {
         rows.extend(mute(options)?);
@@ -126,8 +180,12 @@ pub(crate) fn measure(options: &Options) -> io::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn blips(options: &Options, wanted: &[(&'static str, Duration)]) -> io::Result<Vec<Row>> {
-    let mut solo = Solo::start(&options.binary, &["eth0"])?;
+fn blips(
+    options: &Options,
+    shape: Shape,
+    wanted: &[(&'static str, Duration)],
+) -> io::Result<Vec<Row>> {
+    let mut solo = Solo::start(&options.binary, &["eth0"], shape)?;
     let mut rows: Vec<Row> = wanted.iter().map(|(name, _)| Row::new(name)).collect();
     for _ in 0..options.runs {
         for (row, (_, time)) in rows.iter_mut().zip(wanted) {
@@ -141,7 +199,7 @@ fn blips(options: &Options, wanted: &[(&'static str, Duration)]) -> io::Result<V
 }
 
 fn mute(options: &Options) -> io::Result<Vec<Row>> {
-    let mut solo = Solo::start(&options.binary, &INTERFACES)?;
+    let mut solo = Solo::start(&options.binary, &INTERFACES, Shape::V4)?;
     let middlebox = Middlebox::on(&solo.camera.world, "eth0", "hang");
     let mut rows = MUTE.map(Row::new);
     for nth in 0..options.runs {
@@ -156,7 +214,7 @@ fn mute(options: &Options) -> io::Result<Vec<Row>> {
             row.enter(Kind::Linkbeat, sample);
             tell(row.name, sample)?;
         }
-        // With its cable out and in, the agent believes in eth0 again.
+        // After its cable was pulled and plugged, the agent uses eth0 again.
         middlebox.open(&solo.camera.world);
         solo.pull();
         solo.pause(FORGOTTEN);
@@ -165,7 +223,7 @@ fn mute(options: &Options) -> io::Result<Vec<Row>> {
     Ok(rows.into())
 }
 
-/// What a run came to, while others are still to come.
+/// Prints the result of a run.
 pub(crate) fn tell(name: &str, sample: Sample) -> io::Result<()> {
     writeln!(io::stdout(), "{name:<42}  linkbeat {:>8}", time(sample.us()))
 }

@@ -1,4 +1,4 @@
-//! Where an event is made: one at a time, and what it led to, for each agent.
+//! Makes events, one at a time, and records the result for each agent.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};
@@ -14,16 +14,17 @@ use crate::Options;
 use crate::camera::{Camera, INTERVAL_S, Kind};
 use crate::stats::{NEVER, Sample};
 
-/// How long a beat is waited for after an event.
+/// Time limit for a beat after an event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
-/// After an event the other networks stay as they are for so long, and until linkbeat has beaten.
+/// The other networks do not change for this time after an event, and until linkbeat has sent its
+/// beat.
 pub(crate) const HELD: Duration = Duration::from_millis(700);
-/// But not longer.
+/// The longest such time.
 const HELD_MAX: Duration = Duration::from_secs(3);
-/// How long the kernel may take to announce an event.
+/// Time limit for the kernel's announcement of an event.
 const ANNOUNCED: Duration = Duration::from_secs(5);
 
-/// One network with all agents in it; there are others at the same time.
+/// One network with all agents. Several exist at the same time.
 pub(crate) struct Stage<'a> {
     /// The network.
     pub(crate) camera: Camera,
@@ -31,12 +32,12 @@ pub(crate) struct Stage<'a> {
     changes: Follower<Announcement>,
 }
 
-/// What an event is known by.
+/// The signs of an event.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Signs {
-    /// How the kernel announces it.
+    /// The announcement of the kernel.
     pub(crate) word: Option<Change>,
-    /// Over which interface the beats come that know of it.
+    /// The interface of the beats that are sent because of it.
     pub(crate) over: Option<&'static str>,
 }
 
@@ -50,17 +51,17 @@ impl<'a> Stage<'a> {
         Ok(Self { camera, turn, changes })
     }
 
-    /// Lets time pass.
+    /// Waits.
     pub(crate) fn pause(&self, time: Duration) {
         self.camera.world.receiver.beats().follow().find(time, |_| false);
     }
 
-    /// Lets time pass until this moment.
+    /// Waits until this time.
     pub(crate) fn pause_until(&self, at_us: u64) {
         self.pause(Duration::from_micros(at_us.saturating_sub(clock::boot_us())));
     }
 
-    /// Changes the network in its turn.
+    /// Changes the network when it is its turn.
     pub(crate) fn change(&self, act: impl FnOnce(&World)) {
         let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         act(&self.camera.world);
@@ -68,8 +69,8 @@ impl<'a> Stage<'a> {
         drop(turn);
     }
 
-    /// Makes an event in its turn, and waits for each agent's first beat that knows of it. `act`
-    /// returns when it began.
+    /// Makes an event when it is the turn of this network, and waits for the first beat of each
+    /// agent that is sent because of it. `act` returns the time at which it began.
     pub(crate) fn event(&mut self, signs: Signs, act: impl FnOnce(&World) -> u64) -> Samples {
         let world = &self.camera.world;
         let mut followers = Kind::ALL.map(|_| world.receiver.beats().follow());
@@ -106,18 +107,18 @@ impl<'a> Stage<'a> {
         })
     }
 
-    /// When this agent beat last.
+    /// The time of the last beat of this agent.
     pub(crate) fn last_us(&self, kind: Kind) -> u64 {
         let beats = self.camera.world.receiver.beats().all();
         let last = beats.iter().rev().find(|beat| kind.sent(beat));
         last.map_or(0, |beat| beat.received_us)
     }
 
-    /// Waits so that the reference will be as far from its last beat as it should be in this run,
-    /// when an event is made `lead` from now: its times depend on it, and over many runs every
-    /// phase is met. If it is too late for that, the phase is what it is.
+    /// Waits until an event that is made `lead` from now falls at the intended phase of the
+    /// reference's cycle. The times of the reference depend on the phase, and over many runs all
+    /// phases occur. If it is too late for that, the phase is not adjusted.
     pub(crate) fn meet_phase(&self, nth: usize, lead: Duration) {
-        // Multiples of the golden ratio, modulo 1: however many there are, they are evenly spread.
+        // Multiples of the golden ratio modulo 1 are evenly spread, whatever their number.
         let thousandths = u64::try_from(nth + 1).unwrap_or_default() * 618 % 1000;
         let phase_us = thousandths * u64::from(INTERVAL_S) * 1000;
         let cycle_us = u64::from(INTERVAL_S) * 1_000_000;
@@ -125,7 +126,7 @@ impl<'a> Stage<'a> {
         self.pause_until(self.last_us(Kind::Reference) + wait_us);
     }
 
-    /// Has the next beats of all agents fall due at the same time, one interval later.
+    /// Makes the next beats of all agents fall due at the same time, one interval later.
     pub(crate) fn line_up(&self) -> io::Result<()> {
         let mut beats = self.camera.world.receiver.beats().follow();
         self.camera.first(&mut beats, Kind::Reference, PATIENCE)?;
@@ -137,7 +138,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Whether a beat of this agent fell due between these moments.
+    /// Whether a beat of this agent fell due between these times.
     pub(crate) fn was_due(&self, kind: Kind, from_us: u64, to_us: u64) -> bool {
         let beats = self.camera.world.receiver.beats().all();
         let before = |beat: &&Beat| kind.sent(beat) && beat.received_us < from_us;

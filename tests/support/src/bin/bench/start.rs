@@ -1,6 +1,6 @@
-//! How long after exec(2) the server has the first request.
+//! Measures the time from exec(2) to the first request at the server.
 //!
-//! The agent is started through this program, which says what time it is and then becomes the agent.
+//! The agent is started through this program, which prints the time and then becomes the agent.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -15,14 +15,14 @@ use linkbeat_support::world::World;
 
 use crate::Options;
 
-/// First argument of the program that becomes the agent.
+/// The first argument of this program when it becomes the agent.
 pub(crate) const BECOME: &str = "--become";
-/// What it says before the time.
+/// The text in front of the printed time.
 const STAMP: &str = "exec at ";
-/// How long a beat is waited for.
+/// Time limit for a beat.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Says what time it is, and becomes the program and arguments of this command line.
+/// Prints the time, and becomes the program with the arguments of this command line.
 pub(crate) fn become_agent(arguments: &[String]) -> io::Error {
     let [program, arguments @ ..] = arguments else {
         return io::ErrorKind::InvalidInput.into();
@@ -33,7 +33,8 @@ pub(crate) fn become_agent(arguments: &[String]) -> io::Error {
     }
 }
 
-/// The times of all runs, in µs: names resolved, TLS with a full handshake, all caches of the agent cold.
+/// Returns the times of all runs in µs, with name resolution, a full TLS handshake and empty caches
+/// of the agent.
 pub(crate) fn measure(options: &Options) -> io::Result<Vec<u64>> {
     let world = World::new();
     let script = world.directory().join("start");

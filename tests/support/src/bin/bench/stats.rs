@@ -1,19 +1,19 @@
-//! Times of many runs, and how they are told.
+//! The times of many runs, and their form in the results.
 
-/// What stands for a request that did not come while it was waited for.
+/// The value for a request that did not come within the time limit.
 pub(crate) const NEVER: u64 = u64::MAX;
 
-/// One run: from when the kernel announced the event, where it did, and from when it was made; in µs.
+/// One run: the times in µs from the kernel's announcement, if there is one, and from the act.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
-    /// Since the kernel's word.
+    /// The time since the announcement of the kernel.
     pub(crate) word_us: Option<u64>,
-    /// Since the act.
+    /// The time since the act.
     pub(crate) act_us: u64,
 }
 
 impl Sample {
-    /// The time that counts: the kernel's word is the event where there is one.
+    /// The time that counts: since the announcement if there is one, else since the act.
     pub(crate) fn us(self) -> u64 {
         self.word_us.unwrap_or(self.act_us)
     }
@@ -22,18 +22,18 @@ impl Sample {
 /// The times of one event and one agent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Summary {
-    /// How many.
+    /// The number of runs.
     pub(crate) runs: usize,
     /// The upper of the two middle ones.
     pub(crate) median_us: u64,
-    /// What 95 of 100 do not exceed.
+    /// The 95th percentile.
     pub(crate) p95_us: u64,
-    /// The longest.
+    /// The longest time.
     pub(crate) max_us: u64,
 }
 
 impl Summary {
-    /// `None` without a time.
+    /// Returns `None` if there are no times.
     pub(crate) fn of(times: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut times: Vec<u64> = times.into_iter().collect();
         times.sort_unstable();
@@ -46,7 +46,7 @@ impl Summary {
         })
     }
 
-    /// Median, 95th percentile and maximum.
+    /// Median, 95th percentile and maximum as text.
     pub(crate) fn cell(&self) -> String {
         let Self { median_us, p95_us, max_us, .. } = *self;
         format!("{} / {} / {}", time(median_us), time(p95_us), time(max_us))
@@ -61,7 +61,7 @@ pub(crate) fn time(us: u64) -> String {
     }
     let ms = us as f64 / 1000.0;
     let (value, unit) = if us < 1_000_000 { (ms, "ms") } else { (ms / 1000.0, "s") };
-    // Rounding may bring a digit more: 9.999 is 10.0.
+    // Rounding may add a digit: 9.999 becomes 10.0.
     let digits = match value {
         value if value < 9.995 => 2,
         value if value < 99.95 => 1,

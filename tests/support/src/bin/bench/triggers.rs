@@ -1,4 +1,4 @@
-//! A helper on the device asks for a beat.
+//! Beats that a helper on the device requests.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -9,9 +9,9 @@ use crate::floor::{Awake, Floor};
 use crate::report::{Report, Row};
 use crate::stats::{Sample, Summary};
 
-/// Before each run, so that nothing of the one before is left in it, and the processors sleep.
+/// The pause before each run, so that runs do not affect each other and the processors sleep.
 const SETTLED: Duration = Duration::from_millis(300);
-/// How long a beat is waited for.
+/// Time limit for a beat.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const KEPT: &str = "trigger";
@@ -23,7 +23,7 @@ pub(crate) fn wanted(options: &Options) -> bool {
     [KEPT, NEW, POST, AWAKE].iter().any(|name| options.wants(name))
 }
 
-/// Every kind of trigger, and the floor under them, as rows of the report.
+/// Measures every kind of trigger and the floor, as rows of the report.
 pub(crate) fn measure(options: &Options, report: &mut Report<'_>) -> io::Result<()> {
     let triggers = Triggers { options, camera: Camera::start(options, &Kind::ALL)? };
     let world = &triggers.camera.world;
@@ -41,7 +41,7 @@ pub(crate) fn measure(options: &Options, report: &mut Report<'_>) -> io::Result<
     Ok(())
 }
 
-/// Something that asks for a beat and returns when it did, ready to be called.
+/// A function that requests a beat and returns the time of the request.
 type Ask<'a> = Box<dyn FnOnce() -> io::Result<u64> + 'a>;
 
 fn ring(camera: &Camera, kind: Kind) -> io::Result<Ask<'_>> {
@@ -64,7 +64,7 @@ struct Triggers<'a> {
 }
 
 impl Triggers<'_> {
-    /// Asks these agents in turns, so many times.
+    /// Requests this number of beats of these agents, in turns.
     fn row(
         &self,
         name: &'static str,
@@ -81,7 +81,8 @@ impl Triggers<'_> {
                 let ask = prepare(&self.camera, kind)?;
                 self.pause(SETTLED);
                 if kind == Kind::Reference {
-                    // It looks twice a second, counted from its last beat: every phase is met.
+                    // The reference polls twice a second, counted from its last beat; all phases
+                    // occur.
                     let thousandths = u64::try_from(nth).unwrap_or_default() * 618 % 1000;
                     self.pause(Duration::from_micros(thousandths * 500));
                 }
@@ -104,7 +105,7 @@ impl Triggers<'_> {
         Ok(Some(row))
     }
 
-    /// What was measured of the floors together with a row.
+    /// The floors that were measured together with a row.
     fn floors(suffix: &str, under: &mut [Floor]) -> io::Result<Vec<(String, Vec<u64>)>> {
         let mut floors = Vec::new();
         for floor in under {

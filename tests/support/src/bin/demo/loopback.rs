@@ -1,4 +1,4 @@
-//! What can be shown where no network namespace can be made: beats and triggers on loopback.
+//! The demo without network namespaces: beats and triggers on the loopback interface.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::{AFTERMATH, PATIENCE, Summary, missing};
 
-/// Starts a server and an agent, and rings.
+/// Starts a server and an agent, and triggers beats.
 pub(super) fn show(binary: &Path) -> io::Result<()> {
     let directory = env::temp_dir().join(unique());
     fs::create_dir_all(directory.join("run/linkbeat"))?;

@@ -1,4 +1,4 @@
-//! A camera's bad day in a minute, with the times measured.
+//! A minute of network trouble of a camera, with measured times.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -15,13 +15,13 @@ use linkbeat_support::world::{Block, INTERFACES, Verdict, World};
 
 mod loopback;
 
-/// How long anything is waited for before the demo gives up.
+/// The longest wait before the demo gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// How long an outage lasts after it was noticed.
+/// The length of an outage after the agent has noticed it.
 const OUTAGE: Duration = Duration::from_secs(5);
-/// What happens so soon after a step is shown with it.
+/// Events within this time after a step are shown with it.
 const AFTERMATH: Duration = Duration::from_millis(300);
-/// Seconds between two beats: short, so that one falls due in an outage.
+/// Seconds between two beats: short, so that one falls due during an outage.
 const INTERVAL: u32 = 5;
 
 fn main() -> ExitCode {
@@ -34,14 +34,14 @@ fn main() -> ExitCode {
     match shown {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error gone: nobody to tell.
+            // Standard error is closed: nothing can be reported.
             writeln!(io::stderr(), "demo: {error}").ok();
             ExitCode::FAILURE
         }
     }
 }
 
-/// The times measured so far, each beside what the reference promised.
+/// The times measured so far, with the promises of the reference.
 #[derive(Default)]
 struct Summary(Vec<(&'static str, u64, &'static str)>);
 
@@ -74,7 +74,7 @@ struct Demo {
     summary: Summary,
 }
 
-/// What the timeline has shown already.
+/// The position of the timeline.
 struct Told {
     beats: Follower<Beat>,
     lines: Follower<Line>,
@@ -119,7 +119,7 @@ impl Demo {
     }
 
     fn pull_and_plug(&mut self) -> io::Result<()> {
-        self.say("the cable of eth0 is pulled; its address and route stay, as they do")?;
+        self.say("the cable of eth0 is pulled; its address and route stay in the kernel")?;
         self.changes.skip();
         self.world.pull("eth0");
         let event_us = self.change("eth0", Change::NotRunning)?;
@@ -137,21 +137,21 @@ impl Demo {
     }
 
     fn reboot_wifi(&mut self) -> io::Result<()> {
-        self.say("the cable is pulled again, and the WiFi box reboots: nothing is left")?;
+        self.say("the cable is pulled again, and the WiFi router reboots: no uplink is left")?;
         self.changes.skip();
         for interface in INTERFACES.into_iter().rev() {
             self.world.pull(interface);
         }
         self.pass(OUTAGE);
         self.tell()?;
-        self.say("the WiFi box is back")?;
+        self.say("the WiFi router is back")?;
         self.beats.skip();
         self.world.plug("wlan1");
         let event_us = self.change("wlan1", Change::Running)?;
         let beat = self.beat("beat over WiFi", |_| true)?;
-        self.summary.add("WiFi box back", event_us, &beat, "1 to 2 s");
+        self.summary.add("WiFi router back", event_us, &beat, "1 to 2 s");
         self.tell()?;
-        self.say("and so is the cable")?;
+        self.say("the cable is plugged back")?;
         self.world.plug("eth0");
         self.beat("beat over eth0", |beat| beat.reason() == "eth0_priority")?;
         self.tell()
@@ -165,7 +165,7 @@ impl Demo {
         lines.find(PATIENCE, lost).ok_or_else(|| missing("notice of the outage"))?;
         self.pass(OUTAGE);
         self.tell()?;
-        self.say("the outage is over; no link changed, so the kernel announces nothing")?;
+        self.say("the outage is over; no link has changed, so the kernel announces nothing")?;
         self.beats.skip();
         let event_us = self.world.prepare(&[]).apply();
         let beat = self.beat("beat", |_| true)?;
@@ -174,7 +174,7 @@ impl Demo {
     }
 
     fn trigger(&mut self, what: &'static str, new_connection: bool) -> io::Result<()> {
-        self.say(&format!("somebody rings: {what}"))?;
+        self.say(&format!("somebody rings the door bell: {what}"))?;
         if new_connection {
             self.world.receiver.close_connections();
             self.pass(AFTERMATH);
@@ -188,28 +188,28 @@ impl Demo {
         self.tell()
     }
 
-    /// Waits for a change of a link; returns when the kernel announced it.
+    /// Waits for a change of a link; returns the time of the kernel's announcement.
     fn change(&mut self, interface: &str, change: Change) -> io::Result<u64> {
         let wanted = |it: &Announcement| it.interface == interface && it.change == change;
         let found = self.changes.find(PATIENCE, wanted);
-        Ok(found.ok_or_else(|| missing("word of the kernel"))?.at_us)
+        Ok(found.ok_or_else(|| missing("announcement of the kernel"))?.at_us)
     }
 
     fn beat(&mut self, what: &str, wanted: impl Fn(&Beat) -> bool) -> io::Result<Beat> {
         self.beats.find(PATIENCE, wanted).ok_or_else(|| missing(what))
     }
 
-    /// Lets time pass.
+    /// Waits.
     fn pass(&mut self, time: Duration) {
         self.told.lines.find(time, |_| false);
     }
 
-    /// Says what is being done.
+    /// Prints the next step.
     fn say(&self, what: &str) -> io::Result<()> {
         writeln!(io::stdout(), "\n{} -- {what}", self.time(clock::boot_us()))
     }
 
-    /// Shows what happened since the last time.
+    /// Shows the events since the last call.
     fn tell(&mut self) -> io::Result<()> {
         self.pass(AFTERMATH);
         let mut events: Vec<(u64, String)> = Vec::new();

@@ -1,4 +1,4 @@
-//! A line to the machine: a socket of ours that qemu connects to, read line by line.
+//! A channel to the machine: a socket that qemu connects to, read line by line.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -11,17 +11,17 @@ use linkbeat_support::clock;
 use linkbeat_support::journal::Journal;
 use rustix::event::{PollFd, PollFlags, poll};
 
-/// How long qemu may take to start.
+/// Time limit for the start of qemu.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where qemu is awaited.
+/// A channel before qemu has connected.
 pub(crate) struct Listener(UnixListener);
 
 impl Listener {
-    /// Listens for the channel `name`; returns the argument of `-chardev` too.
+    /// Listens for the channel `name`; also returns the argument of `-chardev`.
     pub(crate) fn bind(name: &str, directory: &Path) -> io::Result<(Self, String)> {
         let path = directory.join(name);
-        // What an earlier run left.
+        // Remove the socket of an earlier run.
         fs::remove_file(&path).ok();
         let option = format!("socket,id={name},path={}", path.display());
         Ok((Self(UnixListener::bind(path)?), option))
@@ -40,10 +40,10 @@ impl Listener {
     }
 }
 
-/// A connected line.
+/// A connected channel.
 pub(crate) struct Channel {
     stream: UnixStream,
-    /// What came, as it comes.
+    /// The journal of received lines.
     pub(crate) lines: Journal<Line>,
 }
 

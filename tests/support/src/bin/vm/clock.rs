@@ -1,10 +1,9 @@
-//! The day of a camera without a battery for its clock: it comes up in 1970, is set, and set wrong.
+//! A camera without a battery for its clock: the clock starts in 1970, is set, and is set wrong.
 
 use std::io;
 use std::process::Command;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use httpdate::fmt_http_date;
 use linkbeat_support::agent::Line;
 use linkbeat_support::certificates::Shown;
 use linkbeat_support::clock;
@@ -13,25 +12,30 @@ use linkbeat_support::receiver::{Answer, Beat, Behaviour, Receiver};
 
 use crate::day::{Day, missing};
 
-/// What the clock of the machine reads when it is switched on.
+/// The time of the machine's clock at power on.
 pub(crate) const POWER_ON: &str = "1970-01-01T00:01:00";
 /// 2099-01-01T00:00:00Z
 const FAR_FUTURE_S: u64 = 4_070_908_800;
 /// 2001-09-09T01:46:40Z
 const LONG_AGO_S: u64 = 1_000_000_000;
-/// What takes longer was not told by the kernel, but noticed with the next beat.
+/// A longer time means that the kernel did not report the change, and the agent noticed it with the
+/// next beat.
 const AT_ONCE: Duration = Duration::from_secs(15);
-/// How far the clocks of host and camera may be apart once the latter is set.
+/// The largest difference between the clocks of host and camera after the latter is set.
 const APART_S: u64 = 30;
 
-/// A server whose certificate was issued yesterday, and which tells the time.
-pub(crate) fn behave(receiver: &Receiver) {
-    let date = fmt_http_date(UNIX_EPOCH + Duration::from_secs(now_s()));
+/// A server with a certificate that was issued yesterday, and with a Date header.
+pub(crate) fn behave(receiver: &Receiver) -> io::Result<()> {
+    // RFC 9110 §5.6.7, written by another program than the one under test.
+    let now =
+        Command::new("date").env("LC_ALL", "C").args(["-u", "+%a, %d %b %Y %T GMT"]).output()?;
+    let date = String::from_utf8_lossy(&now.stdout).trim().to_owned();
     receiver.behave(Behaviour {
         answer: Answer::Status { code: 200, header: Some(("Date", date)) },
         shown: Shown::Recent,
         ..Behaviour::default()
     });
+    Ok(())
 }
 
 fn now_s() -> u64 {
@@ -39,7 +43,7 @@ fn now_s() -> u64 {
 }
 
 impl Day<'_> {
-    /// Power on in 1970, set, started anew in 2099, set again, set back.
+    /// Power on in 1970, set, restarted in 2099, set again, set back.
     pub(crate) fn clock(&mut self) -> io::Result<()> {
         let beat = self.step("power on, the clock at 1970", "", "eth0", |_| Ok(()))?;
         self.expect_untimed(&beat)?;
@@ -47,7 +51,7 @@ impl Day<'_> {
         self.expect_said("linkbeat status", "not set for ")?;
 
         self.set("clock set to the present", now_s(), "the clock is set")?;
-        // The beat before was at the right time all along.
+        // The time of the former beat is corrected as well.
         let year = self.machine.ask("date -u +%Y")?;
         self.expect_said("linkbeat status --json", &format!("\"last_heartbeat\":\"{year}-"))?;
         let beat = self.trigger("trigger with the clock set")?;
@@ -68,7 +72,7 @@ impl Day<'_> {
         self.step(what, "trigger", "eth0", |it| it.ask("linkbeat trigger --wait").map(drop))
     }
 
-    /// Sets the clock, and waits until the agent says so.
+    /// Sets the clock and waits until the agent logs that.
     fn set(&mut self, what: &str, unix_s: u64, words: &str) -> io::Result<()> {
         let mut lines = self.machine.log().follow();
         self.say(what)?;
@@ -76,7 +80,8 @@ impl Day<'_> {
         self.expect_line(&mut lines, words)
     }
 
-    /// An agent without a ticket has to verify, and in 2099 no certificate of ours is valid.
+    /// An agent without a session ticket verifies the certificate, and in 2099 no certificate of
+    /// this test is valid.
     fn restart_in_the_future(&mut self) -> io::Result<()> {
         let mut lines = self.machine.log().follow();
         self.say("clock set to 2099, agent killed")?;
@@ -97,7 +102,7 @@ impl Day<'_> {
         if said.contains(words) {
             return Ok(());
         }
-        Err(io::Error::other(format!("{command}: not in this: {words}\n{said}")))
+        Err(io::Error::other(format!("{command}: missing in this output: {words}\n{said}")))
     }
 
     fn expect_untimed(&self, beat: &Beat) -> io::Result<()> {

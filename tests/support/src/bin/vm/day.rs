@@ -1,4 +1,4 @@
-//! The day of the camera, step by step, and the times of it.
+//! The steps of the test, and their times.
 
 use std::io::{self, Write};
 use std::time::Duration;
@@ -11,17 +11,17 @@ use linkbeat_support::receiver::Beat;
 use crate::machine::Machine;
 use crate::network::{CARDS, Network, card_of};
 
-/// How long anything is waited for: emulation on a busy host is slow.
+/// Time limit for an event: emulation on a busy host is slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a cable stays unplugged.
+/// The time that a cable stays unplugged.
 pub(crate) const UNPLUGGED: Duration = Duration::from_secs(3);
-/// What happens so soon after a step is shown with it.
+/// Events within this time after a step are shown with it.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
-/// What happens on a day.
+/// The steps of a test.
 pub(crate) type Steps = fn(&mut Day<'_>) -> io::Result<()>;
 
-/// Lives the day.
+/// Runs the steps.
 pub(crate) fn live(network: &Network, machine: &mut Machine, steps: Steps) -> io::Result<()> {
     let beats = network.receiver.beats();
     let lines = machine.log().follow_all();
@@ -34,7 +34,7 @@ pub(crate) fn live(network: &Network, machine: &mut Machine, steps: Steps) -> io
         rows: Vec::new(),
     };
     let result = steps(&mut day).and_then(|()| day.end());
-    // What led to a failure is of interest, too.
+    // Show the events that led to a failure.
     day.tell()?;
     result
 }
@@ -44,20 +44,30 @@ pub(crate) struct Day<'a> {
     beats: Follower<Beat>,
     began_us: u64,
     told: Told,
-    /// The summary, a line for each event.
+    /// The summary with a line for each event.
     rows: Vec<String>,
 }
 
-/// What the timeline has shown already.
+/// A beat that an event caused.
+pub(crate) struct Timed {
+    pub(crate) beat: Beat,
+    event_us: u64,
+    /// The time from the event to the request fully received.
+    took_us: u64,
+    /// The time from a usable uplink to the request written, measured by the agent.
+    pub(crate) own_ms: f64,
+}
+
+/// The position of the timeline.
 struct Told {
     beats: Follower<Beat>,
     lines: Follower<Line>,
 }
 
 impl Day<'_> {
-    /// Cables, cards, crashes.
+    /// The steps with cables, cards and crashes.
     pub(crate) fn cables(&mut self) -> io::Result<()> {
-        // Which of the cards the kernel announces first, and so the reason, is left to chance.
+        // The reason varies, because the kernel announces the cards in any order.
         self.step("power on", "", "eth0", |_| Ok(()))?;
         self.look_around()?;
         self.step("cable of eth0 pulled", "failover_to_wlan1", "wlan1", |it| {
@@ -71,9 +81,9 @@ impl Day<'_> {
         if self.machine.ask("ls /sys/bus/pci_express/drivers || true")?.contains("pciehp") {
             self.change_card()?;
         } else {
-            self.say("no card is removed: this kernel cannot")?;
+            self.say("no card is removed: this kernel does not support it")?;
         }
-        self.step("somebody rings (linkbeat trigger)", "door", "eth0", |it| {
+        self.step("somebody rings the bell (linkbeat trigger)", "door", "eth0", |it| {
             it.ask("linkbeat trigger --reason door --wait").map(drop)
         })?;
         self.crash()?;
@@ -97,22 +107,27 @@ impl Day<'_> {
         self.rows.iter().try_for_each(|row| writeln!(out, "{row}"))
     }
 
-    /// The agent runs as its own user, with what the package brings, and says that all is well.
+    /// Checks that the agent runs as its own user with the settings of the package, and reports no
+    /// problem.
     pub(crate) fn look_around(&mut self) -> io::Result<()> {
-        let facts = self.machine.ask(
+        let answer = self.machine.ask(
             "uname -srm; sed -n 's/^Uid:/agent: user/p; s/^VmRSS:/agent: resident/p' \
              /proc/$(cat /var/run/linkbeat.pid)/status; linkbeat --version; \
-             ls -ld /etc/rpi-cam /etc/rpi-cam/*; linkbeat check >/tmp/check || cat /tmp/check; \
+             ls -ld /etc/linkbeat /etc/linkbeat/* /etc/rpi-cam/*; linkbeat check >/tmp/check || cat /tmp/check; \
              linkbeat status",
         )?;
-        for line in facts.lines() {
+        for line in answer.lines() {
             writeln!(io::stdout(), "            {line}")?;
         }
         let wanted = ["aarch64", "user\t100\t100", "the server acknowledges"];
-        if let Some(missing) = wanted.into_iter().find(|it| !facts.contains(it)) {
-            return Err(io::Error::other(format!("not in this: {missing}")));
+        if let Some(missing) = wanted.into_iter().find(|it| !answer.contains(it)) {
+            return Err(io::Error::other(format!("missing in this output: {missing}")));
         }
-        if facts.contains("warning") { Err(io::Error::other("there is a warning")) } else { Ok(()) }
+        if answer.contains("warning") {
+            Err(io::Error::other("the status has a warning"))
+        } else {
+            Ok(())
+        }
     }
 
     fn pull_both(&mut self) -> io::Result<()> {
@@ -122,7 +137,7 @@ impl Day<'_> {
             self.machine.set_link(card, false)?;
         }
         let lost = |line: &Line| line.text.contains("no usable uplink");
-        lines.find(PATIENCE, lost).ok_or_else(|| missing("word that there is no uplink"))?;
+        lines.find(PATIENCE, lost).ok_or_else(|| missing("log line without an uplink"))?;
         self.pass(UNPLUGGED);
         self.tell()?;
         self.step("cable of wlan1 plugged", "", "wlan1", |it| it.set_link("wlan1", true))?;
@@ -132,7 +147,7 @@ impl Day<'_> {
         .map(drop)
     }
 
-    /// A card goes when the kernel has let go of it: five seconds after it is asked to.
+    /// A card is removed when the kernel has released it, five seconds after the request.
     fn change_card(&mut self) -> io::Result<()> {
         let mut events = self.machine.events();
         self.step("card of eth0 removed (kernel waits 5 s)", "failover_to_wlan1", "wlan1", |it| {
@@ -145,7 +160,7 @@ impl Day<'_> {
         .map(drop)
     }
 
-    /// Init does not watch over the agent: the loop of its S-script does.
+    /// The loop of the S-script restarts the agent, because init does not supervise it.
     fn crash(&mut self) -> io::Result<()> {
         const PID: &str = "cat /var/run/linkbeat.pid";
         let old = self.machine.ask(PID)?;
@@ -162,8 +177,8 @@ impl Day<'_> {
         events.expect("RESET", None)
     }
 
-    /// Does something and times the beat that it brings, which it returns: with this reason (any, if empty),
-    /// over this card.
+    /// Runs `act` and measures the time to the beat that it causes, with this reason (any if empty)
+    /// over this card. Returns the beat.
     pub(crate) fn step(
         &mut self,
         what: &'static str,
@@ -172,20 +187,8 @@ impl Day<'_> {
         act: impl FnOnce(&mut Machine) -> io::Result<()>,
     ) -> io::Result<Beat> {
         self.say(what)?;
-        self.beats.skip();
-        let mut lines = self.machine.log().follow();
-        let event_us = clock::boot_us();
-        act(self.machine)?;
-        let brought = |beat: &Beat| beat.reason().contains(reason);
-        let beat = self.beats.find(PATIENCE, brought);
-        let beat = beat.ok_or_else(|| missing(&format!("beat {reason}")))?;
+        let Timed { beat, event_us, took_us, own_ms: own } = self.time_beat(reason, act)?;
         let first = beat.clone();
-        let took_us = beat.received_us.saturating_sub(event_us);
-        let sent = format!("sent: seq {}, {}", beat.seq(), beat.reason());
-        let line = lines.find(PATIENCE, |line| line.text.contains(&sent));
-        let line = line.ok_or_else(|| missing(&format!("line \"{sent}\"")))?.text;
-        let own =
-            from_usable_to_written(&line).ok_or_else(|| missing(&format!("time in \"{line}\"")))?;
         let mut row = format!("{what:<44} {:>12} {own:>9.1} ms", milliseconds(took_us));
         if let Some(other) = card_of(beat.peer.ip()).filter(|it| *it != card) {
             let right = |beat: &Beat| card_of(beat.peer.ip()) == Some(card);
@@ -199,17 +202,45 @@ impl Day<'_> {
         Ok(first)
     }
 
-    /// Lets time pass.
+    /// Runs `act` and measures the time to the beat that it causes, with this reason (any if
+    /// empty).
+    pub(crate) fn time_beat(
+        &mut self,
+        reason: &str,
+        act: impl FnOnce(&mut Machine) -> io::Result<()>,
+    ) -> io::Result<Timed> {
+        self.beats.skip();
+        let mut lines = self.machine.log().follow();
+        let event_us = clock::boot_us();
+        act(self.machine)?;
+        let brought = |beat: &Beat| beat.reason().contains(reason);
+        let beat = self.beats.find(PATIENCE, brought);
+        let beat = beat.ok_or_else(|| missing(&format!("beat {reason}")))?;
+        let took_us = beat.received_us.saturating_sub(event_us);
+        let sent = format!("sent: seq {}, {}", beat.seq(), beat.reason());
+        let line = lines.find(PATIENCE, |line| line.text.contains(&sent));
+        let line = line.ok_or_else(|| missing(&format!("line \"{sent}\"")))?.text;
+        let own_ms =
+            from_usable_to_written(&line).ok_or_else(|| missing(&format!("time in \"{line}\"")))?;
+        Ok(Timed { beat, event_us, took_us, own_ms })
+    }
+
+    /// Adds a line to the summary.
+    pub(crate) fn add_row(&mut self, row: String) {
+        self.rows.push(row);
+    }
+
+    /// Waits.
     pub(crate) fn pass(&mut self, time: Duration) {
         self.told.lines.find(time, |_| false);
     }
 
-    /// Says what is being done.
+    /// Prints the next step.
     pub(crate) fn say(&self, what: &str) -> io::Result<()> {
         writeln!(io::stdout(), "\n{} -- {what}", self.time(clock::boot_us()))
     }
 
-    /// Shows what happened since the last time.
+    /// Shows the events since the last call.
     pub(crate) fn tell(&mut self) -> io::Result<()> {
         self.pass(AFTERMATH);
         let mut events: Vec<(u64, String)> = Vec::new();

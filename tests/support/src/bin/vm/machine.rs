@@ -1,4 +1,5 @@
-//! The camera: a virtual machine with a console, a log, a shell for the test, and QMP to pull its cables.
+//! The camera: a virtual machine with a console, a log, a shell for the test, and QMP to control
+//! its cables.
 
 use std::fs::File;
 use std::io;
@@ -15,14 +16,14 @@ use serde_json::{Value, json};
 use crate::channel::{self, Channel, Listener};
 use crate::network::hardware_address;
 
-/// How long the machine may take to do as it is told, on a busy host.
+/// Time limit for a command to the machine, on a busy host.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What a machine starts with.
+/// The parts that a machine starts with.
 pub(crate) struct Image {
     kernel: PathBuf,
     initramfs: PathBuf,
-    /// What the clock reads at power on: `utc`, or a date and time.
+    /// The time of the clock at power on: `utc`, or a date and time.
     clock: &'static str,
     cards: &'static [&'static str],
 }
@@ -44,8 +45,8 @@ impl Image {
         Ok(Self { kernel: work.join("vmlinuz"), initramfs, clock, cards })
     }
 
-    /// A machine whose cards are in sockets that they can be pulled out of. It has no console yet,
-    /// and nothing at the other end of its ports `commands` and `log`.
+    /// The command of a machine whose cards are in hot-plug slots. The caller adds the console and
+    /// the other ends of the ports `commands` and `log`.
     fn command(&self) -> Command {
         let mut command = Command::new("qemu-system-aarch64");
         command.args(["-M", "virt", "-cpu", "cortex-a53", "-m", "256"]);
@@ -68,7 +69,7 @@ impl Image {
         command
     }
 
-    /// Boots it with the console on the terminal, until it is ended there.
+    /// Boots it with the console on the terminal, until the user ends it there.
     pub(crate) fn lend(&self, work: &Path) -> io::Result<ExitStatus> {
         let log = format!("file,id=log,path={}", work.join("messages").display());
         let mut command = self.command();
@@ -77,7 +78,7 @@ impl Image {
     }
 }
 
-/// A network card, as QMP and the command line take it.
+/// A network card, for QMP and the command line.
 fn device(card: &str) -> Value {
     json!({
         "driver": "virtio-net-pci", "id": card, "bus": format!("socket-{card}"),
@@ -85,7 +86,7 @@ fn device(card: &str) -> Value {
     })
 }
 
-/// A running machine; killed when dropped.
+/// A running machine. Dropping it kills it.
 pub(crate) struct Machine {
     child: Child,
     console: Journal<Line>,
@@ -96,7 +97,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Switches it on; its sockets are in `directory`.
+    /// Switches it on. Its sockets are in `directory`.
     pub(crate) fn start(image: &Image, directory: &Path) -> io::Result<Self> {
         let mut command = image.command();
         let mut listen = |name| -> io::Result<Listener> {
@@ -117,12 +118,12 @@ impl Machine {
         Ok(machine)
     }
 
-    /// What the console said.
+    /// The journal of the console.
     pub(crate) fn console(&self) -> Vec<Line> {
         self.console.all()
     }
 
-    /// What syslogd wrote.
+    /// The journal of syslogd.
     pub(crate) fn log(&self) -> &Journal<Line> {
         &self.log.lines
     }
@@ -132,22 +133,22 @@ impl Machine {
         self.execute("set_link", &json!({"name": card, "up": up}))
     }
 
-    /// Asks the kernel to let go of a card.
+    /// Requests the kernel to release a card.
     pub(crate) fn remove(&mut self, card: &str) -> io::Result<()> {
         self.execute("device_del", &json!({"id": card}))
     }
 
-    /// Puts a card back; [`Events`] tell when it is gone.
+    /// Adds a card again, after [`Events`] have reported its removal.
     pub(crate) fn add(&mut self, card: &str) -> io::Result<()> {
         self.execute("device_add", &device(card))
     }
 
-    /// What QMP tells from here on.
+    /// The events of QMP from here on.
     pub(crate) fn events(&self) -> Events {
         Events(self.qmp.lines.follow())
     }
 
-    /// Has the shell run a command; returns what it printed.
+    /// Runs a command in the shell; returns its output.
     pub(crate) fn ask(&mut self, command: &str) -> io::Result<String> {
         self.asked += 1;
         let end = format!("end-{}:", self.asked);
@@ -167,7 +168,7 @@ impl Machine {
         }
     }
 
-    /// Has the shell run a command that ends the shell.
+    /// Runs a command that ends the shell.
     pub(crate) fn tell(&mut self, command: &str) -> io::Result<()> {
         self.shell.write(command)
     }
@@ -183,7 +184,7 @@ impl Machine {
         self.child.wait()
     }
 
-    /// One command of QMP, and its success.
+    /// Executes one command of QMP and waits for its success.
     fn execute(&mut self, command: &str, arguments: &Value) -> io::Result<()> {
         let mut answers = self.qmp.lines.follow();
         self.qmp.write(&json!({"execute": command, "arguments": arguments}).to_string())?;
@@ -201,13 +202,13 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // Already ended: as good.
+        // It may have ended already.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 }
 
-/// What happens to the machine.
+/// The events of the machine.
 pub(crate) struct Events(Follower<Line>);
 
 impl Events {

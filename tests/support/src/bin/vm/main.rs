@@ -20,9 +20,9 @@ mod machine;
 mod network;
 mod wifi;
 
-/// A clock that goes right.
+/// The setting for a correct clock.
 const RIGHT: &str = "utc";
-/// As many lines of the console are shown after a failure.
+/// The number of console lines that are shown after a failure.
 const TAIL: usize = 60;
 
 fn main() -> ExitCode {
@@ -32,16 +32,19 @@ fn main() -> ExitCode {
         [option, work] if option == "--wifi" => {
             run(&PathBuf::from(work), &CARDS[..1], RIGHT, |day| day.wifi())
         }
+        [option, work] if option == "--roams" => {
+            run(&PathBuf::from(work), &CARDS[..1], RIGHT, |day| day.roams())
+        }
         [option, work] if option == "--clock" => {
             run(&PathBuf::from(work), &CARDS, clock::POWER_ON, |day| day.clock())
         }
         [work] => run(&PathBuf::from(work), &CARDS, RIGHT, |day| day.cables()),
-        _ => Err(io::Error::other("usage: vm [--shell | --wifi | --clock] DIRECTORY")),
+        _ => Err(io::Error::other("usage: vm [--shell | --wifi | --roams | --clock] DIRECTORY")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Standard error gone: nobody to tell.
+            // Standard error is closed: nothing can be reported.
             writeln!(io::stderr(), "vm: FAILED: {error}").ok();
             ExitCode::FAILURE
         }
@@ -56,7 +59,7 @@ fn run(
 ) -> io::Result<()> {
     let network = Network::start(work)?;
     if clock == clock::POWER_ON {
-        clock::behave(&network.receiver);
+        clock::behave(&network.receiver)?;
     }
     let image = prepare(work, &network, cards, clock)?;
     let mut machine = Machine::start(&image, work)?;
@@ -64,7 +67,7 @@ fn run(
     if result.is_err() {
         let console = machine.console();
         let mut out = io::stderr().lock();
-        writeln!(out, "\nthe end of what the console said:")?;
+        writeln!(out, "\nthe last lines of the console:")?;
         for line in console.iter().skip(console.len().saturating_sub(TAIL)) {
             writeln!(out, "  {}", line.text)?;
         }
@@ -78,8 +81,8 @@ fn lend(work: &Path) -> io::Result<()> {
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("qemu: {status}"))) }
 }
 
-/// Writes what the web manager of a camera writes, and packs the image. The group is that of the
-/// directory, whose setgid bit is the package's.
+/// Writes the files of the camera's web manager and of the agent, and packs the image. Their group is
+/// that of the directory, because of its setgid bit.
 fn prepare(
     work: &Path,
     network: &Network,
@@ -90,12 +93,12 @@ fn prepare(
         "enabled": true, "api_url": format!("https://{SERVER_NAME}/api"), "device_key": "camera-1",
         "token_code": "s3cret-token", "heartbeat_interval": 30, "provisioned": true,
     });
-    let own = json!({"interfaces": ["eth0", "wlan1", "wlan0"], "tls": {"ca_file": "/etc/rpi-cam/ca.pem"}});
-    let directory = work.join("tree/etc/rpi-cam");
+    let own = json!({"interfaces": ["eth0", "wlan1", "wlan0"], "tls": {"ca_file": "/etc/linkbeat/ca.pem"}});
+    let directory = work.join("tree/etc");
     let files = [
-        ("meeting.json", meeting.to_string()),
-        ("linkbeat.json", own.to_string()),
-        ("ca.pem", network.authority_pem.clone()),
+        ("rpi-cam/meeting.json", meeting.to_string()),
+        ("linkbeat/linkbeat.json", own.to_string()),
+        ("linkbeat/ca.pem", network.authority_pem.clone()),
     ];
     for (name, text) in files {
         let file = directory.join(name);

@@ -1,4 +1,5 @@
-//! What the camera is plugged into: a cable and a WiFi, each with a lease, and the servers behind both.
+//! The network of the camera: a cable and a WiFi, each with a DHCP lease, and the servers behind
+//! them.
 //!
 //! ```text
 //! camera               this namespace
@@ -21,20 +22,21 @@ use linkbeat_support::receiver::{Receiver, Scheme};
 use linkbeat_support::space::run;
 use linkbeat_support::world::{NAMESERVER, PROBED, SERVER, SERVER_NAME};
 
-/// The camera's cards, best first, named here as there.
+/// The cards of the camera, best first, with the same names on both sides.
 pub(crate) const CARDS: [&str; 2] = ["eth0", "wlan1"];
 
-/// The camera's radio, where it has one: access points are bridged to the wire of the first card then.
+/// The radio of the camera, if it has one; the access points are then bridged to the line of the
+/// first card.
 pub(crate) const RADIO: &str = "wlan0";
 /// The hardware address that mac80211_hwsim gives it.
 const RADIO_ADDRESS: &str = "02:00:00:00:00:00";
 
-/// The hardware address of a card; `/etc/mactab` of the image names the card by it.
+/// The hardware address of a card, by which `/etc/mactab` of the image names it.
 pub(crate) fn hardware_address(card: &str) -> String {
     format!("52:54:00:0b:00:0{}", number(card))
 }
 
-/// The card that was given this address.
+/// The card with this address.
 pub(crate) fn card_of(peer: IpAddr) -> Option<&'static str> {
     let cards = CARDS.into_iter().chain([RADIO]);
     cards.into_iter().find(|card| address(card) == peer)
@@ -55,7 +57,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Makes it in the namespace this runs in; files of the servers go to `directory`.
+    /// Makes it in the current namespace. The files of the servers are in `directory`.
     pub(crate) fn start(directory: &Path) -> io::Result<Self> {
         let mut lines = String::from("link set lo up\n");
         for address in [SERVER[0], NAMESERVER[0], PROBED[0]] {
@@ -92,7 +94,7 @@ impl Network {
 impl Drop for Network {
     fn drop(&mut self) {
         for server in &mut self.leases {
-            // Already ended: as good.
+            // It may have ended already.
             server.kill().ok();
             server.wait().ok();
         }
@@ -123,7 +125,7 @@ fn lease(card: &str, directory: &Path) -> io::Result<Child> {
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }
 
-/// The place of a card in [`CARDS`], from 1: its subnet.
+/// The number of a card in [`CARDS`], from 1, which is its subnet.
 fn number(card: &str) -> u8 {
     if card == CARDS[1] { 2 } else { 1 }
 }

@@ -1,0 +1,197 @@
+//! The page of `linkbeat status`: the agent's JSON as text for people.
+//!
+//! Texts in the JSON can come from servers, files and other programs, so control characters are
+//! replaced before they reach the terminal.
+
+use std::fmt::{self, Display};
+
+use crate::status::AgentState;
+
+mod fields;
+#[cfg(test)]
+mod tests;
+mod timeline;
+
+pub(super) use self::fields::Fields;
+use self::fields::{beat, interface, outage, safe, span, steps, unset_clock};
+pub(super) use self::timeline::entries;
+
+/// The status in terms of exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StatusVerdict {
+    /// Online, and the last acknowledged beat is fresh.
+    Fresh,
+    /// Offline; or not online for another reason, while the last beat is still fresh.
+    Offline,
+    /// The last acknowledged beat is older than two intervals and a time-out, or there was none.
+    Stale,
+}
+
+/// The status of a running agent. `Display` is the page for people.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Page<'a> {
+    /// The JSON of the agent.
+    pub(super) status: Fields<'a>,
+    /// Whether to use colour.
+    pub(super) colour: bool,
+}
+
+impl Page<'_> {
+    /// The status in terms of exit codes.
+    #[must_use]
+    pub(super) fn verdict(&self) -> StatusVerdict {
+        let fresh_for = self.status.number("stale_after").unwrap_or_default();
+        let fresh = self.status.number("last_heartbeat_ago").is_some_and(|ago| ago <= fresh_for);
+        if self.is(AgentState::NoUplink) || self.is(AgentState::Offline) {
+            StatusVerdict::Offline
+        } else if !fresh {
+            StatusVerdict::Stale
+        } else if self.is(AgentState::Online) {
+            StatusVerdict::Fresh
+        } else {
+            StatusVerdict::Offline
+        }
+    }
+
+    /// One line that changes only with the state.
+    #[must_use]
+    pub(super) fn line(&self) -> String {
+        let begin = format!("{}{}", self.state(), self.over());
+        match self.status.text("last_error") {
+            Some(error) => format!("{begin}: {error}"),
+            None if self.verdict() == StatusVerdict::Stale => {
+                format!("{begin}, and no beat lately")
+            }
+            None => begin + &self.meaning(),
+        }
+    }
+
+    /// Whether the agent is in this state.
+    fn is(&self, state: AgentState) -> bool {
+        self.status.word("state") == state.as_str()
+    }
+
+    /// The state in words.
+    fn state(&self) -> String {
+        self.status.text("state").map_or_else(|| "unknown".into(), |word| word.replace('_', " "))
+    }
+
+    /// The meaning of the state; empty if the agent is an older one that does not send it.
+    fn meaning(&self) -> String {
+        self.status.text("meaning").map(|meaning| format!(": {meaning}")).unwrap_or_default()
+    }
+
+    /// The uplink in use, while the agent is online.
+    fn over(&self) -> String {
+        let uplink = self.status.object("uplink").filter(|_| self.is(AgentState::Online));
+        let name = uplink.and_then(|uplink| uplink.text("name"));
+        name.map(|name| format!(" over {name}")).unwrap_or_default()
+    }
+
+    fn stale(&self) -> Option<String> {
+        let stale = self.is(AgentState::Online) && self.verdict() == StatusVerdict::Stale;
+        let fresh_for = span(self.status.number("stale_after").unwrap_or_default());
+        stale.then(|| format!("the last beat should be no older than {fresh_for}"))
+    }
+
+    fn last_beat(&self) -> [(&'static str, Option<String>); 2] {
+        match (self.status.number("last_heartbeat_ago"), self.status.object("beat")) {
+            (Some(ago), Some(last)) => [
+                ("last beat", Some(format!("{} ago: {}", span(ago), beat(last, Some(last))))),
+                ("its steps", Some(steps(last))),
+            ],
+            _ => {
+                let none = "none has been acknowledged since start";
+                [("last beat", Some(none.into())), ("its steps", None)]
+            }
+        }
+    }
+
+    fn next_beat(&self) -> Option<String> {
+        if self.status.flag("in_flight") == Some(true) {
+            Some("under way".into())
+        } else if let Some(wait) = self.status.number("next_beat_in") {
+            Some(format!("in {}{}", span(wait), self.hold()))
+        } else {
+            let reason = self.status.text("pending")?;
+            Some(format!("as soon as there is a way: {reason}"))
+        }
+    }
+
+    /// The reason why the next beat waits.
+    fn hold(&self) -> &'static str {
+        if self.status.text("held_until").is_some() {
+            ", not earlier: the server asked for it"
+        } else if self.status.text("waits_until").is_none() {
+            ""
+        } else if self.status.number("failures").unwrap_or_default() > 0 {
+            ", the next try"
+        } else {
+            ", not earlier: many were sent, or recovery_spread_ms is set"
+        }
+    }
+
+    /// Name and text of the lines after the first.
+    fn rows(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
+        let status = self.status;
+        let failures = status.number("failures").filter(|failures| *failures > 1);
+        let clock = status.object("clock").filter(|clock| clock.flag("set") == Some(false));
+        let uplink = status.object("uplink").filter(|uplink| uplink.object("name").is_some());
+        let agent = status.text("version").zip(status.number("pid"));
+        let service = |service: Fields<'_>| {
+            let [name, address, state] = ["name", "address", "state"].map(|key| service.word(key));
+            format!("{name} at {address}: {state}{}", service.since())
+        };
+        [
+            ("stale", self.stale()),
+            ("error", status.text("last_error")),
+            ("clock", clock.map(unset_clock)),
+            ("failures", failures.map(|failures| format!("{failures} in a row"))),
+            ("what to do", status.text("advice")),
+            (
+                "bad config",
+                status.text("config_error").map(|error| format!("{error} (it is not in force)")),
+            ),
+        ]
+        .into_iter()
+        .chain(
+            status
+                .list("warnings")
+                .map(|it| ("warning", Some(safe(it)).filter(|it| !it.is_empty()))),
+        )
+        .chain([
+            ("uplink", uplink.map(|it| format!("{}, in use{}", interface(it), it.since()))),
+            ("obstacle", status.object("obstacle").and_then(|it| it.text("text"))),
+        ])
+        .chain(status.list("uplinks").map(|it| ("in reserve", Some(interface(Fields(it))))))
+        .chain(status.list("watch").map(move |it| ("service", Some(service(Fields(it))))))
+        .chain(self.last_beat())
+        .chain([
+            ("last outage", status.object("last_outage").and_then(outage)),
+            ("next beat", self.next_beat()),
+            ("server", status.text("api_url")),
+            ("device key", status.text("device_key_full")),
+            ("page", status.text("listens_on")),
+            ("agent", agent.map(|(version, pid)| format!("linkbeat {version}, process {pid}"))),
+        ])
+    }
+}
+
+impl Display for Page<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (begin, end) = match (self.colour, self.verdict()) {
+            (false, _) => ("", ""),
+            (true, StatusVerdict::Fresh) => ("\x1b[32m", "\x1b[0m"),
+            (true, StatusVerdict::Offline) => ("\x1b[31m", "\x1b[0m"),
+            (true, StatusVerdict::Stale) => ("\x1b[33m", "\x1b[0m"),
+        };
+        let (state, since) = (self.state(), self.status.since());
+        writeln!(f, "{begin}{state}{end}{since}{}{}", self.over(), self.meaning())?;
+        for (name, text) in self.rows() {
+            if let Some(text) = text {
+                writeln!(f, "  {name:<11}  {text}")?;
+            }
+        }
+        Ok(())
+    }
+}

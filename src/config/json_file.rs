@@ -1,0 +1,289 @@
+//! One JSON file: known keys are taken from it, the others are reported.
+
+use std::fmt::{self, Display};
+use std::fs::Metadata;
+use std::path::Path;
+
+use super::problem::{Place, Problems, UnknownKey};
+use super::{Secret, files};
+use linkbeat_core::wire::json::{self, Value, ValueKind};
+use linkbeat_core::wire::request::UrlError;
+
+/// Longest value that a message repeats, in bytes.
+const FOUND_MAX: usize = 60;
+
+/// A JSON file, and the keys that have been read from it.
+pub(super) struct JsonFile<'a> {
+    /// The path of the file.
+    file: &'a Path,
+    /// The content of the file.
+    text: &'a [u8],
+    /// Whether every user can read the file.
+    public: bool,
+    /// The object in the file.
+    root: Value<'a>,
+    /// Dotted names of the keys that have been read.
+    known: Vec<&'static str>,
+    /// The problems found so far.
+    problems: &'a mut Problems,
+}
+
+impl<'a> JsonFile<'a> {
+    /// Parses `text`; `None`, with an error in `problems`, if it is no JSON object.
+    pub(super) fn parse(
+        file: &'a Path,
+        text: &'a [u8],
+        metadata: &Metadata,
+        problems: &'a mut Problems,
+    ) -> Option<Self> {
+        let root = match json::parse(text) {
+            Ok(root) => root,
+            Err(error) => {
+                problems.error(file, Some((error.line, error.column)), error.kind);
+                return None;
+            }
+        };
+        if root.kind() != ValueKind::Object {
+            let place = json::position(text, root.offset());
+            problems.error(
+                file,
+                Some(place),
+                format_args!("expected an object, found {}", root.kind()),
+            );
+            return None;
+        }
+        let public = files::is_public(metadata);
+        Some(Self { file, text, public, root, known: Vec::new(), problems })
+    }
+
+    /// Reads the value of `key` (with dots if nested) into `into`, unless it is absent or null.
+    pub(super) fn take<T>(
+        &mut self,
+        key: &'static str,
+        parse: impl FnOnce(Value<'a>) -> Result<T, WrongValue<'a>>,
+        into: &mut T,
+    ) {
+        let Some(value) = self.find(key) else { return };
+        match parse(value) {
+            Ok(parsed) => *into = parsed,
+            Err(wrong) => self.wrong(key, &wrong),
+        }
+    }
+
+    /// As [`take`](Self::take), for a secret: no message repeats it, and a file that everybody can
+    /// read is reported.
+    pub(super) fn take_secret(
+        &mut self,
+        key: &'static str,
+        parse: fn(&str) -> Result<Option<Secret>, Allowed>,
+        into: &mut Option<Secret>,
+    ) {
+        let Some(value) = self.find(key) else { return };
+        match text(parse)(value) {
+            Ok(parsed) => {
+                *into = parsed;
+                if into.is_some() && self.public {
+                    let mend = files::mend_file(self.file);
+                    self.problems.warning(
+                        self.file,
+                        self.place(value.offset()),
+                        format_args!("{key} can be read by every user: {mend}"),
+                    );
+                }
+            }
+            Err(WrongValue { allowed, .. }) => {
+                self.problems.error(
+                    self.file,
+                    self.place(value.offset()),
+                    format_args!("{key}: expected {allowed}, found {}", value.kind()),
+                );
+            }
+        }
+    }
+
+    /// The value of `key`, which becomes a known one.
+    fn find(&mut self, key: &'static str) -> Option<Value<'a>> {
+        self.known.push(key);
+        let value = key.split('.').try_fold(self.root, |value, part| value.get(part))?;
+        (value.kind() != ValueKind::Null).then_some(value)
+    }
+
+    /// The place of the value of `key`, unless it is absent or null.
+    pub(super) fn place_of(&mut self, key: &'static str) -> Option<Place> {
+        let offset = self.find(key)?.offset();
+        Some((self.file.to_path_buf(), json::position(self.text, offset)))
+    }
+
+    /// Adds keys that a parser reads by itself to the known ones.
+    pub(super) fn also_known(&mut self, keys: &[&'static str]) {
+        self.known.extend_from_slice(keys);
+    }
+
+    fn place(&self, offset: usize) -> Option<(usize, usize)> {
+        Some(json::position(self.text, offset))
+    }
+
+    fn wrong(&mut self, key: &str, wrong: &WrongValue<'_>) {
+        let place = self.place(wrong.value.offset());
+        match &wrong.allowed {
+            // The address may contain a password, so the message does not repeat it.
+            Allowed::Url(error) => self.problems.error(self.file, place, error),
+            allowed => {
+                let found = FoundText(wrong.value);
+                self.problems.error(
+                    self.file,
+                    place,
+                    format_args!("{key}: expected {allowed}, found {found}"),
+                );
+            }
+        }
+    }
+
+    /// Reports unknown keys and repeated keys.
+    pub(super) fn finish(&mut self) {
+        self.finish_object(self.root, "");
+    }
+
+    /// Does so for the members of `object`, whose names begin with `prefix`.
+    ///
+    /// It descends as deep as there are known names, and stops when the list of problems is full:
+    /// finding a repeated key takes a pass over the object for each known key.
+    fn finish_object(&mut self, object: Value<'a>, prefix: &str) {
+        for (key, value) in object.members() {
+            if self.problems.is_full() {
+                return;
+            }
+            let key_text = key.to_string();
+            let name = format!("{prefix}{key_text}");
+            let holds = self.holds(&key_text, &name);
+            if holds == Holds::Unknown {
+                let message = UnknownKey { name: &name, known: &self.known };
+                self.problems.warning(self.file, self.place(key.offset()), message);
+                continue;
+            }
+            if object.members().filter(|(other, _)| *other == *key_text).count() > 1 {
+                self.problems.warning(
+                    self.file,
+                    self.place(key.offset()),
+                    format_args!("{name:?} is there more than once, the last one counts"),
+                );
+            }
+            let prefix = format!("{name}.");
+            match (holds, value.kind()) {
+                (Holds::Object, ValueKind::Object) => self.finish_object(value, &prefix),
+                (Holds::Object, ValueKind::Null) | (Holds::Value | Holds::Unknown, _) => {}
+                (Holds::Object, _) => {
+                    self.wrong(&name, &WrongValue { value, allowed: Allowed::Text("an object") });
+                }
+                (Holds::Objects, _) => {
+                    for element in value.elements() {
+                        self.finish_object(element, &prefix);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the known keys say about `name`, whose last part is `key`.
+    fn holds(&self, key: &str, name: &str) -> Holds {
+        let asked = self.known.contains(&name);
+        let below = |known: &&str| known.strip_prefix(name).is_some_and(|k| k.starts_with('.'));
+        match (asked, self.known.iter().any(below)) {
+            // A key that contains a dot is not a nested object.
+            _ if key.contains('.') => Holds::Unknown,
+            (false, false) => Holds::Unknown,
+            (true, false) => Holds::Value,
+            (false, true) => Holds::Object,
+            (true, true) => Holds::Objects,
+        }
+    }
+}
+
+/// What a key may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    /// The key is unknown.
+    Unknown,
+    /// A value that is read as a whole.
+    Value,
+    /// An object with known keys.
+    Object,
+    /// An array of objects with known keys.
+    Objects,
+}
+
+/// A value that is not what its key allows.
+pub(super) struct WrongValue<'a> {
+    /// The value, or the part of it that is wrong.
+    pub(super) value: Value<'a>,
+    /// What it may be.
+    pub(super) allowed: Allowed,
+}
+
+/// What a key allows; `Display` follows the word "expected".
+pub(super) enum Allowed {
+    /// A description.
+    Text(&'static str),
+    /// A whole number of this range.
+    Whole(u64, u64),
+    /// An address, with the error of this one.
+    Url(UrlError),
+}
+
+impl Display for Allowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(words) => f.write_str(words),
+            Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Self::Url(error) => error.fmt(f),
+        }
+    }
+}
+
+/// A value in a message: a short one literally, unless it could control a terminal; else its type.
+struct FoundText<'a>(Value<'a>);
+
+impl Display for FoundText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.kind() {
+            ValueKind::Bool | ValueKind::Number | ValueKind::Text
+                if self.0.raw().len() <= FOUND_MAX && !self.0.raw().contains(char::is_control) =>
+            {
+                f.write_str(self.0.raw())
+            }
+            kind => kind.fmt(f),
+        }
+    }
+}
+
+/// Makes a parser of strings from a parser of their decoded text.
+pub(super) fn text<'a, T>(
+    parse: impl FnOnce(&str) -> Result<T, Allowed>,
+) -> impl FnOnce(Value<'a>) -> Result<T, WrongValue<'a>> {
+    |value| parse(&decoded(value)?).map_err(|allowed| WrongValue { value, allowed })
+}
+
+/// The decoded text of a string. Not generic, so that the program has it once.
+fn decoded(value: Value<'_>) -> Result<String, WrongValue<'_>> {
+    let wrong = |words| WrongValue { value, allowed: Allowed::Text(words) };
+    let text = value.as_text().ok_or(wrong("a string"))?.to_string();
+    let controls = text.chars().any(char::is_control);
+    if controls { Err(wrong("a string without control characters")) } else { Ok(text) }
+}
+
+/// Makes a parser of whole numbers from `min` to `max`, which `unit` converts.
+pub(super) fn whole<'a, T>(
+    min: u64,
+    max: u64,
+    unit: impl FnOnce(u64) -> T,
+) -> impl FnOnce(Value<'a>) -> Result<T, WrongValue<'a>> {
+    move |value| match value.as_whole() {
+        Some(number) if (min..=max).contains(&number) => Ok(unit(number)),
+        _ => Err(WrongValue { value, allowed: Allowed::Whole(min, max) }),
+    }
+}
+
+/// Parses `true` and `false`.
+pub(super) fn boolean(value: Value<'_>) -> Result<bool, WrongValue<'_>> {
+    value.as_bool().ok_or(WrongValue { value, allowed: Allowed::Text("true or false") })
+}

@@ -1,0 +1,168 @@
+//! The agent: every decision, in one place that owns no socket and no clock.
+//!
+//! [`handle`](Agent::handle) takes what happened and answers with orders, first to be performed
+//! first. Every input is followed by the same steps (`advance`): the cycle ticks, a beat
+//! starts if one is wanted and allowed, the race goes on, the probes go on.
+//!
+//! The state has three owners: the `network`, the `demand` for beats, and the `delivery` of the one
+//! under way, which uses the network. Network and demand do not know each other nor the delivery.
+//! The agent is where they meet. Its
+//! rooms: `requests` (what asks for a beat), `changes` (what a change of the network means to
+//! beats), `connectivity` (what is reachable, and what its return sets going), `beat` (one round of
+//! attempts), `outcome` (how it ends), `view` (what people are shown).
+
+mod beat;
+mod changes;
+mod connectivity;
+mod outcome;
+mod requests;
+mod view;
+
+pub use self::view::View;
+pub use super::network::{Identity, Obstacle};
+pub use super::race::Path;
+
+use super::delivery::Delivery;
+use super::demand::{Demand, StartAt};
+use super::event::{Actions, Input};
+use super::network::Network;
+use super::rng::Rng;
+use super::route::RouteQuestion;
+use super::settings::Settings;
+use super::time::Instant;
+
+/// The whole state of the core.
+#[derive(Debug)]
+pub struct Agent {
+    /// The configuration in force.
+    settings: Option<Settings>,
+    /// Spreads waits, so that the devices of a fleet do not act in step.
+    rng: Rng,
+    /// What is known of the network.
+    network: Network,
+    /// What the next beat is wanted for.
+    demand: Demand,
+    /// The beat under way, and its connections.
+    delivery: Delivery,
+}
+
+impl Agent {
+    /// An agent that knows nothing and waits for its first [`Input::Configured`].
+    ///
+    /// `seed` feeds the jitter; two devices must not have the same one.
+    #[must_use]
+    pub fn new(seed: u64, now: Instant) -> Self {
+        Self {
+            settings: None,
+            rng: Rng::new(seed),
+            network: Network::new(now),
+            demand: Demand::new(now),
+            delivery: Delivery::new(),
+        }
+    }
+
+    /// Takes what happened at `now` and returns what to do, in order.
+    ///
+    /// `now` never goes back. Results of attempts, probes and queries that were given up are
+    /// dropped.
+    #[must_use]
+    pub fn handle(&mut self, input: Input<'_>, now: Instant) -> Actions {
+        let mut actions = Actions::new();
+        let out = &mut actions;
+        match input {
+            Input::Deadline => {}
+            Input::Link(event) => self.link_reported(event, now, out),
+            Input::LinksLost => self.network.order_dump(out),
+            Input::LinksDumped => self.network.dumped(out),
+            Input::Routes(routes) => self.routes_answered(routes, now, out),
+            Input::Neighbour(neighbour) => self.neighbour_reported(neighbour, now, out),
+            Input::ClockSet => self.clock_set(),
+            Input::Configured(settings) => self.configured(settings, now, out),
+            Input::ResolverChanged(settings) => {
+                if self.network.resolver_mut().configure(settings, out) {
+                    self.demand.retry_early();
+                }
+            }
+            Input::Triggered { word, request } => self.triggered(word, request, now, out),
+            Input::ProbeAnswered(probe) => self.probe_answered(probe, now, out),
+            Input::ProbeFailed(probe, failure) => {
+                self.network.reach_mut().failed(probe, failure, now)
+            }
+            Input::ServiceAnswered(check) => self.check_finished(check, true, now, out),
+            Input::ServiceFailed(check, _) => self.check_finished(check, false, now, out),
+            Input::QueryAnswered(query, answer) => {
+                self.network.resolver_mut().answered(query, answer, now, out);
+            }
+            Input::QueryFailed(query, failure) => {
+                self.network.resolver_mut().failed(query, failure, now, out);
+            }
+            Input::Opened(id, local) => self.delivery.opened(id, local),
+            Input::Connected(id) => self.connected(id, now, out),
+            Input::Secured(id) => self.secured(id, now, out),
+            Input::Written(id) => self.delivery.written(id, now),
+            Input::AckChecked(id, acked) => {
+                self.delivery.ack_checked(id, acked, &mut self.network, now, out);
+            }
+            Input::Replied(id, reply) => self.replied(id, reply, now, out),
+            Input::ConnectionFailed(id, failure) => self.connection_failed(id, failure, now),
+        }
+        self.advance(now, out);
+        actions
+    }
+
+    /// What the kernel is to be asked, in answer to
+    /// [`Action::AskRoutes`](super::event::Action::AskRoutes).
+    pub fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
+        self.network.questions()
+    }
+
+    /// When to call [`handle`](Self::handle) with [`Input::Deadline`] if nothing happens before.
+    #[must_use]
+    pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
+        let start = match self.start_at(now) {
+            StartAt::At(at) if self.delivery.is_idle() => Some(at),
+            StartAt::At(_) | StartAt::Never => None,
+        };
+        let owners = [
+            self.demand.due_at(),
+            start,
+            self.delivery.next_deadline(),
+            self.network.next_deadline(),
+        ];
+        owners.into_iter().flatten().min()
+    }
+
+    fn advance(&mut self, now: Instant, actions: &mut Actions) {
+        self.network.tick_routing(now);
+        self.ask_kernel(actions);
+        self.tick(now);
+        self.tick_services(now, actions);
+        self.network.tick_names(now, actions);
+        if self.delivery.is_idle() && self.start_at(now) == StartAt::At(now) {
+            self.start(now, actions);
+        }
+        self.drive(now, actions);
+        self.delivery.expire_late(now, actions);
+        self.network.close_parked(now, actions);
+        self.probe(now, actions);
+        self.update_connectivity(now, actions);
+        self.network.watch_neighbours(self.delivery.avoids_paths(), actions);
+        if self.network.is_question_due() {
+            self.ask_kernel(actions);
+        }
+    }
+
+    fn ask_kernel(&mut self, actions: &mut Actions) {
+        self.network.ask_kernel(self.delivery.connections(), actions);
+    }
+
+    /// When the beat that is wanted may start.
+    fn start_at(&self, now: Instant) -> StartAt {
+        let possible =
+            self.demand.is_pending() && self.network.is_complete() && self.network.has_way(now);
+        if possible { self.demand.start_at(now) } else { StartAt::Never }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Requests for a beat: by the cycle, the configuration, local helpers, the clock.
+
+use super::{Agent, StartAt};
+use crate::proto::event::{Action, Actions, Failure, Note, Reason, RequestId, TriggerAnswer};
+use crate::proto::label::Word;
+use crate::proto::settings::Settings;
+use crate::proto::time::Instant;
+
+impl Agent {
+    pub(super) fn tick(&mut self, now: Instant) {
+        let Some(settings) = &self.settings else { return };
+        self.demand.tick(settings.interval, self.delivery.is_idle(), now);
+    }
+
+    pub(super) fn configured(&mut self, settings: &Settings, now: Instant, actions: &mut Actions) {
+        let former = self.settings.replace(settings.clone());
+        self.demand.configure(settings, now);
+        self.network.configure(settings, now, actions);
+        self.delivery.close_kept(actions);
+        // The ways to the nameservers may be others now.
+        self.network.resolver_mut().close_all(actions);
+        if former.as_ref().is_none_or(|former| former.server != settings.server) {
+            self.demand.forget_retry_after();
+            // An answer of the former server would be taken for one of the new one.
+            self.restart_race(now, actions);
+            if let Some(server) = &settings.server {
+                self.network.resolver_mut().server(server, actions);
+            }
+        }
+        if !self.delivery.race().is_written() {
+            self.restart_race(now, actions);
+        }
+        if !settings.enabled || settings.server.is_none() {
+            self.fall_silent(now, actions);
+        } else if self.demand.is_running() {
+            // Many devices are given another interval at once.
+            if former.as_ref().is_some_and(|former| former.interval != settings.interval) {
+                self.demand.set_interval(settings.interval, now, &mut self.rng);
+            }
+            self.request_beat(Reason::ConfigChanged, now);
+        } else if settings.auto_connect || former.is_some() {
+            // Without auto_connect the first configuration only says where beats would go.
+            let first = self.delivery.seq() == 1;
+            let reason = if first { Reason::Startup } else { Reason::ConfigChanged };
+            self.demand.begin(reason, settings.interval, now, &mut self.rng);
+        }
+        let ignored = |settings: &Settings| settings.ignore_interfaces.clone();
+        if former.as_ref().map(ignored) != Some(ignored(settings)) {
+            self.network.ignore(settings, actions);
+        }
+        if self.network.is_complete() {
+            self.network_changed(now, actions);
+        }
+    }
+
+    /// Wants a beat: the one under way, if nothing of it is written yet.
+    pub(super) fn request_beat(&mut self, reason: Reason, now: Instant) {
+        match self.delivery.unwritten() {
+            Some(carried) => carried.add(reason, now),
+            None => self.demand.add(reason, now),
+        }
+    }
+
+    /// Switched off, or nowhere to send to: nothing is wanted and nothing stays open.
+    fn fall_silent(&mut self, now: Instant, actions: &mut Actions) {
+        self.demand.clear();
+        self.delivery.close_attempts(actions);
+        self.delivery.close_kept(actions);
+        self.delivery.close_late(actions);
+        self.end_beat(now);
+        self.delivery.forget_held();
+        self.network.resolver_mut().close_all(actions);
+    }
+
+    pub(super) fn triggered(
+        &mut self,
+        word: Option<Word>,
+        request: Option<RequestId>,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let answer = match &self.settings {
+            Some(settings) if !settings.enabled => TriggerAnswer::Disabled,
+            Some(Settings { server: Some(_), interval, .. }) => {
+                let interval = *interval;
+                self.accept(Reason::Triggered(word), interval, now, actions)
+            }
+            Some(_) | None => TriggerAnswer::Unconfigured,
+        };
+        if let Some(request) = request {
+            Action::AnswerTrigger(request, answer).push_to(actions);
+        }
+    }
+
+    fn accept(
+        &mut self,
+        reason: Reason,
+        interval: core::time::Duration,
+        now: Instant,
+        actions: &mut Actions,
+    ) -> TriggerAnswer {
+        let (set, seq, until);
+        if let Some(carried) = self.delivery.unwritten() {
+            set = !carried.has_trigger();
+            carried.add(reason, now);
+            (seq, until) = (self.delivery.seq(), None);
+        } else {
+            set = !self.demand.has_trigger();
+            self.demand.begin(reason, interval, now, &mut self.rng);
+            // What is in no report of the beat under way is not among those that it covers.
+            seq = self.demand.promise(self.delivery.next_seq());
+            until = match self.start_at(now) {
+                StartAt::At(until) => Some(until).filter(|until| *until > now),
+                StartAt::Never => None,
+            };
+        }
+        Action::Note(if set { Note::TriggerSet } else { Note::TriggerMerged }).push_to(actions);
+        match (until, set) {
+            (Some(until), _) => TriggerAnswer::Held { seq, set, until },
+            (None, true) => TriggerAnswer::Set { seq },
+            (None, false) => TriggerAnswer::Pending { seq },
+        }
+    }
+
+    /// A certificate that was not valid by the clock before may be by the clock now.
+    pub(super) fn clock_set(&mut self) {
+        if self.delivery.failure().is_some_and(Failure::is_of_the_time) {
+            self.demand.retry_early();
+        }
+    }
+}

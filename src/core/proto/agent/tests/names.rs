@@ -1,0 +1,197 @@
+//! Over which ways a name is asked for.
+
+use super::*;
+
+/// How long a beat waits for its connection where nobody answers over eth0, and over wlan1 a nameserver knows the
+/// bare name and none with a search domain.
+fn wait_beside_a_dead_eth0(search: &str) -> Option<Duration> {
+    let mut bench = Bench::with(&named());
+    bench.up(WLAN1);
+    let nameservers = [Nameserver { address: PROBE.ip(), scope: None }].into_iter().collect();
+    let search = search.try_into().expect("short");
+    let resolver = ResolverSettings { nameservers, search, ..Default::default() };
+    bench.input(Input::ResolverChanged(&resolver));
+    let start = bench.now;
+    let mut orders = bench.actions.clone();
+    while bench.now - start < ms(120_000) {
+        while let Some(action) = orders.pop() {
+            match action {
+                Action::Connect { .. } => return Some(bench.now - start),
+                Action::SendQuery { query, via, search, .. } if via == Some(link_name(WLAN1)) => {
+                    let answer = Answer { addresses: [SERVER].into_iter().collect(), ttl_s: 60 };
+                    orders.extend_from_slice(bench.input(match search {
+                        Some(_) => Input::QueryFailed(query, Failure::NameNotFound),
+                        None => Input::QueryAnswered(query, &answer),
+                    }));
+                }
+                Action::OpenProbe { probe, via, .. } if via == Some(link_name(WLAN1)) => {
+                    orders.extend_from_slice(bench.input(Input::ProbeAnswered(probe)));
+                }
+                _ => {}
+            }
+        }
+        bench.now = bench.now.max(bench.agent.next_deadline(bench.now).expect("it goes on"));
+        orders.extend_from_slice(bench.input(Input::Deadline));
+    }
+    None
+}
+
+#[test]
+fn search_domains_keep_no_name_from_being_found_beside_a_dead_uplink() {
+    for search in ["", "a", "a b", "a b c", "a b c d", "a b c d e"] {
+        let waited = wait_beside_a_dead_eth0(search);
+        assert!(waited.is_some_and(|it| it <= ms(1_100)), "{search:?}: {waited:?}");
+    }
+}
+
+/// A name of the link, on a LAN that has no way out.
+fn closed_lan(bind_to_uplink: bool) -> Bench {
+    let host = Host::Name("nvr.local".try_into().expect("a name"));
+    let server = Some(Server { host, port: 443 });
+    let mut bench = Bench::unconfigured(Instant::from_micros(1_000_000));
+    let nameservers = [crate::proto::settings::MULTICAST].into_iter().collect();
+    let resolver = ResolverSettings { nameservers, ..Default::default() };
+    bench.input(Input::ResolverChanged(&resolver));
+    bench.input(Input::Configured(&Settings { server, bind_to_uplink, ..settings() }));
+    bench.input(Input::LinksLost);
+    for index in [ETH0, WLAN1] {
+        bench.link(index, true);
+        let network = format!("192.168.{index}.0");
+        bench.tables.entries.push(Entry::new(index.into(), &network, 24, 0));
+        bench.address(index, 10);
+    }
+    bench
+}
+
+/// Over what each question goes out until a beat ends.
+fn asked_over(bench: &mut Bench) -> Vec<Option<InterfaceName>> {
+    bench.input(Input::LinksDumped);
+    let first = bench.actions.clone();
+    let later = bench.pass(ms(9_000));
+    let via = |action: &Action| match action {
+        Action::SendQuery { via, .. } => Some(*via),
+        _ => None,
+    };
+    first.iter().chain(&later).filter_map(via).collect()
+}
+
+#[test]
+fn a_name_of_the_link_is_asked_for_on_every_link_of_a_lan_without_a_way_out() {
+    let mut bench = closed_lan(true);
+    let asked = asked_over(&mut bench);
+    for link in [ETH0, WLAN1] {
+        assert!(asked.contains(&Some(link_name(link))), "{asked:?}");
+    }
+    let query = bench.query().expect("a question");
+    let address = local(LinkIndex(WLAN1.into()), 77);
+    let answer = Answer { addresses: [address].into_iter().collect(), ttl_s: 120 };
+    bench.input(Input::QueryAnswered(query, &answer));
+    assert_eq!(bench.connects().first().map(|it| it.1), Some(Some(link_name(WLAN1))));
+}
+
+#[test]
+fn a_group_is_asked_unbound_where_the_kernel_has_a_way_to_it() {
+    for bind in [true, false] {
+        let mut bench = closed_lan(bind);
+        bench.tables.entries.push(Entry::new(ETH0.into(), "224.0.0.0", 4, 0));
+        let asked = asked_over(&mut bench);
+        assert!(asked.contains(&None), "bound {bind}: {asked:?}");
+        assert_eq!(asked.iter().any(Option::is_some), bind, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_link_without_an_address_or_a_carrier_is_asked_nothing() {
+    let mut bench = closed_lan(true);
+    bench.drop_address(ETH0, 10);
+    let asked = asked_over(&mut bench);
+    assert!(!asked.is_empty() && asked.iter().all(|via| *via == Some(link_name(WLAN1))));
+    bench.link(WLAN1, false);
+    assert!(asked_over(&mut bench).is_empty());
+}
+
+#[test]
+fn an_address_named_anew_after_a_failure_is_tried_in_the_same_beat_and_the_last_good_one_too() {
+    let mut bench = Bench::with(&named());
+    bench.nameserver(local(LinkIndex(ETH0.into()), 1));
+    let answer = |host| Answer {
+        addresses: [IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))].into_iter().collect(),
+        ttl_s: 3600,
+    };
+    let query = bench.query().expect("a question");
+    bench.input(Input::QueryAnswered(query, &answer(10)));
+    bench.deliver(false);
+    bench.pass(ms(10_000));
+    bench.trigger();
+    let (id, _) = bench.connect().expect("the address that is known for an hour");
+    bench.fail(id, Failure::Refused);
+    let query = bench.query().expect("the question once more");
+    bench.input(Input::QueryAnswered(query, &answer(11)));
+    let [(id, _, to)] = bench.connects()[..] else { panic!("no connection") };
+    assert_eq!(to.ip(), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)));
+    bench.fail(id, Failure::Refused);
+    assert!(matches!(bench.notes()[..], [Note::BeatFailed { .. }]));
+    while bench.connect().is_none() {
+        bench.pass(ms(1));
+    }
+    let [(id, _, to)] = bench.connects()[..] else { panic!("no connection") };
+    assert_eq!(
+        to.ip(),
+        SERVER,
+        "the last good one, whatever the name says: its turn is the oldest"
+    );
+    bench.fail(id, Failure::Refused);
+    let [(.., to)] = bench.connects()[..] else { panic!("no connection") };
+    assert_eq!(to.ip(), IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)));
+}
+
+#[test]
+fn a_lookup_without_an_answer_moves_to_the_other_uplink() {
+    let mut bench = Bench::with(&named());
+    bench.up(WLAN1);
+    bench.nameserver("9.9.9.9".parse().expect("an address"));
+    let way = |bench: &Bench| {
+        bench.actions.iter().rev().find_map(|action| match action {
+            Action::SendQuery { via, .. } => Some(*via),
+            _ => None,
+        })
+    };
+    assert_eq!(way(&bench), Some(Some(name("eth0"))));
+    bench.pass(ms(999));
+    assert_eq!(way(&bench), None);
+    bench.pass(ms(1));
+    assert_eq!(way(&bench), Some(Some(name("wlan1"))));
+}
+
+#[test]
+fn a_nameserver_that_appears_starts_the_waiting_beat_at_once() {
+    let mut bench = Bench::with(&named());
+    let failure = Failure::NoNameserver;
+    assert!(
+        matches!(bench.notes()[..], [.., Note::BeatFailed { failure: it, .. }] if it == failure)
+    );
+    bench.pass(ms(10));
+    assert_eq!(bench.query(), None);
+    bench.nameserver(local(LinkIndex(ETH0.into()), 1));
+    assert!(bench.query().is_some(), "{:?}", bench.actions);
+}
+
+#[test]
+fn a_dead_gateway_costs_its_doubt_and_no_lookup_over_the_same_way() {
+    let mut bench = Bench::with(&named());
+    bench.nameserver(local(LinkIndex(ETH0.into()), 1));
+    let query = bench.query().expect("a question");
+    let answer = Answer { addresses: [SERVER].into_iter().collect(), ttl_s: 3600 };
+    bench.input(Input::QueryAnswered(query, &answer));
+    bench.deliver(true);
+    bench.up(WLAN1);
+    // A lease was renewed, and the file has other nameservers since.
+    bench.nameserver(PROBE.ip());
+    bench.trigger();
+    let (kept, ..) = bench.report().expect("over the kept connection");
+    bench.input(Input::Written(kept));
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(kept, false));
+    let ways: Vec<_> = bench.connects().iter().map(|(_, via, _)| *via).collect();
+    assert_eq!(ways, [Some(name("eth0")), Some(name("wlan1"))]);
+}

@@ -1,0 +1,95 @@
+//! Rounds that fail: who has the next turn, and what is remembered of the last.
+
+use super::*;
+
+/// The round ends without an answer, and the next one begins.
+fn next_round(bench: &mut Bench) -> (ConnectionId, Option<InterfaceName>, SocketAddr) {
+    loop {
+        let deadline = bench.agent.next_deadline(bench.now).expect("a beat is to be sent");
+        bench.now = deadline;
+        let failed =
+            |bench: &Bench| bench.notes().iter().any(|it| matches!(it, Note::BeatFailed { .. }));
+        bench.input(Input::Deadline);
+        if failed(bench) {
+            break;
+        }
+    }
+    while bench.connects().is_empty() {
+        bench.now = bench.agent.next_deadline(bench.now).expect("a beat is to be sent");
+        bench.input(Input::Deadline);
+    }
+    bench.connects()[0]
+}
+
+#[test]
+fn each_round_that_fails_lets_those_go_first_that_had_no_turn() {
+    // Time for two of them in a round.
+    let mut bench = Bench::with(&Settings { request_timeout: ms(400), ..named() });
+    let hosts = (10..14).map(|host| IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))).collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { hosts, ..Default::default() }));
+    let host = |host, via| (IpAddr::V4(Ipv4Addr::new(203, 0, 113, host)), via);
+    let turn = |(_, via, to): (_, _, SocketAddr)| (to.ip(), via);
+    let eth0 = Some(name("eth0"));
+    assert_eq!(turn(bench.connects()[0]), host(10, eth0));
+    assert_eq!(turn(next_round(&mut bench)), host(12, eth0));
+    assert_eq!(turn(next_round(&mut bench)), host(11, None), "every bound one has failed");
+    let (id, ..) = bench.connects()[0];
+    bench.establish(id);
+    bench.reply(id, 200, false);
+    bench.pass(ms(2_000));
+    bench.trigger();
+    assert_eq!(turn(bench.connects()[0]), host(11, eth0), "what has delivered, over the uplink");
+}
+
+#[test]
+fn an_answer_of_the_server_is_no_reason_to_go_another_way() {
+    let mut bench = Bench::idle();
+    bench.up(WLAN1);
+    bench.trigger();
+    let (id, ..) = bench.write();
+    bench.reply(id, 503, false);
+    while bench.connects().is_empty() {
+        bench.now = bench.agent.next_deadline(bench.now).expect("a retry");
+        bench.input(Input::Deadline);
+    }
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
+}
+
+#[test]
+fn a_socket_is_not_bound_any_more_when_the_operator_has_said_so() {
+    for bind_to_uplink in [true, false] {
+        let mut bench = Bench::idle();
+        bench.up(WLAN1);
+        bench.link(WLAN1, false);
+        // Unbound, packets to the server would leave by the card that is down.
+        bench.tables.entries.push(Entry::new(WLAN1.into(), "203.0.113.0", 24, 0));
+        bench.announce(false);
+        bench.trigger();
+        let (written, ..) = bench.write();
+        bench.input(Input::Configured(&Settings { bind_to_uplink, ..settings() }));
+        let mut opened = bench.pass(ms(300));
+        opened.extend_from_slice(bench.input(Input::AckChecked(written, false)));
+        let bound = |action: &Action| matches!(action, Action::Connect { via: Some(_), .. });
+        assert_eq!(opened.iter().any(bound), bind_to_uplink);
+    }
+}
+
+#[test]
+fn more_ways_than_are_kept_are_told_once() {
+    let mut bench = Bench::idle();
+    let route = bench.agent.network.routes().next().expect("a way");
+    let mut routes = vec![route; ROUTES_MAX];
+    let notes = |actions: &Actions| {
+        actions.iter().filter(|it| **it == Action::Note(Note::LinksLeftOut)).count()
+    };
+    assert_eq!(notes(&bench.agent.handle(Input::Routes(&routes), bench.now)), 0);
+    assert!(!bench.agent.view(bench.now).links_left_out);
+    routes.push(route);
+    let mut times = 0;
+    for _ in 0..3 {
+        let actions = bench.agent.handle(Input::Routes(&routes), bench.now);
+        times += notes(&actions);
+        assert!(bench.agent.view(bench.now).links_left_out);
+    }
+    assert_eq!(times, 1);
+}

@@ -1,0 +1,103 @@
+//! What the agent shows of itself: for status, for the payload, for the logs. Reads, never decides.
+
+use core::net::IpAddr;
+
+use super::{Agent, Identity, Obstacle, StartAt};
+use crate::proto::event::{Failure, Reason};
+use crate::proto::link::Mac;
+use crate::proto::race::Path;
+use crate::proto::reach::Connectivity;
+use crate::proto::services::Service;
+use crate::proto::time::Instant;
+use crate::proto::uplink::Uplink;
+
+/// The state of the agent at one moment.
+#[derive(Debug)]
+pub struct View<'a> {
+    /// Whether the outside is reachable.
+    pub connectivity: Connectivity,
+    /// Since when.
+    pub connectivity_since: Instant,
+    /// Whether the network answers while the server does not.
+    pub server_silent: bool,
+    /// Usable uplinks, best first; the first one is in use.
+    pub uplinks: &'a [Uplink],
+    /// What stands in the way of one, while there is none.
+    pub obstacle: Option<Obstacle>,
+    /// Paths that are tried last, because connections on them fail while others deliver.
+    pub failed_paths: &'a [Path],
+    /// Whether there are more interfaces, or ways over them, than the agent keeps.
+    pub links_left_out: bool,
+    /// Since when the first one is.
+    pub uplink_since: Instant,
+    /// The number of the beat that is under way or comes next.
+    pub seq: u64,
+    /// Whether a beat is under way.
+    pub in_flight: bool,
+    /// Why the next beat will be sent, if it is already wanted.
+    pub pending: Option<Reason>,
+    /// When the wanted beat may start, if it has to wait and may.
+    pub waits_until: Option<Instant>,
+    /// A server's Retry-After, while it lasts.
+    pub held_until: Option<Instant>,
+    /// When the cycle is due.
+    pub due_at: Option<Instant>,
+    /// Why the last round failed, `None` after an acknowledgement.
+    pub failure: Option<Failure>,
+    /// Rounds that failed since the last acknowledgement.
+    pub rounds_failed: u32,
+    /// The services that are looked at.
+    pub services: &'a [Service],
+    /// Probes sent since start.
+    pub probes_sent: u64,
+    /// Connections opened since start.
+    pub connects: u64,
+}
+
+impl Agent {
+    /// The state at `now`.
+    #[must_use]
+    pub fn view(&self, now: Instant) -> View<'_> {
+        let Self { network, demand, delivery, .. } = self;
+        View {
+            connectivity: network.reach().connectivity(),
+            connectivity_since: network.reach().since(),
+            server_silent: network.reach().is_server_silent(),
+            uplinks: network.uplinks(),
+            obstacle: network.obstacle(self.settings.as_ref(), now),
+            failed_paths: delivery.race().paths.all(),
+            links_left_out: network.is_incomplete(),
+            uplink_since: network.usable_at(),
+            seq: delivery.seq(),
+            in_flight: !delivery.is_idle(),
+            pending: demand.reason(),
+            waits_until: match self.start_at(now) {
+                StartAt::At(at) if at > now => Some(at),
+                StartAt::At(_) | StartAt::Never => None,
+            },
+            held_until: demand.quiet_until(now),
+            due_at: demand.due_at(),
+            failure: delivery.last().failure(),
+            rounds_failed: delivery.last().rounds_failed(),
+            services: network.services().all(),
+            probes_sent: network.reach().sent(),
+            connects: delivery.race().opened(),
+        }
+    }
+
+    /// What a beat from `local` says of the interface that it leaves from.
+    #[must_use]
+    pub fn identity(&self, local: Option<IpAddr>) -> Identity {
+        self.network.identity(local)
+    }
+
+    /// The permanent, universally administered hardware address of the interface with the lowest
+    /// index that has one.
+    ///
+    /// It names a device that was given no key (WIRE.md §2), so it must not depend on which
+    /// interface is up.
+    #[must_use]
+    pub fn device_mac(&self) -> Option<Mac> {
+        self.network.device_mac()
+    }
+}

@@ -1,0 +1,269 @@
+//! The life of a connection: it is opened, comes on, falls silent, ends.
+
+use core::net::IpAddr;
+
+use super::{Candidate, Delivery, Situation};
+use crate::proto::event::{ATTEMPTS_MAX, Action, Actions, ConnectionId, Failure, Reason, Stamps};
+use crate::proto::network::Network;
+use crate::proto::race::{Attempt, Connection, Liveness, Stage};
+use crate::proto::time::Instant;
+
+impl Delivery {
+    /// Turns silence that has lasted too long into doubt, and has the kernel asked where it knows
+    /// more.
+    pub(crate) fn doubt(&mut self, network: &mut Network, now: Instant, actions: &mut Actions) {
+        let (mut unconnected, mut slow) = (false, false);
+        for open in self.race.attempts_mut() {
+            match open.liveness {
+                // Nothing is to be heard of it.
+                _ if open.stage == Stage::Ready => {}
+                Liveness::Until(at) if at <= now && open.stage == Stage::Connecting => {
+                    open.liveness = Liveness::Suspect;
+                    unconnected = true;
+                }
+                Liveness::Until(at) if at <= now => {
+                    open.liveness = Liveness::Checking;
+                    Action::CheckAcked(open.id).push_to(actions);
+                }
+                Liveness::Acked(at) if at <= now => {
+                    open.liveness = Liveness::Slow;
+                    slow = true;
+                }
+                _ => {}
+            }
+        }
+        if unconnected {
+            network.suspect_way(true, now);
+        } else if slow {
+            network.want_routes();
+        }
+    }
+
+    /// Opens every connection that is called for now.
+    pub(crate) fn race_on(&mut self, situation: Situation<'_>, actions: &mut Actions) {
+        self.send_on_ready(situation.now, actions);
+        self.make_room(situation, actions);
+        for _ in 0..ATTEMPTS_MAX {
+            // Taken even if nothing comes of it.
+            let staggered = self.race.take_stagger(situation.now);
+            let Some(next) = self.choice(situation).next(staggered) else { break };
+            self.open(next, situation, actions);
+        }
+    }
+
+    /// Gives up the oldest of a full race that has no answer and was sent nothing but its SYN, so
+    /// that dead addresses do not keep a living one out, nor the kernel's own way.
+    fn make_room(&mut self, situation: Situation<'_>, actions: &mut Actions) {
+        let race = &self.race;
+        let stuck = race.is_full() && race.is_stuck();
+        if !stuck || (race.is_repeated() && self.best(situation).is_none()) {
+            return;
+        }
+        let unheard = self.race.attempts().iter().find(|open| open.stage == Stage::Connecting);
+        if let Some(id) = unheard.map(|open| open.id) {
+            self.race.remove(id);
+            Action::CloseConnection(id).push_to(actions);
+        }
+    }
+
+    /// Opens a connection, or takes the kept one up.
+    pub(crate) fn open(
+        &mut self,
+        next: Candidate,
+        situation: Situation<'_>,
+        actions: &mut Actions,
+    ) {
+        let (to, via) = match next {
+            Candidate::Kept(kept) => {
+                self.race.take_kept();
+                self.enter(kept, Stage::Writing, situation);
+                self.send(kept.id, actions);
+                return;
+            }
+            Candidate::New(to, via) => (to, via),
+            Candidate::Again(to, via) => {
+                self.race.repeat();
+                (to, via)
+            }
+        };
+        self.race.turns.mark(via, to.ip());
+        let id = self.race.number();
+        self.enter(Connection { id, via, to, local: None }, Stage::Connecting, situation);
+        self.race.stagger(situation.now);
+        Action::Connect { id, to, via }.push_to(actions);
+    }
+
+    /// Takes a connection into the race.
+    fn enter(&mut self, connection: Connection, stage: Stage, situation: Situation<'_>) {
+        let Situation { network, now, .. } = situation;
+        let Some(flight) = &self.flight else { return };
+        let Connection { id, via, to, local } = connection;
+        let event_at = flight.carried.since().unwrap_or(flight.started_at);
+        let usable_at = event_at.max(network.usable_at()).min(now);
+        let reused = stage != Stage::Connecting;
+        // A kept connection needs no name.
+        let named_at = if reused { usable_at } else { network.named_at(now) };
+        let stamps = Stamps {
+            event_at,
+            usable_at,
+            held: self.held.min(now - usable_at),
+            resolved_at: named_at.max(usable_at).min(now),
+            opened_at: now,
+            connected_at: now,
+            secured_at: now,
+            written_at: now,
+            replied_at: now,
+        };
+        let gateway = network.gateway(via, to.ip());
+        let liveness = Liveness::Until(now + self.race.patience(via));
+        let entry = Attempt { id, via, to, local, gateway, stage, liveness, reused, stamps };
+        let entered = self.race.enter(entry);
+        debug_assert!(entered, "whoever opens one sees to a free place");
+    }
+
+    /// Writes the report on a connection that is ready: what is asked for later is not in it.
+    fn send(&self, id: ConnectionId, actions: &mut Actions) {
+        let Some(flight) = &self.flight else { return };
+        let reason = flight.carried.reason();
+        Action::SendReport { id, seq: self.seq, reason }.push_to(actions);
+    }
+
+    /// The kernel sends from this address.
+    pub(crate) fn opened(&mut self, id: ConnectionId, local: IpAddr) {
+        if let Some(open) = self.race.find(id) {
+            open.local = Some(local);
+        } else if let Some(late) = self.late(id) {
+            late.local = Some(local);
+        }
+    }
+
+    /// TCP is established; true if the connection races for the beat under way.
+    pub(crate) fn connected(&mut self, id: ConnectionId, now: Instant) -> bool {
+        let Some(open) = self.race.find_at(id, Stage::Connecting) else {
+            if let Some(late) = self.late(id) {
+                late.stage = Stage::Securing;
+            }
+            return false;
+        };
+        let (via, round_trip) = (open.via, now - open.stamps.opened_at);
+        open.stage = Stage::Securing;
+        open.stamps = Stamps { connected_at: now, secured_at: now, written_at: now, ..open.stamps };
+        self.race.measure(via, round_trip);
+        self.reset_liveness(id, now);
+        true
+    }
+
+    /// TLS is established: the report is written unless another connection carries it, or the
+    /// reason for another beat is returned.
+    pub(crate) fn secured(
+        &mut self,
+        id: ConnectionId,
+        now: Instant,
+        actions: &mut Actions,
+    ) -> Option<Reason> {
+        let Some(open) = self.race.find_at(id, Stage::Securing) else {
+            return self.resend_on_late(id, actions);
+        };
+        open.stage = Stage::Ready;
+        open.stamps = Stamps { secured_at: now, written_at: now, ..open.stamps };
+        // It has answered: what was thought of its silence is over.
+        self.reset_liveness(id, now);
+        self.send_on_ready(now, actions);
+        None
+    }
+
+    /// Writes the report on the oldest connection that is ready, if no other one carries it.
+    fn send_on_ready(&mut self, now: Instant, actions: &mut Actions) {
+        if self.race.is_carrying() {
+            return;
+        }
+        let ready = self.race.attempts_mut().iter_mut().find(|open| open.stage == Stage::Ready);
+        if let Some(open) = ready {
+            open.stage = Stage::Writing;
+            let id = open.id;
+            self.reset_liveness(id, now);
+            self.send(id, actions);
+        }
+    }
+
+    /// The whole request is with the kernel.
+    pub(crate) fn written(&mut self, id: ConnectionId, now: Instant) {
+        if let Some(open) = self.race.find_at(id, Stage::Writing) {
+            open.stage = Stage::AwaitingReply;
+            open.stamps = Stamps { written_at: now, ..open.stamps };
+            self.reset_liveness(id, now);
+        }
+    }
+
+    /// Something came back, or something new was sent: the connection may be silent for a while.
+    fn reset_liveness(&mut self, id: ConnectionId, now: Instant) {
+        let Some(via) = self.race.find(id).map(|open| open.via) else { return };
+        let until = now + self.race.patience(via);
+        if let Some(open) = self.race.find(id) {
+            open.liveness = Liveness::Until(until);
+        }
+    }
+
+    /// Whether the peer has acknowledged every byte.
+    pub(crate) fn ack_checked(
+        &mut self,
+        id: ConnectionId,
+        acked: bool,
+        network: &mut Network,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let Some(via) = self.race.find(id).map(|open| open.via) else { return };
+        // It has been silent for a while when the kernel is asked.
+        let patience = self.race.patience(via);
+        let slow_at = now + self.race.slow_after().saturating_sub(patience);
+        let Some(open) = self.race.find(id) else { return };
+        match (open.liveness, acked) {
+            (Liveness::Checking | Liveness::LastCheck, true) => {
+                open.liveness = Liveness::Acked(slow_at);
+            }
+            (Liveness::Checking, false) => {
+                open.liveness = Liveness::Suspect;
+                network.reach_mut().doubt(false, now);
+            }
+            (Liveness::LastCheck, false) => {
+                self.race.remove(id);
+                Action::CloseConnection(id).push_to(actions);
+            }
+            (Liveness::Until(_) | Liveness::Suspect | Liveness::Acked(_) | Liveness::Slow, _) => {}
+        }
+    }
+
+    /// Keeps an answered connection for the next beat.
+    pub(crate) fn keep(&mut self, winner: &Attempt, actions: &mut Actions) {
+        if let Some(former) = self.race.keep(winner) {
+            Action::CloseConnection(former).push_to(actions);
+        }
+    }
+
+    /// A portal answers on this path, for every one of these addresses.
+    pub(crate) fn met_portal(
+        &mut self,
+        open: &Attempt,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) {
+        self.race.paths.lose(open.path());
+        for ip in addresses {
+            self.race.turns.mark(open.via, ip);
+        }
+    }
+
+    /// A connection has ended; the reason for another beat, if it was the late one.
+    pub(crate) fn other_failed(&mut self, id: ConnectionId, failure: Failure) -> Option<Reason> {
+        self.race.kept_failed(id);
+        self.late_failed(id, failure)
+    }
+
+    /// A connection of the race has failed; returns how far it had come.
+    pub(crate) fn attempt_failed(&mut self, id: ConnectionId, failure: Failure) -> Option<Stage> {
+        let lost = self.race.remove(id)?;
+        self.race.paths.lose(lost.path());
+        self.note_failure(failure, None);
+        Some(lost.stage)
+    }
+}

@@ -1,0 +1,354 @@
+//! What is asked for, and when it may start: the cycle, pending reasons, moderation, back-off,
+//! Retry-After.
+//!
+//! It knows nothing of the network and of connections: whether a beat could leave the device, and
+//! what becomes of one that has started, is said by the agent.
+
+use core::time::Duration;
+
+use super::backoff::Backoff;
+use super::event::Reason;
+use super::moderation::{Bucket, RetryAfter};
+use super::rng::Rng;
+use super::schedule::{Cycle, PendingReasons};
+use super::settings::{BucketSettings, Settings};
+use super::time::Instant;
+
+/// Whether a beat may start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StartAt {
+    /// Nothing is wanted, or there is no way out: only an input can change that.
+    Never,
+    /// Not before this instant (now, or in the future).
+    At(Instant),
+}
+
+/// What the next beat is wanted for, and what it has to wait for.
+#[derive(Debug)]
+pub(super) struct Demand {
+    /// Asks for a beat every interval. It runs from the first request on, while beats may be sent
+    /// at all.
+    cycle: Cycle,
+    /// Reasons that no beat carries yet.
+    fresh: PendingReasons,
+    /// Reasons of the beat whose last round failed.
+    retrying: PendingReasons,
+    /// The highest number that a trigger was promised to be covered by.
+    promised_seq: u64,
+    /// Moderates what the device itself asks for.
+    triggers: Bucket,
+    /// Moderates what changes of the network ask for.
+    changes: Bucket,
+    /// The wait after the next failed round.
+    backoff: Backoff,
+    /// When the failed beat is tried again, by the back-off.
+    retry_at: Instant,
+    /// Something local has changed: the failed beat may be tried before `retry_at`, for a token.
+    retry_early: bool,
+    /// What a server asked for last.
+    retry_after: Option<RetryAfter>,
+    /// Longest wait that a recovery draws from.
+    recovery_spread: Duration,
+    /// Until when a recovery holds back what the device does not ask for itself.
+    spread_until: Option<Instant>,
+    /// Something local has changed since the last attempt that failed or was acknowledged.
+    has_changed: bool,
+}
+
+impl Demand {
+    /// Nothing is wanted.
+    pub(super) fn new(now: Instant) -> Self {
+        let unlimited = BucketSettings { burst: 1, every: Duration::ZERO };
+        Self {
+            cycle: Cycle::default(),
+            fresh: PendingReasons::default(),
+            retrying: PendingReasons::default(),
+            promised_seq: 0,
+            triggers: Bucket::new(unlimited, now),
+            changes: Bucket::new(unlimited, now),
+            backoff: Backoff::new(),
+            retry_at: now,
+            retry_early: false,
+            retry_after: None,
+            recovery_spread: Duration::ZERO,
+            spread_until: None,
+            has_changed: false,
+        }
+    }
+
+    /// Takes another configuration.
+    pub(super) fn configure(&mut self, settings: &Settings, now: Instant) {
+        self.triggers.configure(settings.trigger_bucket, now);
+        self.changes.configure(settings.network_bucket, now);
+        if self.recovery_spread != settings.recovery_spread {
+            self.recovery_spread = settings.recovery_spread;
+            self.spread_until = None;
+        }
+    }
+
+    /// Whether the cycle runs: a beat was asked for, and beats may be sent.
+    pub(super) const fn is_running(&self) -> bool {
+        self.cycle.due_at().is_some()
+    }
+
+    /// When the cycle is due.
+    pub(super) const fn due_at(&self) -> Option<Instant> {
+        self.cycle.due_at()
+    }
+
+    /// Whether a beat is wanted that is not under way.
+    pub(super) const fn is_pending(&self) -> bool {
+        !self.fresh.is_empty() || self.is_retrying()
+    }
+
+    /// Whether the last round failed and its beat is still to be delivered.
+    pub(super) const fn is_retrying(&self) -> bool {
+        !self.retrying.is_empty()
+    }
+
+    /// Whether a trigger waits.
+    pub(super) const fn has_trigger(&self) -> bool {
+        self.fresh.has_trigger() || self.retrying.has_trigger()
+    }
+
+    /// Why the next beat will be sent, if it is already wanted.
+    pub(super) fn reason(&self) -> Option<Reason> {
+        let waiting = [&self.fresh, &self.retrying].into_iter().find(|reasons| !reasons.is_empty());
+        waiting.map(|reasons| reasons.reason())
+    }
+
+    /// Wants a beat.
+    pub(super) fn add(&mut self, reason: Reason, now: Instant) {
+        self.fresh.add(reason, now);
+    }
+
+    /// Wants a beat, and starts the cycle if it does not run.
+    pub(super) fn begin(
+        &mut self,
+        reason: Reason,
+        interval: Duration,
+        now: Instant,
+        rng: &mut Rng,
+    ) {
+        if !self.is_running() {
+            self.cycle.start(interval, now, rng);
+        }
+        self.fresh.add(reason, now);
+    }
+
+    /// The first way out is there: holds the beat of the start back for a part of
+    /// `recovery_spread`.
+    pub(super) fn spread_start(&mut self, now: Instant, rng: &mut Rng) {
+        if self.fresh.has_startup() && !self.is_retrying() {
+            self.hold_back(now, rng);
+        }
+    }
+
+    /// An outage is over, as it may be for many devices in this moment: holds the next beat back
+    /// for a part of `recovery_spread`. False: it is not to be held back, because the device itself
+    /// asks for it or has changed since the last attempt.
+    pub(super) fn spread(&mut self, now: Instant, rng: &mut Rng) -> bool {
+        let held = self.is_running() && !self.asks_itself() && !self.has_changed;
+        held && self.hold_back(now, rng)
+    }
+
+    fn hold_back(&mut self, now: Instant, rng: &mut Rng) -> bool {
+        if self.recovery_spread.is_zero() {
+            return false;
+        }
+        // Another recovery meanwhile does not make it longer.
+        let held = self.spread_until.filter(|until| *until > now);
+        let until = held.unwrap_or_else(|| now + rng.fraction(self.recovery_spread));
+        self.spread_until = Some(until);
+        self.retry_at = until;
+        true
+    }
+
+    /// Until when a recovery holds back what is wanted.
+    fn held_back_until(&self, now: Instant) -> Option<Instant> {
+        let early = self.is_retrying() && self.retry_early;
+        self.spread_until.filter(|until| *until > now && !early && !self.asks_itself())
+    }
+
+    /// Whether the device itself asks for the next beat.
+    fn asks_itself(&self) -> bool {
+        self.fresh.is_local() || self.retrying.is_local()
+    }
+
+    /// Lets the cycle go on; a beat that is under way or being retried is the beat of its tick as
+    /// well.
+    pub(super) fn tick(&mut self, interval: Duration, idle: bool, now: Instant) {
+        let Some(due_at) = self.cycle.tick(now, interval) else { return };
+        if idle && !self.is_retrying() {
+            self.fresh.add(Reason::Interval, due_at);
+        }
+    }
+
+    /// Has the cycle go on with another interval, and a phase drawn anew.
+    pub(super) fn set_interval(&mut self, interval: Duration, now: Instant, rng: &mut Rng) {
+        self.cycle.start(interval, now, rng);
+    }
+
+    /// Wants nothing any more, and stops the cycle.
+    pub(super) fn clear(&mut self) {
+        self.cycle.stop();
+        self.fresh = PendingReasons::default();
+        self.retrying = PendingReasons::default();
+        self.backoff.reset();
+        self.spread_until = None;
+        self.has_changed = false;
+    }
+
+    /// Promises a trigger that the beat of this number covers it; returns the number.
+    pub(super) fn promise(&mut self, seq: u64) -> u64 {
+        self.promised_seq = self.promised_seq.max(seq);
+        seq
+    }
+
+    /// The number up to which triggers are covered by the beat `seq` if it starts now.
+    pub(super) fn covers(&self, seq: u64) -> u64 {
+        seq.max(self.promised_seq)
+    }
+
+    /// When the beat that is wanted may start, given that one could leave the device.
+    pub(super) fn start_at(&self, now: Instant) -> StartAt {
+        let change = self.fresh.has_uplink_change().then(|| self.changes.token_at(0, now));
+        if let Some(asked) = self.retry_after.filter(|asked| asked.until() > now) {
+            let through = change.filter(|_| asked.lets_a_change_through());
+            return StartAt::At(through.map_or(asked.until(), |at| at.min(asked.until())));
+        }
+        if let Some(until) = self.held_back_until(now) {
+            return StartAt::At(until);
+        }
+        let cycle = self.is_free_by_cycle().then_some(now);
+        let local = self.has_evidence().then(|| self.changes.token_at(1, now));
+        let trigger = self.fresh.has_request().then(|| self.triggers.token_at(0, now));
+        let retry = self.is_retrying().then_some(self.retry_at.max(now));
+        let soonest = [change, cycle, local, trigger, retry].into_iter().flatten().min();
+        soonest.map_or(StartAt::Never, StartAt::At)
+    }
+
+    /// Whether the cycle asks, and nothing failed that it would have to wait for.
+    const fn is_free_by_cycle(&self) -> bool {
+        self.fresh.has_cycle() && !self.is_retrying()
+    }
+
+    /// Whether something local has changed, so that the next attempt may fare better than the last.
+    const fn has_evidence(&self) -> bool {
+        self.fresh.has_local_change() || (self.is_retrying() && self.retry_early)
+    }
+
+    /// Hands every reason to the beat that starts, and takes the token that lets it through.
+    pub(super) fn start(&mut self, now: Instant) -> PendingReasons {
+        self.take_token(now);
+        self.retry_early = false;
+        let mut carried = self.fresh.take();
+        carried.merge(self.retrying.take());
+        carried
+    }
+
+    /// Takes the token that lets the beat through.
+    ///
+    /// A token for a local change makes the back-off start anew: a link that flaps beside a server
+    /// that fails may not turn it off.
+    fn take_token(&mut self, now: Instant) {
+        if let Some(asked) = self.retry_after.as_mut().filter(|asked| asked.until() > now) {
+            asked.pass();
+        }
+        let evidence = (self.fresh.has_uplink_change() && self.changes.take(0, now))
+            || (self.has_evidence() && self.changes.take(1, now));
+        if evidence {
+            self.backoff.reset();
+        }
+        let free = self.is_free_by_cycle() || (self.is_retrying() && self.retry_at <= now);
+        let paid = evidence || free || (self.fresh.has_request() && self.triggers.take(0, now));
+        debug_assert!(paid, "start_at saw a token");
+    }
+
+    /// Takes a token of network changes if more than `reserve` remain.
+    #[must_use]
+    pub(super) fn take_change_token(&mut self, reserve: u32, now: Instant) -> bool {
+        self.changes.take(reserve, now)
+    }
+
+    /// The next attempt may fare better than the last: it need not wait for the back-off.
+    pub(super) const fn retry_early(&mut self) {
+        self.retry_early = true;
+        self.has_changed = true;
+    }
+
+    /// A beat was acknowledged: nothing of the past holds the next one back.
+    pub(super) fn acknowledged(&mut self) {
+        self.backoff.reset();
+        self.retry_after = None;
+        self.spread_until = None;
+        self.has_changed = false;
+    }
+
+    /// The server's answer was final: the next beat is that of the cycle.
+    pub(super) const fn refused(&mut self) {
+        self.backoff.reset();
+        self.spread_until = None;
+        self.has_changed = false;
+    }
+
+    /// The round of the beat that `carried` these reasons has failed; returns when it is tried
+    /// again.
+    ///
+    /// `longest` bounds the back-off. `asked` is what a server asked for in this round.
+    pub(super) fn retry(
+        &mut self,
+        carried: PendingReasons,
+        longest: Duration,
+        asked: Option<RetryAfter>,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> Instant {
+        self.has_changed = false;
+        self.retry_at = now + self.backoff.advance(longest, rng);
+        self.retrying.merge(carried);
+        self.retry_after = asked.or(self.retry_after);
+        self.retry_after.map_or(self.retry_at, |asked| asked.until().max(self.retry_at))
+    }
+
+    /// The beat that `carried` these reasons has no way left: it waits for a local change, or until
+    /// `retry_at`.
+    pub(super) fn defer(&mut self, carried: PendingReasons, retry_at: Instant) {
+        self.retrying.merge(carried);
+        self.retry_at = retry_at;
+        self.retry_early = true;
+    }
+
+    /// The beat that `carried` these reasons is tried again when a recovery lets it.
+    pub(super) fn put_back(&mut self, carried: PendingReasons) {
+        self.retrying.merge(carried);
+    }
+
+    /// Until when the server has asked for quiet, if that is not over.
+    pub(super) fn quiet_until(&self, now: Instant) -> Option<Instant> {
+        self.retry_after.map(|asked| asked.until()).filter(|until| *until > now)
+    }
+
+    /// What was asked of this device counts no more: the server is another one.
+    pub(super) const fn forget_retry_after(&mut self) {
+        self.retry_after = None;
+    }
+}
+
+#[cfg(test)]
+impl Demand {
+    /// Has the cycle tick at this instant, and from then on.
+    pub(super) fn set_phase(&mut self, tick_at: Instant) {
+        self.cycle.set_phase(tick_at);
+    }
+
+    /// When triggers have a token.
+    pub(super) fn trigger_token_at(&self, now: Instant) -> Instant {
+        self.triggers.token_at(0, now)
+    }
+
+    /// When changes of the network have a token.
+    pub(super) fn change_token_at(&self, now: Instant) -> Instant {
+        self.changes.token_at(0, now)
+    }
+}

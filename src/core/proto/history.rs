@@ -1,0 +1,319 @@
+//! What came to pass, for people: the last beats and turns of events, the day by the hour, numbers.
+//!
+//! It has a fixed size, is fed by the core's [`Note`]s and a few facts of the loop, and decides
+//! nothing. All its times are boot time, translated when they are shown: a wall clock that jumps
+//! moves nothing and changes no order. The oldest entries make room for new ones.
+
+mod counters;
+mod entry;
+mod hours;
+#[cfg(test)]
+mod tests;
+
+use heapless::Deque;
+
+pub use self::counters::{BUCKETS_US, Counters, FAILURES, FailureClass, Histogram, failure_index};
+pub use self::entry::{BeatOutcome, BeatRecord, Change, Class, Id, Steps, Transition};
+use self::hours::Hours;
+pub use self::hours::{HOUR_US, HOURS_MAX, Hour};
+use super::event::{Acknowledged, Note, Reason};
+use super::link::InterfaceName;
+use super::time::{Instant, micros};
+
+/// How many beats are kept.
+pub const BEATS_MAX: usize = 64;
+/// How many turns of events are kept.
+pub const TRANSITIONS_MAX: usize = 256;
+
+const _: () = assert!(size_of::<History>() <= 40 << 10, "the history is small");
+
+/// Highest number of an entry that is taken back: others are to follow it.
+const RESTORED_MAX: Id = Id::MAX / 2;
+
+/// A time in which no beat reached the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// How it began: offline, or beats that fail.
+    pub began: Transition,
+    /// No interface led out when it began.
+    pub no_uplink: bool,
+    /// When it ended, if it did.
+    pub ended_at: Option<Instant>,
+}
+
+/// The history. It is large: to be made where it stays.
+#[derive(Debug)]
+pub struct History {
+    run: u64,
+    last_id: Id,
+    /// The last entry of an earlier run.
+    earlier: Id,
+    beats: Deque<BeatRecord, BEATS_MAX>,
+    transitions: Deque<Transition, TRANSITIONS_MAX>,
+    hours: Hours,
+    counters: Counters,
+    event_to_acknowledged: Histogram,
+    round_trip: Histogram,
+    failing: bool,
+    /// Up to when the time without connectivity is counted, while there is none.
+    offline_from: Option<Instant>,
+}
+
+impl History {
+    /// An empty one; `run` identifies this run of the agent.
+    #[must_use]
+    pub const fn new(run: u64) -> Self {
+        Self {
+            run,
+            last_id: 0,
+            earlier: 0,
+            beats: Deque::new(),
+            transitions: Deque::new(),
+            hours: Hours::NONE,
+            counters: Counters::NONE,
+            event_to_acknowledged: Histogram::NONE,
+            round_trip: Histogram::NONE,
+            failing: false,
+            offline_from: None,
+        }
+    }
+
+    /// Takes a note of the core.
+    pub fn record(&mut self, note: &Note, now: Instant) {
+        self.advance(now);
+        match note {
+            Note::UplinkChanged { from, to, .. } => {
+                self.turn(Change::Uplink { from: *from, to: *to }, now);
+            }
+            Note::UplinkRenamed { from, to } => {
+                self.turn(Change::Uplink { from: Some(*from), to: Some(*to) }, now);
+            }
+            Note::ConnectivityLost => {
+                self.offline_from = Some(now);
+                self.turn(Change::Offline, now);
+            }
+            Note::ConnectivityRestored => {
+                self.offline_from = None;
+                self.turn(Change::Online, now);
+            }
+            Note::TriggerSet => self.counters.triggers += 1,
+            Note::TriggerMerged => self.counters.merged += 1,
+            Note::BeatAcknowledged { beat, recovered, .. } => {
+                let Acknowledged { seq, reason, via, status, stamps } = beat;
+                let class = Class::of(reason);
+                self.counters.acknowledged(class);
+                self.event_to_acknowledged.add(stamps.replied_at - stamps.event_at);
+                self.round_trip.add(stamps.replied_at - stamps.written_at);
+                let hour = self.hours.at(now);
+                hour.beats = hour.beats.saturating_add(1);
+                let immediate = u32::from(class != Class::Interval);
+                hour.immediate = hour.immediate.saturating_add(immediate);
+                self.failing = false;
+                let steps = Steps::of(stamps);
+                let outcome = BeatOutcome::Acknowledged { status: *status, steps };
+                self.beat(*seq, reason, *via, outcome, now);
+                if *recovered {
+                    self.turn(Change::Beating, now);
+                }
+            }
+            Note::BeatFailed { seq, reason, failure, .. } => {
+                self.counters.failed(*failure);
+                let hour = self.hours.at(now);
+                hour.failed = hour.failed.saturating_add(1);
+                if !core::mem::replace(&mut self.failing, true) {
+                    self.turn(Change::Failing(*failure), now);
+                }
+                self.beat(*seq, reason, None, BeatOutcome::Failed(*failure), now);
+            }
+            Note::ServiceLost(name) => self.turn(Change::ServiceDown(*name), now),
+            Note::ServiceRecovered(name) => self.turn(Change::ServiceUp(*name), now),
+            Note::NetworkChanged(_)
+            | Note::GatewayBack(_)
+            | Note::PathFailed { .. }
+            | Note::LinksLeftOut => {}
+        }
+    }
+
+    /// Records a turn of events that is in no note.
+    pub fn turn(&mut self, change: Change, now: Instant) {
+        let transition = Transition { id: self.next_id(), at: now, change };
+        if self.transitions.is_full() {
+            self.transitions.pop_front();
+        }
+        let pushed = self.transitions.push_back(transition).is_ok();
+        debug_assert!(pushed, "room was made for it");
+    }
+
+    fn beat(
+        &mut self,
+        seq: u64,
+        reason: &Reason,
+        via: Option<InterfaceName>,
+        outcome: BeatOutcome,
+        now: Instant,
+    ) {
+        let beat =
+            BeatRecord { id: self.next_id(), at: now, seq, reason: reason.clone(), via, outcome };
+        if self.beats.is_full() {
+            self.beats.pop_front();
+        }
+        let pushed = self.beats.push_back(beat).is_ok();
+        debug_assert!(pushed, "room was made for it");
+    }
+
+    const fn next_id(&mut self) -> Id {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Takes a beat of an earlier run back; `None` if it cannot have come after those that are
+    /// there.
+    pub fn put_beat(&mut self, beat: BeatRecord, now: Instant) -> Option<()> {
+        let last = self.beats.back().map_or((0, Instant::default()), |last| (last.id, last.at));
+        if beat.id <= last.0 || beat.id > RESTORED_MAX || beat.at < last.1 || beat.at > now {
+            return None;
+        }
+        self.last_id = self.last_id.max(beat.id);
+        self.beats.push_back(beat).ok()
+    }
+
+    /// Takes a turn of events of an earlier run back; `None` if it cannot be.
+    pub fn put_turn(&mut self, turn: Transition, now: Instant) -> Option<()> {
+        let last =
+            self.transitions.back().map_or((0, Instant::default()), |last| (last.id, last.at));
+        if turn.id <= last.0 || turn.id > RESTORED_MAX || turn.at < last.1 || turn.at > now {
+            return None;
+        }
+        self.last_id = self.last_id.max(turn.id);
+        self.transitions.push_back(turn).ok()
+    }
+
+    /// Takes an hour of an earlier run back; `None` if it cannot be.
+    pub fn put_hour(&mut self, hour: Hour, now: Instant) -> Option<()> {
+        self.hours.put(hour, now)
+    }
+
+    /// Calls everything that is there of an earlier run.
+    pub const fn resume(&mut self) {
+        self.earlier = self.last_id;
+    }
+
+    /// Forgets everything that was put back.
+    pub fn forget(&mut self) {
+        self.beats.clear();
+        self.transitions.clear();
+        self.hours = Hours::NONE;
+        (self.last_id, self.earlier) = (0, 0);
+    }
+
+    /// Counts the time without connectivity up to `now`: before the numbers are shown, at least.
+    pub fn advance(&mut self, now: Instant) {
+        if let Some(from) = &mut self.offline_from {
+            let time_us = micros(now - *from);
+            self.counters.offline_us = self.counters.offline_us.saturating_add(time_us);
+            self.hours.offline(*from, now);
+            *from = now;
+        }
+    }
+
+    /// The numbers that only the loop knows are added here.
+    pub const fn counters_mut(&mut self) -> &mut Counters {
+        &mut self.counters
+    }
+
+    /// The number that identifies this run of the agent.
+    #[must_use]
+    pub const fn run(&self) -> u64 {
+        self.run
+    }
+
+    /// The number of the last entry, 0 if there is none.
+    #[must_use]
+    pub const fn last_id(&self) -> Id {
+        self.last_id
+    }
+
+    /// Whether an entry comes from an earlier run.
+    #[must_use]
+    pub const fn is_earlier(&self, id: Id) -> bool {
+        id <= self.earlier
+    }
+
+    /// The beats that are kept, oldest first.
+    pub fn beats(&self) -> impl DoubleEndedIterator<Item = &BeatRecord> + Clone {
+        let (older, newer) = self.beats.as_slices();
+        older.iter().chain(newer)
+    }
+
+    /// The turns of events that are kept, oldest first.
+    pub fn transitions(&self) -> impl DoubleEndedIterator<Item = &Transition> + Clone {
+        let (older, newer) = self.transitions.as_slices();
+        older.iter().chain(newer)
+    }
+
+    /// The hours of the last day that anything is known of, oldest first, each with how many hours
+    /// ago it began.
+    pub fn hours(&self, now: Instant) -> impl Iterator<Item = (u32, Hour)> + Clone {
+        self.hours.since(now)
+    }
+
+    /// The numbers.
+    #[must_use]
+    pub const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How long it took from the event to the acknowledgement.
+    #[must_use]
+    pub const fn event_to_acknowledged(&self) -> &Histogram {
+        &self.event_to_acknowledged
+    }
+
+    /// How long it took from the request to the acknowledgement.
+    #[must_use]
+    pub const fn round_trip(&self) -> &Histogram {
+        &self.round_trip
+    }
+
+    /// The last outage that is known of, over or not. What comes before the first acknowledged beat
+    /// is none.
+    #[must_use]
+    pub fn last_outage(&self) -> Option<Outage> {
+        let (mut last, mut failing, mut no_uplink) = (None::<Outage>, false, false);
+        // Where room was made, older beats are not known of.
+        let mut was_online = self.transitions.is_full();
+        for transition in &self.transitions {
+            let is_open = last.is_some_and(|outage| outage.ended_at.is_none());
+            let over = match transition.change {
+                Change::Offline | Change::Failing(_) => {
+                    failing |= matches!(transition.change, Change::Failing(_));
+                    if was_online && !is_open {
+                        last = Some(Outage { began: *transition, no_uplink, ended_at: None });
+                    }
+                    false
+                }
+                Change::Uplink { to, .. } => {
+                    no_uplink = to.is_none();
+                    false
+                }
+                // The network is back; what fails besides goes on failing.
+                Change::Online => !failing,
+                Change::Beating => {
+                    was_online = true;
+                    true
+                }
+                Change::Started
+                | Change::ClockSet
+                | Change::ServiceDown(_)
+                | Change::ServiceUp(_) => false,
+            };
+            if over {
+                failing = false;
+                if let Some(outage) = last.as_mut().filter(|_| is_open) {
+                    outage.ended_at = Some(transition.at);
+                }
+            }
+        }
+        last
+    }
+}

@@ -1,0 +1,120 @@
+//! Network interfaces as the kernel reports them: plain types.
+
+use core::fmt;
+use core::net::IpAddr;
+
+use super::label::Label;
+
+/// Longest interface name, in bytes (`IFNAMSIZ` less the final zero, netdevice(7)).
+pub const NAME_MAX: usize = 15;
+
+/// An interface name, `Copy` because it travels in actions.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct InterfaceName(Label<NAME_MAX>);
+
+impl InterfaceName {
+    /// The name, or `None` if it is empty, longer than [`NAME_MAX`] bytes, or has white space, `/`
+    /// or a control character.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        Label::new(name, |byte| byte.is_ascii_graphic() && byte != b'/').map(Self)
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for InterfaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// The kernel's number of an interface (`ifindex`); never reused while the interface lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkIndex(pub u32);
+
+/// A 48-bit hardware address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mac(pub [u8; 6]);
+
+impl Mac {
+    /// Whether the address was given by a manufacturer (IEEE 802: the U/L bit is clear) and is not
+    /// a group or zero address.
+    #[must_use]
+    pub const fn is_universal(self) -> bool {
+        let [first, ..] = self.0;
+        first & 0b11 == 0 && !matches!(self.0, [0, 0, 0, 0, 0, 0])
+    }
+}
+
+impl fmt::Display for Mac {
+    /// `AA:BB:CC:DD:EE:FF`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02X}:{b:02X}:{c:02X}:{d:02X}:{e:02X}:{g:02X}")
+    }
+}
+
+/// One rtnetlink(7) message, reduced to what decisions need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkEvent {
+    /// RTM_NEWLINK: the interface exists, in this state.
+    Link {
+        /// Interface.
+        index: LinkIndex,
+        /// Its name now; a rename shows as a new name for the same index.
+        name: InterfaceName,
+        /// Whether it can carry packets: `IFF_UP` and (`IFF_RUNNING` or operstate UP); RFC 2863
+        /// "dormant" is not yet.
+        running: bool,
+        /// Hardware address in use.
+        mac: Option<Mac>,
+        /// Permanent hardware address (`IFLA_PERM_ADDRESS`).
+        permanent_mac: Option<Mac>,
+    },
+    /// RTM_DELLINK: the interface is gone.
+    LinkGone {
+        /// Interface.
+        index: LinkIndex,
+    },
+    /// Something about addresses, routes, rules or nexthop objects.
+    Announced(Announcement),
+}
+
+/// A message of the kernel about an address, a route, a rule or a nexthop object.
+///
+/// What it says in detail does not matter, for the kernel is asked for the outcome; only whether it
+/// was said before, so that a lease refreshed a thousand times costs no question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announcement {
+    /// Of a route, its network and prefix length: it matters to destinations in it only.
+    pub network: Option<(IpAddr, u8)>,
+    /// Digest of what makes the object this one and no other.
+    pub object: u64,
+    /// Digest of all that is said of it, without lifetimes and counters.
+    pub state: u64,
+    /// Something was removed or replaced, and perhaps more with it than is announced.
+    pub gone: bool,
+}
+
+/// A neighbour on a link, as the kernel sees it: RTM_NEWNEIGH, reduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Neighbour {
+    /// Interface.
+    pub index: LinkIndex,
+    /// The neighbour's address.
+    pub address: IpAddr,
+    /// Whether its hardware address is known (`NUD_REACHABLE`, `NUD_STALE`), or it did not answer
+    /// when it was asked for (`NUD_FAILED`).
+    pub answers: bool,
+}

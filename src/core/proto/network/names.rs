@@ -1,0 +1,165 @@
+//! Over which of their ways the nameservers are asked for the server's addresses.
+
+use core::time::Duration;
+
+use super::Network;
+use crate::proto::event::{Actions, Failure};
+use crate::proto::link::{InterfaceName, LinkIndex};
+use crate::proto::race::DOUBT_MIN;
+use crate::proto::reach::Connectivity;
+use crate::proto::resolve;
+use crate::proto::settings::{NAMESERVERS_MAX, Nameserver};
+use crate::proto::time::Instant;
+
+/// How long the nameservers of one uplink may be silent before another uplink's are asked.
+const NAME_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Which ways to the nameservers had their turn.
+#[derive(Debug, Default)]
+pub(super) struct NameTurns {
+    /// Which of their ways the nameservers are asked over, counted from the best.
+    turn: usize,
+    /// How often the beat under way had them asked over other ways because they failed on the
+    /// former ones.
+    failed: usize,
+    /// The beat under way waits for a name.
+    wait: Option<NameWait>,
+}
+
+/// A beat waits for a name.
+#[derive(Debug, Clone, Copy)]
+struct NameWait {
+    /// Since when.
+    since: Instant,
+    /// When another uplink is asked.
+    move_at: Instant,
+}
+
+impl NameTurns {
+    /// The ways are others: begins with the best one.
+    pub(super) const fn start_over(&mut self) {
+        self.turn = 0;
+    }
+
+    const fn next(&mut self) {
+        self.turn = self.turn.wrapping_add(1);
+    }
+
+    /// When another uplink is asked.
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.wait.map(|wait| wait.move_at)
+    }
+}
+
+impl Network {
+    /// A beat starts. What was asked in vain for the last one is asked over other ways for this
+    /// one.
+    pub(crate) fn begin_names(&mut self, now: Instant) {
+        let state = self.resolver.state(now);
+        if matches!(state, resolve::State::Failed(it) if it != Failure::NoNameserver) {
+            self.names.next();
+        }
+        self.names.failed = 0;
+    }
+
+    /// Notes since when an address of the server is known.
+    pub(super) fn note_names(&mut self, now: Instant) {
+        let known = !self.server_addresses(now).is_empty();
+        self.named_at = known.then(|| self.named_at.unwrap_or(now));
+    }
+
+    /// Since when an address of the server is known, `now` if it was not.
+    pub(crate) fn named_at(&self, now: Instant) -> Instant {
+        self.named_at.unwrap_or(now)
+    }
+
+    /// No beat waits for a name, or its wait begins anew.
+    pub(crate) const fn end_name_wait(&mut self) {
+        self.names.wait = None;
+    }
+
+    /// Keeps the resolver going while the server's addresses are unknown or in doubt, over other
+    /// ways when the nameservers stay silent on the first ones.
+    ///
+    /// `silent`: no connection of the beat is alive; `failing`: the last round failed.
+    pub(crate) fn ask_for_names(
+        &mut self,
+        silent: bool,
+        failing: bool,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let families = self.families();
+        let mut next_turn = false;
+        match self.resolver.state(now) {
+            resolve::State::Waiting => {
+                let new = NameWait { since: now, move_at: now + NAME_PATIENCE };
+                let wait = self.names.wait.get_or_insert(new);
+                if now - wait.since >= DOUBT_MIN && silent {
+                    self.reach.doubt(false, now);
+                }
+                if wait.move_at <= now {
+                    wait.move_at = now + NAME_PATIENCE;
+                    next_turn = true;
+                }
+            }
+            // Refused or unreachable on these ways: the others are tried before the beat fails for
+            // it.
+            resolve::State::Failed(_) => next_turn = true,
+            resolve::State::Known => {
+                self.names.wait = None;
+                // The known addresses are of no use, and the nameservers have not answered for the
+                // rest on these ways.
+                if failing && self.resolver.has_asked_in_vain(families, now) {
+                    self.names.next();
+                }
+            }
+        }
+        if next_turn {
+            self.ask_elsewhere(now);
+        }
+        let hop = |it: &Nameserver| (it.address, self.way_to_nameserver(it));
+        let hops: heapless::Vec<_, NAMESERVERS_MAX> =
+            self.resolver.nameservers().map(hop).collect();
+        let via = |to: &Nameserver| hops.iter().find(|(it, _)| *it == to.address)?.1;
+        self.resolver.resolve(via, families, now, actions);
+        self.note_names(now);
+    }
+
+    /// Has the nameservers asked over the next of their ways.
+    ///
+    /// Where they fail on one, that is at once, until a beat has been through them all; but with
+    /// the next beat while offline: a network that rejects everything would be asked as often as it
+    /// rejects.
+    fn ask_elsewhere(&mut self, now: Instant) {
+        let ways = |it: &Nameserver| self.ways(it.address).len();
+        let ways = self.resolver.nameservers().map(ways).max();
+        let mut at_once = true;
+        if matches!(self.resolver.state(now), resolve::State::Failed(_)) {
+            self.names.wait = None;
+            self.names.failed += 1;
+            let offline = self.reach.connectivity() == Connectivity::Offline;
+            at_once = !offline && ways.is_some_and(|ways| self.names.failed < ways);
+        }
+        if at_once && ways.is_some_and(|ways| ways > 1) {
+            self.names.next();
+            self.resolver.network_back();
+        }
+    }
+
+    /// Over which way a nameserver is asked at present; `None`: over none.
+    fn way_to_nameserver(&self, to: &Nameserver) -> Option<Option<InterfaceName>> {
+        if let Some(scope) = to.scope {
+            return Some(Some(self.scoped(scope)));
+        }
+        let ways = self.ways(to.address);
+        ways.get(self.names.turn.checked_rem(ways.len())?).copied()
+    }
+
+    /// The interface that a zone names, which may do so by its number (RFC 4007 §11.2).
+    fn scoped(&self, zone: InterfaceName) -> InterfaceName {
+        let numbered = || self.links.by_index(LinkIndex(zone.as_str().parse().ok()?));
+        let link = self.links.by_name(zone).or_else(numbered);
+        link.map_or(zone, |link| link.name)
+    }
+}

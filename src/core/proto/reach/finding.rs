@@ -1,0 +1,27 @@
+//! What probes and connections say about the outside.
+
+use crate::proto::time::Instant;
+
+/// What the device knows of the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Connectivity {
+    /// Nothing was tried yet.
+    #[default]
+    Unknown,
+    /// Something outside answered last.
+    Online,
+    /// Nothing outside answers.
+    Offline,
+}
+
+/// What an answered probe means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Finding {
+    /// Nothing new.
+    Known,
+    /// What did not answer before answers now: what is stuck deserves a new connection.
+    Restored {
+        /// When the probe was sent: a SYN older than that, and still unanswered, may be lost.
+        sent_at: Instant,
+    },
+}

@@ -1,0 +1,41 @@
+//! The targets of one round of probes.
+
+use core::net::SocketAddr;
+
+use heapless::Vec;
+
+use super::budget::TARGETS_MAX;
+use crate::proto::resolve::Families;
+
+/// Where probes may go: the way out that the beat takes.
+pub(crate) struct Targets<'a, V> {
+    /// Probe addresses of the configuration, in any order.
+    pub internet: &'a [SocketAddr],
+    /// The families that have a way out to them.
+    pub families: Families,
+    /// The last good server address, else the one tried first, if it is to be asked.
+    pub server: Option<SocketAddr>,
+    /// The interface to bind to for a destination.
+    pub via: V,
+}
+
+impl<V> Targets<'_, V> {
+    /// One address of each family, another one every turn: a target that is filtered somewhere does
+    /// not hide the others.
+    pub(super) fn pick(&self, turn: usize) -> Vec<SocketAddr, { TARGETS_MAX - 1 }> {
+        let Families { v4, v6 } = self.families;
+        let of_family = |is_v4: bool| {
+            let family = move |to: &&SocketAddr| to.is_ipv4() == is_v4;
+            let count = self.internet.iter().filter(family).count();
+            self.internet.iter().filter(family).nth(turn.checked_rem(count)?).copied()
+        };
+        let v4 = Some(true).filter(|_| v4).and_then(of_family);
+        let v6 = Some(false).filter(|_| v6).and_then(of_family);
+        v4.into_iter().chain(v6).collect()
+    }
+
+    /// Whether there is no target.
+    pub(super) fn is_empty(&self) -> bool {
+        self.server.is_none() && self.pick(0).is_empty()
+    }
+}

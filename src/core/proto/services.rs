@@ -1,0 +1,195 @@
+//! Services on the device itself, checked from time to time: their recovery is worth a beat.
+//!
+//! ```text
+//!            answers                    a check fails
+//! Unknown ------------> Up --------------------------> Down
+//!    |                   ^                              |
+//!    +--a check fails----|------------------------------+ (lost)
+//!                        +----------- answers ----------+ (recovered: a beat)
+//! ```
+//!
+//! A check is a TCP connect and nothing after it. A service that is up is checked once per
+//! interval; one that is down at least once a second, because its return is waited for, and on the
+//! device a check costs nothing.
+
+use core::time::Duration;
+
+use heapless::Vec;
+
+use super::event::{Action, Actions, CheckId};
+use super::label::ServiceName;
+use super::settings::{SERVICES_MAX, ServiceSettings};
+use super::time::Instant;
+
+#[cfg(test)]
+mod tests;
+
+/// Longest time that a check may take: a service with a full queue is as good as down.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// Longest time between two checks of a service that is down.
+pub const DOWN_EVERY: Duration = Duration::from_secs(1);
+
+/// Whether a service answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceState {
+    /// It was not checked yet.
+    Unknown,
+    /// It does.
+    Up,
+    /// It does not.
+    Down,
+}
+
+impl ServiceState {
+    /// Its name in JSON.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// A service and what is known of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    /// What it is.
+    pub settings: ServiceSettings,
+    /// Whether it answers.
+    pub state: ServiceState,
+    /// Since when.
+    pub since: Instant,
+    phase: CheckPhase,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum CheckPhase {
+    Waiting { look_at: Instant },
+    Checking { check: CheckId, give_up_at: Instant },
+}
+
+/// What a check has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceTransition {
+    /// The service does not answer any more, or has not yet.
+    Lost(ServiceName),
+    /// It did not answer, and does.
+    Recovered(ServiceName),
+}
+
+/// What the checks that ended at one moment have changed.
+pub type Transitions = Vec<ServiceTransition, SERVICES_MAX>;
+
+/// The services of a configuration.
+#[derive(Debug, Default)]
+pub struct Services {
+    services: Vec<Service, SERVICES_MAX>,
+    last_check: u32,
+}
+
+impl Services {
+    /// None.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { services: Vec::new(), last_check: 0 }
+    }
+
+    /// The services, in the order of the configuration.
+    #[must_use]
+    pub fn all(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// Takes another configuration; what is known of a service that stays is kept.
+    pub fn configure(
+        &mut self,
+        wanted: &Vec<ServiceSettings, SERVICES_MAX>,
+        now: Instant,
+        actions: &mut Actions,
+    ) {
+        let former = core::mem::take(&mut self.services);
+        for service in former.iter().filter(|service| !wanted.contains(&service.settings)) {
+            if let CheckPhase::Checking { check, .. } = service.phase {
+                Action::CloseServiceCheck(check).push_to(actions);
+            }
+        }
+        let (state, phase) = (ServiceState::Unknown, CheckPhase::Waiting { look_at: now });
+        self.services = wanted
+            .iter()
+            .map(|settings| {
+                let known = former.iter().find(|service| service.settings == *settings);
+                known.copied().unwrap_or(Service { settings: *settings, state, since: now, phase })
+            })
+            .collect();
+    }
+
+    /// When [`tick`](Self::tick) has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Instant> {
+        let deadlines = self.services.iter().map(|service| match service.phase {
+            CheckPhase::Waiting { look_at } => look_at,
+            CheckPhase::Checking { give_up_at, .. } => give_up_at,
+        });
+        deadlines.min()
+    }
+
+    /// Starts the checks that are due, and gives up those that take too long; returns what the
+    /// latter change.
+    pub fn tick(&mut self, now: Instant, actions: &mut Actions) -> Transitions {
+        let mut turns = Transitions::new();
+        for service in &mut self.services {
+            match service.phase {
+                CheckPhase::Waiting { look_at } if look_at <= now => {
+                    self.last_check = self.last_check.wrapping_add(1);
+                    let check = CheckId(self.last_check);
+                    service.phase = CheckPhase::Checking { check, give_up_at: now + PATIENCE };
+                    Action::OpenServiceCheck { check, to: service.settings.address }
+                        .push_to(actions);
+                }
+                CheckPhase::Checking { check, give_up_at } if give_up_at <= now => {
+                    Action::CloseServiceCheck(check).push_to(actions);
+                    turns.extend(service.conclude(false, now));
+                }
+                CheckPhase::Waiting { .. } | CheckPhase::Checking { .. } => {}
+            }
+        }
+        turns
+    }
+
+    /// Takes the end of a check. One that was given up changes nothing.
+    pub fn check_finished(
+        &mut self,
+        check: CheckId,
+        answers: bool,
+        now: Instant,
+    ) -> Option<ServiceTransition> {
+        let is_it = |service: &&mut Service| match service.phase {
+            CheckPhase::Checking { check: under_way, .. } => under_way == check,
+            CheckPhase::Waiting { .. } => false,
+        };
+        self.services.iter_mut().find(is_it)?.conclude(answers, now)
+    }
+}
+
+impl Service {
+    fn conclude(&mut self, answers: bool, now: Instant) -> Option<ServiceTransition> {
+        let former = self.state;
+        self.state = if answers { ServiceState::Up } else { ServiceState::Down };
+        let interval = self.settings.interval;
+        let wait = if answers { interval } else { interval.min(DOWN_EVERY) };
+        self.phase = CheckPhase::Waiting { look_at: now + wait };
+        if self.state == former {
+            return None;
+        }
+        self.since = now;
+        match (former, self.state) {
+            (ServiceState::Down, ServiceState::Up) => {
+                Some(ServiceTransition::Recovered(self.settings.name))
+            }
+            (_, ServiceState::Down) => Some(ServiceTransition::Lost(self.settings.name)),
+            (_, ServiceState::Up | ServiceState::Unknown) => None,
+        }
+    }
+}

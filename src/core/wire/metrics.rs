@@ -1,0 +1,218 @@
+//! Metrics in the Prometheus text format 0.0.4, with names and units by its conventions.
+//!
+//! Names are stable: dashboards and alerts depend on them. Reasons are reported by their class
+//! only, so that the words of helpers cannot create an unlimited number of series.
+
+use core::fmt::{self, Display, Formatter};
+use core::time::Duration;
+
+use super::escaped::Escaped;
+use crate::proto::history::{BUCKETS_US, Class, FAILURES, FailureClass, Histogram, History};
+use crate::proto::link::InterfaceName;
+use crate::proto::services::{Service, ServiceState};
+use crate::proto::time::{Instant, micros};
+
+#[cfg(test)]
+mod tests;
+
+/// The media type of the format.
+pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// All measured values at one moment. `Display` is the text.
+pub struct Metrics<'a> {
+    /// Version of the agent.
+    pub version: &'a str,
+    /// The moment, in boot time.
+    pub now: Instant,
+    /// The moment by the wall clock in seconds since 1970 UTC, if the clock is set.
+    pub unix_s: Option<u64>,
+    /// When the agent started.
+    pub started_at: Instant,
+    /// The word for the state of the agent.
+    pub state: &'a str,
+    /// Whether the state is online.
+    pub online: bool,
+    /// Whether beats are enabled.
+    pub enabled: bool,
+    /// Interval of the beat cycle.
+    pub interval: Duration,
+    /// The uplink in use.
+    pub uplink: Option<InterfaceName>,
+    /// Number of usable uplinks.
+    pub uplinks: usize,
+    /// Failed rounds of attempts since the last acknowledgement.
+    pub failures: u32,
+    /// When a beat was last acknowledged.
+    pub acknowledged_at: Option<Instant>,
+    /// The watched services of the device.
+    pub services: &'a [Service],
+    /// Probes sent since start.
+    pub probes: u64,
+    /// Connection attempts to the server since start.
+    pub connects: u64,
+    /// The counters and histograms.
+    pub history: &'a History,
+}
+
+impl Display for Metrics<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.state(f)?;
+        self.beats(f)?;
+        self.network(f)?;
+        self.services(f)?;
+        let what = "Time from the event that asked for a beat to its acknowledgement.";
+        histogram(f, "event_to_acknowledged_seconds", what, self.history.event_to_acknowledged())?;
+        let what = "Time from a request with the kernel to its acknowledgement.";
+        histogram(f, "round_trip_seconds", what, self.history.round_trip())
+    }
+}
+
+impl Metrics<'_> {
+    fn state(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        head(f, "build_info", "The program that runs.", GAUGE)?;
+        writeln!(f, "linkbeat_build_info{{version=\"{}\"}} 1", Escaped(self.version))?;
+        if let Some(unix_s) = self.unix_s {
+            let started_s = unix_s.saturating_sub((self.now - self.started_at).as_secs());
+            let name = "process_start_time_seconds";
+            writeln!(f, "# HELP {name} When the agent started, in seconds since 1970 UTC.")?;
+            writeln!(f, "# TYPE {name} gauge\n{name} {started_s}")?;
+        }
+        let uptime = Seconds::of(self.now - self.started_at);
+        one(f, "uptime_seconds", "Time since the agent started.", GAUGE, &uptime)?;
+        let what = "Whether the server acknowledges the beats.";
+        one(f, "online", what, GAUGE, &u8::from(self.online))?;
+        head(f, "state_info", "How it goes, in the word that the status has.", GAUGE)?;
+        writeln!(f, "linkbeat_state_info{{state=\"{}\"}} 1", Escaped(self.state))?;
+        let what = "Whether the configuration wants beats.";
+        one(f, "enabled", what, GAUGE, &u8::from(self.enabled))?;
+        let interval = Seconds::of(self.interval);
+        one(f, "interval_seconds", "Time between two beats of the cycle.", GAUGE, &interval)?;
+        if let Some(uplink) = self.uplink {
+            head(f, "uplink_info", "The uplink in use.", GAUGE)?;
+            writeln!(f, "linkbeat_uplink_info{{uplink=\"{}\"}} 1", Escaped(uplink))?;
+        }
+        one(f, "usable_uplinks", "Uplinks that lead out.", GAUGE, &self.uplinks)?;
+        let what = "Rounds of attempts that failed since the last acknowledgement.";
+        one(f, "consecutive_failures", what, GAUGE, &self.failures)?;
+        let Some(at) = self.acknowledged_at else { return Ok(()) };
+        let what = "Time since a beat was last acknowledged.";
+        one(f, "last_acknowledged_age_seconds", what, GAUGE, &Seconds::of(self.now - at))?;
+        let Some(unix_s) = self.unix_s else { return Ok(()) };
+        let what = "When a beat was last acknowledged, in seconds since 1970 UTC.";
+        let at_s = unix_s.saturating_sub((self.now - at).as_secs());
+        one(f, "last_acknowledged_timestamp_seconds", what, GAUGE, &at_s)
+    }
+
+    fn beats(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let counters = self.history.counters();
+        head(f, "beats_total", "Beats acknowledged, by what asked for them.", COUNTER)?;
+        for (class, count) in Class::ALL.into_iter().zip(counters.beats) {
+            writeln!(f, "linkbeat_beats_total{{reason=\"{}\"}} {count}", class.as_str())?;
+        }
+        let what = "Rounds of attempts that failed, by how the last attempt ended.";
+        head(f, "beat_failures_total", what, COUNTER)?;
+        for (failure, count) in FAILURES.into_iter().zip(counters.failures) {
+            let cause = FailureClass(failure);
+            writeln!(f, "linkbeat_beat_failures_total{{cause=\"{cause}\"}} {count}")?;
+        }
+        let what = "Triggers that asked for a beat of their own.";
+        one(f, "triggers_total", what, COUNTER, &counters.triggers)?;
+        let what = "Triggers that came while a beat was pending that covers them.";
+        one(f, "triggers_merged_total", what, COUNTER, &counters.merged)
+    }
+
+    fn services(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // A service without a finished check has no value yet.
+        let known = |service: &&Service| service.state != ServiceState::Unknown;
+        let mut known = self.services.iter().filter(known).peekable();
+        if known.peek().is_some() {
+            head(f, "service_up", "Whether a service on the device answers.", GAUGE)?;
+        }
+        known.try_for_each(|service| {
+            let up = u8::from(service.state == ServiceState::Up);
+            writeln!(f, "linkbeat_service_up{{service=\"{}\"}} {up}", service.settings.name)
+        })
+    }
+
+    fn network(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let counters = self.history.counters();
+        let what = "Time without connectivity.";
+        one(f, "offline_seconds_total", what, COUNTER, &Seconds(counters.offline_us))?;
+        let what = "Connections to the server that were begun.";
+        one(f, "connects_total", what, COUNTER, &self.connects)?;
+        let what = "Connections to the server that were established.";
+        one(f, "connections_total", what, COUNTER, &counters.connections)?;
+        head(f, "tls_handshakes_total", "TLS handshakes with the server.", COUNTER)?;
+        for (kind, count) in [("full", counters.full_handshakes), ("resumed", counters.resumptions)]
+        {
+            writeln!(f, "linkbeat_tls_handshakes_total{{kind=\"{kind}\"}} {count}")?;
+        }
+        let what = "Bytes sent on connections to the server, with TLS and without TCP.";
+        one(f, "sent_bytes_total", what, COUNTER, &counters.sent_bytes)?;
+        let what = "Bytes received on connections to the server, with TLS and without TCP.";
+        one(f, "received_bytes_total", what, COUNTER, &counters.received_bytes)?;
+        let what = "Probes sent to find out whether the outside is reachable.";
+        one(f, "probes_total", what, COUNTER, &self.probes)?;
+        let what = "How often the kernel could not tell of all changes of the network.";
+        one(f, "netlink_overflows_total", what, COUNTER, &counters.overflows)
+    }
+}
+
+/// A value that rises and falls.
+const GAUGE: &str = "gauge";
+/// A value that only rises, from 0 at start.
+const COUNTER: &str = "counter";
+
+fn head(f: &mut Formatter<'_>, name: &str, what: &str, kind: &str) -> fmt::Result {
+    writeln!(f, "# HELP linkbeat_{name} {what}\n# TYPE linkbeat_{name} {kind}")
+}
+
+/// A metric without labels.
+fn one(
+    f: &mut Formatter<'_>,
+    name: &str,
+    what: &str,
+    kind: &str,
+    value: &dyn Display,
+) -> fmt::Result {
+    head(f, name, what, kind)?;
+    writeln!(f, "linkbeat_{name} {value}")
+}
+
+fn histogram(f: &mut Formatter<'_>, name: &str, what: &str, times: &Histogram) -> fmt::Result {
+    head(f, name, what, "histogram")?;
+    let mut below = 0;
+    for (end, count) in BUCKETS_US.iter().zip(times.counts) {
+        below += count;
+        writeln!(f, "linkbeat_{name}_bucket{{le=\"{}\"}} {below}", Seconds(*end))?;
+    }
+    let count = times.count();
+    writeln!(f, "linkbeat_{name}_bucket{{le=\"+Inf\"}} {count}")?;
+    writeln!(f, "linkbeat_{name}_sum {}", Seconds(times.sum_us))?;
+    writeln!(f, "linkbeat_{name}_count {count}")
+}
+
+/// Microseconds. `Display` is in seconds.
+struct Seconds(u64);
+
+impl Seconds {
+    fn of(time: Duration) -> Self {
+        Self(micros(time))
+    }
+}
+
+impl Display for Seconds {
+    /// Without trailing zeros: Prometheus identifies a bucket by its text.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0 / 1_000_000)?;
+        let (mut part, mut digits) = (self.0 % 1_000_000, 6);
+        if part == 0 {
+            return Ok(());
+        }
+        while part.is_multiple_of(10) {
+            part /= 10;
+            digits -= 1;
+        }
+        write!(f, ".{part:0digits$}")
+    }
+}

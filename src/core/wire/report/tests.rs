@@ -1,0 +1,136 @@
+use core::net::{IpAddr, Ipv4Addr};
+
+use super::{Decimal, DeviceNote, REPORT_MAX, Report, Uptime};
+use crate::proto::event::Reason;
+use crate::proto::label::Word;
+use crate::proto::link::Mac;
+use crate::wire::date::Utc;
+use crate::wire::json;
+use crate::wire::request::TooLarge;
+
+const LAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 202));
+
+fn json(report: &Report<'_>) -> String {
+    let mut buffer = [0; REPORT_MAX];
+    let length = report.emit(&mut buffer).unwrap();
+    json::parse(&buffer[..length]).unwrap();
+    String::from_utf8(buffer[..length].to_vec()).unwrap()
+}
+
+fn full<'a>(note: DeviceNote<'a>, reason: &'a Reason) -> Report<'a> {
+    Report {
+        ip_address: Some(LAN),
+        ip_lan: Some(LAN),
+        ip_public: Some("2001:db8::1".parse().unwrap()),
+        mac: Some(Mac([0xb8, 0x27, 0xeb, 0x01, 0x02, 0x0f])),
+        note: Some(note),
+        timestamp: Some(Utc(1_770_035_696)),
+        uptime: Some(Uptime(7439)),
+        cpu_load: Some(Decimal(7)),
+        memory_percent: Some(Decimal(365)),
+        disk_percent: Some(42),
+        temperature: Some(Decimal(481)),
+        reason: Some(reason),
+        seq: Some(812),
+        boot_id: Some("2a6f4b0e-1d2c-4f5a-9b8c-7d6e5f4a3b2c"),
+    }
+}
+
+#[test]
+fn full_report_is_the_vector() {
+    let note = DeviceNote {
+        project: "RTSP Recorder",
+        model: Some("Raspberry Pi 3 Model B Rev 1.2"),
+        ip_lan: Some(LAN),
+    };
+    let vector = include_str!("../../../../tests/vectors/http/report.json");
+    assert_eq!(json(&full(note, &Reason::Interval)), vector.trim_end());
+}
+
+#[test]
+fn unknown_values_are_absent() {
+    assert_eq!(json(&Report::default()), "{}");
+    let report = Report { seq: Some(0), ..Report::default() };
+    assert_eq!(json(&report), r#"{"seq":0}"#);
+}
+
+#[test]
+fn note_leaves_out_what_is_not_known() {
+    let note = |model, ip_lan| DeviceNote { project: "Cam", model, ip_lan }.to_string();
+    assert_eq!(note(Some("Pi"), Some(LAN)), "Cam - Pi - 192.168.1.202");
+    assert_eq!(note(Some("Pi"), None), "Cam - Pi");
+    assert_eq!(note(None, Some(LAN)), "Cam - 192.168.1.202");
+    assert_eq!(note(None, None), "Cam");
+}
+
+#[test]
+fn texts_are_escaped_and_stay_utf_8() {
+    let note = DeviceNote { project: "a\"b\\c\n\u{1}ü🎥", model: None, ip_lan: None };
+    let report = Report { note: Some(note), boot_id: Some("\"\t"), ..Report::default() };
+    assert_eq!(json(&report), r#"{"note":"a\"b\\c\n\u0001ü🎥","boot_id":"\"\t"}"#);
+}
+
+#[test]
+fn decimals_are_json_numbers() {
+    let cases = [
+        (0, "0.0", "0.00"),
+        (7, "0.7", "0.07"),
+        (10, "1.0", "0.10"),
+        (-5, "-0.5", "-0.05"),
+        (-40, "-4.0", "-0.40"),
+        (1234, "123.4", "12.34"),
+        (i32::MAX, "214748364.7", "21474836.47"),
+        (i32::MIN, "-214748364.8", "-21474836.48"),
+    ];
+    for (count, tenths, hundredths) in cases {
+        let report = Report {
+            cpu_load: Some(Decimal(count)),
+            temperature: Some(Decimal(count)),
+            ..Report::default()
+        };
+        let expected = format!(r#"{{"cpu_load":{hundredths},"temperature":{tenths}}}"#);
+        assert_eq!(json(&report), expected);
+    }
+}
+
+#[test]
+fn uptime_counts_hours_without_days() {
+    assert_eq!(Uptime(0).to_string(), "0h 0m");
+    assert_eq!(Uptime(59).to_string(), "0h 0m");
+    assert_eq!(Uptime(3600 * 2 + 60 * 3 + 59).to_string(), "2h 3m");
+    assert_eq!(Uptime(86_400 * 40).to_string(), "960h 0m");
+}
+
+#[test]
+fn longest_report_fits_the_limit() {
+    let text = "\"".repeat(64);
+    let address = "2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff".parse().unwrap();
+    let note = DeviceNote { project: &text, model: Some(&text), ip_lan: Some(address) };
+    let reason = Reason::Triggered(Word::new(&"w".repeat(64)));
+    let report = Report {
+        ip_address: Some(address),
+        ip_lan: Some(address),
+        ip_public: Some(address),
+        uptime: Some(Uptime(u64::MAX)),
+        cpu_load: Some(Decimal(i32::MIN)),
+        memory_percent: Some(Decimal(i32::MIN)),
+        disk_percent: Some(u8::MAX),
+        temperature: Some(Decimal(i32::MIN)),
+        seq: Some(u64::MAX),
+        ..full(note, &reason)
+    };
+    assert!(json(&report).len() <= REPORT_MAX);
+}
+
+#[test]
+fn short_buffer_is_too_large_at_every_length() {
+    let note = DeviceNote { project: "Cam", model: None, ip_lan: None };
+    let reason = Reason::Startup;
+    let report = full(note, &reason);
+    let length = json(&report).len();
+    let mut buffer = [0; REPORT_MAX];
+    for short in 0..length {
+        assert_eq!(report.emit(&mut buffer[..short]), Err(TooLarge), "{short}");
+    }
+    assert_eq!(report.emit(&mut buffer[..length]), Ok(length));
+}
