@@ -1,8 +1,9 @@
-/* Rings for a heartbeat at each line of standard input.
+/* Requests a heartbeat for each line of standard input.
  *
- * linkbeat greets every helper on its Unix socket with a line that carries an eventfd. From then on
- * one write of 8 bytes is a trigger: no answer to wait for, nothing to keep up but the connection.
- * When the agent goes, the connection ends, and this connects again for a new eventfd.
+ * linkbeat greets every helper on its Unix socket with a line that carries an eventfd. From then on,
+ * each write of 8 bytes to the eventfd is a trigger, as long as the connection is open. There is no
+ * answer to wait for. When the agent ends, the connection ends too, and the helper connects again
+ * to get a new eventfd.
  */
 #include <poll.h>
 #include <stdint.h>
@@ -13,11 +14,11 @@
 #include <unistd.h>
 
 struct helper {
-    int agent;   /* the connection, as long as which the eventfd lives */
+    int agent;   /* the connection; the eventfd works as long as it is open */
     int eventfd;
 };
 
-/* Connects to the agent, which hands out an eventfd; 0, or -1. */
+/* Connects to the agent and receives an eventfd; returns 0, or -1 after an error. */
 static int connect_agent(struct helper *helper, const char *path)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -51,7 +52,7 @@ static int connect_agent(struct helper *helper, const char *path)
     return 0;
 }
 
-/* Whether the agent has hung up: it says nothing after its greeting. */
+/* Whether the agent has closed the connection: it sends nothing after its greeting. */
 static int has_gone(const struct helper *helper)
 {
     struct pollfd agent = { .fd = helper->agent, .events = POLLIN };

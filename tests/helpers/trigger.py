@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Rings for a heartbeat at each line of standard input.
+"""Requests a heartbeat for each line of standard input.
 
-linkbeat greets every helper on its Unix socket with a line that carries an eventfd. From then on
-one write of 8 bytes is a trigger: no answer to wait for, nothing to keep up but the connection.
-When the agent goes, the connection ends, and this connects again for a new eventfd.
+linkbeat greets every helper on its Unix socket with a line that carries an eventfd. From then on,
+each write of 8 bytes to the eventfd is a trigger, as long as the connection is open. There is no
+answer to wait for. When the agent ends, the connection ends too, and the helper connects again to
+get a new eventfd.
 """
 import os
 import select
@@ -21,7 +22,7 @@ def connect():
 
 
 def has_gone(agent):
-    """Whether the agent has hung up: it says nothing after its greeting."""
+    """Whether the agent has closed the connection: it sends nothing after its greeting."""
     return bool(select.select([agent], [], [], 0)[0])
 
 

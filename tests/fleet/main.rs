@@ -1,0 +1,263 @@
+//! A fleet of devices with the real core, each with its own seed, boot time and round trip, through
+//! what hits many of them at once: what the server gets in every second.
+//!
+//! `FLEET_DEVICES=n` is the size of the fleet (10,000). Each event prints the largest second during
+//! it, in the two intervals after it, and in the five minutes that follow, as multiples of the
+//! steady rate.
+
+#[cfg(test)]
+mod device;
+#[cfg(test)]
+mod plain;
+#[cfg(test)]
+mod server;
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Reverse;
+    use std::collections::BinaryHeap;
+    use std::ops::Range;
+    use std::time::Duration;
+
+    use linkbeat_core::proto::rng::Rng;
+    use linkbeat_core::proto::time::Instant;
+
+    use super::device::Device;
+    use super::plain::INTERVAL;
+    use super::server::{Fate, Load, Second, Server};
+
+    /// The share of the fleet that a regional event hits, in percent.
+    const REGION: usize = 30;
+    /// Longest round trip to the server.
+    const ROUND_TRIP_MAX: Duration = Duration::from_millis(80);
+    /// How long the steady state is watched before and after an event.
+    const WATCHED: Duration = Duration::from_secs(300);
+    /// When the first event happens: every device has found its rhythm.
+    const EVENT_AT: Duration = Duration::from_secs(500);
+
+    struct Fleet {
+        devices: Vec<Device>,
+        next_at: Vec<Option<Instant>>,
+        queue: BinaryHeap<Reverse<(Instant, usize)>>,
+        server: Server,
+        load: Load,
+        rng: Rng,
+        recovery_spread: Duration,
+        now: Instant,
+    }
+
+    fn at(since_start: Duration) -> Instant {
+        Instant::default() + since_start
+    }
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    impl Fleet {
+        /// A fleet that has run for a while when the event comes.
+        fn new(seed: u64) -> Self {
+            Self::spreading(seed, Duration::ZERO)
+        }
+
+        /// The same with this `recovery_spread`.
+        fn spreading(seed: u64, recovery_spread: Duration) -> Self {
+            let size =
+                std::env::var("FLEET_DEVICES").map_or(10_000, |it| it.parse().expect("a number"));
+            let mut fleet = Self {
+                devices: Vec::new(),
+                next_at: Vec::new(),
+                queue: BinaryHeap::new(),
+                server: Server { fate: Fate::Well },
+                load: Load::default(),
+                rng: Rng::new(seed),
+                recovery_spread,
+                now: Instant::default(),
+            };
+            let mut boots: Vec<Instant> =
+                (0..size).map(|_| at(fleet.rng.fraction(seconds(60)))).collect();
+            boots.sort_unstable();
+            for (place, boot_at) in boots.into_iter().enumerate() {
+                fleet.run_until(boot_at);
+                let device = fleet.boot();
+                fleet.devices.push(device);
+                fleet.next_at.push(None);
+                fleet.arm(place);
+            }
+            fleet.run_until(at(EVENT_AT));
+            fleet
+        }
+
+        fn boot(&mut self) -> Device {
+            let (seed, round_trip) = (self.rng.next_u64(), self.rng.fraction(ROUND_TRIP_MAX));
+            let own = (round_trip, self.recovery_spread);
+            Device::boot(seed, own, self.now, &self.server, &mut self.load)
+        }
+
+        fn arm(&mut self, place: usize) {
+            let next_at = self.devices[place].next_at(self.now);
+            self.next_at[place] = next_at;
+            self.queue.extend(next_at.map(|at| Reverse((at, place))));
+        }
+
+        fn run_until(&mut self, end: Instant) {
+            while let Some(&Reverse((at, place))) = self.queue.peek()
+                && at < end
+            {
+                self.queue.pop();
+                if self.next_at[place] == Some(at) {
+                    self.now = at;
+                    self.devices[place].step(at, &self.server, &mut self.load);
+                    self.arm(place);
+                }
+            }
+            self.now = end;
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.run_until(self.now + time);
+        }
+
+        /// The devices of the region.
+        fn region(&self) -> Range<usize> {
+            0..self.devices.len() * REGION / 100
+        }
+
+        fn cut_off(&mut self, cut_off: bool) {
+            for place in self.region() {
+                self.devices[place].cut_off = cut_off;
+                self.devices[place].heard_at = None;
+            }
+        }
+
+        /// Requests in a second at which every device sends at a time of its own.
+        fn steady(&self) -> f64 {
+            f64::from(u32::try_from(self.devices.len()).unwrap()) / INTERVAL.as_secs_f64()
+        }
+
+        /// The largest of these seconds, as a multiple of the steady rate.
+        fn most(&self, from: Instant, to: Instant, what: impl Fn(&Second) -> u32) -> f64 {
+            let second = |at: Instant| usize::try_from(at.as_micros() / 1_000_000).unwrap();
+            let watched = self.load.seconds.iter().take(second(to)).skip(second(from));
+            let most = watched.map(what).max();
+            f64::from(most.unwrap_or_default()) / self.steady()
+        }
+
+        /// The event is over now: the fleet may not be in step from two intervals later on, and
+        /// before that the peak may have this size. Prints what the server got.
+        fn settles(&mut self, name: &str, peak_max: f64) {
+            let over = self.now;
+            self.pass(INTERVAL * 2);
+            let settled = self.now;
+            self.pass(WATCHED);
+            let requests = |second: &Second| second.requests;
+            let during = self.most(at(EVENT_AT), over.max(at(EVENT_AT) + seconds(1)), requests);
+            let peak = self.most(over, settled, requests);
+            let later = self.most(settled, self.now, requests);
+            let connections = self.most(over, settled, |second| second.connections);
+            let in_vain = self.most(at(EVENT_AT), settled, |second| second.in_vain);
+            println!(
+                "{name:34} requests: {during:5.2} {peak:5.2} {later:5.2}, connections {connections:5.2}, SYNs in vain {in_vain:5.2}"
+            );
+            assert!(peak <= peak_max, "{name}: a second with {peak:.2} times the steady rate");
+            assert!(later <= 1.5, "{name}: in step, with {later:.2} times the steady rate");
+        }
+    }
+
+    #[test]
+    fn a_fleet_that_nothing_happens_to_sends_evenly() {
+        let mut fleet = Fleet::new(1);
+        let start = fleet.most(at(seconds(120)), at(EVENT_AT), |second| second.requests);
+        assert!(start <= 1.5, "{start:.2} times the steady rate");
+        fleet.settles("nothing", 1.5);
+    }
+
+    #[test]
+    fn a_region_that_was_cut_off_does_not_stay_in_step() {
+        for (name, time) in [
+            ("region cut off for 10 s", seconds(10)),
+            ("region cut off for 10 min", seconds(600)),
+            ("region cut off for 2 h", seconds(7200)),
+        ] {
+            let mut fleet = Fleet::new(2);
+            fleet.cut_off(true);
+            fleet.pass(time);
+            fleet.cut_off(false);
+            fleet.settles(name, f64::MAX);
+        }
+    }
+
+    #[test]
+    fn a_recovery_that_is_spread_is_no_peak() {
+        for (name, time) in [
+            ("region, 10 s, spread 5 s", seconds(10)),
+            ("region, 10 min, spread 5 s", seconds(600)),
+        ] {
+            let mut fleet = Fleet::spreading(7, seconds(5));
+            fleet.cut_off(true);
+            fleet.pass(time);
+            fleet.cut_off(false);
+            fleet.settles(name, 3.0);
+        }
+    }
+
+    #[test]
+    fn after_ten_minutes_devices_are_online_again_within_about_a_second() {
+        let mut fleet = Fleet::new(3);
+        fleet.cut_off(true);
+        fleet.pass(seconds(600));
+        fleet.cut_off(false);
+        let healed_at = fleet.now;
+        fleet.pass(seconds(60));
+        let region = fleet.region();
+        let mut waits: Vec<Duration> = fleet.devices[region]
+            .iter()
+            .map(|device| device.heard_at.expect("a beat") - healed_at)
+            .collect();
+        waits.sort_unstable();
+        let slow = waits[waits.len() * 99 / 100];
+        println!("online again after 10 min: 99 % within {slow:?}");
+        assert!(slow <= Duration::from_millis(1200), "{slow:?}");
+    }
+
+    #[test]
+    fn a_server_that_was_silent_or_refused_does_not_get_all_beats_at_once() {
+        for (name, fate) in [
+            ("server silent for 10 min", Fate::Silent),
+            ("server refuses for 10 min", Fate::Refusing),
+        ] {
+            let mut fleet = Fleet::new(4);
+            fleet.server.fate = fate;
+            fleet.pass(seconds(600));
+            fleet.server.fate = Fate::Well;
+            fleet.settles(name, f64::MAX);
+        }
+    }
+
+    #[test]
+    fn an_overloaded_server_gets_no_more_than_it_asks_for() {
+        for (name, retry_after, bound) in [
+            ("503 for 10 min", None, 7.0),
+            ("503, Retry-After: 60", Some(seconds(60)), 1.5),
+            ("503, Retry-After: 900", Some(seconds(900)), 1.5),
+        ] {
+            let mut fleet = Fleet::new(5);
+            fleet.server.fate = Fate::Overloaded { retry_after };
+            fleet.pass(seconds(600));
+            let during = fleet.most(at(EVENT_AT), fleet.now, |second| second.requests);
+            assert!(during <= bound, "{name}: {during:.2} times the steady rate");
+            fleet.server.fate = Fate::Well;
+            fleet.settles(name, bound);
+        }
+    }
+
+    #[test]
+    fn power_that_returns_leaves_nobody_in_step() {
+        let mut fleet = Fleet::new(6);
+        for place in 0..fleet.devices.len() {
+            fleet.devices[place] = fleet.boot();
+            fleet.arm(place);
+        }
+        fleet.settles("power cut", f64::MAX);
+    }
+}
