@@ -334,6 +334,7 @@ machine=$(uname -m)
 case $machine in
 arm64) machine=aarch64 ;;
 armv7* | armv8l) machine=armv7 ;;
+armv6*) machine=armv6 ;;
 esac
 target=$(readlink -f /usr/bin/linkbeat)
 target=${target:-/usr/bin/linkbeat}

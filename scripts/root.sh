@@ -13,14 +13,25 @@ need() {
     apt-get -qq install --no-install-recommends "$2" >/dev/null
 }
 
-# need_cargo: the toolchain is the developer's to choose.
+# need_cargo: the toolchain is the developer's to choose. It links with a C compiler, which ring needs too.
 need_cargo() {
     command -v cargo >/dev/null || { echo "$0: cargo is missing: see https://rustup.rs" >&2 && exit 1; }
+    need cc build-essential
+}
+
+# triple_of MACHINE: rustc's name of a machine that scripts/cross builds for.
+triple_of() {
+    case $1 in
+    armv7) echo armv7-unknown-linux-musleabihf ;;
+    armv6) echo arm-unknown-linux-musleabihf ;;
+    riscv64) echo riscv64gc-unknown-linux-musl ;;
+    *) echo "$1-unknown-linux-musl" ;;
+    esac
 }
 
 # need_aarch64: makes sure that the static binary of aarch64 is newer than its sources.
 need_aarch64() {
-    aarch64=target/aarch64-unknown-linux-musl/release/linkbeat
+    aarch64=target/$(triple_of aarch64)/release/linkbeat
     local newer='no binary'
     [ ! -e "$aarch64" ] ||
         newer=$(find src Cargo.toml Cargo.lock .cargo scripts/cross -newer "$aarch64" -print -quit)

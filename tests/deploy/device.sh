@@ -15,11 +15,11 @@ make_device() {
     put_agent "$tree" "$1"
     mkdir "$tree/opt" && cp "$1" "$tree/opt/linkbeat"
     install -m 755 buildroot/package/linkbeat/S60linkbeat "$tree/etc/init.d/S60linkbeat"
-    install -d -m 2750 -g 101 "$tree/etc/rpi-cam"
+    install -d -m 2750 -g 101 "$tree/etc/rpi-cam" "$tree/etc/linkbeat"
     echo "{\"api_url\": \"http://127.0.0.1:$beats/api\", \"device_key\": \"camera-1\", \"token_code\": \"secret\"}" |
         install -m 640 -g 101 /dev/stdin "$tree/etc/rpi-cam/meeting.json"
     echo '{"interfaces": ["cam0"], "bind_to_uplink": false, "probe": {"address": ""}, "status_listen": ""}' |
-        install -m 640 -g 101 /dev/stdin "$tree/etc/rpi-cam/linkbeat.json"
+        install -m 640 -g 101 /dev/stdin "$tree/etc/linkbeat/linkbeat.json"
     ip link set lo up
     ip link add cam0 type veth peer name far0
     ip link set far0 up

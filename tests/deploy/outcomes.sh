@@ -345,7 +345,49 @@ other_client() {
     expect 0 'nothing was changed' && untouched
 }
 
+# hostile NAME LINE...: a device that says these lines; nothing of them is evaluated, and no terminal obeys them.
+hostile() {
+    outcome="hostile: $1"
+    shift
+    printf '%s\n' "$@" >"$work/payload"
+    rm -f "$work/evaluated"
+    code=0
+    PAYLOAD=$work/payload timeout 60 scripts/deploy --ssh "$PWD/tests/deploy/hostile" --binary "$work/good" camera \
+        >"$work/deploy" 2>&1 || code=$?
+    [ ! -e "$work/evaluated" ] || fail "$outcome: a command of the device ran on this machine"
+    ! LC_ALL=C grep -q '[^[:print:]]' "$work/deploy" || fail "$outcome: control characters reach the terminal"
+}
+
+hostile_devices() {
+    local run="\$(touch $work/evaluated)"
+    hostile 'a command in place of a number' 'deploy:want MACHINE' "deploy:copied a[$run]"
+    expect 1 'the device broke the protocol: deploy:copied a\['
+    hostile 'a command as the machine' "deploy:want x[$run]"
+    expect 1 'the device broke the protocol'
+    hostile 'a number in octal, and one too large' 'deploy:want MACHINE' 'deploy:copied 08'
+    expect 1 'the device broke the protocol: deploy:copied 08'
+    hostile 'more than there is' 'deploy:want MACHINE' 'deploy:copied 999999999999'
+    expect 1 'the device broke the protocol'
+    hostile 'progress of nothing' 'deploy:copied 0'
+    expect 1 'the device broke the protocol'
+    hostile 'the binary twice' 'deploy:want MACHINE' 'deploy:want MACHINE'
+    expect 1 'the device broke the protocol: deploy:want'
+    hostile 'a machine that was not offered' 'deploy:want vax'
+    expect 1 'the device broke the protocol: deploy:want vax'
+    hostile 'an unknown word' 'deploy:exec id'
+    expect 1 'the device broke the protocol: deploy:exec id'
+    hostile 'a word alone' 'deploy:deployed'
+    expect 1 'the device broke the protocol'
+    hostile 'after the copy' 'deploy:want MACHINE' 'deploy:checked all of it' 'deploy:exec id'
+    expect 3 'the device broke the protocol'
+    hostile 'escape sequences' '\033]0;title\007 hello' 'deploy:say \033[2J\033[1;31mred' 'deploy:refused \033[5m\302\233 no'
+    expect 1 'refused: ?\[5m?? no'
+    hostile 'a line without end' "$(head --bytes=100000 /dev/zero | tr '\0' x)" 'deploy:refused no'
+    expect 1 'refused: no'
+}
+
 only_once() {
+    hostile_devices
     server_name='either'
     client=''
     troubles_of_before

@@ -1,4 +1,4 @@
-"""The Yocto layer, read without BitBake: what of it repeats what stands elsewhere, and what it installs."""
+"""Tests the Yocto layer without BitBake: its copies of values from other files, and the files it installs."""
 
 import hashlib
 import pathlib
@@ -6,6 +6,8 @@ import re
 import subprocess
 import tempfile
 import tomllib
+
+import licences
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYER = ROOT / "buildroot/yocto/meta-linkbeat"
@@ -15,7 +17,7 @@ TEXT = RECIPE.read_text()
 
 
 def value(name):
-    """What a variable is set to, once."""
+    """The value of a variable, which is set once."""
     found = re.findall(rf'^(?:export )?{re.escape(name)} \S*= "((?:[^"\\]|\\.)*?)"$', TEXT, re.MULTILINE | re.DOTALL)
     assert len(found) == 1, (name, found)
     return found[0]
@@ -26,19 +28,25 @@ def function(name):
 
 
 def the_version_is_that_of_the_crate():
-    assert RECIPE.name == f"linkbeat_{CARGO['package']['version']}.bb"
+    assert RECIPE.name == f"linkbeat_{CARGO['workspace']['package']['version']}.bb"
 
 
 def the_oldest_rust_is_that_of_the_crate():
-    oldest = CARGO["package"]["rust-version"]
+    oldest = CARGO["workspace"]["package"]["rust-version"]
     assert f"< ({', '.join(oldest.split('.'))})" in TEXT and f"needs Rust {oldest}," in TEXT
 
 
 def the_licences_have_their_checksums():
     told = dict(re.findall(r"file://(\S+);md5=(\S+)", value("LIC_FILES_CHKSUM")))
-    assert told.keys() == {"LICENSE-APACHE", "LICENSE-MIT"}
+    assert told.keys() == {"LICENSE-APACHE", "LICENSE-MIT", "LICENSE-THIRD-PARTY"}
     for file, checksum in told.items():
         assert hashlib.md5((ROOT / file).read_bytes()).hexdigest() == checksum, file
+
+
+def the_licences_of_the_crates_are_named():
+    ours, *crates = value("LICENSE").split(" & ")
+    assert ours == "(Apache-2.0 | MIT)", ours
+    assert crates == sorted(licences.of_the_crates()), crates
 
 
 def the_flags_are_those_of_cargo():
@@ -68,28 +76,31 @@ def the_list_of_crates_is_the_lock_file():
 def every_file_is_installed_with_its_mode():
     variables = {
         "bindir": "/usr/bin", "datadir": "/usr/share", "mandir": "/usr/share/man", "sysconfdir": "/etc", "systemd_system_unitdir": "/usr/lib/systemd/system",
+        "systemd_unitdir": "/usr/lib/systemd",
         "S": str(ROOT), "CARGO_TARGET_SUBDIR": "release", "LINKBEAT_CONFIG": ""}
     with tempfile.TemporaryDirectory() as directory:
         binary = pathlib.Path(directory, "build/target/release/linkbeat")
         binary.parent.mkdir(parents=True)
         binary.write_text("")
         variables |= {"B": f"{directory}/build", "D": f"{directory}/image"}
-        # As BitBake does it: what it does not know is left to the shell.
+        # Like BitBake: unknown variables are left to the shell.
         script = re.sub(r"\$\{(\w+)\}", lambda name: variables.get(name[1], name[0]), function("do_install"))
         script = 'chown() { echo "chown $*"; }\n' + script
         said = subprocess.run(["sh", "-euc", script], check=True, capture_output=True, text=True).stdout
-        assert said == f"chown -R root:linkbeat {directory}/image/etc/rpi-cam\n", said
+        assert said == f"chown -R root:linkbeat {directory}/image/etc/linkbeat\n", said
         image = pathlib.Path(directory, "image")
         installed = {
             "/" + str(path.relative_to(image)): f"{path.stat().st_mode & 0o7777:o}"
-            for path in image.rglob("*") if path.is_file() or path.name == "rpi-cam"}
+            for path in image.rglob("*") if path.is_file() or str(path) == f"{image}/etc/linkbeat"}
     assert installed == {
         "/usr/bin/linkbeat": "755",
         "/etc/init.d/linkbeat": "755",
-        "/etc/rpi-cam": "2750",
-        "/etc/rpi-cam/linkbeat.json": "640",
+        "/etc/linkbeat": "2750",
+        "/etc/linkbeat/linkbeat.json": "640",
         "/etc/sysctl.d/50-linkbeat.conf": "644",
+        "/etc/sysctl.d/51-linkbeat-neighbours.conf": "644",
         "/usr/lib/systemd/system/linkbeat.service": "644",
+        "/usr/lib/systemd/system-generators/linkbeat-generator": "755",
         "/usr/share/bash-completion/completions/linkbeat": "644",
         "/usr/share/fish/vendor_completions.d/linkbeat.fish": "644",
         "/usr/share/man/man8/linkbeat.8": "644",

@@ -1,4 +1,4 @@
-# As much of Buildroot as the recipe uses: what it defines is printed instead of built.
+# The parts of Buildroot that the recipe uses. The variables of the recipe are printed instead of built.
 # make --file tests/packaging/recipe.mk [BR2_...=...]
 
 qstrip = $(strip $(subst ",,$(1)))

@@ -1,4 +1,4 @@
-"""The Buildroot external tree, read by the rules of Buildroot but without it."""
+"""Tests the Buildroot external tree with the rules of Buildroot, but without Buildroot."""
 
 import os
 import pathlib
@@ -10,11 +10,13 @@ import tomllib
 
 import kconfiglib
 
+import licences
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "buildroot/package/linkbeat"
 CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())
 
-# What of Buildroot the menu depends on.
+# The parts of Buildroot that the menu depends on.
 BUILDROOT = """
 config BR2_TOOLCHAIN_USES_MUSL
 	bool "musl"
@@ -30,7 +32,7 @@ config BR2_PACKAGE_HOST_RUSTC
 source "$BR2_EXTERNAL_LINKBEAT_PATH/Config.in"
 """
 
-# The profile that Buildroot exports for every Rust package, as it is where nobody asked for another.
+# The default profile that Buildroot exports for every Rust package.
 PROFILE = {
     "INCREMENTAL": "false",
     "CODEGEN_UNITS": "16",
@@ -58,12 +60,13 @@ def recipe(**options):
         ["make", "--silent", "--warn-undefined-variables", "--file", "tests/packaging/recipe.mk"]
         + [f"{name}={value}" for name, value in options.items()],
         cwd=ROOT, capture_output=True, text=True, check=True)
-    # The names that only Buildroot knows come to nothing here.
+    # Variables of Buildroot are empty here.
     unknown = set(re.findall(r"undefined variable '(.*?)'", result.stderr))
     assert unknown <= {"@", "TARGET_MAKE_ENV", "PKG_CARGO_ENV", "TARGET_CFLAGS", "RUSTC_TARGET_NAME", "BR2_arm",
                        "BR2_armeb", "BR2_PACKAGE_LINKBEAT_TARBALL",
                        "BR2_PACKAGE_LINKBEAT_CONFIG", "BR2_PACKAGE_LINKBEAT_WEB_ROOTS",
-                       "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER", "BR2_PACKAGE_BASH_COMPLETION",
+                       "BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER", "BR2_PACKAGE_LINKBEAT_NEIGHBOURS",
+                       "BR2_PACKAGE_BASH_COMPLETION",
                        "BR2_PACKAGE_ZSH"}, unknown
     variables, name = {}, None
     for line in result.stdout.splitlines():
@@ -77,7 +80,7 @@ def recipe(**options):
 
 
 def environment(**options):
-    """What the recipe exports when it builds."""
+    """The environment that the recipe exports for the build."""
     return dict(word.split("=", 1) for word in shlex.split(recipe(**options)["LINKBEAT_CARGO_ENV"]))
 
 
@@ -95,6 +98,7 @@ def the_menu_follows_the_toolchain():
     assert symbols["BR2_PACKAGE_LINKBEAT_TARBALL"].str_value == ""
     assert symbols["BR2_PACKAGE_LINKBEAT_WEB_ROOTS"].str_value == "y"
     assert symbols["BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER"].str_value == "y"
+    assert symbols["BR2_PACKAGE_LINKBEAT_NEIGHBOURS"].str_value == "y"
     config = symbols["BR2_PACKAGE_LINKBEAT_CONFIG"].str_value
     assert config == str(PACKAGE / "linkbeat.json"), config
     comment = next(node for node in kconfig.node_iter() if node.item == kconfiglib.COMMENT)
@@ -115,9 +119,9 @@ def the_fragments_name_what_exists():
 
 
 def the_version_is_that_of_the_crate():
-    assert recipe()["LINKBEAT_VERSION"] == CARGO["package"]["version"]
+    assert recipe()["LINKBEAT_VERSION"] == CARGO["workspace"]["package"]["version"]
     declared = re.search(r"Rust ([0-9.]+)", (PACKAGE / "Config.in").read_text())[1]
-    assert declared == CARGO["package"]["rust-version"], declared
+    assert declared == CARGO["workspace"]["package"]["rust-version"], declared
 
 
 def the_profile_is_that_of_the_crate():
@@ -149,7 +153,7 @@ def nobody_misses_the_tables_to_unwind_by():
     told = environment(RUSTC_TARGET_NAME="aarch64-unknown-linux-musl")
     assert told[flags] == "-Clink-arg=-Tbuildroot/package/linkbeat/tables.ld", told
     assert told["CFLAGS"].split()[-1] == "-Os", told
-    # There Buildroot has flags of its own, under the same name.
+    # On 32-bit ARM, Buildroot sets flags of its own in the same variable.
     assert not any(name.endswith("_RUSTFLAGS") for name in environment(BR2_arm="y"))
     with tempfile.TemporaryDirectory() as directory:
         program, script = pathlib.Path(directory, "program"), PACKAGE / "tables.ld"
@@ -184,13 +188,21 @@ def the_licences_have_their_hashes():
     assert not hashes, hashes
 
 
+def the_licences_of_the_crates_are_named():
+    variables = recipe()
+    assert "LICENSE-THIRD-PARTY" in variables["LINKBEAT_LICENSE_FILES"].split()
+    ours, crates = re.fullmatch(r"(.*) \(linkbeat\), (.*) \(crates\)", " ".join(variables["LINKBEAT_LICENSE"].split())).groups()
+    assert ours == "Apache-2.0 or MIT", ours
+    assert crates.split(", ") == sorted(licences.of_the_crates()), crates
+
+
 def both_sources_are_named():
     local = recipe()
     assert local["LINKBEAT_SITE"] == str(ROOT) and local["LINKBEAT_SITE_METHOD"] == "local"
     assert "cargo fetch --locked" in local["LINKBEAT_FETCH_CRATES"]
     tarball = recipe(BR2_PACKAGE_LINKBEAT_TARBALL='"file:///srv/releases"')
     assert tarball["LINKBEAT_SITE"] == "file:///srv/releases"
-    version = CARGO["package"]["version"]
+    version = CARGO["workspace"]["package"]["version"]
     assert tarball["LINKBEAT_SOURCE"] == f"linkbeat-{version}-vendored.tar.gz"
     assert "LINKBEAT_PRE_CONFIGURE_HOOKS" not in tarball
 
@@ -198,6 +210,7 @@ def both_sources_are_named():
 def every_file_is_installed_with_its_mode():
     variables = recipe(
         BR2_PACKAGE_LINKBEAT_LOOSE_RP_FILTER="y",
+        BR2_PACKAGE_LINKBEAT_NEIGHBOURS="y",
         BR2_PACKAGE_BASH_COMPLETION="y",
         BR2_PACKAGE_ZSH="y",
         BR2_PACKAGE_LINKBEAT_CONFIG='"buildroot/package/linkbeat/linkbeat.json"')
@@ -205,17 +218,19 @@ def every_file_is_installed_with_its_mode():
     commands = hooks + ["LINKBEAT_INSTALL_INIT_SYSV", "LINKBEAT_INSTALL_INIT_SYSTEMD"]
     with tempfile.TemporaryDirectory() as target:
         for name in commands:
-            # $(@D) comes to nothing here: the sources are where it is run.
+            # $(@D) is empty here, and the sources are in the current directory.
             script = variables[name].replace("TARGET/", target + "/").replace(" /src/", " src/")
             subprocess.run(["sh", "-euc", script], cwd=ROOT, check=True)
         installed = {
             "/" + str(path.relative_to(target)): f"{path.stat().st_mode & 0o7777:o}"
             for path in pathlib.Path(target).rglob("*") if path.is_file()}
     assert installed == {
-        "/etc/rpi-cam/linkbeat.json": "640",
+        "/etc/linkbeat/linkbeat.json": "640",
         "/etc/sysctl.d/50-linkbeat.conf": "644",
+        "/etc/sysctl.d/51-linkbeat-neighbours.conf": "644",
         "/etc/init.d/S60linkbeat": "755",
         "/usr/lib/systemd/system/linkbeat.service": "644",
+        "/usr/lib/systemd/system-generators/linkbeat-generator": "755",
         "/usr/share/bash-completion/completions/linkbeat": "644",
         "/usr/share/zsh/site-functions/_linkbeat": "644",
     }, installed
@@ -229,8 +244,8 @@ def the_agent_has_a_user_and_may_read_its_files():
     assert user == ["linkbeat", "-1", "linkbeat", "-1", "*", "-", "-", "-", "Presence agent"], user
     permissions = [line.split()[:5] for line in variables["LINKBEAT_PERMISSIONS"].strip().splitlines()]
     assert permissions == [
-        ["/etc/rpi-cam", "d", "2750", "root", "linkbeat"],
-        ["/etc/rpi-cam/linkbeat.json", "f", "0640", "root", "linkbeat"],
+        ["/etc/linkbeat", "d", "2750", "root", "linkbeat"],
+        ["/etc/linkbeat/linkbeat.json", "f", "0640", "root", "linkbeat"],
     ], permissions
 
 

@@ -1,4 +1,4 @@
-# A device to try things on: a directory with BusyBox as Buildroot lays it out. Sourced by the tests beside it.
+# A test device: a directory with BusyBox in the layout of Buildroot. Sourced by the tests beside it.
 
 # fail MESSAGE...: ends the test.
 fail() {
@@ -6,7 +6,7 @@ fail() {
     exit 1
 }
 
-# wait_for WHAT COMMAND...: until the command succeeds, ten seconds at most, or $patience.
+# wait_for WHAT COMMAND...: waits until the command succeeds, at most ten seconds or $patience.
 wait_for() {
     local what=$1 tries=$((${patience-10} * 10))
     shift
@@ -17,15 +17,15 @@ wait_for() {
     done
 }
 
-# make_tree DIRECTORY: BusyBox, the users root and linkbeat, /proc and /dev mounted. Wants a mount
-# namespace of its own, and a PID namespace, so that nothing of it stays.
+# make_tree DIRECTORY: makes a tree with BusyBox, the users root and linkbeat, and mounted /proc and /dev. It needs
+# a mount namespace and a PID namespace of its own, so that nothing is left afterwards.
 make_tree() {
     local tree=$1 applet
     mkdir -p "$tree"/{bin,sbin,usr/bin,usr/sbin,etc/init.d,proc,dev,run,tmp,root}
     ln -s ../run "$tree/var-run" && mkdir "$tree/var" && mv "$tree/var-run" "$tree/var/run"
     cp "$(command -v busybox)" "$tree/bin/busybox"
     for applet in $(busybox --list); do
-        # Buildroot has none of these.
+        # The BusyBox of Buildroot lacks these.
         case $applet in busybox | fsync | timeout | stat) continue ;; esac
         ln -s busybox "$tree/bin/$applet"
     done
@@ -39,7 +39,7 @@ make_tree() {
     chmod 1777 "$tree/tmp"
 }
 
-# put_agent TREE BINARY: with the shared libraries of a test build.
+# put_agent TREE BINARY: installs the agent with the shared libraries of a test build.
 put_agent() {
     local library
     install -m 755 "$2" "$1/usr/bin/linkbeat"
