@@ -4,7 +4,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use linkbeat_support::agent::Setting;
+use linkbeat_support::agent::{Agent, Line, SOON, Setting, expect_line};
+use linkbeat_support::journal::Follower;
 use linkbeat_support::space::run;
 use linkbeat_support::world::World;
 
@@ -82,4 +83,59 @@ fn hooks_of_network_managers_trigger_for_what_is_news() {
         }
         assert_eq!(camera.beat().reason(), format!("trigger:{reason}"));
     }
+}
+
+/// What the example with events ran: each run prints `ran EVENT UPLINK CAUSE`, and then hangs if the first word is `hang`.
+fn follow_events(camera: &Camera, world: &World, words: &[&str]) -> (Agent, Follower<Line>) {
+    let program = binary();
+    let path = program.parent().unwrap().to_str().unwrap();
+    let script = example("events.sh");
+    let script = script.to_str().unwrap();
+    let call = format!("PATH={path}:$PATH exec sh {script} \"$@\"");
+    let arguments = [&["-c", &call, "sh"], words].concat();
+    let run = camera.agent.start_beside(world, "sh", &arguments);
+    let mut lines = run.lines().follow_all();
+    expect_line(&mut lines, "follows the events", SOON);
+    (run, lines)
+}
+
+const PRINT: &str = "echo ran $LINKBEAT_EVENT $LINKBEAT_UPLINK $LINKBEAT_CAUSE";
+
+#[test]
+fn events_run_a_program_with_the_facts() {
+    let world = World::new();
+    world.pull("wlan0");
+    world.pull("wlan1");
+    let mut camera = Camera::calm(&world);
+    let (_script, mut lines) = follow_events(&camera, &world, &["1", "5", "sh", "-c", PRINT]);
+    world.pull("eth0");
+    expect_line(&mut lines, "ran uplink_lost eth0", 2 * SOON);
+    expect_line(&mut lines, "ran offline eth0 no_connectivity", 2 * SOON);
+    world.plug("eth0");
+    camera.beat();
+    expect_line(&mut lines, "ran online eth0 no_connectivity", 2 * SOON);
+}
+
+#[test]
+fn events_kill_a_program_that_hangs_and_go_on() {
+    let world = World::new();
+    world.pull("wlan0");
+    world.pull("wlan1");
+    let mut camera = Camera::calm(&world);
+    let hang = format!("{PRINT}; exec tail -f /dev/null");
+    let (_script, mut lines) = follow_events(&camera, &world, &["600", "1", "sh", "-c", &hang]);
+    world.pull("eth0");
+    expect_line(&mut lines, "ran uplink_lost eth0", 2 * SOON);
+    world.plug("eth0");
+    camera.beat();
+    expect_line(&mut lines, "ran online eth0", 2 * SOON);
+}
+
+#[test]
+fn events_end_with_the_code_of_the_command() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    camera.agent.end();
+    let (mut script, _) = follow_events(&camera, &world, &["1", "1", "true"]);
+    assert_eq!(script.wait(2 * SOON).code(), Some(3));
 }
