@@ -146,7 +146,8 @@ impl Device {
         for pair in beats.windows(2) {
             let [one, next] = pair else { continue };
             let gap = Duration::from_micros(next.received_us - one.received_us);
-            assert!(gap >= INTERVAL * 9 / 10, "{pair:?}");
+            // One of them may be late.
+            assert!(gap >= INTERVAL / 2, "{pair:?}");
             assert_eq!((next.reason(), next.seq()), ("interval", one.seq() + 1), "{pair:?}");
         }
     }
@@ -202,6 +203,7 @@ fn provisioning_is_followed_and_wakes_the_old_heartbeat_which_is_said_again() {
     device.beats_once_per_interval();
 
     let mut lines = device.manager.lines().follow();
+    let mut said = linkbeat.lines().follow();
     let body = r#"{"device_key": "camera-9", "token_code": "other-token"}"#;
     device.page("/api/meeting/provision", body);
     let of_key = |beat: &Beat| beat.device_key() == "camera-9";
@@ -212,6 +214,7 @@ fn provisioning_is_followed_and_wakes_the_old_heartbeat_which_is_said_again() {
         ("config_changed", Some("other-token"))
     );
     device.beats.expect("beat of the web manager", SOON, |beat| is_managers(beat) && of_key(beat));
+    expect_line(&mut said, WARNING, SOON);
     assert_eq!((logged(&linkbeat), device.warnings()), (2, 1));
 
     // A loop that sleeps through the time between would say nothing.
