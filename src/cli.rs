@@ -12,6 +12,7 @@ use lexopt::{Parser, ValueExt};
 use crate::config::DEFAULT_FILE;
 use crate::error::Error;
 use linkbeat_core::proto::label::{WORD_MAX, Word};
+use linkbeat_core::wire::escaped::InQuotes;
 
 pub(crate) mod check;
 mod client;
@@ -140,7 +141,11 @@ pub fn parse<I: IntoIterator<Item = OsString>>(arguments: I) -> Result<Command, 
             Some(name @ ("run" | "trigger" | "status" | "events" | "check")) => {
                 return parse_options(name, parser);
             }
-            _ => return Err(Error::Usage(format!("unknown command {name:?}").into())),
+            _ => {
+                return Err(Error::Usage(
+                    format!("unknown command {}", InQuotes::text(&name.display())).into(),
+                ));
+            }
         },
         Some(other) => return Err(other.unexpected().into()),
     };

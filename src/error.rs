@@ -7,6 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use linkbeat_core::wire::escaped::InQuotes;
+
 /// No agent runs, or it does not answer.
 pub const EXIT_NO_AGENT: u8 = 3;
 /// Wrong usage of the command line (`EX_USAGE`, sysexits.h(3head)).
@@ -84,7 +86,7 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(error) => error.fmt(f),
+            Self::Usage(error) => write_usage(f, error),
             Self::System { operation, path: None, .. } => f.write_str(operation),
             Self::System { operation, path: Some(path), .. } => {
                 write!(f, "{operation} {}", path.display())
@@ -100,6 +102,27 @@ impl fmt::Display for Error {
             }
             Self::Config => f.write_str("the configuration is invalid"),
         }
+    }
+}
+
+/// The texts of lexopt, which quotes by `{:?}`.
+fn write_usage(f: &mut fmt::Formatter<'_>, error: &lexopt::Error) -> fmt::Result {
+    use lexopt::Error::{NonUnicodeValue, ParsingFailed, UnexpectedArgument, UnexpectedValue};
+    match error {
+        UnexpectedArgument(value) => {
+            write!(f, "unexpected argument {}", InQuotes::text(&value.display()))
+        }
+        UnexpectedValue { option, value } => {
+            let value = value.display();
+            write!(f, "unexpected argument for option '{option}': {}", InQuotes::text(&value))
+        }
+        NonUnicodeValue(value) => {
+            write!(f, "argument is invalid unicode: {}", InQuotes::text(&value.display()))
+        }
+        ParsingFailed { value, error } => {
+            write!(f, "cannot parse argument {}: {error}", InQuotes::text(value))
+        }
+        other => fmt::Display::fmt(other, f),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The command line of the real binary, against fake agents that answer, send garbage, hang or
 //! close.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write, pipe};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -308,6 +310,44 @@ fn wrong_usage_exits_64_and_points_to_the_help() {
         assert!(error.starts_with("linkbeat: "), "{error}");
         assert!(error.ends_with("; see linkbeat --help\n"), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+/// As in every binary: the one for a device is built without `{:?}`.
+#[test]
+fn names_in_messages_are_quoted() {
+    let non_unicode = OsStr::from_bytes(b"\xff");
+    for (arguments, words) in [
+        (&["event"].map(OsStr::new)[..], r#"unknown command "event""#),
+        (&["run", "a\"\u{1b}é"].map(OsStr::new), r#"unexpected argument "a\"\u{1b}é""#),
+        (
+            &["run", "--trigger-fd", "x"].map(OsStr::new),
+            "cannot parse argument \"x\": --trigger-fd takes the number of a descriptor",
+        ),
+        (
+            &["trigger", "--wait=1"].map(OsStr::new),
+            "unexpected argument for option '--wait': \"1\"",
+        ),
+        (
+            &[OsStr::new("trigger"), OsStr::new("--reason"), non_unicode],
+            "argument is invalid unicode: \"\u{fffd}\"",
+        ),
+        (&["trigger", "--jsn"].map(OsStr::new), "invalid option '--jsn'"),
+    ] {
+        let output = Command::new(binary()).args(arguments).output().expect("run linkbeat");
+        assert_eq!(stderr(&output), format!("linkbeat: {words}; see linkbeat --help\n"));
+    }
+    let directory = Directory::new("quoted");
+    for (text, words) in [
+        (r#"{"api_ulr": "http://h"}"#, r#"unknown key "api_ulr", did you mean "api_url"?"#),
+        (
+            r#"{"note": true, "note": true}"#,
+            r#""note" is there more than once, the last one counts"#,
+        ),
+        ("{'api_url': 1}", "expected a key in double quotes or '}', found '\\''"),
+    ] {
+        let output = linkbeat(&["check", directory.file("meeting.json", text).to_str().unwrap()]);
+        assert!(stdout(&output).lines().any(|line| line.ends_with(words)), "{words}: {output:?}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::problem::{Place, Problems, UnknownKey};
 use super::{Secret, files};
+use linkbeat_core::wire::escaped::InQuotes;
 use linkbeat_core::wire::json::{self, Value, ValueKind};
 use linkbeat_core::wire::request::UrlError;
 
@@ -165,7 +166,10 @@ impl<'a> JsonFile<'a> {
                 self.problems.warning(
                     self.file,
                     self.place(key.offset()),
-                    format_args!("{name:?} is there more than once, the last one counts"),
+                    format_args!(
+                        "{} is there more than once, the last one counts",
+                        InQuotes::text(&name)
+                    ),
                 );
             }
             let prefix = format!("{name}.");

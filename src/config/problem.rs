@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::path::{Path, PathBuf};
 
+use linkbeat_core::wire::escaped::InQuotes;
+
 /// Most problems reported at once: a file full of garbage needs no complete list.
 pub const PROBLEMS_MAX: usize = 32;
 /// Longest key that is compared with the known ones, in characters.
@@ -144,7 +146,7 @@ impl Display for UnknownKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name: String = self.name.chars().take(NAME_MAX).collect();
         let told = told(&name);
-        write!(f, "unknown key {told:?}")?;
+        write!(f, "unknown key {}", InQuotes::text(&told))?;
         if told != name {
             return f.write_str(" with something behind it");
         }
@@ -152,7 +154,7 @@ impl Display for UnknownKey<'_> {
             Some(nested) if nested == name => {
                 write!(f, ": write it as a nested object")
             }
-            Some(nearest) => write!(f, ", did you mean {nearest:?}?"),
+            Some(nearest) => write!(f, ", did you mean {}?", InQuotes::text(&nearest)),
             None => Ok(()),
         }
     }

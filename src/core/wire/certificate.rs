@@ -6,6 +6,9 @@
 //! default, often with a common name only. DER is read strictly (X.690 §10.1), so each certificate
 //! has one reading. This module does not decide whether a certificate is trusted.
 
+use core::fmt;
+use core::net::IpAddr;
+
 use super::date::Utc;
 
 #[cfg(test)]
@@ -31,6 +34,9 @@ const EXTENSIONS: u8 = 0xa3;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// id-ce-subjectAltName (RFC 5280 §4.2.1.6).
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
+/// Context-specific, primitive: `dNSName` and `iPAddress` of an alternative name.
+const DNS_NAME: u8 = 0x82;
+const IP_ADDRESS: u8 = 0x87;
 /// id-ce-basicConstraints (RFC 5280 §4.2.1.9).
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// The encoded number of X.509 version 3.
@@ -107,6 +113,23 @@ impl<'a> Certificate<'a> {
         self.extension(SUBJECT_ALT_NAME).map(|it| it.is_some())
     }
 
+    /// The alternative names that are host names or addresses, for people: those that are malformed are left out.
+    pub fn alt_names(&self) -> impl Iterator<Item = AltName<'a>> {
+        let names = self.extension(SUBJECT_ALT_NAME).flatten();
+        let mut names =
+            Reader(names.and_then(|it| Reader(it).take_last(SEQUENCE)).unwrap_or_default());
+        core::iter::from_fn(move || names.take_any()).filter_map(|(tag, name)| match tag {
+            DNS_NAME => core::str::from_utf8(name).ok().map(AltName::Host),
+            IP_ADDRESS => {
+                let v4 = <[u8; 4]>::try_from(name).map(IpAddr::from);
+                v4.or_else(|_| <[u8; 16]>::try_from(name).map(IpAddr::from))
+                    .ok()
+                    .map(AltName::Address)
+            }
+            _ => None,
+        })
+    }
+
     /// Whether the certificate is of an authority: it has `CA:TRUE`, or its version has no
     /// extensions and cannot say. `None` if the extensions are malformed.
     #[must_use]
@@ -150,6 +173,24 @@ impl<'a> Certificate<'a> {
             }
         }
         found
+    }
+}
+
+/// A name of the holder of a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AltName<'a> {
+    /// A host name, perhaps with `*` as its first label.
+    Host(&'a str),
+    /// An address.
+    Address(IpAddr),
+}
+
+impl fmt::Display for AltName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(name) => f.write_str(name),
+            Self::Address(address) => address.fmt(f),
+        }
     }
 }
 

@@ -14,6 +14,8 @@
 
 use core::fmt;
 
+use super::escaped::InQuotes;
+
 mod emitter;
 #[cfg(test)]
 mod tests;
@@ -139,7 +141,7 @@ impl fmt::Display for ErrorKind {
             Self::LoneSurrogate => f.write_str("half a surrogate pair"),
             Self::BadNumber => f.write_str("number without a digit where one must be"),
             Self::Unexpected(expected, Some(found)) => {
-                write!(f, "expected {expected}, found {found:?}")
+                write!(f, "expected {expected}, found {}", InQuotes::char(found))
             }
             Self::Unexpected(expected, None) => {
                 write!(f, "expected {expected}, found the end of the text")

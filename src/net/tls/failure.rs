@@ -167,8 +167,6 @@ fn describe_certificate(
             write!(line, "certificate is not for {}, but for ", expected.to_str())?;
             let mut separator = "";
             for name in presented {
-                // Rustls formats them as DnsName("h.example").
-                let name = name.split('"').nth(1).unwrap_or(name);
                 write!(line, "{separator}{name}")?;
                 separator = ", ";
             }

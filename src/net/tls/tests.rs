@@ -281,7 +281,7 @@ pub(crate) fn details() -> Vec<(Failure, String)> {
     let curve = || vec![0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
     let other = |error: Rule| Bad::Other(rustls::OtherError(Arc::new(error)));
     let expected = || "heartbeat.meeting.example.com".try_into().unwrap();
-    let presented = vec![String::from("DnsName(\"other.meeting.example.com\")")];
+    let presented = vec![String::from("other.meeting.example.com")];
     let (early, late) = (at(86_400), at(1_800_000_000));
     let mut certificates = vec![
         Bad::NotValidForNameContext { expected: expected(), presented },

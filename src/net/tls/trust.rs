@@ -111,7 +111,7 @@ impl Trust {
                     }
                     error => error,
                 })?;
-                verify_server_name(&parsed, name)
+                verify_alt_name(&parsed, end_entity, name)
             }
         }
     }
@@ -152,7 +152,7 @@ fn verify_validity(certificate: &Certificate<'_>, time: UnixTime) -> Result<(), 
 fn verify_name(der: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Error> {
     let certificate = parse(der)?;
     if certificate.has_alt_names().ok_or(CertificateError::BadEncoding)? {
-        return verify_server_name(&ParsedCertificate::try_from(der)?, name);
+        return verify_alt_name(&ParsedCertificate::try_from(der)?, der, name);
     }
     let presented = certificate.common_name();
     if presented.is_some_and(|presented| is_named(presented, name)) {
@@ -161,6 +161,26 @@ fn verify_name(der: &CertificateDer<'_>, name: &ServerName<'_>) -> Result<(), Er
     let presented = presented.into_iter().map(str::to_owned).collect();
     let expected = name.to_owned();
     Err(CertificateError::NotValidForNameContext { expected, presented }.into())
+}
+
+/// webpki formats the names that it refuses by `{:?}`, which is no text for people, and empty in a small binary.
+fn verify_alt_name(
+    parsed: &ParsedCertificate<'_>,
+    der: &CertificateDer<'_>,
+    name: &ServerName<'_>,
+) -> Result<(), Error> {
+    verify_server_name(parsed, name).map_err(|error| match (error, Certificate::parse(der)) {
+        (
+            Error::InvalidCertificate(CertificateError::NotValidForNameContext {
+                expected, ..
+            }),
+            Some(certificate),
+        ) => {
+            let presented = certificate.alt_names().map(|it| it.to_string()).collect();
+            CertificateError::NotValidForNameContext { expected, presented }.into()
+        }
+        (error, _) => error,
+    })
 }
 
 /// Whether a common name is this name or address, or covers it with `*` as its first label.

@@ -48,6 +48,29 @@ fn certificates_made_by_openssl_are_read() {
 }
 
 #[test]
+fn alternative_names_are_hosts_and_addresses() {
+    let names = |file: &[u8]| -> Vec<String> {
+        Certificate::parse(file)
+            .expect("a certificate")
+            .alt_names()
+            .map(|it| it.to_string())
+            .collect()
+    };
+    let rsa = vector!("rsa");
+    assert_eq!(names(&rsa), ["h.example", "192.0.2.1"]);
+    assert_eq!(names(&vector!("other_alt_name")), ["other.example"]);
+    assert!(names(&vector!("nameless")).is_empty());
+    // Of a length that no address has, as a name of another kind, and not UTF-8.
+    assert_eq!(
+        names(&edited(&rsa, &[0x87, 4, 192, 0, 2, 1], &[0x81, 4, 192, 0, 2, 1])),
+        ["h.example"]
+    );
+    assert_eq!(names(&edited(&rsa, b"h.example\x87", b"h.exampl\xff\x87")), ["192.0.2.1"]);
+    let short = edited(&rsa, &[0x87, 4, 192, 0, 2, 1], &[0x87, 2, 192, 0, 0x81, 0]);
+    assert_eq!(names(&short), ["h.example"]);
+}
+
+#[test]
 fn authority_is_recognized_by_ca_true_or_by_its_version() {
     let rsa = vector!("rsa");
     let unsaid = edited(&rsa, BASIC_CONSTRAINTS, &[0x55, 0x1d, 0x7f]);
