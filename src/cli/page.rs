@@ -118,6 +118,13 @@ impl Page<'_> {
         }
     }
 
+    /// The interval, where it is not that of the configuration.
+    fn server_interval(&self) -> Option<String> {
+        let interval = self.status.number("interval_s")?;
+        let is_servers = self.status.text("interval_source").as_deref() == Some("server");
+        is_servers.then(|| format!("{}, set by the server", span(interval)))
+    }
+
     /// The reason why the next beat waits.
     fn hold(&self) -> &'static str {
         if self.status.text("held_until").is_some() {
@@ -169,6 +176,7 @@ impl Page<'_> {
         .chain([
             ("last outage", status.object("last_outage").and_then(outage)),
             ("next beat", self.next_beat()),
+            ("interval", self.server_interval()),
             ("server", status.text("api_url")),
             ("device key", status.text("device_key_full")),
             ("page", status.text("listens_on")),

@@ -78,6 +78,7 @@ impl EventLoop {
             | Note::ServiceRecovered(_)
             | Note::ConnectivityLost
             | Note::ConnectivityRestored
+            | Note::IntervalSet(_)
             | Note::TriggerSet
             | Note::TriggerMerged => return,
         };

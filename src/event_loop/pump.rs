@@ -79,6 +79,9 @@ impl EventLoop {
         }
         match (reply.failure, str::from_utf8(response.body())) {
             (None, _) => {
+                if let Some(Err(unusable)) = response.interval() {
+                    self.reporter.ignore_interval(unusable);
+                }
                 self.reporter.keep_answer(response.body(), |text| config.tells_token(text));
             }
             (Some(Failure::NotAccepted), Ok(why)) if !config.tells_token(why) => {

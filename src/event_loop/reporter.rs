@@ -15,6 +15,7 @@ use linkbeat_core::proto::history::History;
 use linkbeat_core::proto::link::InterfaceName;
 use linkbeat_core::proto::time::{Instant, millis};
 use linkbeat_core::wire::report::REPORT_MAX;
+use linkbeat_core::wire::response::UnusableInterval;
 
 /// The last results.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Reporter {
     pub(super) delivered: Option<Acknowledged>,
     /// The report that was written last, with the number of its beat.
     report: (u64, Vec<u8, REPORT_MAX>),
+    /// Whether an `interval_s` of the server was reported as unusable.
+    is_interval_reported: bool,
     /// The server's last answer, JSON as received.
     pub(super) answer: Vec<u8, ANSWER_MAX>,
     /// Why the last beat failed; empty after an acknowledgement.
@@ -41,6 +44,7 @@ impl Reporter {
         Self {
             delivered: None,
             report: (0, Vec::new()),
+            is_interval_reported: false,
             answer: Vec::new(),
             error: String::new(),
             detail: String::new(),
@@ -71,6 +75,9 @@ impl Reporter {
             Note::ConnectivityLost => log::info!("[Meeting] Connectivity lost"),
             Note::ConnectivityRestored => {
                 log::info!("[Meeting] Connectivity restored, sending immediate heartbeat");
+            }
+            Note::IntervalSet(interval) => {
+                log::info!("[Meeting] The server sets the interval to {} s", interval.as_secs());
             }
             Note::TriggerSet => log::info!("[Meeting] Immediate heartbeat triggered by event"),
             Note::TriggerMerged => {}
@@ -114,6 +121,13 @@ impl Reporter {
         self.detail.clear();
         let cut = write!(Cut(&mut self.detail), "{words}");
         debug_assert!(cut.is_ok(), "Cut never fails");
+    }
+
+    /// Logs, once, that an `interval_s` of the server is ignored.
+    pub(super) fn ignore_interval(&mut self, why: UnusableInterval) {
+        if !core::mem::replace(&mut self.is_interval_reported, true) {
+            log::warn!("[Meeting] The interval stays as it is: {why}");
+        }
     }
 
     /// Keeps the report of beat `seq`, which is being written.

@@ -125,7 +125,7 @@ impl EventLoop {
             state: state.as_str(),
             online: state == AgentState::Online,
             enabled: config.settings.enabled,
-            interval: config.settings.interval,
+            interval: view.interval,
             uplink: view.uplinks.first().map(|uplink| uplink.name),
             uplinks: view.uplinks.len(),
             failures: view.rounds_failed,

@@ -137,7 +137,8 @@ function upcoming() {
   if (held) return [when, "the server asked to wait (Retry-After)"];
   if (until && failures > 0) return [when, `the next attempt: ${pending}`];
   if (until) return [when, `${pending}; deferred: many were sent, or recovery_spread_ms is set`];
-  return [when, `every ${span(status.heartbeat_interval)}`];
+  const { interval_s: interval = status.heartbeat_interval, interval_source: source } = status;
+  return [when, `every ${span(interval)}${source === "server" ? ", set by the server" : ""}`];
 }
 
 function showNext() {

@@ -159,7 +159,7 @@ impl Device {
                 self.coming.push((at, Coming::Failed(id, Failure::Reset)));
                 return;
             }
-            Fate::Well => Reply { keep_alive: true, ..Reply::of(200) },
+            Fate::Well => Reply { keep_alive: true, interval: server.interval, ..Reply::of(200) },
             Fate::Overloaded { retry_after } => {
                 Reply { keep_alive: true, retry_after, ..Reply::of(503) }
             }

@@ -68,7 +68,7 @@ mod tests {
                 devices: Vec::new(),
                 next_at: Vec::new(),
                 queue: BinaryHeap::new(),
-                server: Server { fate: Fate::Well },
+                server: Server { fate: Fate::Well, interval: None },
                 load: Load::default(),
                 rng: Rng::new(seed),
                 recovery_spread,
@@ -249,6 +249,24 @@ mod tests {
             fleet.server.fate = Fate::Well;
             fleet.settles(name, bound);
         }
+    }
+
+    #[test]
+    fn devices_that_are_given_another_interval_at_once_are_not_in_step() {
+        let mut fleet = Fleet::new(8);
+        fleet.server.fate = Fate::Refusing;
+        fleet.pass(seconds(600));
+        fleet.server = Server { fate: Fate::Well, interval: Some(INTERVAL * 4) };
+        let told_at = fleet.now;
+        fleet.pass(INTERVAL * 8);
+        let settled = fleet.now;
+        fleet.pass(WATCHED);
+        let requests = |second: &Second| second.requests;
+        let again = fleet.most(told_at + seconds(5), settled, requests);
+        let later = fleet.most(settled, fleet.now, requests) * 4.0;
+        println!("interval of the server             requests: {again:5.2} {later:5.2}");
+        assert!(again <= 1.5, "a second with {again:.2} times the former steady rate");
+        assert!(later <= 1.7, "in step, with {later:.2} times the steady rate");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub(crate) enum Fate {
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) fate: Fate,
+    /// Set by every acknowledgement.
+    pub(crate) interval: Option<Duration>,
 }
 
 /// What arrives in one second.

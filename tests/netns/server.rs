@@ -98,6 +98,29 @@ fn foreign_certificate_after_a_good_one_is_reported_as_a_portal() {
 }
 
 #[test]
+fn interval_of_the_server_is_obeyed_and_one_out_of_bounds_is_reported_once() {
+    let world = World::new();
+    let mut camera = Camera::calm(&world);
+    for value in ["5", "\"30\""] {
+        world.receiver.follow(&format!("interval {value}")).unwrap();
+        camera.ring();
+        camera.beat_for("trigger");
+    }
+    let complaint = "no whole number from 10 to 3600";
+    camera.agent.said(complaint);
+    world.receiver.follow("interval 10").unwrap();
+    camera.ring();
+    camera.beat_for("trigger");
+    camera.agent.said("[Meeting] The server sets the interval to 10 s");
+    let status = camera.agent.ask("status").unwrap();
+    assert!(status.contains(r#""interval_s":10,"interval_source":"server""#), "{status}");
+    // The configured interval is a day.
+    camera.beats.expect("interval", SOON * 4, |beat| beat.reason() == "interval");
+    let lines = camera.agent.lines().all();
+    assert_eq!(lines.iter().filter(|line| line.text.contains(complaint)).count(), 1);
+}
+
+#[test]
 fn redirect_target_is_logged() {
     let world = World::new();
     world.receiver.follow("redirect https://elsewhere.test/new").unwrap();

@@ -548,6 +548,7 @@ impl Claims {
             | Note::PathFailed { .. }
             | Note::LinksLeftOut
             | Note::ConnectivityLost
+            | Note::IntervalSet(_)
             | Note::TriggerSet
             | Note::TriggerMerged => {}
         }

@@ -110,6 +110,8 @@ pub(crate) struct Outside {
     pub(crate) plain: bool,
     /// How long the server keeps a connection open; `None` if it allows one request only.
     pub(crate) keep_alive: Option<Duration>,
+    /// The interval that the server sets with every answer.
+    pub(crate) interval: Option<Duration>,
     /// Result of a service check; `None` if there is no answer.
     pub(crate) service: Option<Result<(), Failure>>,
     /// No file descriptor is left.

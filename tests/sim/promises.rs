@@ -273,6 +273,17 @@ fn an_hour_online_costs_its_beats_and_no_probe() {
 }
 
 #[test]
+fn an_hour_with_an_interval_of_the_server_has_its_beats() {
+    let interval = Some(ms(300_000));
+    let [first, later] = hours("interval of the server", |world| {
+        world.net.outside.interval = interval;
+    });
+    // The first answer says so, and the phase is drawn anew.
+    assert!((12..=14).contains(&first.beats), "{first:?}");
+    assert_eq!((later.beats, later.probes), (12, 0));
+}
+
+#[test]
 fn an_hour_offline_stays_within_its_budget() {
     for flow in [Flow::Silent, Flow::Rejecting(Failure::Refused)] {
         let what = format!("offline, {flow:?}");

@@ -276,6 +276,17 @@ fn next_beat_says_what_it_waits_for() {
 }
 
 #[test]
+fn interval_is_shown_where_the_server_has_set_it() {
+    let config = usual("page-interval");
+    let mut snapshot = well(&config, &[]);
+    assert!(!page(&text(&snapshot)).contains("\n  interval "));
+    snapshot.view.interval = Duration::from_secs(300);
+    snapshot.view.interval_by_server = true;
+    let page = page(&text(&snapshot));
+    assert!(page.contains("\n  interval     5 min 0 s, set by the server\n"), "{page}");
+}
+
+#[test]
 fn verdict_is_offline_then_stale_then_the_state() {
     for (state, ago, expected) in [
         ("\"online\"", "0", StatusVerdict::Fresh),

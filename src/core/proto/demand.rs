@@ -29,6 +29,10 @@ pub(super) struct Demand {
     /// Asks for a beat every interval. It runs from the first request on, while beats may be sent
     /// at all.
     cycle: Cycle,
+    /// The interval of the configuration.
+    configured_interval: Duration,
+    /// That of the server's last word, which counts instead.
+    server_interval: Option<Duration>,
     /// Reasons that no beat carries yet.
     fresh: PendingReasons,
     /// Reasons of the beat whose last round failed.
@@ -61,6 +65,8 @@ impl Demand {
         let unlimited = BucketSettings { burst: 1, every: Duration::ZERO };
         Self {
             cycle: Cycle::default(),
+            configured_interval: Duration::ZERO,
+            server_interval: None,
             fresh: PendingReasons::default(),
             retrying: PendingReasons::default(),
             promised_seq: 0,
@@ -76,14 +82,53 @@ impl Demand {
         }
     }
 
-    /// Takes another configuration.
-    pub(super) fn configure(&mut self, settings: &Settings, now: Instant) {
+    /// Takes another configuration. What `another_server` said counts no more.
+    pub(super) fn configure(
+        &mut self,
+        settings: &Settings,
+        another_server: bool,
+        now: Instant,
+        rng: &mut Rng,
+    ) {
+        let former = self.interval();
+        self.configured_interval = settings.interval;
+        if another_server {
+            self.server_interval = None;
+            self.retry_after = None;
+        }
+        self.follow_interval(former, now, rng);
         self.triggers.configure(settings.trigger_bucket, now);
         self.changes.configure(settings.network_bucket, now);
         if self.recovery_spread != settings.recovery_spread {
             self.recovery_spread = settings.recovery_spread;
             self.spread_until = None;
         }
+    }
+
+    /// Takes the server's word for the interval; true if it is another one than before.
+    pub(super) fn obey(&mut self, interval: Duration, now: Instant, rng: &mut Rng) -> bool {
+        let former = self.interval();
+        self.server_interval = Some(interval);
+        self.follow_interval(former, now, rng);
+        interval != former
+    }
+
+    /// Has a running cycle go on with another interval. Many devices are given it at once, so the
+    /// phase is drawn anew.
+    fn follow_interval(&mut self, former: Duration, now: Instant, rng: &mut Rng) {
+        if self.is_running() && self.interval() != former {
+            self.cycle.start(self.interval(), now, rng);
+        }
+    }
+
+    /// Time between two ticks of the cycle.
+    pub(super) fn interval(&self) -> Duration {
+        self.server_interval.unwrap_or(self.configured_interval)
+    }
+
+    /// Whether the server has set the interval.
+    pub(super) const fn has_server_interval(&self) -> bool {
+        self.server_interval.is_some()
     }
 
     /// Whether the cycle runs: a beat was asked for, and beats may be sent.
@@ -123,15 +168,9 @@ impl Demand {
     }
 
     /// Wants a beat, and starts the cycle if it does not run.
-    pub(super) fn begin(
-        &mut self,
-        reason: Reason,
-        interval: Duration,
-        now: Instant,
-        rng: &mut Rng,
-    ) {
+    pub(super) fn begin(&mut self, reason: Reason, now: Instant, rng: &mut Rng) {
         if !self.is_running() {
-            self.cycle.start(interval, now, rng);
+            self.cycle.start(self.interval(), now, rng);
         }
         self.fresh.add(reason, now);
     }
@@ -177,16 +216,11 @@ impl Demand {
 
     /// Lets the cycle go on; a beat that is under way or being retried is the beat of its tick as
     /// well.
-    pub(super) fn tick(&mut self, interval: Duration, idle: bool, now: Instant) {
-        let Some(due_at) = self.cycle.tick(now, interval) else { return };
+    pub(super) fn tick(&mut self, idle: bool, now: Instant) {
+        let Some(due_at) = self.cycle.tick(now, self.interval()) else { return };
         if idle && !self.is_retrying() {
             self.fresh.add(Reason::Interval, due_at);
         }
-    }
-
-    /// Has the cycle go on with another interval, and a phase drawn anew.
-    pub(super) fn set_interval(&mut self, interval: Duration, now: Instant, rng: &mut Rng) {
-        self.cycle.start(interval, now, rng);
     }
 
     /// Wants nothing any more, and stops the cycle.
@@ -327,11 +361,6 @@ impl Demand {
     /// Until when the server has asked for quiet, if that is not over.
     pub(super) fn quiet_until(&self, now: Instant) -> Option<Instant> {
         self.retry_after.map(|asked| asked.until()).filter(|until| *until > now)
-    }
-
-    /// What was asked of this device counts no more: the server is another one.
-    pub(super) const fn forget_retry_after(&mut self) {
-        self.retry_after = None;
     }
 }
 

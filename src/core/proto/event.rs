@@ -92,6 +92,8 @@ pub struct Reply {
     pub failure: Option<Failure>,
     /// `Retry-After`, seconds or date, as a wait from now (RFC 9110 §10.2.3).
     pub retry_after: Option<Duration>,
+    /// `interval_s` in the body: the interval from now on; counts if the beat is acknowledged.
+    pub interval: Option<Duration>,
     /// Whether the connection may carry another request (RFC 9112 §9.3).
     pub keep_alive: bool,
 }
@@ -104,7 +106,7 @@ impl Reply {
             200..=299 => None,
             _ => Some(Failure::Status(status)),
         };
-        Self { status, failure, retry_after: None, keep_alive: false }
+        Self { status, failure, retry_after: None, interval: None, keep_alive: false }
     }
 }
 

@@ -128,6 +128,7 @@ impl History {
             Note::ServiceLost(name) => self.turn(Change::ServiceDown(*name), now),
             Note::ServiceRecovered(name) => self.turn(Change::ServiceUp(*name), now),
             Note::NetworkChanged(_)
+            | Note::IntervalSet(_)
             | Note::GatewayBack(_)
             | Note::PathFailed { .. }
             | Note::LinksLeftOut => {}

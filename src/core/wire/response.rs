@@ -8,10 +8,12 @@
 //! ```
 //!
 //! The status line is the answer (`src/WIRE.md` §1). Whatever is odd after it, and a body over our
-//! limits, ends the reading and costs the connection, not the beat. Two things only are asked of the
-//! body: whether it is a page for people, which a captive portal sends in the server's place, and
-//! whether a whole one says `"ok": false`.
+//! limits, ends the reading and costs the connection, not the beat. Three things only are asked of
+//! the body: whether it is a page for people, which a captive portal sends in the server's place,
+//! and whether a whole one says `"ok": false` or sets the interval.
 
+use core::fmt;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use heapless::Vec;
@@ -19,7 +21,7 @@ use heapless::Vec;
 use self::body::Body;
 use self::head::{Head, RetryAfter};
 use super::date::Utc;
-use super::json;
+use super::json::{self, ValueKind};
 use crate::proto::event::{Failure, Reply};
 use crate::proto::settings::Host;
 
@@ -40,6 +42,20 @@ pub const BODY_MAX: usize = 65_536;
 pub const BODY_KEPT_MAX: usize = 2048;
 /// Longest redirect target kept, in bytes.
 pub const LOCATION_MAX: usize = 256;
+
+/// The intervals that a server may set, in seconds.
+const INTERVALS_S: RangeInclusive<u64> = 10..=3600;
+
+/// An answer has an `interval_s` that does not set the interval. `Display` says what would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnusableInterval;
+
+impl fmt::Display for UnusableInterval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = INTERVALS_S.into_inner();
+        write!(f, "interval_s in the server's answer is no whole number from {from} to {to}")
+    }
+}
 
 /// State of the parser after a piece of input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,12 +184,13 @@ impl Response {
             status: self.status(),
             failure: self.failure(asked),
             retry_after: self.head.retry_after.map(wait_s).map(Duration::from_secs),
+            interval: self.interval().and_then(Result::ok),
             keep_alive: self.head.is_persistent() && self.in_step,
         }
     }
 
     /// Whether the head is complete, part of the body is missing, and that part can change the
-    /// result only by saying `"ok": false`. It is not so while only `Content-Type` says that the
+    /// result only by saying `"ok": false` or `"interval_s"`. It is not so while only `Content-Type` says that the
     /// body is a page.
     #[must_use]
     pub fn awaits_optional_body(&self) -> bool {
@@ -219,6 +236,15 @@ impl Response {
     fn says_no(&self) -> bool {
         let body = json::parse(self.body()).ok();
         body.and_then(|body| body.get("ok")?.as_bool()) == Some(false)
+    }
+
+    /// `interval_s` of a whole body, which sets the interval; `None` if it has none, or null.
+    #[must_use]
+    pub fn interval(&self) -> Option<Result<Duration, UnusableInterval>> {
+        let body = json::parse(self.body()).ok()?;
+        let value = body.get("interval_s").filter(|value| value.kind() != ValueKind::Null)?;
+        let seconds = value.as_whole().filter(|seconds| INTERVALS_S.contains(seconds));
+        Some(seconds.map(Duration::from_secs).ok_or(UnusableInterval))
     }
 
     /// The value of `Date` (RFC 9110 §6.6.1), if there is one.

@@ -330,8 +330,9 @@ impl Net {
             };
         };
         let keep_alive = self.outside.keep_alive.is_some();
+        let interval = self.outside.interval;
         let reply = |status, retry_after| {
-            Back::Reply(Reply { retry_after, keep_alive, ..Reply::of(status) })
+            Back::Reply(Reply { retry_after, interval, keep_alive, ..Reply::of(status) })
         };
         match mood {
             Mood::Well | Mood::Slow(_) => {

@@ -155,6 +155,7 @@ fn fine() -> Outside {
         plain: false,
         keep_alive: Some(Duration::from_secs(75)),
         service: Some(Ok(())),
+        interval: None,
         exhausted: false,
     }
 }

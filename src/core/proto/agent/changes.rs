@@ -3,8 +3,6 @@
 //! A connection dies when its interface stops being usable or its local address goes; one that is
 //! not established yet also when its gateway changes. Something added takes nothing away.
 
-use core::time::Duration;
-
 use super::Agent;
 use crate::proto::event::{Action, Actions, Note};
 use crate::proto::link::LinkEvent;
@@ -100,8 +98,7 @@ impl Agent {
     /// Puts the beat under way back to those that wait for evidence.
     fn defer_beat(&mut self, now: Instant) {
         let Some(flight) = self.end_beat(now) else { return };
-        let interval = self.settings.as_ref().map_or(Duration::ZERO, |settings| settings.interval);
-        self.demand.defer(flight.carried, now + interval);
+        self.demand.defer(flight.carried, now + self.demand.interval());
     }
 
     /// Closes every connection of the beat under way: the next ones take the best ways.

@@ -37,6 +37,11 @@ impl Agent {
         }
         let Some(failure) = reply.failure else {
             self.acknowledged(&winner, reply.status, restored, now, actions);
+            if let Some(interval) =
+                reply.interval.filter(|it| self.demand.obey(*it, now, &mut self.rng))
+            {
+                Action::Note(Note::IntervalSet(interval)).push_to(actions);
+            }
             return;
         };
         let asked = reply.retry_after.filter(|asked| !asked.is_zero());
@@ -103,7 +108,6 @@ impl Agent {
     pub(super) fn fail_round(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
         self.delivery.close_attempts(actions);
         let Some(flight) = self.end_beat(now) else { return };
-        let Some(settings) = &self.settings else { return };
         let (seq, covers, reason) = (self.delivery.seq(), flight.covers, flight.carried.reason());
         let retry_at = if failure.is_final() {
             self.demand.refused();
@@ -111,7 +115,8 @@ impl Agent {
         } else {
             // Nothing but a beat finds out that people have logged in.
             let portal = failure.is_portal(self.delivery.last().was_acknowledged());
-            let longest = if portal { settings.interval.min(SLOW) } else { settings.interval };
+            let interval = self.demand.interval();
+            let longest = if portal { interval.min(SLOW) } else { interval };
             let (carried, asked) = (flight.carried, flight.retry_after);
             Some(self.demand.retry(carried, longest, asked, now, &mut self.rng))
         };

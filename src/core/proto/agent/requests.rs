@@ -8,19 +8,18 @@ use crate::proto::time::Instant;
 
 impl Agent {
     pub(super) fn tick(&mut self, now: Instant) {
-        let Some(settings) = &self.settings else { return };
-        self.demand.tick(settings.interval, self.delivery.is_idle(), now);
+        self.demand.tick(self.delivery.is_idle(), now);
     }
 
     pub(super) fn configured(&mut self, settings: &Settings, now: Instant, actions: &mut Actions) {
         let former = self.settings.replace(settings.clone());
-        self.demand.configure(settings, now);
+        let another_server = former.as_ref().is_none_or(|former| former.server != settings.server);
+        self.demand.configure(settings, another_server, now, &mut self.rng);
         self.network.configure(settings, now, actions);
         self.delivery.close_kept(actions);
         // The ways to the nameservers may be others now.
         self.network.resolver_mut().close_all(actions);
-        if former.as_ref().is_none_or(|former| former.server != settings.server) {
-            self.demand.forget_retry_after();
+        if another_server {
             // An answer of the former server would be taken for one of the new one.
             self.restart_race(now, actions);
             if let Some(server) = &settings.server {
@@ -33,16 +32,12 @@ impl Agent {
         if !settings.enabled || settings.server.is_none() {
             self.fall_silent(now, actions);
         } else if self.demand.is_running() {
-            // Many devices are given another interval at once.
-            if former.as_ref().is_some_and(|former| former.interval != settings.interval) {
-                self.demand.set_interval(settings.interval, now, &mut self.rng);
-            }
             self.request_beat(Reason::ConfigChanged, now);
         } else if settings.auto_connect || former.is_some() {
             // Without auto_connect the first configuration only says where beats would go.
             let first = self.delivery.seq() == 1;
             let reason = if first { Reason::Startup } else { Reason::ConfigChanged };
-            self.demand.begin(reason, settings.interval, now, &mut self.rng);
+            self.demand.begin(reason, now, &mut self.rng);
         }
         let ignored = |settings: &Settings| settings.ignore_interfaces.clone();
         if former.as_ref().map(ignored) != Some(ignored(settings)) {
@@ -81,9 +76,8 @@ impl Agent {
     ) {
         let answer = match &self.settings {
             Some(settings) if !settings.enabled => TriggerAnswer::Disabled,
-            Some(Settings { server: Some(_), interval, .. }) => {
-                let interval = *interval;
-                self.accept(Reason::Triggered(word), interval, now, actions)
+            Some(Settings { server: Some(_), .. }) => {
+                self.accept(Reason::Triggered(word), now, actions)
             }
             Some(_) | None => TriggerAnswer::Unconfigured,
         };
@@ -92,13 +86,7 @@ impl Agent {
         }
     }
 
-    fn accept(
-        &mut self,
-        reason: Reason,
-        interval: core::time::Duration,
-        now: Instant,
-        actions: &mut Actions,
-    ) -> TriggerAnswer {
+    fn accept(&mut self, reason: Reason, now: Instant, actions: &mut Actions) -> TriggerAnswer {
         let (set, seq, until);
         if let Some(carried) = self.delivery.unwritten() {
             set = !carried.has_trigger();
@@ -106,7 +94,7 @@ impl Agent {
             (seq, until) = (self.delivery.seq(), None);
         } else {
             set = !self.demand.has_trigger();
-            self.demand.begin(reason, interval, now, &mut self.rng);
+            self.demand.begin(reason, now, &mut self.rng);
             // What is in no report of the beat under way is not among those that it covers.
             seq = self.demand.promise(self.delivery.next_seq());
             until = match self.start_at(now) {

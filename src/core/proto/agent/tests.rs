@@ -4,6 +4,7 @@ use core::time::Duration;
 mod connectivity;
 mod identity;
 mod inputs;
+mod interval;
 mod late;
 mod names;
 mod paths;

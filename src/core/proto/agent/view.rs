@@ -1,6 +1,7 @@
 //! What the agent shows of itself: for status, for the payload, for the logs. Reads, never decides.
 
 use core::net::IpAddr;
+use core::time::Duration;
 
 use super::{Agent, Identity, Obstacle, StartAt};
 use crate::proto::event::{Failure, Reason};
@@ -40,6 +41,10 @@ pub struct View<'a> {
     pub waits_until: Option<Instant>,
     /// A server's Retry-After, while it lasts.
     pub held_until: Option<Instant>,
+    /// Time between two beats of the cycle.
+    pub interval: Duration,
+    /// Whether that is the server's word, and not the configuration's.
+    pub interval_by_server: bool,
     /// When the cycle is due.
     pub due_at: Option<Instant>,
     /// Why the last round failed, `None` after an acknowledgement.
@@ -76,6 +81,8 @@ impl Agent {
                 StartAt::At(_) | StartAt::Never => None,
             },
             held_until: demand.quiet_until(now),
+            interval: demand.interval(),
+            interval_by_server: demand.has_server_interval(),
             due_at: demand.due_at(),
             failure: delivery.last().failure(),
             rounds_failed: delivery.last().rounds_failed(),

@@ -95,6 +95,8 @@ pub enum Note {
     ConnectivityLost,
     /// Offline to online.
     ConnectivityRestored,
+    /// The server has set the interval, which was another one before.
+    IntervalSet(Duration),
     /// A trigger was newly set.
     TriggerSet,
     /// A trigger came while a beat was wanted that covers it.

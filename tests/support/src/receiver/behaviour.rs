@@ -9,6 +9,8 @@ use crate::certificates::Shown;
 pub struct Behaviour {
     /// The answer to a request.
     pub answer: Answer,
+    /// The value of `interval_s` in the body of every 2xx answer, as JSON.
+    pub interval: Option<String>,
     /// How the end of the body is marked.
     pub framing: Framing,
     /// The delay of the answer.
@@ -118,6 +120,7 @@ impl Behaviour {
             ["garbage"] => self.answer = Answer::Garbage,
             ["long-headers"] => self.answer = Answer::LongHeaders,
             ["long-body"] => self.answer = Answer::LongBody,
+            ["interval", value] => self.interval = Some((*value).to_owned()),
             ["delay", ms] => self.delay = Duration::from_millis(ms.parse().map_err(|_| USAGE)?),
             ["drip", word] => self.drip = on_or_off(word)?,
             ["framing", "length"] => self.framing = Framing::Length,
@@ -169,6 +172,7 @@ not-ok                          answer 200 with ok: false
 page N                          answer like a captive portal, with HTML and this status
 hang | reset | half-close       read and never answer; half an answer, then a reset or a close
 garbage | long-headers | long-body
+interval VALUE                  interval_s in the body of every 2xx answer, as JSON
 delay MS                        wait before answering
 drip on|off                     one byte at a time
 framing length|chunked|close    how the end of the body is marked

@@ -73,7 +73,7 @@ fn parse(bytes: &[u8]) -> io::Result<Option<(Request, usize)>> {
 pub(super) fn answer(behaviour: &Behaviour, peer: SocketAddr) -> (Vec<u8>, bool) {
     match &behaviour.answer {
         Answer::Status { code, header } => {
-            let body = body(*code, peer);
+            let body = body(behaviour, *code, peer);
             let header = header.as_ref().map(|(name, value)| format!("{name}: {value}\r\n"));
             framed(behaviour, *code, &header.unwrap_or_default(), &body)
         }
@@ -81,14 +81,14 @@ pub(super) fn answer(behaviour: &Behaviour, peer: SocketAddr) -> (Vec<u8>, bool)
         Answer::Page(code) => page(*code),
         Answer::LongHeaders => {
             let header = format!("X-Long: {}\r\n", "x".repeat(LONG));
-            framed(behaviour, 200, &header, &body(200, peer))
+            framed(behaviour, 200, &header, &body(behaviour, 200, peer))
         }
         Answer::LongBody => {
             let body = json!({ "ok": true, "padding": "x".repeat(LONG) });
             framed(behaviour, 200, "", &body.to_string())
         }
         Answer::Reset | Answer::HalfClose => {
-            let (bytes, _) = framed(behaviour, 200, "", &body(200, peer));
+            let (bytes, _) = framed(behaviour, 200, "", &body(behaviour, 200, peer));
             (bytes.get(..bytes.len() - 20).unwrap_or_default().to_vec(), false)
         }
         Answer::Garbage => (b"\0\xff\x16SSH-2.0 this is no HTTP\r\n\r\n\r\n".to_vec(), false),
@@ -97,9 +97,15 @@ pub(super) fn answer(behaviour: &Behaviour, peer: SocketAddr) -> (Vec<u8>, bool)
 }
 
 /// The body of the real server (heartbeat contract, answer 200), or an error in its form.
-fn body(code: u16, peer: SocketAddr) -> String {
+fn body(behaviour: &Behaviour, code: u16, peer: SocketAddr) -> String {
     let body = if (200..300).contains(&code) {
-        json!({ "ok": true, "ip_address": peer.ip(), "last_seen": "2026-02-02 12:34:56" })
+        let mut body =
+            json!({ "ok": true, "ip_address": peer.ip(), "last_seen": "2026-02-02 12:34:56" });
+        let interval = behaviour.interval.as_ref().and_then(|json| json.parse().ok());
+        if let Some((members, interval)) = body.as_object_mut().zip(interval) {
+            members.insert("interval_s".to_owned(), interval);
+        }
+        body
     } else {
         json!({ "ok": false, "error": format!("status {code}") })
     };

@@ -1,0 +1,131 @@
+use super::*;
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Idle, and triggers are not moderated.
+fn idle() -> Bench {
+    let trigger_bucket = BucketSettings { burst: 1, every: Duration::ZERO };
+    let mut bench = Bench::with(&Settings { trigger_bucket, ..settings() });
+    bench.deliver(false);
+    bench
+}
+
+/// A beat is sent for a trigger, and answered with this status and interval.
+fn answered(bench: &mut Bench, status: u16, interval: u64) {
+    bench.trigger();
+    let (id, ..) = bench.write();
+    let interval = Some(seconds(interval));
+    bench.input(Input::Replied(id, Reply { interval, ..Reply::of(status) }));
+}
+
+fn interval(bench: &Bench) -> (u64, bool) {
+    let view = bench.agent.view(bench.now);
+    (view.interval.as_secs(), view.interval_by_server)
+}
+
+fn due_in(bench: &Bench) -> Duration {
+    bench.agent.view(bench.now).due_at.expect("a cycle") - bench.now
+}
+
+/// When the next two beats are sent that nothing asks for but the cycle.
+fn next_two(bench: &mut Bench) -> [Instant; 2] {
+    [(); 2].map(|()| {
+        while bench.connect().is_none() {
+            let at = bench.agent.next_deadline(bench.now).expect("a cycle");
+            bench.pass(at - bench.now);
+        }
+        let sent_at = bench.now;
+        bench.deliver(false);
+        sent_at
+    })
+}
+
+#[test]
+fn the_servers_word_is_the_interval_until_it_gives_another() {
+    let mut bench = idle();
+    assert_eq!(interval(&bench), (30, false));
+    for word in [300, 10, 3600] {
+        answered(&mut bench, 200, word);
+        assert_eq!(interval(&bench), (word, true));
+        assert!(bench.notes().contains(&Note::IntervalSet(seconds(word))));
+        assert!(due_in(&bench) <= seconds(word));
+        let due = due_in(&bench);
+        answered(&mut bench, 200, word);
+        assert!(!bench.notes().contains(&Note::IntervalSet(seconds(word))));
+        assert_eq!(due_in(&bench), due, "the same word moves no phase");
+    }
+    answered(&mut bench, 200, 60);
+    next_two(&mut bench);
+    let [first, second] = next_two(&mut bench);
+    assert_eq!(second - first, seconds(60));
+}
+
+#[test]
+fn another_interval_has_a_phase_of_its_own() {
+    let mut tenths = [0_u32; 10];
+    for seed in 0..1000 {
+        let mut bench = idle();
+        bench.agent.rng = Rng::new(seed);
+        answered(&mut bench, 200, 100);
+        tenths[usize::try_from(due_in(&bench).as_secs() / 10).unwrap()] += 1;
+    }
+    assert!(tenths.iter().all(|count| (60..150).contains(count)), "{tenths:?}");
+}
+
+#[test]
+fn a_word_counts_in_an_acknowledgement_only() {
+    for status in [503, 404, 301] {
+        let mut bench = idle();
+        answered(&mut bench, status, 300);
+        assert_eq!(interval(&bench), (30, false), "{status}");
+    }
+}
+
+#[test]
+fn a_word_outlives_a_changed_configuration_and_no_change_of_server() {
+    let mut bench = idle();
+    answered(&mut bench, 200, 300);
+    let changed = Settings { interval: seconds(60), ..settings() };
+    bench.input(Input::Configured(&changed));
+    assert_eq!(interval(&bench), (300, true));
+    bench.input(Input::Configured(&Settings { enabled: false, ..changed.clone() }));
+    bench.input(Input::Configured(&changed));
+    assert_eq!(interval(&bench), (300, true));
+    let host = Host::Address(IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)));
+    let elsewhere = Settings { server: Some(Server { host, port: 443 }), ..changed };
+    bench.input(Input::Configured(&elsewhere));
+    assert_eq!(interval(&bench), (60, false));
+    assert!(due_in(&bench) <= seconds(60));
+}
+
+#[test]
+fn a_failing_server_is_tried_again_within_the_interval_that_it_has_set() {
+    let mut bench = idle();
+    answered(&mut bench, 200, 10);
+    bench.trigger();
+    for _ in 0..9 {
+        let (id, ..) = bench.write();
+        bench.reply(id, 500, false);
+        let failed_at = bench.now;
+        while bench.connect().is_none() {
+            let at = bench.agent.next_deadline(bench.now).expect("a retry");
+            bench.pass(at - bench.now);
+        }
+        assert!(bench.now - failed_at <= seconds(10));
+    }
+}
+
+#[test]
+fn triggers_and_changes_of_the_network_do_not_wait_for_a_long_interval() {
+    let mut bench = idle();
+    answered(&mut bench, 200, 3600);
+    bench.pass(seconds(10));
+    bench.trigger();
+    assert!(bench.connect().is_some());
+    bench.deliver(false);
+    bench.up(WLAN1);
+    bench.link(ETH0, false);
+    assert_eq!(bench.deliver(false).1, Reason::FailoverTo(name("wlan1")));
+}
