@@ -20,7 +20,7 @@ use log::LevelFilter;
 use crate::net::tls::{self, IdentityFiles, Pins, Roots};
 use crate::sys::atomic_file;
 use linkbeat_core::proto::link::{InterfaceName, Mac};
-use linkbeat_core::proto::settings::{BucketSettings, Settings};
+use linkbeat_core::proto::settings::{BucketSettings, MeteredSettings, Settings};
 use linkbeat_core::wire::json::Chars;
 use linkbeat_core::wire::percent;
 use linkbeat_core::wire::request::ApiUrl;
@@ -108,6 +108,10 @@ impl Default for Config {
                 probe_timeout: Duration::from_secs(2),
                 request_timeout: Duration::from_secs(10),
                 recovery_spread: Duration::ZERO,
+                metered: MeteredSettings {
+                    interfaces: heapless::Vec::new(),
+                    interval: Duration::from_secs(300),
+                },
                 trigger_bucket: bucket,
                 network_bucket: bucket,
                 services: heapless::Vec::new(),

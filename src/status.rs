@@ -166,7 +166,6 @@ impl Snapshot<'_> {
         let services = view.services.iter();
         let services = services.map(|service| Object(move |json| self.service(json, service)));
         let warnings = self.warnings.iter().take(WARNINGS_MAX);
-        let interval_source = if view.interval_by_server { "server" } else { "configuration" };
         json.member("clock", &Object(|json| self.clock(json)))
             .member("watch", &Array(services))
             .member("failures", &view.rounds_failed)
@@ -174,7 +173,7 @@ impl Snapshot<'_> {
             .member("connects", &view.connects)
             .member("beats_acknowledged", &self.acknowledged)
             .member("interval_s", &view.interval.as_secs())
-            .member("interval_source", &interval_source)
+            .member("interval_source", &view.interval_source.as_str())
             .member("stale_after", &(2 * view.interval + settings.request_timeout).as_secs())
             .member("warnings", &Array(warnings.map(|warning| Quoted(Excerpt(warning)))))
             .member("config_file", &Quoted(Excerpt(self.config_file.display())))

@@ -119,10 +119,14 @@ impl Page<'_> {
     }
 
     /// The interval, where it is not that of the configuration.
-    fn server_interval(&self) -> Option<String> {
+    fn other_interval(&self) -> Option<String> {
         let interval = self.status.number("interval_s")?;
-        let is_servers = self.status.text("interval_source").as_deref() == Some("server");
-        is_servers.then(|| format!("{}, set by the server", span(interval)))
+        let why = match self.status.text("interval_source")?.as_str() {
+            "server" => "set by the server",
+            "metered" => "the uplink is metered",
+            _ => return None,
+        };
+        Some(format!("{}, {why}", span(interval)))
     }
 
     /// The reason why the next beat waits.
@@ -176,7 +180,7 @@ impl Page<'_> {
         .chain([
             ("last outage", status.object("last_outage").and_then(outage)),
             ("next beat", self.next_beat()),
-            ("interval", self.server_interval()),
+            ("interval", self.other_interval()),
             ("server", status.text("api_url")),
             ("device key", status.text("device_key_full")),
             ("page", status.text("listens_on")),

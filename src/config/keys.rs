@@ -54,6 +54,8 @@ pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
     file.take("probe.timeout_ms", millis(100, 60_000), &mut settings.probe_timeout);
     file.take("request_timeout_ms", millis(100, 300_000), &mut settings.request_timeout);
     file.take("recovery_spread_ms", millis(0, 30_000), &mut settings.recovery_spread);
+    file.take("metered.interfaces", list(pattern), &mut settings.metered.interfaces);
+    file.take("metered.interval_s", interval, &mut settings.metered.interval);
     let bucket = &mut settings.trigger_bucket;
     read_bucket(file, "moderation.trigger.burst", "moderation.trigger.every_ms", bucket);
     let bucket = &mut settings.network_bucket;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use linkbeat_core::proto::label::ServiceName;
-use linkbeat_core::proto::settings::{Host, HostName, ServiceSettings};
+use linkbeat_core::proto::settings::{Host, HostName, MeteredSettings, ServiceSettings};
 
 /// A directory of one test, removed with it.
 pub(crate) struct Directory(pub(crate) PathBuf);
@@ -67,6 +67,7 @@ const EVERY_KEY: &str = r#"{
   "probe": {"address": ["9.9.9.9:53", "[2620:fe::fe]:53"], "timeout_ms": 1500},
   "request_timeout_ms": 5000,
   "recovery_spread_ms": 3000,
+  "metered": {"interfaces": ["wwan*", "ppp?"], "interval_s": 600},
   "moderation": {
     "trigger": {"burst": 3, "every_ms": 1000},
     "network": {"burst": 9, "every_ms": 0}
@@ -142,6 +143,10 @@ fn every_own_key_is_taken() {
             probe_timeout: Duration::from_millis(1500),
             request_timeout: Duration::from_secs(5),
             recovery_spread: Duration::from_secs(3),
+            metered: MeteredSettings {
+                interfaces: [name_of("wwan*"), name_of("ppp?")].into_iter().collect(),
+                interval: Duration::from_secs(600),
+            },
             trigger_bucket: BucketSettings { burst: 3, every: Duration::from_secs(1) },
             network_bucket: BucketSettings { burst: 9, every: Duration::ZERO },
             services: [watch("rtsp", "127.0.0.1:554", 3), watch("web", "[::1]:80", 10)]

@@ -96,6 +96,8 @@ impl EventLoop {
         }
         if !reply.keep_alive {
             self.sessions.close(id);
+        } else if reply.failure.is_none() {
+            self.sessions.note_acknowledged(id);
         }
         self.feed(Input::Replied(id, reply));
     }

@@ -22,7 +22,9 @@ impl EventLoop {
     ) -> Option<usize> {
         let local = self.sessions.find(id).map(|(connection, _)| connection.local().ip())?;
         let mut body = [0; REPORT_MAX];
-        let length = self.emit_report(Some(local), seq, reason, &mut body)?;
+        let is_known = self.sessions.note_sent(id, self.agent.identity(Some(local)));
+        let abridged = is_known && self.agent.is_metered();
+        let length = self.emit_report(Some(local), seq, reason, abridged, &mut body)?;
         let body = body.get(..length)?;
         self.reporter.keep_report(seq, body);
         let config = &self.setup.config;
@@ -33,12 +35,13 @@ impl EventLoop {
     }
 
     /// Writes the report as JSON and returns its length. `local` is the address that it leaves
-    /// from.
+    /// from; `abridged` leaves out what its connection has carried before.
     pub(super) fn emit_report(
         &mut self,
         local: Option<IpAddr>,
         seq: u64,
         reason: &Reason,
+        abridged: bool,
         body: &mut [u8],
     ) -> Option<usize> {
         let timestamp = self.wall.timestamp(self.now);
@@ -60,6 +63,7 @@ impl EventLoop {
             boot_id: Some(identity.boot_id.as_str()).filter(|id| !id.is_empty()),
             ..self.vitals.read()
         };
+        let report = if abridged { report.abridged() } else { report };
         report.emit(body).inspect_err(|_| log::error!("the report does not fit its buffer")).ok()
     }
 }

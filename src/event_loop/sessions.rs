@@ -9,6 +9,7 @@ use mio::{Interest, Registry};
 use super::slots::Slots;
 use crate::net::connection::{Connection, Parked, Progress, Security};
 use crate::net::traffic::{Handshake, Traffic};
+use linkbeat_core::proto::agent::Identity;
 use linkbeat_core::proto::event::{ATTEMPTS_MAX, ConnectionId, Failure};
 use linkbeat_core::proto::history::Counters;
 use linkbeat_core::proto::link::InterfaceName;
@@ -30,6 +31,10 @@ struct Session {
     response: Response,
     /// When the rest of the answer is given up.
     body_until: Option<Instant>,
+    /// What the last report said of the interface.
+    sent: Option<Identity>,
+    /// What the last report said that was acknowledged.
+    acknowledged: Option<Identity>,
 }
 
 /// Most connections that are parked; the oldest is closed for a new one.
@@ -70,7 +75,13 @@ impl Sessions {
     ) -> Result<IpAddr, Failure> {
         let connection = Connection::open(to, via, security)?;
         let local = connection.local().ip();
-        let session = Session { connection, response: Response::new(), body_until: None };
+        let session = Session {
+            connection,
+            response: Response::new(),
+            body_until: None,
+            sent: None,
+            acknowledged: None,
+        };
         self.open.open(registry, id, session, Interest::READABLE | Interest::WRITABLE)?;
         Ok(local)
     }
@@ -80,6 +91,21 @@ impl Sessions {
         let (slot, session) = self.open.find(id)?;
         session.connection.write(request);
         Some(slot)
+    }
+
+    /// Notes what the report says that is to be written; true if one that said the same was
+    /// acknowledged before.
+    pub(super) fn note_sent(&mut self, id: ConnectionId, identity: Identity) -> bool {
+        let Some((_, session)) = self.open.find(id) else { return false };
+        session.sent = Some(identity);
+        session.acknowledged == session.sent
+    }
+
+    /// The report that was written last is acknowledged.
+    pub(super) fn note_acknowledged(&mut self, id: ConnectionId) {
+        if let Some((_, session)) = self.open.find(id) {
+            session.acknowledged = session.sent;
+        }
     }
 
     /// Moves a connection one step and counts what it did; `None` when there is nothing at this
@@ -94,7 +120,7 @@ impl Sessions {
         counters: &mut Counters,
     ) -> Option<(ConnectionId, Result<Progress, Failure>)> {
         let (id, session) = self.open.at(slot)?;
-        let Session { connection, response, body_until } = session;
+        let Session { connection, response, body_until, .. } = session;
         let mut step = connection.on_ready(response);
         if !response.awaits_optional_body() {
             *body_until = None;

@@ -405,7 +405,7 @@ impl Drop for Directory {
 }
 
 /// Bad values for each key that `linkbeat check` prints.
-const BAD: [(&str, &[&str]); 30] = [
+const BAD: [(&str, &[&str]); 32] = [
     ("enabled", &[r#"{"enabled": 1}"#, "[]", r#"{"enabled": true, "enabled": true}"#]),
     ("api_url", &[r#"{"api_url": 1}"#, r#"{"api_url": "ftp://h"}"#]),
     ("device_key", &[r#"{"device_key": ".."}"#, r#"{"device_key": "\n"}"#]),
@@ -422,6 +422,11 @@ const BAD: [(&str, &[&str]); 30] = [
     ("probe.timeout_ms", &[r#"{"probe": {"timeout_ms": 1}}"#, r#"{"probe.timeout_ms": 1}"#]),
     ("request_timeout_ms", &[r#"{"request_timeout_ms": 1}"#, r#"{"request_timeout": 1}"#]),
     ("recovery_spread_ms", &[r#"{"recovery_spread_ms": -1}"#, r#"{"recovery_spread": 1}"#]),
+    ("metered.interfaces", &[r#"{"metered": {"interfaces": "wwan0"}}"#, r#"{"metered": true}"#]),
+    (
+        "metered.interval_s",
+        &[r#"{"metered": {"interval_s": 0}}"#, r#"{"metered": {"interval": 1}}"#],
+    ),
     ("moderation.trigger", &[r#"{"moderation": {"trigger": {"burst": 0, "every_ms": -1}}}"#]),
     ("moderation.network", &[r#"{"moderation": {"network": {"burst": 0, "every": 1}}}"#]),
     ("tls.ca_file", &[r#"{"tls": {"ca_file": "ca.pem"}}"#]),

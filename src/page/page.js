@@ -138,7 +138,8 @@ function upcoming() {
   if (until && failures > 0) return [when, `the next attempt: ${pending}`];
   if (until) return [when, `${pending}; deferred: many were sent, or recovery_spread_ms is set`];
   const { interval_s: interval = status.heartbeat_interval, interval_source: source } = status;
-  return [when, `every ${span(interval)}${source === "server" ? ", set by the server" : ""}`];
+  const why = { server: ", set by the server", metered: ", the uplink is metered" }[source] ?? "";
+  return [when, `every ${span(interval)}${why}`];
 }
 
 function showNext() {

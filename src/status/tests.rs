@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::config::load;
+use linkbeat_core::proto::agent::IntervalSource;
 use linkbeat_core::proto::event::{Acknowledged, Failure, Reason, Stamps, TlsFailure};
 use linkbeat_core::proto::label::Word;
 use linkbeat_core::proto::link::{InterfaceName, LinkIndex};
@@ -88,7 +89,7 @@ fn view(uplinks: &[Uplink]) -> View<'_> {
         waits_until: None,
         held_until: None,
         interval: Duration::from_secs(30),
-        interval_by_server: false,
+        interval_source: IntervalSource::Configuration,
         due_at: Some(at(1018)),
         failure: None,
         rounds_failed: 0,
@@ -297,7 +298,7 @@ fn interval_of_the_server_is_shown_as_such_and_decides_what_is_stale() {
     let config = usual("interval");
     let mut snapshot = well(&config, &[]);
     snapshot.view.interval = Duration::from_secs(300);
-    snapshot.view.interval_by_server = true;
+    snapshot.view.interval_source = IntervalSource::Server;
     let shown = shown(&snapshot);
     assert_eq!((&shown["interval_s"], &shown["interval_source"]), (&300.into(), &"server".into()));
     assert_eq!((&shown["stale_after"], &shown["heartbeat_interval"]), (&610.into(), &30.into()));

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use linkbeat_support::agent::{Agent, Setting};
 use linkbeat_support::receiver::{Behaviour, Close};
 use linkbeat_support::world::{SERVER_NAME, World};
+use serde_json::json;
 
 use crate::camera::{Camera, binary};
 use crate::ledger::say;
@@ -35,12 +36,13 @@ impl Run {
 }
 
 /// Runs the agent. Returns its traffic and the body of its last beat.
-fn linkbeat(way: &'static str, close: Close) -> (Run, String) {
+fn linkbeat(way: &'static str, close: Close, metered: &[&str]) -> (Run, String) {
     let world = World::new();
     world.nameserver.set_ttl(TTL_S);
     world.receiver.behave(Behaviour { close, ..Behaviour::default() });
     count_traffic(&world.device);
     let setting = Setting::new(&world).every(INTERVAL_S).own("log_level", "info");
+    let setting = setting.own("metered", json!({"interfaces": metered, "interval_s": INTERVAL_S}));
     let mut camera = Camera::start(&world, &setting);
     // The first two beats have a full handshake and fetch a ticket.
     camera.beat();
@@ -74,15 +76,16 @@ fn curl(body: &str) -> Run {
 
 #[test]
 fn month_of_beats_costs_a_third_of_a_loop_around_curl() {
-    let (kept, body) = linkbeat("a kept connection", Close::Keep);
-    let (reconnecting, _) = linkbeat("a new connection, resumed", Close::Told);
+    let (kept, body) = linkbeat("a kept connection", Close::Keep, &[]);
+    let (metered, short) = linkbeat("the same, metered", Close::Keep, &["*"]);
+    let (reconnecting, _) = linkbeat("a new connection, resumed", Close::Told, &[]);
     let curl = curl(&body);
     let mut report = String::from(
-        "IP, TCP, TLS, HTTP and DNS, a beat every 30 s, names that live for a minute:\n",
+        "IP, TCP, TLS, HTTP and DNS, a beat every 30 s, every 300 s if metered, names that live for a minute:\n",
     );
-    for run in [&kept, &reconnecting, &curl] {
+    for (run, slower) in [(&kept, 1), (&metered, 10), (&reconnecting, 1), (&curl, 1)] {
         let (packets, bytes) = (run.packets / BEATS, run.bytes_per_beat());
-        let month_kb = bytes * MONTH / 1000;
+        let month_kb = bytes * MONTH / 1000 / slower;
         let Run { way, .. } = run;
         writeln!(
             report,
@@ -91,6 +94,9 @@ fn month_of_beats_costs_a_third_of_a_loop_around_curl() {
         .unwrap();
     }
     say(&report);
+    // At its interval of 300 s.
+    assert!(metered.bytes_per_beat() * MONTH / 10 <= 8_000_000, "{report}");
+    assert!(body.contains("\"mac\"") && !short.contains("\"mac\""), "{short}");
     assert!(3 * kept.bytes < curl.bytes, "{report}");
     assert!(reconnecting.bytes < curl.bytes, "{report}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use linkbeat_core::proto::link::{InterfaceName, LinkIndex};
 use linkbeat_core::proto::route::{Route, RouteQuestion};
-use linkbeat_core::proto::settings::{BucketSettings, Host, Server, Settings};
+use linkbeat_core::proto::settings::{BucketSettings, Host, MeteredSettings, Server, Settings};
 
 /// The interval between two beats.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(30);
@@ -29,6 +29,10 @@ pub(crate) fn settings() -> Settings {
         probe_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(10),
         recovery_spread: Duration::ZERO,
+        metered: MeteredSettings {
+            interfaces: heapless::Vec::new(),
+            interval: Duration::from_secs(300),
+        },
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: heapless::Vec::new(),

@@ -4,10 +4,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use linkbeat_support::agent::{SOON, Setting, expect_line};
-use linkbeat_support::receiver::{Receiver, Scheme};
+use linkbeat_support::receiver::{Beat, Receiver, Scheme};
 use linkbeat_support::world::World;
+use serde_json::json;
 
-use crate::camera::{Camera, QUIET, RARELY};
+use crate::camera::{Camera, QUIET, RARELY, is_own};
 
 /// Longest time from a login to the beat: the longest wait, and a reserve for a loaded machine.
 const WITHIN: Duration = Duration::from_secs(5 + 2);
@@ -347,4 +348,31 @@ fn retry_after_is_obeyed() {
         // As long as asked, up to as long again at random, and what a busy machine adds.
         assert!((2_000_000..4_900_000).contains(&wait_us), "{status}: {wait_us} us");
     }
+}
+
+#[test]
+fn beats_over_a_metered_uplink_are_rare_and_short() {
+    let left_out = ["mac", "note", "boot_id", "ip_lan"];
+    let has = |beat: &Beat| left_out.map(|field| beat.body.get(field).is_some());
+    let world = World::new();
+    let metered = json!({"interfaces": ["wlan*"], "interval_s": RARELY});
+    let mut camera = Camera::start(&world, &Setting::new(&world).every(1).own("metered", metered));
+    camera.beat_for("interval");
+    assert_eq!(has(&camera.beat_for("interval")), [true; 4]);
+    world.pull("eth0");
+    assert_eq!(has(&camera.beat_for("failover_to_wlan1")), [true; 4]);
+    camera.shows("the interval", |status| status["interval_source"] == "metered");
+    camera.beats.skip();
+    camera.beats.expect_none("beat of the cycle", 3 * QUIET, is_own);
+    camera.ring();
+    let beat = camera.beat();
+    assert_eq!((beat.reason(), has(&beat)), ("trigger", [false; 4]));
+    assert!(beat.body.get("ip_address").is_some());
+    // Another connection knows nothing.
+    world.receiver.close_connections();
+    camera.ring();
+    assert_eq!(has(&camera.beat()), [true; 4]);
+    world.plug("eth0");
+    assert_eq!(has(&camera.beat_for("eth0_priority")), [true; 4]);
+    assert_eq!(has(&camera.beat_for("interval")), [true; 4]);
 }

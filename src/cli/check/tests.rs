@@ -46,6 +46,8 @@ probe.address: 8.8.8.8:53, [2001:4860:4860::8888]:53
 probe.timeout_ms: 2000
 request_timeout_ms: 10000
 recovery_spread_ms: 0
+metered.interfaces: none
+metered.interval_s: 300
 moderation.trigger: 5 at once, then one every 2000 ms
 moderation.network: 5 at once, then one every 2000 ms
 tls.ca_file: {WITHOUT_FILE}

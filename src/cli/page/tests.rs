@@ -7,7 +7,7 @@ use crate::config::{Config, Listen};
 use crate::status::Snapshot;
 use crate::status::network::NoWay;
 use crate::status::tests::{Edit, at, config, text, uplink, usual, well};
-use linkbeat_core::proto::agent::Obstacle;
+use linkbeat_core::proto::agent::{IntervalSource, Obstacle};
 use linkbeat_core::proto::event::{Failure, Reason, Stamps, TlsFailure};
 use linkbeat_core::proto::link::{InterfaceName, LinkIndex};
 use linkbeat_core::proto::reach::Connectivity;
@@ -276,14 +276,19 @@ fn next_beat_says_what_it_waits_for() {
 }
 
 #[test]
-fn interval_is_shown_where_the_server_has_set_it() {
+fn interval_is_shown_where_it_is_not_that_of_the_configuration() {
     let config = usual("page-interval");
     let mut snapshot = well(&config, &[]);
     assert!(!page(&text(&snapshot)).contains("\n  interval "));
     snapshot.view.interval = Duration::from_secs(300);
-    snapshot.view.interval_by_server = true;
-    let page = page(&text(&snapshot));
-    assert!(page.contains("\n  interval     5 min 0 s, set by the server\n"), "{page}");
+    for (source, why) in [
+        (IntervalSource::Server, "set by the server"),
+        (IntervalSource::Metered, "the uplink is metered"),
+    ] {
+        snapshot.view.interval_source = source;
+        let page = page(&text(&snapshot));
+        assert!(page.contains(&format!("\n  interval     5 min 0 s, {why}\n")), "{page}");
+    }
 }
 
 #[test]

@@ -23,6 +23,7 @@ pub use super::network::{Identity, Obstacle};
 pub use super::race::Path;
 
 use super::delivery::Delivery;
+pub use super::demand::IntervalSource;
 use super::demand::{Demand, StartAt};
 use super::event::{Actions, Input};
 use super::network::Network;

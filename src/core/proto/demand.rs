@@ -23,6 +23,29 @@ pub(super) enum StartAt {
     At(Instant),
 }
 
+/// Who has set the interval in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IntervalSource {
+    /// `heartbeat_interval`.
+    Configuration,
+    /// The server's last word.
+    Server,
+    /// `metered.interval_s`, as long as such an uplink is in use.
+    Metered,
+}
+
+impl IntervalSource {
+    /// The word for it in the status (WIRE.md §3).
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Configuration => "configuration",
+            Self::Server => "server",
+            Self::Metered => "metered",
+        }
+    }
+}
+
 /// What the next beat is wanted for, and what it has to wait for.
 #[derive(Debug)]
 pub(super) struct Demand {
@@ -33,6 +56,8 @@ pub(super) struct Demand {
     configured_interval: Duration,
     /// That of the server's last word, which counts instead.
     server_interval: Option<Duration>,
+    /// The least interval on the uplink in use, if that is metered.
+    metered_interval: Option<Duration>,
     /// Reasons that no beat carries yet.
     fresh: PendingReasons,
     /// Reasons of the beat whose last round failed.
@@ -67,6 +92,7 @@ impl Demand {
             cycle: Cycle::default(),
             configured_interval: Duration::ZERO,
             server_interval: None,
+            metered_interval: None,
             fresh: PendingReasons::default(),
             retrying: PendingReasons::default(),
             promised_seq: 0,
@@ -108,9 +134,16 @@ impl Demand {
     /// Takes the server's word for the interval; true if it is another one than before.
     pub(super) fn obey(&mut self, interval: Duration, now: Instant, rng: &mut Rng) -> bool {
         let former = self.interval();
-        self.server_interval = Some(interval);
+        let is_new = self.server_interval.replace(interval) != Some(interval);
         self.follow_interval(former, now, rng);
-        interval != former
+        is_new && interval != former
+    }
+
+    /// Takes the least interval of the uplink that is in use now.
+    pub(super) fn meter(&mut self, interval: Option<Duration>, now: Instant, rng: &mut Rng) {
+        let former = self.interval();
+        self.metered_interval = interval;
+        self.follow_interval(former, now, rng);
     }
 
     /// Has a running cycle go on with another interval. Many devices are given it at once, so the
@@ -123,12 +156,19 @@ impl Demand {
 
     /// Time between two ticks of the cycle.
     pub(super) fn interval(&self) -> Duration {
-        self.server_interval.unwrap_or(self.configured_interval)
+        let wanted = self.server_interval.unwrap_or(self.configured_interval);
+        self.metered_interval.map_or(wanted, |least| least.max(wanted))
     }
 
-    /// Whether the server has set the interval.
-    pub(super) const fn has_server_interval(&self) -> bool {
-        self.server_interval.is_some()
+    /// Who has set the interval.
+    pub(super) fn interval_source(&self) -> IntervalSource {
+        if self.metered_interval == Some(self.interval()) {
+            IntervalSource::Metered
+        } else if self.server_interval.is_some() {
+            IntervalSource::Server
+        } else {
+            IntervalSource::Configuration
+        }
     }
 
     /// Whether the cycle runs: a beat was asked for, and beats may be sent.

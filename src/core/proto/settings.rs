@@ -60,12 +60,23 @@ pub struct Settings {
     /// Longest wait of a beat that is due to a healed outage or to the start, at most 30 s;
     /// zero sends it at once.
     pub recovery_spread: Duration,
+    /// Uplinks that cost by the byte.
+    pub metered: MeteredSettings,
     /// Moderation of triggers.
     pub trigger_bucket: BucketSettings,
     /// Moderation of network changes.
     pub network_bucket: BucketSettings,
     /// Services on the device whose recovery is worth a beat.
     pub services: Vec<ServiceSettings, SERVICES_MAX>,
+}
+
+/// Uplinks that cost by the byte, and how often beats go over them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeteredSettings {
+    /// Their interfaces; none by default.
+    pub interfaces: Vec<Pattern, PATTERNS_MAX>,
+    /// Least time between two beats of the cycle while one of them is in use, 1 s to 86,400 s.
+    pub interval: Duration,
 }
 
 /// A token bucket: `burst` at once, then one every `every`.

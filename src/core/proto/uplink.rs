@@ -167,6 +167,12 @@ pub(super) fn is_ignored(settings: &Settings, name: InterfaceName) -> bool {
         || settings.ignore_interfaces.iter().any(|&pattern| matches(pattern, name))
 }
 
+/// Whether an interface of this name costs by the byte.
+#[must_use]
+pub(super) fn is_metered(settings: &Settings, name: InterfaceName) -> bool {
+    settings.metered.interfaces.iter().any(|&pattern| matches(pattern, name))
+}
+
 /// Whether `name` matches `pattern`: `*` stands for any run of characters, `?` for any one.
 ///
 /// Only the last `*` is ever tried again, so the steps are bounded by the product of the lengths.

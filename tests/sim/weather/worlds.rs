@@ -7,8 +7,8 @@ use linkbeat_core::proto::label::ServiceName;
 use linkbeat_core::proto::link::InterfaceName;
 use linkbeat_core::proto::rng::Rng;
 use linkbeat_core::proto::settings::{
-    BucketSettings, Host, HostName, Nameserver, PATTERNS_MAX, ResolverSettings, SERVICES_MAX,
-    Server, ServiceSettings, Settings,
+    BucketSettings, Host, HostName, MeteredSettings, Nameserver, PATTERNS_MAX, ResolverSettings,
+    SERVICES_MAX, Server, ServiceSettings, Settings,
 };
 
 use super::super::kernel::{Kernel, NAMES, PLACES, Stage};
@@ -75,6 +75,10 @@ fn settings(rng: &mut Rng) -> Settings {
         probe_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(pick(rng, &[3, 10, 10])),
         recovery_spread: Duration::ZERO,
+        metered: MeteredSettings {
+            interfaces: heapless::Vec::new(),
+            interval: Duration::from_secs(300),
+        },
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: services(rng),

@@ -63,6 +63,7 @@ impl Agent {
             self.demand.spread_start(now, &mut self.rng);
         }
         if change.any {
+            self.meter(now);
             self.delivery.forget_paths();
         }
         let reason = change.reason.filter(|_| self.demand.is_running());
@@ -79,6 +80,16 @@ impl Agent {
         if change.moved && unsure && self.network.has_way(now) {
             self.network.reach_mut().restart(now, actions);
         }
+    }
+
+    /// Has the cycle go at the pace of the uplink in use; without one it stays as it is.
+    pub(super) fn meter(&mut self, now: Instant) {
+        let Some(settings) = self.settings.as_ref().filter(|_| self.network.first().is_some())
+        else {
+            return;
+        };
+        let least = self.is_metered().then_some(settings.metered.interval);
+        self.demand.meter(least, now, &mut self.rng);
     }
 
     /// Has the beat under way start over on the ways that there are now, if a token allows it.

@@ -16,6 +16,7 @@ impl Agent {
         let another_server = former.as_ref().is_none_or(|former| former.server != settings.server);
         self.demand.configure(settings, another_server, now, &mut self.rng);
         self.network.configure(settings, now, actions);
+        self.meter(now);
         self.delivery.close_kept(actions);
         // The ways to the nameservers may be others now.
         self.network.resolver_mut().close_all(actions);

@@ -25,7 +25,9 @@ use crate::proto::reach::Connectivity;
 use crate::proto::route::Route;
 use crate::proto::routing::ROUTES_MAX;
 use crate::proto::routing::tests::tables::{Entry, Tables};
-use crate::proto::settings::{BucketSettings, Host, Nameserver, ResolverSettings, Server};
+use crate::proto::settings::{
+    BucketSettings, Host, MeteredSettings, Nameserver, ResolverSettings, Server,
+};
 
 const SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
 const PROBE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(8, 8, 8, 8)), 53);
@@ -60,6 +62,10 @@ fn settings() -> Settings {
         probe_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(10),
         recovery_spread: Duration::ZERO,
+        metered: MeteredSettings {
+            interfaces: heapless::Vec::new(),
+            interval: Duration::from_secs(300),
+        },
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: heapless::Vec::new(),

@@ -3,14 +3,14 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::{Agent, Identity, Obstacle, StartAt};
+use super::{Agent, Identity, IntervalSource, Obstacle, StartAt};
 use crate::proto::event::{Failure, Reason};
 use crate::proto::link::Mac;
 use crate::proto::race::Path;
 use crate::proto::reach::Connectivity;
 use crate::proto::services::Service;
 use crate::proto::time::Instant;
-use crate::proto::uplink::Uplink;
+use crate::proto::uplink::{self, Uplink};
 
 /// The state of the agent at one moment.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ pub struct View<'a> {
     pub held_until: Option<Instant>,
     /// Time between two beats of the cycle.
     pub interval: Duration,
-    /// Whether that is the server's word, and not the configuration's.
-    pub interval_by_server: bool,
+    /// Who has set it.
+    pub interval_source: IntervalSource,
     /// When the cycle is due.
     pub due_at: Option<Instant>,
     /// Why the last round failed, `None` after an acknowledgement.
@@ -82,7 +82,7 @@ impl Agent {
             },
             held_until: demand.quiet_until(now),
             interval: demand.interval(),
-            interval_by_server: demand.has_server_interval(),
+            interval_source: demand.interval_source(),
             due_at: demand.due_at(),
             failure: delivery.last().failure(),
             rounds_failed: delivery.last().rounds_failed(),
@@ -90,6 +90,13 @@ impl Agent {
             probes_sent: network.reach().sent(),
             connects: delivery.race().opened(),
         }
+    }
+
+    /// Whether the uplink in use costs by the byte.
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        let in_use = self.settings.as_ref().zip(self.network.first());
+        in_use.is_some_and(|(settings, uplink)| uplink::is_metered(settings, uplink.name))
     }
 
     /// What a beat from `local` says of the interface that it leaves from.

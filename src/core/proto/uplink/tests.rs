@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::proto::link::LinkEvent;
 use crate::proto::routing::tests::tables::{Entry, Tables};
-use crate::proto::settings::BucketSettings;
+use crate::proto::settings::{BucketSettings, MeteredSettings};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -29,6 +29,7 @@ fn settings() -> Settings {
         probe_timeout: Duration::from_secs(2),
         request_timeout: Duration::from_secs(10),
         recovery_spread: Duration::ZERO,
+        metered: MeteredSettings { interfaces: Vec::new(), interval: Duration::from_secs(300) },
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: Vec::new(),

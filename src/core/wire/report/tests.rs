@@ -48,6 +48,23 @@ fn full_report_is_the_vector() {
 }
 
 #[test]
+fn abridged_report_leaves_out_what_the_receiver_has() {
+    let note = DeviceNote { project: "Cam", model: None, ip_lan: Some(LAN) };
+    let report = full(note, &Reason::Interval);
+    let words = |text: &str| -> Vec<String> {
+        let value = json::parse(text.as_bytes()).unwrap();
+        value.members().map(|(key, _)| key.to_string()).collect()
+    };
+    let whole = words(&json(&report));
+    let left_out = ["ip_lan", "mac", "note", "boot_id"];
+    let kept: Vec<_> =
+        whole.iter().filter(|it| !left_out.contains(&it.as_str())).cloned().collect();
+    assert_eq!(words(&json(&report.clone().abridged())), kept);
+    let elsewhere = Report { ip_address: Some([192, 0, 2, 1].into()), ..report };
+    assert!(words(&json(&elsewhere.abridged())).contains(&String::from("ip_lan")));
+}
+
+#[test]
 fn unknown_values_are_absent() {
     assert_eq!(json(&Report::default()), "{}");
     let report = Report { seq: Some(0), ..Report::default() };
