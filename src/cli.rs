@@ -32,11 +32,12 @@ linkbeat reports to a server that this camera is online: every 30 s, and at once
 when the network has changed.
 
 usage:
-  linkbeat run [--config FILE] [--trigger-fd N]
+  linkbeat run [--config FILE] [--trigger-fd N] [--no-sandbox]
       Run the agent in the foreground. It reads /etc/rpi-cam/meeting.json, or
       config.env there, and /etc/linkbeat/linkbeat.json; with --config, FILE and
       linkbeat.json beside it. N is the number of an inherited eventfd; each
-      write to it requests a beat.
+      write to it requests a beat. --no-sandbox is for debuggers: core files and
+      all system calls stay allowed.
   linkbeat trigger [--reason WORD] [--wait] [--socket PATH]
       Request a beat now; with --wait, wait for its result, at most 15 s.
       WORD is 1 to 64 characters of A-Z a-z 0-9 _ . -
@@ -84,6 +85,8 @@ pub enum Command {
         config: PathBuf,
         /// The descriptor of an inherited eventfd.
         trigger_fd: Option<u32>,
+        /// Whether it enters its sandbox.
+        sandbox: bool,
     },
     /// Request a beat.
     Trigger {
@@ -157,7 +160,7 @@ pub fn parse<I: IntoIterator<Item = OsString>>(arguments: I) -> Result<Command, 
 
 /// Parses the arguments that follow the name of a command, each of which has its own.
 fn parse_options(command: &str, mut parser: Parser) -> Result<Command, Error> {
-    let (mut config, mut trigger_fd) = (PathBuf::from(DEFAULT_FILE), None);
+    let (mut config, mut trigger_fd, mut sandbox) = (PathBuf::from(DEFAULT_FILE), None, true);
     let (mut reason, mut wait, mut socket) = (None, false, None);
     let (mut json, mut watch, mut follow) = (false, false, false);
     let (mut file, mut pin) = (None, false);
@@ -168,6 +171,7 @@ fn parse_options(command: &str, mut parser: Parser) -> Result<Command, Error> {
             ("run", Long("trigger-fd")) => {
                 trigger_fd = Some(parser.value()?.parse_with(descriptor)?);
             }
+            ("run", Long("no-sandbox")) => sandbox = false,
             ("trigger", Long("reason")) => reason = Some(parser.value()?.parse_with(word)?),
             ("trigger", Long("wait")) => wait = true,
             ("status", Long("watch")) => watch = true,
@@ -182,7 +186,7 @@ fn parse_options(command: &str, mut parser: Parser) -> Result<Command, Error> {
         }
     }
     Ok(match command {
-        "run" => Command::Run { config, trigger_fd },
+        "run" => Command::Run { config, trigger_fd, sandbox },
         "trigger" => Command::Trigger { reason, wait, socket },
         "status" => Command::Status { json, watch, socket },
         "events" => Command::Events { json, follow, socket },

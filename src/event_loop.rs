@@ -56,6 +56,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::neighbours::NeighbourSocket;
 use crate::sys::netlink::RouteSocket;
 use crate::sys::readiness::watch;
+use crate::sys::sandbox::Sandbox;
 use crate::sys::signals::Signals;
 use crate::sys::timerfd::Timer;
 use linkbeat_core::proto::agent::Agent;
@@ -150,6 +151,8 @@ pub struct EventLoop {
     local: LocalServer,
     /// The supervisor, if one listens.
     supervisor: Option<Notify>,
+    /// What the agent gave up at its start; `None` if it was not to.
+    sandbox: Option<Sandbox>,
 
     /// The core, which decides.
     agent: Agent,
@@ -170,12 +173,17 @@ pub struct EventLoop {
 }
 
 impl EventLoop {
-    /// Opens what the loop listens to. `trigger` is an inherited eventfd of a helper.
+    /// Opens what the loop listens to. `trigger` is an inherited eventfd of a helper; `sandbox` is for
+    /// the status.
     ///
     /// # Errors
     ///
     /// A descriptor that the agent cannot do without is not to be had.
-    pub fn new(config: PathBuf, trigger: Option<EventFd>) -> Result<Self, Error> {
+    pub fn new(
+        config: PathBuf,
+        trigger: Option<EventFd>,
+        sandbox: Option<Sandbox>,
+    ) -> Result<Self, Error> {
         let now = clock::now();
         let poll = Poll::new().map_err(Error::system("open epoll"))?;
         let timer = Timer::new().map_err(Error::system("open timerfd"))?;
@@ -229,6 +237,7 @@ impl EventLoop {
             load_at: None,
             local,
             supervisor: Notify::from_env(now),
+            sandbox,
             configured_at: None,
             agent: Agent::new(clock::seed(), now),
             resolver: ResolverSettings::default(),

@@ -9,10 +9,13 @@ use linkbeat::error::Error;
 use linkbeat::event_loop::EventLoop;
 use linkbeat::logger;
 use linkbeat::sys::eventfd::EventFd;
+use linkbeat::sys::sandbox::Sandbox;
 
 fn main() -> ExitCode {
     let result = match cli::parse(std::env::args_os().skip(1)) {
-        Ok(Command::Run { config, trigger_fd }) => logger::init().map(|()| run(config, trigger_fd)),
+        Ok(Command::Run { config, trigger_fd, sandbox }) => {
+            logger::init().map(|()| run(config, trigger_fd, sandbox))
+        }
         Ok(command) => cli::execute(command),
         Err(error) => Err(error),
     };
@@ -25,10 +28,15 @@ fn main() -> ExitCode {
 }
 
 /// Runs the agent; its errors are logged.
-fn run(config: PathBuf, trigger_fd: Option<u32>) -> ExitCode {
+fn run(config: PathBuf, trigger_fd: Option<u32>, sandbox: bool) -> ExitCode {
     let adopt = |fd| EventFd::adopt(fd).map_err(Error::system("adopt --trigger-fd"));
     let trigger = trigger_fd.map(adopt).transpose();
-    match trigger.and_then(|trigger| EventLoop::new(config, trigger)?.run()) {
+    // Before anything is read: nothing that follows needs what the sandbox denies.
+    let sandbox = sandbox.then(Sandbox::enter);
+    if let Some(obstacle) = sandbox.as_ref().and_then(|it| it.obstacle.as_ref()) {
+        log::warn!("{obstacle}");
+    }
+    match trigger.and_then(|trigger| EventLoop::new(config, trigger, sandbox)?.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{}", error.chain());

@@ -9,6 +9,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use crate::config::{Config, Listen};
+use crate::sys::sandbox::Sandbox;
 use linkbeat_core::proto::agent::View;
 use linkbeat_core::proto::event::Acknowledged;
 use linkbeat_core::proto::history::{Change, Outage};
@@ -88,6 +89,8 @@ pub struct Snapshot<'a> {
     pub no_way: Option<&'a NoWay>,
     /// Problems to correct that may not stop the beats; the first [`WARNINGS_MAX`] are shown.
     pub warnings: &'a [&'a dyn Display],
+    /// What the agent gave up at its start; `None` if it was not to.
+    pub sandbox: Option<&'a Sandbox>,
 }
 
 impl Snapshot<'_> {
@@ -179,6 +182,7 @@ impl Snapshot<'_> {
             .member("config_file", &Quoted(Excerpt(self.config_file.display())))
             .member("config_error", &self.config_error.map(|error| Quoted(Excerpt(error))))
             .member("listens_on", &self.listens_on.map(|it| Quoted(Excerpt(it))))
+            .member("sandbox", &self.sandbox.map(|it| Object(move |json| sandbox(json, it))))
             .member("version", &env!("CARGO_PKG_VERSION"))
             .member("pid", &std::process::id())
             .member("meaning", &self.state().meaning())
@@ -296,6 +300,13 @@ pub fn emit_preview(config: &Config, payload: &[u8], buffer: &mut [u8]) -> Resul
 fn uplink_members(json: &mut Emitter<'_>, uplink: &Uplink) {
     let addresses = [Family::V4, Family::V6].into_iter().filter_map(|family| uplink.source(family));
     json.member("name", &Quoted(uplink.name)).member("addresses", &Array(addresses.map(Quoted)));
+}
+
+/// Writes which parts of the sandbox are in force.
+fn sandbox(json: &mut Emitter<'_>, sandbox: &Sandbox) {
+    json.member("no_new_privs", &sandbox.no_new_privs)
+        .member("no_core", &sandbox.no_core)
+        .member("filter", &sandbox.filter);
 }
 
 /// The depth of nested objects and arrays; a [`Value`] has at most [`DEPTH_MAX`].

@@ -142,6 +142,20 @@ impl Page<'_> {
         }
     }
 
+    /// What is in force of the sandbox; empty if the agent is an older one that does not say.
+    fn sandbox(&self) -> String {
+        let Some(sandbox) = self.status.object("sandbox") else { return String::new() };
+        let parts = [
+            ("no_new_privs", "no new privileges"),
+            ("no_core", "no core files"),
+            ("filter", "no needless system calls"),
+        ];
+        let held = parts.map(|(key, text)| Some(text).filter(|_| sandbox.flag(key) == Some(true)));
+        let held: Vec<&str> = held.into_iter().flatten().collect();
+        let held = if held.is_empty() { "none".into() } else { held.join(", ") };
+        format!("; sandbox: {held}")
+    }
+
     /// Name and text of the lines after the first.
     fn rows(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
         let status = self.status;
@@ -184,7 +198,12 @@ impl Page<'_> {
             ("server", status.text("api_url")),
             ("device key", status.text("device_key_full")),
             ("page", status.text("listens_on")),
-            ("agent", agent.map(|(version, pid)| format!("linkbeat {version}, process {pid}"))),
+            (
+                "agent",
+                agent.map(|(version, pid)| {
+                    format!("linkbeat {version}, process {pid}{}", self.sandbox())
+                }),
+            ),
         ])
     }
 }

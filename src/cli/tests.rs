@@ -14,7 +14,11 @@ fn parsed(line: &str) -> Result<Command, String> {
 #[test]
 fn every_form_of_every_command_is_understood() {
     let path = |path: &str| Some(PathBuf::from(path));
-    let run = |config: &str, trigger_fd| Command::Run { config: config.into(), trigger_fd };
+    let run = |config: &str, trigger_fd| Command::Run {
+        config: config.into(),
+        trigger_fd,
+        sandbox: true,
+    };
     let trigger = |reason: Option<&str>, wait, socket| Command::Trigger {
         reason: reason.and_then(Word::new),
         wait,
@@ -26,6 +30,10 @@ fn every_form_of_every_command_is_understood() {
         ("run", run(DEFAULT_FILE, None)),
         ("run --config /x", run("/x", None)),
         ("run --trigger-fd=7 --config=/x", run("/x", Some(7))),
+        (
+            "run --no-sandbox",
+            Command::Run { config: DEFAULT_FILE.into(), trigger_fd: None, sandbox: false },
+        ),
         ("trigger", trigger(None, false, None)),
         ("trigger --wait", trigger(None, true, None)),
         ("trigger --socket s --reason a.B-c_1 --wait", trigger(Some("a.B-c_1"), true, path("s"))),

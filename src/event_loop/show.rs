@@ -49,6 +49,8 @@ impl EventLoop {
         failed.iter().for_each(|path| warnings.push(path));
         warnings.extend(self.local.errors().map(|error| error as &dyn Display));
         strict.iter().for_each(|strict| warnings.push(strict));
+        let obstacle = self.sandbox.as_ref().and_then(|it| it.obstacle.as_ref());
+        warnings.extend(obstacle.map(|obstacle| obstacle as &dyn Display));
         warnings.truncate(WARNINGS_MAX);
         let reporter = &self.reporter;
         let snapshot = Snapshot {
@@ -70,6 +72,7 @@ impl EventLoop {
             answer: json::parse(&reporter.answer).ok(),
             no_way: no_way.as_ref(),
             warnings: &warnings,
+            sandbox: self.sandbox.as_ref(),
         };
         let mut buffer = vec![0; STATUS_MAX];
         let emitted = snapshot.emit(&mut buffer);

@@ -19,6 +19,7 @@ pub mod netlink;
 pub mod random;
 pub mod readiness;
 pub mod routes;
+pub mod sandbox;
 pub mod signals;
 pub mod tcp_table;
 pub mod timerfd;

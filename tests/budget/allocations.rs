@@ -108,7 +108,7 @@ impl Inside {
             place.device.within(|| {
                 let mut agent = AllocationGroupToken::register().expect("a group");
                 let _group = agent.enter();
-                EventLoop::new(config, None).expect("a loop").run().expect("it runs");
+                EventLoop::new(config, None, None).expect("a loop").run().expect("it runs");
             });
         };
         let thread = Some(thread::spawn(run));

@@ -28,6 +28,53 @@ fn sigterm_ends_at_once_and_cleanly() {
     assert!(!camera.agent.socket().exists());
 }
 
+/// The value of a line of `/proc/PID/status` or `/proc/PID/limits` that begins with this name.
+fn process_says(camera: &Camera, file: &str, name: &str) -> String {
+    let path = format!("/proc/{}/{file}", camera.agent.pid());
+    let text = fs::read_to_string(path).expect("a file of the agent");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the line");
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn agent_gives_up_what_it_never_needs_before_its_first_beat() {
+    let world = World::new();
+    let camera = Camera::calm(&world);
+    assert_eq!(process_says(&camera, "limits", "Max core file size"), "0 0 bytes");
+    assert_eq!(process_says(&camera, "status", "NoNewPrivs:"), "1");
+    let status: Value = serde_json::from_str(&camera.agent.ask("status").unwrap()).unwrap();
+    let mut sandbox = json!({ "no_new_privs": true, "no_core": true, "filter": true });
+    // An emulator of another machine has no filter; that is a warning, and beats go on.
+    let emulated = std::env::var_os("LINKBEAT").is_some();
+    let complete = status["sandbox"] == sandbox;
+    if emulated && !complete {
+        sandbox["filter"] = false.into();
+        assert_eq!(status["sandbox"], sandbox);
+        assert!(
+            status["warnings"].to_string().contains("the sandbox is incomplete, the filter of")
+        );
+    } else {
+        assert_eq!(status["sandbox"], sandbox);
+        assert_eq!(process_says(&camera, "status", "Seccomp:"), "2");
+    }
+}
+
+#[test]
+fn debugger_has_the_agent_without_its_sandbox() {
+    let world = World::new();
+    let mut setting = Setting::new(&world).every(RARELY);
+    setting.arguments.push("--no-sandbox".to_owned());
+    let camera = Camera::start(&world, &setting);
+    let status: Value = serde_json::from_str(&camera.agent.ask("status").unwrap()).unwrap();
+    assert!(status["sandbox"].is_null(), "{status}");
+    assert!(!status["warnings"].to_string().contains("sandbox"), "{status}");
+    // Whatever these tests run in.
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    let given = own.lines().find(|line| line.starts_with("Seccomp:")).unwrap();
+    let given = given.split_whitespace().last().unwrap();
+    assert_eq!(process_says(&camera, "status", "Seccomp:"), given);
+}
+
 #[test]
 fn sigterm_ends_the_agent_during_a_beat() {
     let world = World::new();

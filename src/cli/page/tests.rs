@@ -71,7 +71,15 @@ online for 14 min 48 s over eth0: the server acknowledges the beats
   page         unix:/run/linkbeat/http.sock";
     let page = page(&text(&snapshot));
     assert_eq!(body(&page), expected);
-    assert!(page.ends_with(&format!(", process {}\n", std::process::id())), "{page}");
+    let sandbox = "sandbox: no new privileges, no core files";
+    assert!(page.ends_with(&format!(", process {}; {sandbox}\n", std::process::id())), "{page}");
+}
+
+#[test]
+fn agent_without_a_sandbox_says_so() {
+    let config = usual("page-sandbox");
+    let snapshot = Snapshot { sandbox: None, ..well(&config, &[]) };
+    assert!(page(&text(&snapshot)).ends_with("; sandbox: none\n"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ _linkbeat() {
         words='run trigger status events check --version --help'
     else
         case ${COMP_WORDS[1]} in
-        run) words='--config --trigger-fd' ;;
+        run) words='--config --no-sandbox --trigger-fd' ;;
         trigger) words='--reason --wait --socket' ;;
         status) words='--json --watch --socket' ;;
         events) words='--json --follow --socket' ;;

@@ -10,6 +10,7 @@ complete -c linkbeat -n "not __fish_seen_subcommand_from $commands" -l version -
 complete -c linkbeat -n "not __fish_seen_subcommand_from $commands" -l help -d 'Print a summary'
 complete -c linkbeat -n '__fish_seen_subcommand_from run' -l config -rF -d 'Path of the configuration'
 complete -c linkbeat -n '__fish_seen_subcommand_from run' -l trigger-fd -x -d 'Number of an inherited eventfd'
+complete -c linkbeat -n '__fish_seen_subcommand_from run' -l no-sandbox -d 'For debuggers: keep core files and all system calls'
 complete -c linkbeat -n '__fish_seen_subcommand_from trigger' -l reason -x -d 'Reason to report to the server'
 complete -c linkbeat -n '__fish_seen_subcommand_from trigger' -l wait -d 'Wait for the result of the beat'
 complete -c linkbeat -n '__fish_seen_subcommand_from status events' -l json -d 'Print JSON'

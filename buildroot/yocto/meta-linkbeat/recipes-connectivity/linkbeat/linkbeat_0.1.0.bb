@@ -10,7 +10,7 @@ LICENSE = "(Apache-2.0 | MIT) & Apache-2.0 & BSD-3-Clause & BSL-1.0 & CDLA-Permi
 LIC_FILES_CHKSUM = "\
     file://LICENSE-APACHE;md5=3b83ef96387f14655fc854ddc3c6bd57 \
     file://LICENSE-MIT;md5=4e738bbd62618cb23b75d729b68b2716 \
-    file://LICENSE-THIRD-PARTY;md5=6d6916c2a6241ad9f64dd342e607d635 \
+    file://LICENSE-THIRD-PARTY;md5=52493f822c01f117e070884d955e3602 \
 "
 
 # A release of OpenEmbedded that has no text of this licence takes it from here.
