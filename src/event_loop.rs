@@ -315,6 +315,7 @@ impl EventLoop {
                 for slot in self.sessions.overdue(self.now) {
                     self.pump(slot);
                 }
+                self.connect_held();
                 self.feed(Input::Deadline);
                 self.local.on_deadline(self.now);
                 self.poll_files();

@@ -2,6 +2,7 @@
 
 use mio::Interest;
 
+use super::sessions::{Order, WAITS_FOR_RANDOM};
 use super::{EventLoop, NEIGHBOURS, listen};
 use crate::error::Error;
 use crate::net::probe::ProbeSocket;
@@ -71,15 +72,7 @@ impl EventLoop {
                 }
             }
             Action::CloseQuery(query) => drop(self.queries.take(query)),
-            Action::Connect { id, to, via } => {
-                self.wall.update(self.now);
-                let security = self.setup.security();
-                let opened = self.sessions.open(self.poll.registry(), id, to, via, security);
-                self.outcomes.push_back(match opened {
-                    Ok(local) => Input::Opened(id, local),
-                    Err(failure) => Input::ConnectionFailed(id, failure),
-                });
-            }
+            Action::Connect { id, to, via } => self.connect(Order { id, to, via }),
             Action::SendReport { id, seq, reason } => self.send(id, seq, &reason),
             Action::CheckAcked(id) => {
                 let ends = self.sessions.find(id).map(|(c, _)| (c.local(), c.remote()));
@@ -97,6 +90,21 @@ impl EventLoop {
                 self.finish_waiting(&note);
             }
         }
+    }
+
+    fn connect(&mut self, order: Order) {
+        self.wall.update(self.now);
+        let (registry, security) = (self.poll.registry(), self.setup.security());
+        match self.sessions.open(registry, order, security, self.now) {
+            Ok(Some(local)) => self.outcomes.push_back(Input::Opened(order.id, local)),
+            Ok(None) => self.reporter.remark(WAITS_FOR_RANDOM),
+            Err(failure) => self.outcomes.push_back(Input::ConnectionFailed(order.id, failure)),
+        }
+    }
+
+    /// Opens the connections that had to wait for random numbers; their results are fed next.
+    pub(super) fn connect_held(&mut self) {
+        self.sessions.take_held(self.now).into_iter().for_each(|order| self.connect(order));
     }
 
     /// Without it, gateways that are back are found by the probes alone.

@@ -9,6 +9,7 @@ use mio::{Interest, Registry};
 use super::slots::Slots;
 use crate::net::connection::{Connection, Parked, Progress, Security};
 use crate::net::traffic::{Handshake, Traffic};
+use crate::sys::random;
 use linkbeat_core::proto::agent::Identity;
 use linkbeat_core::proto::event::{ATTEMPTS_MAX, ConnectionId, Failure};
 use linkbeat_core::proto::history::Counters;
@@ -22,6 +23,9 @@ pub(super) const SESSIONS_MAX: usize = ATTEMPTS_MAX + 1;
 /// Longest wait for the rest of an answer whose status is known already; well before the beat would
 /// count as slow and go over another path too.
 const BODY_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Wait between two questions whether the kernel's random generator is ready.
+const RANDOM_RETRY: Duration = Duration::from_secs(1);
 
 /// A connection and its answer.
 struct Session {
@@ -37,6 +41,9 @@ struct Session {
     acknowledged: Option<Identity>,
 }
 
+/// What status and log say while connections are held.
+pub(super) const WAITS_FOR_RANDOM: &str = "TLS waits for the kernel's random generator";
+
 /// Most connections that are parked; the oldest is closed for a new one.
 const PARKED_MAX: usize = 8;
 
@@ -46,21 +53,48 @@ impl AsFd for Session {
     }
 }
 
+/// A connection that is to be opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Order {
+    /// Its number.
+    pub id: ConnectionId,
+    /// The address of the server.
+    pub to: SocketAddr,
+    /// The interface to bind to.
+    pub via: Option<InterfaceName>,
+}
+
 /// The connections to the server.
+///
+/// TLS needs random numbers, and its library waits for the kernel's generator, shortly after boot.
+/// The loop must not: connections with TLS are held here until it is ready.
 pub(super) struct Sessions {
     /// Those in use.
     open: Slots<ConnectionId, Session, SESSIONS_MAX>,
     /// Those that were put aside.
     parked: heapless::Vec<Parked, PARKED_MAX>,
+    /// Those that wait for random numbers.
+    held: heapless::Vec<Order, SESSIONS_MAX>,
+    /// When the kernel is asked again whether it has them; `None` while nothing waits.
+    random_at: Option<Instant>,
+    /// Whether it had them once, and so has them for good.
+    random: bool,
 }
 
 impl Sessions {
     /// No connections; their tokens will be those from `first` on.
     pub(super) fn new(first: usize) -> Self {
-        Self { open: Slots::new(first), parked: heapless::Vec::new() }
+        Self {
+            open: Slots::new(first),
+            parked: heapless::Vec::new(),
+            held: heapless::Vec::new(),
+            random_at: None,
+            random: false,
+        }
     }
 
-    /// Opens a connection and returns its local address.
+    /// Opens a connection and returns its local address; `None` if it is held until the kernel's
+    /// random generator is ready, see [`take_held`](Self::take_held).
     ///
     /// # Errors
     ///
@@ -68,11 +102,19 @@ impl Sessions {
     pub(super) fn open(
         &mut self,
         registry: &Registry,
-        id: ConnectionId,
-        to: SocketAddr,
-        via: Option<InterfaceName>,
+        order: Order,
         security: Security,
-    ) -> Result<IpAddr, Failure> {
+        now: Instant,
+    ) -> Result<Option<IpAddr>, Failure> {
+        let Order { id, to, via } = order;
+        if matches!(security, Security::Tls(_)) && !self.has_random() {
+            self.held.push(order).map_err(|_| Failure::Exhausted)?;
+            if self.random_at.is_none() {
+                log::warn!("[Meeting] {WAITS_FOR_RANDOM}");
+            }
+            self.random_at.get_or_insert(now + RANDOM_RETRY);
+            return Ok(None);
+        }
         let connection = Connection::open(to, via, security)?;
         let local = connection.local().ip();
         let session = Session {
@@ -83,7 +125,30 @@ impl Sessions {
             acknowledged: None,
         };
         self.open.open(registry, id, session, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(local)
+        Ok(Some(local))
+    }
+
+    /// The connections that were held, if they need not be any longer.
+    pub(super) fn take_held(&mut self, now: Instant) -> heapless::Vec<Order, SESSIONS_MAX> {
+        if self.random_at.take_if(|at| *at <= now).is_none() {
+            return heapless::Vec::new();
+        }
+        if !self.has_random() {
+            self.random_at = Some(now + RANDOM_RETRY);
+            return heapless::Vec::new();
+        }
+        log::info!("[Meeting] the kernel's random generator is ready");
+        core::mem::take(&mut self.held)
+    }
+
+    /// Whether connections wait for the kernel's random generator, or did in the last second.
+    pub(super) const fn wait_for_random(&self) -> bool {
+        self.random_at.is_some()
+    }
+
+    fn has_random(&mut self) -> bool {
+        self.random = self.random || random::is_ready();
+        self.random
     }
 
     /// Queues a request on a connection that is secured and idle; its slot is to be pumped next.
@@ -139,7 +204,8 @@ impl Sessions {
 
     /// When the rest of an answer is to be given up.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.open.iter().filter_map(|(_, session)| session.body_until).min()
+        let bodies = self.open.iter().filter_map(|(_, session)| session.body_until);
+        bodies.chain(self.random_at).min()
     }
 
     /// The slots whose answer is to be given up.
@@ -157,6 +223,7 @@ impl Sessions {
     /// Ends a connection, with a goodbye unless a request is under way: the kernel shall not
     /// deliver one that was given up and sent again.
     pub(super) fn close(&mut self, id: ConnectionId) {
+        self.held.retain(|order| order.id != id);
         if let Some(session) = self.open.take(id).filter(|it| !it.connection.is_busy()) {
             session.connection.close();
         }
@@ -165,6 +232,7 @@ impl Sessions {
     /// Takes a connection out of use and sends nothing; it stays open until
     /// [`close_parked`](Self::close_parked).
     pub(super) fn park(&mut self, registry: &Registry, id: ConnectionId) {
+        self.held.retain(|order| order.id != id);
         let Some(session) = self.open.take(id) else { return };
         let Some(parked) = session.connection.park(registry) else { return };
         if self.parked.is_full() {

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use super::EventLoop;
+use super::sessions::WAITS_FOR_RANDOM;
 use crate::config::manager::WebManager;
 use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::status::history::HistoryAnswer;
@@ -42,6 +43,9 @@ impl EventLoop {
         let mut warnings: Vec<&dyn Display> = Vec::new();
         if view.links_left_out {
             warnings.push(&LinksLeftOut);
+        }
+        if self.sessions.wait_for_random() {
+            warnings.push(&WAITS_FOR_RANDOM);
         }
         if let Some(second) = &second {
             warnings.push(second);

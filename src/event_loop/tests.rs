@@ -369,6 +369,7 @@ fn errors_of_tls_files_have_the_form_of_errors() {
             ErrorKind::Key => [ErrorKind::Key],
             ErrorKind::Encrypted => [ErrorKind::Encrypted],
             ErrorKind::Mismatch => [ErrorKind::Mismatch],
+            ErrorKind::NoRandom => [ErrorKind::NoRandom],
         );
         let path = Path::new("/etc/rpi-cam/ca.pem");
         assert_errors(kinds.into_iter().map(|kind| tls::tests::error(purpose, path, kind)));

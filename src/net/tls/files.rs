@@ -12,7 +12,7 @@ use rustls::sign::CertifiedKey;
 
 use super::provider::{provider, sha256};
 use super::trust::{Pin, Trust};
-use crate::sys::file;
+use crate::sys::{file, random};
 use linkbeat_core::wire::base64;
 use linkbeat_core::wire::certificate::Certificate;
 use linkbeat_core::wire::pem::{self, Section};
@@ -139,6 +139,8 @@ pub enum ErrorKind {
     Encrypted,
     /// The key is not that of the certificate.
     Mismatch,
+    /// A key cannot be used before the kernel's random generator is ready.
+    NoRandom,
 }
 
 impl Files<'_> {
@@ -187,6 +189,10 @@ fn load_identity(files: IdentityFiles<'_>) -> Result<CertifiedKey, Error> {
         return Err(wrong()(ErrorKind::Empty));
     }
     let pem = read(files.key, Purpose::Key)?;
+    // ring draws the secret of its signatures, and would wait for it.
+    if !random::is_ready() {
+        return Err(fail(Purpose::Key, files.key.to_owned())(ErrorKind::NoRandom));
+    }
     certified_key(chain, &pem).map_err(fail(Purpose::Key, files.key.to_owned()))
 }
 
@@ -335,6 +341,10 @@ impl fmt::Display for Error {
             ErrorKind::Mismatch => write!(
                 f,
                 "the private key in {path} is not that of the first certificate in tls.client_cert"
+            ),
+            ErrorKind::NoRandom => write!(
+                f,
+                "the private key in {path} waits for the kernel's random generator, as after a boot"
             ),
         }
     }
