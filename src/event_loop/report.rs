@@ -60,6 +60,7 @@ impl EventLoop {
             timestamp,
             reason: Some(reason),
             seq: Some(seq),
+            next_within_s: Some(self.agent.next_within(self.now).as_secs()),
             boot_id: Some(identity.boot_id.as_str()).filter(|id| !id.is_empty()),
             ..self.vitals.read()
         };

@@ -131,6 +131,15 @@ pub(crate) struct Request {
     pub(crate) seq: u64,
     /// Number of the action that sent it.
     pub(crate) order: u64,
+    /// What it promises.
+    pub(crate) next_within: Duration,
+}
+
+/// What a receiver believes: it hears again within this time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Belief {
+    pub(crate) at: Instant,
+    pub(crate) within: Duration,
 }
 
 /// A future event.
@@ -171,6 +180,10 @@ pub(crate) struct Net {
     pub(crate) wall: Wall,
     /// Reports that the server acknowledged, in the order of arrival.
     pub(crate) taken: Vec<Request>,
+    /// What it was promised with every report that it received, acknowledged or not.
+    pub(crate) beliefs: Vec<Belief>,
+    /// Until when it has asked the device to wait, at the latest.
+    asked_until: Instant,
     /// Until this time the kernel's messages do not fit the socket buffer.
     pub(crate) deaf_until: Option<Instant>,
     lost_told: bool,
@@ -192,6 +205,8 @@ impl Net {
             packets: Packets::default(),
             wall: Wall::new(),
             taken: vec![],
+            beliefs: vec![],
+            asked_until: Instant::default(),
             deaf_until: None,
             lost_told: false,
             dump: 0,

@@ -1,5 +1,6 @@
 //! Numeric promises, each in a world with a single fault.
 
+mod next;
 mod noise;
 mod ways;
 

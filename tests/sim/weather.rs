@@ -133,7 +133,7 @@ pub(crate) fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
     from[usize::try_from(place).unwrap()].clone()
 }
 
-fn chance(rng: &mut Rng, percent: u64) -> bool {
+pub(crate) fn chance(rng: &mut Rng, percent: u64) -> bool {
     rng.below(100) < percent
 }
 

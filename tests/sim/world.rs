@@ -302,7 +302,8 @@ impl World {
                 })
             }
             Action::SendReport { id, seq, reason: _ } => {
-                self.net.send_report(id, Request { seq, order }, self.now);
+                let next_within = self.agent.next_within(self.now);
+                self.net.send_report(id, Request { seq, order, next_within }, self.now);
                 None
             }
             Action::CheckAcked(id) => Some(News::AckChecked(id, self.net.all_acked(id))),

@@ -25,7 +25,7 @@ pub use super::race::Path;
 use super::delivery::Delivery;
 pub use super::demand::IntervalSource;
 use super::demand::{Demand, StartAt};
-use super::event::{Actions, Input};
+use super::event::{Action, Actions, Input};
 use super::network::Network;
 use super::rng::Rng;
 use super::route::RouteQuestion;
@@ -108,6 +108,9 @@ impl Agent {
             Input::ConnectionFailed(id, failure) => self.connection_failed(id, failure, now),
         }
         self.advance(now, out);
+        if actions.iter().any(|action| matches!(action, Action::SendReport { .. })) {
+            self.demand.promise_next(now);
+        }
         actions
     }
 

@@ -4,11 +4,15 @@
 //! It knows nothing of the network and of connections: whether a beat could leave the device, and
 //! what becomes of one that has started, is said by the agent.
 
+mod pace;
+
 use core::time::Duration;
 
+pub use self::pace::IntervalSource;
 use super::backoff::Backoff;
 use super::event::Reason;
 use super::moderation::{Bucket, RetryAfter};
+use super::promise::Promise;
 use super::rng::Rng;
 use super::schedule::{Cycle, PendingReasons};
 use super::settings::{BucketSettings, Settings};
@@ -23,29 +27,6 @@ pub(super) enum StartAt {
     At(Instant),
 }
 
-/// Who has set the interval in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntervalSource {
-    /// `heartbeat_interval`.
-    Configuration,
-    /// The server's last word.
-    Server,
-    /// `metered.interval_s`, as long as such an uplink is in use.
-    Metered,
-}
-
-impl IntervalSource {
-    /// The word for it in the status (WIRE.md §3).
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::Server => "server",
-            Self::Metered => "metered",
-        }
-    }
-}
-
 /// What the next beat is wanted for, and what it has to wait for.
 #[derive(Debug)]
 pub(super) struct Demand {
@@ -58,6 +39,10 @@ pub(super) struct Demand {
     server_interval: Option<Duration>,
     /// The least interval on the uplink in use, if that is metered.
     metered_interval: Option<Duration>,
+    /// What the server was promised.
+    promise: Promise,
+    /// Longest time of an exchange with it.
+    exchange: Duration,
     /// Reasons that no beat carries yet.
     fresh: PendingReasons,
     /// Reasons of the beat whose last round failed.
@@ -93,6 +78,8 @@ impl Demand {
             configured_interval: Duration::ZERO,
             server_interval: None,
             metered_interval: None,
+            promise: Promise::default(),
+            exchange: Duration::ZERO,
             fresh: PendingReasons::default(),
             retrying: PendingReasons::default(),
             promised_seq: 0,
@@ -118,9 +105,11 @@ impl Demand {
     ) {
         let former = self.interval();
         self.configured_interval = settings.interval;
+        self.exchange = settings.request_timeout;
         if another_server {
             self.server_interval = None;
             self.retry_after = None;
+            self.promise = Promise::default();
         }
         self.follow_interval(former, now, rng);
         self.triggers.configure(settings.trigger_bucket, now);
@@ -131,54 +120,9 @@ impl Demand {
         }
     }
 
-    /// Takes the server's word for the interval; true if it is another one than before.
-    pub(super) fn obey(&mut self, interval: Duration, now: Instant, rng: &mut Rng) -> bool {
-        let former = self.interval();
-        let is_new = self.server_interval.replace(interval) != Some(interval);
-        self.follow_interval(former, now, rng);
-        is_new && interval != former
-    }
-
-    /// Takes the least interval of the uplink that is in use now.
-    pub(super) fn meter(&mut self, interval: Option<Duration>, now: Instant, rng: &mut Rng) {
-        let former = self.interval();
-        self.metered_interval = interval;
-        self.follow_interval(former, now, rng);
-    }
-
-    /// Has a running cycle go on with another interval. Many devices are given it at once, so the
-    /// phase is drawn anew.
-    fn follow_interval(&mut self, former: Duration, now: Instant, rng: &mut Rng) {
-        if self.is_running() && self.interval() != former {
-            self.cycle.start(self.interval(), now, rng);
-        }
-    }
-
-    /// Time between two ticks of the cycle.
-    pub(super) fn interval(&self) -> Duration {
-        let wanted = self.server_interval.unwrap_or(self.configured_interval);
-        self.metered_interval.map_or(wanted, |least| least.max(wanted))
-    }
-
-    /// Who has set the interval.
-    pub(super) fn interval_source(&self) -> IntervalSource {
-        if self.metered_interval == Some(self.interval()) {
-            IntervalSource::Metered
-        } else if self.server_interval.is_some() {
-            IntervalSource::Server
-        } else {
-            IntervalSource::Configuration
-        }
-    }
-
     /// Whether the cycle runs: a beat was asked for, and beats may be sent.
     pub(super) const fn is_running(&self) -> bool {
         self.cycle.due_at().is_some()
-    }
-
-    /// When the cycle is due.
-    pub(super) const fn due_at(&self) -> Option<Instant> {
-        self.cycle.due_at()
     }
 
     /// Whether a beat is wanted that is not under way.
@@ -232,7 +176,7 @@ impl Demand {
     }
 
     fn hold_back(&mut self, now: Instant, rng: &mut Rng) -> bool {
-        if self.recovery_spread.is_zero() {
+        if self.recovery_spread.is_zero() || self.promise.is_at_stake(now) {
             return false;
         }
         // Another recovery meanwhile does not make it longer.
@@ -255,9 +199,15 @@ impl Demand {
     }
 
     /// Lets the cycle go on; a beat that is under way or being retried is the beat of its tick as
-    /// well.
+    /// well. What was promised waits for no back-off and no spread.
     pub(super) fn tick(&mut self, idle: bool, now: Instant) {
-        let Some(due_at) = self.cycle.tick(now, self.interval()) else { return };
+        let promised = self.promise.take_due(self.exchange, now);
+        if promised {
+            self.spread_until = None;
+            self.retry_at = self.retry_at.min(now);
+        }
+        let tick = self.cycle.tick(now, self.interval());
+        let Some(due_at) = tick.or(promised.then_some(now)) else { return };
         if idle && !self.is_retrying() {
             self.fresh.add(Reason::Interval, due_at);
         }
@@ -266,6 +216,7 @@ impl Demand {
     /// Wants nothing any more, and stops the cycle.
     pub(super) fn clear(&mut self) {
         self.cycle.stop();
+        self.promise = Promise::default();
         self.fresh = PendingReasons::default();
         self.retrying = PendingReasons::default();
         self.backoff.reset();
@@ -379,7 +330,8 @@ impl Demand {
         rng: &mut Rng,
     ) -> Instant {
         self.has_changed = false;
-        self.retry_at = now + self.backoff.advance(longest, rng);
+        let retry_at = now + self.backoff.advance(longest, rng);
+        self.retry_at = self.promise.start_by().map_or(retry_at, |at| at.max(now).min(retry_at));
         self.retrying.merge(carried);
         self.retry_after = asked.or(self.retry_after);
         self.retry_after.map_or(self.retry_at, |asked| asked.until().max(self.retry_at))
@@ -409,6 +361,11 @@ impl Demand {
     /// Has the cycle tick at this instant, and from then on.
     pub(super) fn set_phase(&mut self, tick_at: Instant) {
         self.cycle.set_phase(tick_at);
+    }
+
+    /// The next tick of the cycle.
+    pub(super) fn phase(&self) -> Option<Instant> {
+        self.cycle.due_at()
     }
 
     /// When triggers have a token.

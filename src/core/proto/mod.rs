@@ -13,6 +13,7 @@ pub mod link;
 pub mod links;
 pub mod moderation;
 mod network;
+mod promise;
 mod race;
 pub mod reach;
 pub mod resolve;

@@ -44,6 +44,8 @@ pub struct Report<'a> {
     pub reason: Option<&'a Reason>,
     /// Beat counter since start.
     pub seq: Option<u64>,
+    /// Seconds within which the server hears again.
+    pub next_within_s: Option<u64>,
     /// Random identifier that the kernel has for this boot.
     pub boot_id: Option<&'a str>,
 }
@@ -77,6 +79,7 @@ impl Report<'_> {
                 .present("temperature", self.temperature.map(Verbatim))
                 .present("reason", self.reason.map(Quoted))
                 .present("seq", self.seq)
+                .present("next_within_s", self.next_within_s)
                 .present("boot_id", self.boot_id);
         })
     }

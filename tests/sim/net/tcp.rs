@@ -9,7 +9,7 @@ use linkbeat_core::proto::time::Instant;
 
 use super::names::ROUTER;
 use super::paths::{Fate, NEIGHBOUR_WAIT, Way};
-use super::{Event, Flow, Mood, Net, News, ProbeMood, Request};
+use super::{Belief, Event, Flow, Mood, Net, News, ProbeMood, Request};
 
 /// First wait before a SYN is repeated. It doubles each time.
 const SYN_WAIT: Duration = Duration::from_secs(1);
@@ -314,13 +314,18 @@ impl Net {
             return;
         }
         self.put(at + wait, Event::Ack(id, flight));
-        if first && let Some((thinking, back)) = self.serve(mood, request) {
+        if first && let Some((thinking, back)) = self.serve(mood, request, at) {
             self.put(at + thinking, Event::Answer(id, flight, 0, back));
         }
     }
 
     /// The server receives a message. Returns its response and the time until then.
-    fn serve(&mut self, mood: Mood, request: Option<Request>) -> Option<(Duration, Back)> {
+    fn serve(
+        &mut self,
+        mood: Mood,
+        request: Option<Request>,
+        at: Instant,
+    ) -> Option<(Duration, Back)> {
         let soon = Duration::from_millis(2);
         let Some(request) = request else {
             return match mood {
@@ -329,6 +334,14 @@ impl Net {
                 _ => Some((soon, Back::Hello)),
             };
         };
+        // A server that asks the device to wait knows that it does, for up to twice as long.
+        if let Mood::Status(_, Some(asked)) = mood {
+            self.asked_until = at + (asked * 2).min(Duration::from_secs(1800));
+        }
+        if !matches!(mood, Mood::Declining(Failure::Portal(_))) {
+            let within = request.next_within + (self.asked_until - at);
+            self.beliefs.push(Belief { at, within });
+        }
         let keep_alive = self.outside.keep_alive.is_some();
         let interval = self.outside.interval;
         let reply = |status, retry_after| {

@@ -1,7 +1,5 @@
 //! One round of attempts at a beat, from the moment it may start until it waits for an answer.
 
-use core::time::Duration;
-
 use super::Agent;
 use crate::proto::delivery::{Candidate, Flight, Situation};
 use crate::proto::event::{Actions, ConnectionId};
@@ -26,8 +24,7 @@ impl Agent {
 
     /// When a request that begins now is given up.
     pub(super) fn give_up_at(&self, now: Instant) -> Instant {
-        let timeout = self.settings.as_ref().map(|settings| settings.request_timeout);
-        now + timeout.unwrap_or(Duration::ZERO)
+        now + self.demand.exchange()
     }
 
     /// Gives the beat the whole time of a request once more: what was before it was no time at all.

@@ -25,6 +25,7 @@ impl Agent {
             self.met_portal(&winner, reply.keep_alive, failure, now, actions);
             return;
         }
+        self.demand.heard();
         // While another path is under way, a portal on this one may not speak for the server.
         let goes_on = reply.failure.is_some() && self.delivery.race().has_connections();
         if goes_on {

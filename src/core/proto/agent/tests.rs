@@ -8,6 +8,7 @@ mod interval;
 mod late;
 mod names;
 mod paths;
+mod promise;
 mod rounds;
 mod services;
 mod steps;

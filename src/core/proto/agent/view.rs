@@ -105,6 +105,13 @@ impl Agent {
         self.network.identity(local)
     }
 
+    /// What a report that is written now promises: the server hears again within this time, in
+    /// whole seconds, unless the device is dead or cut off.
+    #[must_use]
+    pub fn next_within(&self, now: Instant) -> Duration {
+        self.demand.next_within(now)
+    }
+
     /// The permanent, universally administered hardware address of the interface with the lowest
     /// index that has one.
     ///

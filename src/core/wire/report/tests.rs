@@ -32,6 +32,7 @@ fn full<'a>(note: DeviceNote<'a>, reason: &'a Reason) -> Report<'a> {
         temperature: Some(Decimal(481)),
         reason: Some(reason),
         seq: Some(812),
+        next_within_s: Some(40),
         boot_id: Some("2a6f4b0e-1d2c-4f5a-9b8c-7d6e5f4a3b2c"),
     }
 }
@@ -134,6 +135,7 @@ fn longest_report_fits_the_limit() {
         disk_percent: Some(u8::MAX),
         temperature: Some(Decimal(i32::MIN)),
         seq: Some(u64::MAX),
+        next_within_s: Some(u64::MAX),
         ..full(note, &reason)
     };
     assert!(json(&report).len() <= REPORT_MAX);

@@ -25,8 +25,9 @@ fn interval(bench: &Bench) -> (u64, IntervalSource) {
     (view.interval.as_secs(), view.interval_source)
 }
 
+/// The next tick of the cycle, whatever else is due.
 fn due_in(bench: &Bench) -> Duration {
-    bench.agent.view(bench.now).due_at.expect("a cycle") - bench.now
+    bench.agent.demand.phase().expect("a cycle") - bench.now
 }
 
 /// When the next two beats are sent that nothing asks for but the cycle.
