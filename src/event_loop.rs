@@ -259,7 +259,8 @@ impl EventLoop {
         let path = self.setup.config.trigger_socket.as_deref();
         self.local.begin_lines(path, self.now)?;
         log::info!("[Meeting] Heartbeat thread started");
-        HistoryFile::restore(&self.setup, &mut self.reporter.history, self.now);
+        let kept = HistoryFile::restore(&self.setup, &mut self.reporter.history, self.now);
+        kept.into_iter().for_each(|outages| self.agent.restore_outages(outages));
         self.listen_http();
         self.feed(Input::LinksLost);
         self.configure();
@@ -272,7 +273,7 @@ impl EventLoop {
             if self.wall.take_was_set() {
                 history.turn(Change::ClockSet, self.now);
             }
-            self.history_file.keep(&self.setup, history, self.now);
+            self.history_file.keep(&self.setup, history, self.agent.outages(), self.now);
             self.tell_supervisor();
             let deadline = self.next_deadline();
             let armed = self.timer.arm(Some(deadline));
@@ -292,7 +293,8 @@ impl EventLoop {
         }
         self.supervisor.iter().for_each(Notify::stopping);
         self.sessions.close_all();
-        self.history_file.write(&self.setup, &mut self.reporter.history, self.now);
+        let (history, outages) = (&mut self.reporter.history, self.agent.outages());
+        self.history_file.write(&self.setup, history, outages, self.now);
         log::info!("[Meeting] Heartbeat thread stopped");
         Ok(())
     }

@@ -11,8 +11,8 @@ use std::path::Path;
 use crate::config::{Config, Listen};
 use crate::sys::sandbox::Sandbox;
 use linkbeat_core::proto::agent::View;
-use linkbeat_core::proto::event::Acknowledged;
-use linkbeat_core::proto::history::{Change, Outage};
+use linkbeat_core::proto::event::{Acknowledged, Cause};
+use linkbeat_core::proto::outages::{Outage, OutageKind};
 use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::services::{Service, ServiceState};
 use linkbeat_core::proto::time::{Instant, micros};
@@ -34,7 +34,7 @@ pub(crate) mod tests;
 mod text;
 
 pub use self::beat::BeatShown;
-pub use self::state::{AgentState, Cause};
+pub use self::state::AgentState;
 pub use self::text::harmless;
 
 use self::advice::Advice;
@@ -75,8 +75,6 @@ pub struct Snapshot<'a> {
     pub view: View<'a>,
     /// The last acknowledged beat.
     pub beat: Option<&'a Acknowledged>,
-    /// The last known outage.
-    pub outage: Option<Outage>,
     /// Beats acknowledged since start.
     pub acknowledged: u64,
     /// The moment since which beats are acknowledged, or since which they fail.
@@ -163,7 +161,8 @@ impl Snapshot<'_> {
         self.moment(json, "since", self.since());
         json.member("cause", &view.failure.map(|failure| Quoted(Cause(failure))));
         self.uplinks(json);
-        let outage = self.outage.map(|outage| Object(move |json| self.outage(json, outage)));
+        let outage =
+            view.outages.last().map(|outage| Object(move |json| self.outage(json, outage)));
         json.member("beat", &self.beat.map(BeatShown)).member("last_outage", &outage);
         self.next_beat(json);
         let services = view.services.iter();
@@ -224,15 +223,18 @@ impl Snapshot<'_> {
     }
 
     fn outage(&self, json: &mut Emitter<'_>, outage: Outage) {
-        let Outage { began, no_uplink, ended_at } = outage;
-        let kind = if no_uplink { AgentState::NoUplink.as_str() } else { began.change.as_str() };
-        let cause = match began.change {
-            Change::Failing(failure) => Some(Quoted(Cause(failure))),
-            _ => None,
+        let Outage { number, began_at, ended_at, kind, cause, uplink, missed } = outage;
+        let kind = match kind {
+            OutageKind::Link => AgentState::NoUplink,
+            OutageKind::Network => AgentState::Offline,
+            OutageKind::Server => AgentState::Failing,
         };
-        json.member("kind", &kind).member("cause", &cause);
-        self.moment(json, "began", Some(began.at));
-        json.member("lasted", &ended_at.map(|at| (at - began.at).as_secs()));
+        json.member("kind", &kind.as_str()).member("cause", &cause.map(|it| Quoted(Cause(it))));
+        self.moment(json, "began", Some(began_at));
+        json.member("lasted", &ended_at.map(|at| (at - began_at).as_secs()))
+            .member("n", &number)
+            .member("missed", &missed)
+            .member("uplink", &uplink.map(Quoted));
     }
 
     /// Writes whether the wall clock is set; if not, since when, and the earliest possible time.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::setup::Setup;
 use crate::sys::{atomic_file, file};
 use linkbeat_core::proto::history::{Change, History, Id};
+use linkbeat_core::proto::outages::Outages;
 use linkbeat_core::proto::time::Instant;
 use linkbeat_core::wire::state_file::{self, STATE_MAX, Useless};
 
@@ -36,8 +37,10 @@ impl HistoryFile {
         (last_id != self.written).then(|| written_at + after)
     }
 
-    /// Takes back what an earlier run of the agent has left, and begins this one.
-    pub(super) fn restore(setup: &Setup, history: &mut History, now: Instant) {
+    /// Takes back what an earlier run of the agent has left, and begins this one. Returns its
+    /// outages.
+    pub(super) fn restore(setup: &Setup, history: &mut History, now: Instant) -> Option<Outages> {
+        let mut outages = None;
         if let Some(path) = &setup.config.state_file {
             match file::read(path, STATE_MAX) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -49,7 +52,10 @@ impl HistoryFile {
                         Err(Useless::OtherUser)
                     };
                     match restored {
-                        Ok(()) => log::info!("the history goes on from {}", path.display()),
+                        Ok(kept) => {
+                            log::info!("the history goes on from {}", path.display());
+                            outages = Some(kept);
+                        }
                         Err(useless) => {
                             log::warn!("the history in {} is lost: {useless}", path.display());
                         }
@@ -58,13 +64,20 @@ impl HistoryFile {
             }
         }
         history.turn(Change::Started, now);
+        outages
     }
 
     /// Writes the history if there is something new and the last time is long enough ago.
-    pub(super) fn keep(&mut self, setup: &Setup, history: &mut History, now: Instant) {
+    pub(super) fn keep(
+        &mut self,
+        setup: &Setup,
+        history: &mut History,
+        outages: &Outages,
+        now: Instant,
+    ) {
         let due = self.due(history.last_id(), WRITE_EVERY);
         if due.is_some_and(|at| at <= now || self.written_at.is_none()) {
-            self.write(setup, history, now);
+            self.write(setup, history, outages, now);
         }
     }
 
@@ -75,7 +88,13 @@ impl HistoryFile {
     }
 
     /// Writes the history, if there is a file for it.
-    pub(super) fn write(&mut self, setup: &Setup, history: &mut History, now: Instant) {
+    pub(super) fn write(
+        &mut self,
+        setup: &Setup,
+        history: &mut History,
+        outages: &Outages,
+        now: Instant,
+    ) {
         let Some(path) = &setup.config.state_file else { return };
         if self.path.as_ref() != Some(path) {
             if atomic_file::is_in_memory(path) == Some(false) {
@@ -89,7 +108,8 @@ impl HistoryFile {
         }
         history.advance(now);
         let mut buffer = vec![0; STATE_MAX];
-        let length = state_file::emit(history, &setup.identity.boot_id, now, &mut buffer)
+        let boot_id = &setup.identity.boot_id;
+        let length = state_file::emit(history, outages, boot_id, now, &mut buffer)
             .expect("STATE_MAX has room for every history");
         let written = atomic_file::check(path, STATE_MAX, state_file::is_ours)
             .and_then(|()| atomic_file::replace(path, buffer.get(..length).unwrap_or_default()));

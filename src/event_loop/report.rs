@@ -7,6 +7,7 @@ use super::setup::Setup;
 use crate::config::Secret;
 use linkbeat_core::proto::agent::Identity;
 use linkbeat_core::proto::event::{ConnectionId, Reason};
+use linkbeat_core::wire::report::untold::Untold;
 use linkbeat_core::wire::report::{DeviceNote, REPORT_MAX, Report};
 use linkbeat_core::wire::request;
 
@@ -45,6 +46,7 @@ impl EventLoop {
         body: &mut [u8],
     ) -> Option<usize> {
         let timestamp = self.wall.timestamp(self.now);
+        let boot_date = self.wall.boot_date();
         let Identity { mac, address, public } = self.agent.identity(local);
         // A server on the camera itself sees 127.0.0.1, which does not identify the camera.
         let ip = local.filter(|ip| !ip.is_loopback()).or(address);
@@ -62,6 +64,7 @@ impl EventLoop {
             seq: Some(seq),
             next_within_s: Some(self.agent.next_within(self.now).as_secs()),
             boot_id: Some(identity.boot_id.as_str()).filter(|id| !id.is_empty()),
+            untold: Some(Untold { outages: self.agent.outages(), now: self.now, boot_date }),
             ..self.vitals.read()
         };
         let report = if abridged { report.abridged() } else { report };

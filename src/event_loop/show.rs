@@ -10,7 +10,6 @@ use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::status::history::HistoryAnswer;
 use crate::status::network::{FailedPath, LinksLeftOut, NoWay};
 use crate::status::{self, AgentState, STATUS_MAX, Snapshot, WARNINGS_MAX};
-use crate::sys::clock;
 use linkbeat_core::proto::agent::{Obstacle, Path as RacePath};
 use linkbeat_core::proto::event::{Reason, RequestId};
 use linkbeat_core::proto::history::Id;
@@ -69,7 +68,6 @@ impl EventLoop {
             listens_on: self.local.http_address(),
             view,
             beat: reporter.delivered.as_ref(),
-            outage: reporter.history.last_outage(),
             acknowledged: reporter.history.counters().beats(),
             turned_at: reporter.turned_at,
             error: &reporter.error,
@@ -102,7 +100,8 @@ impl EventLoop {
     /// Answers with what came to pass and has a number above `after`.
     pub(super) fn reply_history(&mut self, id: RequestId, after: Id) {
         self.reporter.history.advance(self.now);
-        let boot_date = self.wall.timestamp(self.now).map(|_| clock::boot_date());
+        self.wall.update(self.now);
+        let boot_date = self.wall.boot_date();
         let view = self.agent.view(self.now);
         let history = HistoryAnswer {
             history: &self.reporter.history,
@@ -110,6 +109,7 @@ impl EventLoop {
             boot_date,
             started_at: self.started_at,
             probes: view.probes_sent,
+            outages: view.outages.counts().iter().sum(),
             connects: view.connects,
             after,
         };
@@ -140,6 +140,7 @@ impl EventLoop {
             services: view.services,
             probes: view.probes_sent,
             connects: view.connects,
+            outages: view.outages,
             history: &self.reporter.history,
         };
         let text = metrics.to_string();

@@ -1,6 +1,7 @@
 //! The wall clock: checked before it is believed, and watched for jumps.
 
 use std::path::Path;
+use std::time::Duration;
 
 use crate::net::tls::Times;
 use crate::sys::clock;
@@ -11,6 +12,9 @@ use linkbeat_core::wire::date::Utc;
 
 /// Time of the build in seconds since 1970 UTC.
 const BUILT_S: &str = env!("LINKBEAT_BUILT_S");
+
+/// What is taken for a clock that is slewed and not set.
+const SLEW_MAX: Duration = Duration::from_millis(500);
 
 /// The clock, and what depends on it.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Wall {
     pub(super) times: Times,
     /// Whether it was set since [`take_was_set`](Self::take_was_set).
     was_set: bool,
+    /// The date of boot that instants are given dates by.
+    boot_date: Duration,
 }
 
 impl Wall {
@@ -35,6 +41,7 @@ impl Wall {
             watch: watch.ok(),
             times: Times::default(),
             was_set: false,
+            boot_date: clock::boot_date(),
         }
     }
 
@@ -122,6 +129,21 @@ impl Wall {
     pub(super) fn timestamp(&mut self, now: Instant) -> Option<Utc> {
         self.update(now);
         self.clock.unset_since().is_none().then(|| Utc(clock::unix_seconds()))
+    }
+
+    /// The date of boot since 1970 UTC, if the clock was set at the last [`update`](Self::update).
+    ///
+    /// Each reading of the two clocks differs by microseconds, and one that is slewed by more: the
+    /// date stays as it is until the clock was set, so that an instant does not have two.
+    pub(super) fn boot_date(&mut self) -> Option<Duration> {
+        if self.clock.unset_since().is_some() {
+            return None;
+        }
+        let date = clock::boot_date();
+        if date.abs_diff(self.boot_date) >= SLEW_MAX {
+            self.boot_date = date;
+        }
+        Some(self.boot_date)
     }
 
     /// The best estimate of the time, in seconds since 1970 UTC.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Cause;
+use linkbeat_core::proto::event::Cause;
 use linkbeat_core::proto::history::{
     BUCKETS_US, BeatOutcome, BeatRecord, Change, Class, FAILURES, FailureClass, Histogram, History,
     Hour, Id,
@@ -31,6 +31,8 @@ pub struct HistoryAnswer<'a> {
     pub started_at: Instant,
     /// Probes sent since start.
     pub probes: u64,
+    /// Outages that are over since start.
+    pub outages: u32,
     /// Connections to the server begun since start.
     pub connects: u64,
     /// Only entries with a greater number are written.
@@ -135,6 +137,7 @@ impl HistoryAnswer<'_> {
                 ("sent_bytes", counters.sent_bytes),
                 ("received_bytes", counters.received_bytes),
                 ("offline_s", counters.offline_us / 1_000_000),
+                ("outages", self.outages.into()),
             ]);
     }
 }

@@ -143,14 +143,3 @@ impl Display for AgentState {
         f.write_str(self.as_str())
     }
 }
-
-/// The cause of a failure. `Display` is its word in the JSON, `http_404` for a status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cause(pub Failure);
-
-impl Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())?;
-        if let Failure::Status(status) = self.0 { write!(f, "_{status}") } else { Ok(()) }
-    }
-}

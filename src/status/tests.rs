@@ -11,6 +11,7 @@ use linkbeat_core::proto::agent::IntervalSource;
 use linkbeat_core::proto::event::{Acknowledged, Failure, Reason, Stamps, TlsFailure};
 use linkbeat_core::proto::label::Word;
 use linkbeat_core::proto::link::{InterfaceName, LinkIndex};
+use linkbeat_core::proto::outages::{KeptOutages, Outages};
 use linkbeat_core::proto::reach::Connectivity;
 use linkbeat_core::proto::uplink::Uplink;
 use linkbeat_core::proto::wall::Source;
@@ -91,6 +92,7 @@ fn view(uplinks: &[Uplink]) -> View<'_> {
         interval: Duration::from_secs(30),
         interval_source: IntervalSource::Configuration,
         due_at: Some(at(1018)),
+        outages: Box::leak(Box::default()),
         failure: None,
         rounds_failed: 0,
         services: &[],
@@ -124,7 +126,6 @@ pub(crate) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a
         listens_on: None,
         view: view(uplinks),
         beat: Some(beat()),
-        outage: None,
         acknowledged: 30,
         sandbox: Some(Box::leak(Box::new(Sandbox {
             no_new_privs: true,
@@ -505,4 +506,36 @@ pub(crate) fn every_advice(failures: &[Failure], obstacles: &[NoWay]) -> Vec<Str
         }
     }
     texts
+}
+
+#[test]
+fn last_outage_says_what_was_missing_and_how_many_beats() {
+    let config = usual("outage");
+    let outage = Outage {
+        number: Some(3),
+        began_at: at(900),
+        ended_at: None,
+        kind: OutageKind::Server,
+        cause: Some(Failure::Status(503)),
+        uplink: InterfaceName::new("eth0"),
+        missed: 2,
+    };
+    for (kind, ended_at, word, lasted) in [
+        (OutageKind::Link, None, "no_uplink", Json::Null),
+        (OutageKind::Network, Some(at(930)), "offline", 30.into()),
+        (OutageKind::Server, Some(at(930)), "failing", 30.into()),
+    ] {
+        let last = Some(Outage { kind, ended_at, ..outage });
+        let kept = KeptOutages { delivered: true, numbered: 3, last, ..KeptOutages::default() };
+        let outages = Outages::restored(kept, at(1000)).unwrap();
+        let mut snapshot = well(&config, &[]);
+        snapshot.view.outages = &outages;
+        let shown = &shown(&snapshot)["last_outage"];
+        assert_eq!((&shown["kind"], &shown["lasted"]), (&word.into(), &lasted));
+        assert_eq!((&shown["began_ago"], &shown["cause"]), (&100.into(), &"http_503".into()));
+        assert_eq!(
+            (&shown["n"], &shown["missed"], &shown["uplink"]),
+            (&3.into(), &2.into(), &"eth0".into())
+        );
+    }
 }

@@ -44,6 +44,8 @@ mod shapes;
 #[cfg(test)]
 mod stale;
 #[cfg(test)]
+mod told;
+#[cfg(test)]
 mod triggers;
 #[cfg(test)]
 mod ways;

@@ -74,7 +74,7 @@ fn status_tells_how_it_goes_and_what_the_last_outage_was() {
     assert_eq!(said.status.code(), Some(1), "{page}");
     assert!(page.starts_with("rejected for "), "{page}");
     assert!(page.contains("\n  last outage  ongoing, began "), "{page}");
-    assert!(page.contains(" ago: beats failed (http_404)\n"), "{page}");
+    assert!(page.contains(" ago, 1 beat missed: beats failed (http_404)\n"), "{page}");
     camera.receiver.behave(Behaviour::default());
     camera.trigger();
     let said = camera.says(&["status"]);

@@ -15,6 +15,8 @@ mod kernel;
 #[cfg(test)]
 mod net;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod promises;
 #[cfg(test)]
 mod wall;
@@ -94,6 +96,8 @@ mod tests {
         world.pass(world.settings.interval * 3 + Duration::from_secs(10));
         assert!(!world.claims.has_pending(), "a trigger is lost");
         assert!(!world.agent.view(world.now).server_silent);
+        world.told.read(&world.net.taken);
+        world.told.verify(&world.agent);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod next;
 mod noise;
+mod outages;
 mod ways;
 
 use std::ops::Add;

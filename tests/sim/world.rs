@@ -18,6 +18,7 @@ use super::chronicle::Chronicle;
 use super::claims::Claims;
 use super::delivery::Delivery;
 use super::net::{Net, News, Request};
+use super::outages::Outages;
 
 /// Number of trace lines in a failure, unless `SIM_STEPS` is set.
 const LAST_STEPS: usize = 60;
@@ -112,6 +113,8 @@ pub(crate) struct World {
     /// The check that beats are delivered while a path works.
     pub(crate) delivery: Delivery,
     chronicle: Chronicle,
+    /// What the server is told of outages.
+    pub(crate) told: Outages,
     pub(crate) trace: Trace,
     pub(crate) settings: Settings,
     pub(crate) resolver: ResolverSettings,
@@ -137,6 +140,7 @@ impl World {
             claims: Claims::new(&settings, now),
             delivery: Delivery::new(),
             chronicle: Chronicle::new(),
+            told: Outages::default(),
             trace: Trace::new(),
             settings: settings.clone(),
             resolver: resolver.clone(),
@@ -302,6 +306,7 @@ impl World {
                 })
             }
             Action::SendReport { id, seq, reason: _ } => {
+                self.told.write(order, &self.agent, self.now);
                 let next_within = self.agent.next_within(self.now);
                 self.net.send_report(id, Request { seq, order, next_within }, self.now);
                 None

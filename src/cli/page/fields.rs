@@ -117,10 +117,16 @@ pub(super) fn outage(outage: Fields<'_>) -> Option<String> {
         }
         None => format!("ongoing, began {} ago", span(began_ago)),
     };
-    Some(match outage.text("cause") {
-        _ if outage.word("kind") == "no_uplink" => format!("{when}: no interface led out"),
-        Some(cause) => format!("{when}: beats failed ({cause})"),
-        None => format!("{when}: nothing outside answered"),
+    let missed = match outage.number("missed") {
+        None => String::new(),
+        Some(0) => ", no beat fell due".into(),
+        Some(1) => ", 1 beat missed".into(),
+        Some(missed) => format!(", {missed} beats missed"),
+    };
+    Some(match (outage.word("kind").as_str(), outage.text("cause")) {
+        ("no_uplink", _) => format!("{when}{missed}: no interface led out"),
+        ("failing", Some(cause)) => format!("{when}{missed}: beats failed ({cause})"),
+        _ => format!("{when}{missed}: nothing outside answered"),
     })
 }
 

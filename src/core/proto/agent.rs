@@ -4,8 +4,8 @@
 //! first. Every input is followed by the same steps (`advance`): the cycle ticks, a beat
 //! starts if one is wanted and allowed, the race goes on, the probes go on.
 //!
-//! The state has three owners: the `network`, the `demand` for beats, and the `delivery` of the one
-//! under way, which uses the network. Network and demand do not know each other nor the delivery.
+//! The state has four owners: the `network`, the `demand` for beats, the `delivery` of the one under
+//! way, which uses the network, and the `outages`. They do not know each other otherwise.
 //! The agent is where they meet. Its
 //! rooms: `requests` (what asks for a beat), `changes` (what a change of the network means to
 //! beats), `connectivity` (what is reachable, and what its return sets going), `beat` (one round of
@@ -27,6 +27,7 @@ pub use super::demand::IntervalSource;
 use super::demand::{Demand, StartAt};
 use super::event::{Action, Actions, Input};
 use super::network::Network;
+use super::outages::Outages;
 use super::rng::Rng;
 use super::route::RouteQuestion;
 use super::settings::Settings;
@@ -45,6 +46,8 @@ pub struct Agent {
     demand: Demand,
     /// The beat under way, and its connections.
     delivery: Delivery,
+    /// When beats did not get through, and what the server has not heard of that.
+    outages: Outages,
 }
 
 impl Agent {
@@ -59,6 +62,7 @@ impl Agent {
             network: Network::new(now),
             demand: Demand::new(now),
             delivery: Delivery::new(),
+            outages: Outages::default(),
         }
     }
 
@@ -154,6 +158,7 @@ impl Agent {
         if self.network.is_question_due() {
             self.ask_kernel(actions);
         }
+        self.delivery.tell_outages_to(self.outages.numbered());
     }
 
     fn ask_kernel(&mut self, actions: &mut Actions) {

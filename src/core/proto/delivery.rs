@@ -56,6 +56,8 @@ pub(super) struct Delivery {
     news_repeated: bool,
     /// How the last round ended.
     last: Last,
+    /// Up to which number a report that is written now tells of outages.
+    outages: u32,
 }
 
 /// A beat under way; the connections themselves are in the race.
@@ -66,7 +68,7 @@ pub(super) struct Flight {
     /// Triggers that were promised this number or a lower one are covered.
     pub(super) covers: u64,
     /// When it started.
-    started_at: Instant,
+    pub(super) started_at: Instant,
     /// When the round has failed at the latest.
     give_up_at: Instant,
     /// That was put off because the network answered.
@@ -100,12 +102,23 @@ impl Delivery {
             late: None,
             news_repeated: false,
             last: Last::Never,
+            outages: 0,
         }
     }
 
     /// The number of the beat that is under way or comes next.
     pub(super) const fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// When the round under way began.
+    pub(super) fn round_at(&self) -> Option<Instant> {
+        self.flight.as_ref().map(|flight| flight.started_at)
+    }
+
+    /// From now on a report tells of outages up to this number.
+    pub(super) const fn tell_outages_to(&mut self, number: u32) {
+        self.outages = number;
     }
 
     /// Whether no beat is under way.

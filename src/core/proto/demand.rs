@@ -199,18 +199,19 @@ impl Demand {
     }
 
     /// Lets the cycle go on; a beat that is under way or being retried is the beat of its tick as
-    /// well. What was promised waits for no back-off and no spread.
-    pub(super) fn tick(&mut self, idle: bool, now: Instant) {
+    /// well. What was promised waits for no back-off and no spread. True if the cycle ticked.
+    pub(super) fn tick(&mut self, idle: bool, now: Instant) -> bool {
         let promised = self.promise.take_due(self.exchange, now);
         if promised {
             self.spread_until = None;
             self.retry_at = self.retry_at.min(now);
         }
         let tick = self.cycle.tick(now, self.interval());
-        let Some(due_at) = tick.or(promised.then_some(now)) else { return };
-        if idle && !self.is_retrying() {
+        let due_at = tick.or(promised.then_some(now));
+        if let Some(due_at) = due_at.filter(|_| idle && !self.is_retrying()) {
             self.fresh.add(Reason::Interval, due_at);
         }
+        tick.is_some()
     }
 
     /// Wants nothing any more, and stops the cycle.

@@ -30,17 +30,6 @@ const _: () = assert!(size_of::<History>() <= 40 << 10, "the history is small");
 /// Highest number of an entry that is taken back: others are to follow it.
 const RESTORED_MAX: Id = Id::MAX / 2;
 
-/// A time in which no beat reached the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Outage {
-    /// How it began: offline, or beats that fail.
-    pub began: Transition,
-    /// No interface led out when it began.
-    pub no_uplink: bool,
-    /// When it ended, if it did.
-    pub ended_at: Option<Instant>,
-}
-
 /// The history. It is large: to be made where it stays.
 #[derive(Debug)]
 pub struct History {
@@ -274,47 +263,5 @@ impl History {
     #[must_use]
     pub const fn round_trip(&self) -> &Histogram {
         &self.round_trip
-    }
-
-    /// The last outage that is known of, over or not. What comes before the first acknowledged beat
-    /// is none.
-    #[must_use]
-    pub fn last_outage(&self) -> Option<Outage> {
-        let (mut last, mut failing, mut no_uplink) = (None::<Outage>, false, false);
-        // Where room was made, older beats are not known of.
-        let mut was_online = self.transitions.is_full();
-        for transition in &self.transitions {
-            let is_open = last.is_some_and(|outage| outage.ended_at.is_none());
-            let over = match transition.change {
-                Change::Offline | Change::Failing(_) => {
-                    failing |= matches!(transition.change, Change::Failing(_));
-                    if was_online && !is_open {
-                        last = Some(Outage { began: *transition, no_uplink, ended_at: None });
-                    }
-                    false
-                }
-                Change::Uplink { to, .. } => {
-                    no_uplink = to.is_none();
-                    false
-                }
-                // The network is back; what fails besides goes on failing.
-                Change::Online => !failing,
-                Change::Beating => {
-                    was_online = true;
-                    true
-                }
-                Change::Started
-                | Change::ClockSet
-                | Change::ServiceDown(_)
-                | Change::ServiceUp(_) => false,
-            };
-            if over {
-                failing = false;
-                if let Some(outage) = last.as_mut().filter(|_| is_open) {
-                    outage.ended_at = Some(transition.at);
-                }
-            }
-        }
-        last
     }
 }

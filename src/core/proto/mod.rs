@@ -13,6 +13,7 @@ pub mod link;
 pub mod links;
 pub mod moderation;
 mod network;
+pub mod outages;
 mod promise;
 mod race;
 pub mod reach;

@@ -132,6 +132,12 @@ impl Reach {
         self.sent
     }
 
+    /// Whether probes of the internet went unanswered since the last answer.
+    #[must_use]
+    pub(super) const fn has_missed(&self) -> bool {
+        self.missed.unanswered > 0 || self.missed.refused > 0
+    }
+
     /// Whether probes are being sent.
     #[must_use]
     pub(super) const fn is_probing(&self) -> bool {

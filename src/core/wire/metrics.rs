@@ -9,6 +9,7 @@ use core::time::Duration;
 use super::escaped::Escaped;
 use crate::proto::history::{BUCKETS_US, Class, FAILURES, FailureClass, Histogram, History};
 use crate::proto::link::InterfaceName;
+use crate::proto::outages::{OutageKind, Outages};
 use crate::proto::services::{Service, ServiceState};
 use crate::proto::time::{Instant, micros};
 
@@ -50,6 +51,8 @@ pub struct Metrics<'a> {
     pub probes: u64,
     /// Connection attempts to the server since start.
     pub connects: u64,
+    /// The outages.
+    pub outages: &'a Outages,
     /// The counters and histograms.
     pub history: &'a History,
 }
@@ -138,6 +141,11 @@ impl Metrics<'_> {
         let counters = self.history.counters();
         let what = "Time without connectivity.";
         one(f, "offline_seconds_total", what, COUNTER, &Seconds(counters.offline_us))?;
+        let what = "Outages in which a beat fell due and that are over, by what was missing.";
+        head(f, "outages_total", what, COUNTER)?;
+        for (kind, count) in OutageKind::ALL.into_iter().zip(self.outages.counts()) {
+            writeln!(f, "linkbeat_outages_total{{kind=\"{}\"}} {count}", kind.as_str())?;
+        }
         let what = "Connections to the server that were begun.";
         one(f, "connects_total", what, COUNTER, &self.connects)?;
         let what = "Connections to the server that were established.";

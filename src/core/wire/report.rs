@@ -3,6 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use self::untold::Untold;
 use super::date::Utc;
 use super::json::{self, Quoted, Verbatim};
 use super::request::TooLarge;
@@ -11,9 +12,10 @@ use crate::proto::link::Mac;
 
 #[cfg(test)]
 mod tests;
+pub mod untold;
 
 /// Longest report in bytes, if its texts keep to their limits.
-pub const REPORT_MAX: usize = 1024;
+pub const REPORT_MAX: usize = 3072;
 
 /// One report. Unknown values are absent from the JSON, never null.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +50,8 @@ pub struct Report<'a> {
     pub next_within_s: Option<u64>,
     /// Random identifier that the kernel has for this boot.
     pub boot_id: Option<&'a str>,
+    /// Outages that the server has not heard of.
+    pub untold: Option<Untold<'a>>,
 }
 
 impl Report<'_> {
@@ -81,6 +85,7 @@ impl Report<'_> {
                 .present("seq", self.seq)
                 .present("next_within_s", self.next_within_s)
                 .present("boot_id", self.boot_id);
+            self.untold.iter().for_each(|untold| untold.emit(json));
         })
     }
 }

@@ -20,7 +20,7 @@ pub const URL_MAX: usize = 512;
 pub const TOKEN_MAX: usize = 512;
 /// Longest request with a checked configuration, in bytes. It includes a device key of 128 bytes
 /// and a report of [`REPORT_MAX`](super::report::REPORT_MAX).
-pub const REQUEST_MAX: usize = 3072;
+pub const REQUEST_MAX: usize = 5120;
 /// Longest label of a host name, in bytes (RFC 1035 §2.3.4).
 const LABEL_MAX: usize = 63;
 

@@ -1,7 +1,7 @@
-//! The state file, which keeps the history across restarts of the agent.
+//! The state file, which keeps the history and the outages across restarts of the agent.
 //!
 //! ```text
-//! "linkbeat history 1\n"   boot id   beats   transitions   hours   checksum of all before it
+//! "linkbeat history 2\n"   boot id   beats   transitions   hours   outages   checksum of all before it
 //! ```
 //!
 //! Times are boot time, so the file is valid for one boot only. Numbers are little-endian. Texts
@@ -17,16 +17,18 @@ use crate::proto::history::{
 };
 use crate::proto::label::{ServiceName, Word};
 use crate::proto::link::InterfaceName;
+use crate::proto::outages::Outages;
 use crate::proto::time::Instant;
 
 mod bytes;
+mod outages;
 #[cfg(test)]
 mod tests;
 
 use self::bytes::{Reader, Writer, checksum};
 
 /// The beginning of every file. Its number is the version of the format.
-const MAGIC: &[u8] = b"linkbeat history 1\n";
+const MAGIC: &[u8] = b"linkbeat history 2\n";
 /// What files of other versions begin with, too.
 const NAME: &[u8] = b"linkbeat history ";
 /// Longest file, in bytes.
@@ -63,13 +65,14 @@ pub fn is_ours(file: &[u8]) -> bool {
     file.starts_with(NAME) || file.iter().all(|byte| *byte == 0)
 }
 
-/// Writes the history into `buffer` and returns its length.
+/// Writes the history and the outages into `buffer` and returns its length.
 ///
 /// # Errors
 ///
 /// [`TooLarge`] if `buffer` is too small; [`STATE_MAX`] bytes are always enough.
 pub fn emit(
     history: &History,
+    outages: &Outages,
     boot_id: &str,
     now: Instant,
     buffer: &mut [u8],
@@ -87,6 +90,7 @@ pub fn emit(
             to.u32(number);
         }
     }
+    outages::emit(&outages.kept(), &mut to);
     let sum = checksum(to.written());
     to.u64(sum);
     to.end()
@@ -163,7 +167,7 @@ fn emit_failure(failure: Failure, to: &mut Writer<'_>) {
     })
 }
 
-/// Restores the history from a file. `history` must be empty.
+/// Restores the history from a file, and returns the outages. `history` must be empty.
 ///
 /// # Errors
 ///
@@ -173,7 +177,7 @@ pub fn restore(
     boot_id: &str,
     now: Instant,
     history: &mut History,
-) -> Result<(), Useless> {
+) -> Result<Outages, Useless> {
     if file.get(..MAGIC.len()) != Some(MAGIC) {
         return Err(Useless::OtherFormat);
     }
@@ -185,7 +189,7 @@ pub fn restore(
     if from.text().ok_or(Useless::Damaged)? != boot_id {
         return Err(Useless::OtherBoot);
     }
-    let read = read(&mut from, now, history).filter(|()| from.0.is_empty());
+    let read = read(&mut from, now, history).filter(|_| from.0.is_empty());
     history.resume();
     read.ok_or_else(|| {
         history.forget();
@@ -194,7 +198,7 @@ pub fn restore(
 }
 
 /// Reads all entries. `None` if one is invalid.
-fn read(from: &mut Reader<'_>, now: Instant, history: &mut History) -> Option<()> {
+fn read(from: &mut Reader<'_>, now: Instant, history: &mut History) -> Option<Outages> {
     for _ in 0..usize::from(from.u16()?) {
         let beat = read_beat(from)?;
         history.put_beat(beat, now)?;
@@ -208,7 +212,7 @@ fn read(from: &mut Reader<'_>, now: Instant, history: &mut History) -> Option<()
         let (immediate, failed, offline_us) = (from.u32()?, from.u32()?, from.u32()?);
         history.put_hour(Hour { number, beats, immediate, failed, offline_us }, now)?;
     }
-    Some(())
+    Outages::restored(outages::read(from)?, now)
 }
 
 fn read_beat(from: &mut Reader<'_>) -> Option<BeatRecord> {
@@ -287,6 +291,7 @@ const _: () = assert!(
     BEATS_MAX * (4 + 8 + 8 + 1 + 65 + 16 + 1 + 2 + 24)
         + TRANSITIONS_MAX * (4 + 8 + 1 + 16 + 16)
         + HOURS_MAX as usize * 20
+        + outages::LENGTH_MAX
         + 512
         <= STATE_MAX,
     "every history fits"

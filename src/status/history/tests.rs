@@ -21,6 +21,7 @@ fn past(history: &History, now: Instant) -> HistoryAnswer<'_> {
         boot_date: Some(Duration::from_secs(NOON - 11)),
         started_at: at(0),
         probes: 7,
+        outages: 2,
         connects: 3,
         after: 0,
     }

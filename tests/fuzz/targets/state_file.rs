@@ -6,6 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::event::{Failure, Note, Reason};
 use linkbeat_core::proto::history::History;
+use linkbeat_core::proto::outages::{Outages, UNTOLD_MAX};
 use linkbeat_core::proto::time::Instant;
 use linkbeat_core::wire::state_file::{STATE_MAX, emit, restore};
 
@@ -21,14 +22,14 @@ fn forged(data: &[u8]) -> Vec<u8> {
     [content, &sum.to_le_bytes()].concat()
 }
 
-fn taken(file: &[u8], now: Instant) -> Option<History> {
+fn taken(file: &[u8], now: Instant) -> Option<(History, Outages)> {
     let mut history = History::new(1);
-    restore(file, BOOT, now, &mut history).ok().map(|()| history)
+    restore(file, BOOT, now, &mut history).ok().map(|outages| (history, outages))
 }
 
 fuzz_target!(|data: &[u8]| {
     let now = Instant::from_micros(1 << 40);
-    let Some(mut history) = taken(&forged(data), now) else { return };
+    let Some((mut history, outages)) = taken(&forged(data), now) else { return };
     let reason = Reason::Interval;
     let (failure, retry_at) = (Failure::Refused, None);
     history.record(
@@ -36,10 +37,11 @@ fuzz_target!(|data: &[u8]| {
         now,
     );
     assert!(history.beats().all(|beat| beat.at <= now));
-    assert!(history.last_outage().is_some());
     let mut file = vec![0; STATE_MAX];
-    let length = emit(&history, BOOT, now, &mut file).expect("every history fits");
-    let again = taken(&file[..length], now).expect("what we write we read");
+    let length = emit(&history, &outages, BOOT, now, &mut file).expect("every history fits");
+    let (again, told) = taken(&file[..length], now).expect("what we write we read");
+    assert!(told == outages);
+    assert!(told.untold().count() <= UNTOLD_MAX && told.others() <= u32::MAX / 2);
     assert!(again.beats().eq(history.beats()) && again.transitions().eq(history.transitions()));
     assert!(again.hours(now).eq(history.hours(now)));
 });

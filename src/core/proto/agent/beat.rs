@@ -12,6 +12,7 @@ impl Agent {
         let covers = self.demand.covers(self.delivery.seq());
         self.delivery.give_up_late(now, actions);
         self.network.begin_names(now);
+        self.outages.round_began();
         let (usable_at, give_up_at) = (self.network.usable_at(), self.give_up_at(now));
         self.delivery.begin(carried, covers, usable_at, give_up_at, now);
     }
@@ -90,6 +91,7 @@ impl Agent {
 
     pub(super) fn connected(&mut self, id: ConnectionId, now: Instant, actions: &mut Actions) {
         if self.delivery.connected(id, now) {
+            self.outages.outside_answered(self.network.reach().has_missed());
             let restored = self.on_answer_from_outside(false, now, actions);
             self.network.reach_mut().server_connects(now, &mut self.rng, actions);
             if restored {

@@ -15,6 +15,7 @@ impl Agent {
     pub(super) fn probe_answered(&mut self, probe: ProbeId, now: Instant, actions: &mut Actions) {
         let finding = self.network.reach_mut().answered(probe, now, &mut self.rng, actions);
         let Some(finding) = finding else { return };
+        self.outages.outside_answered(matches!(finding, Finding::Restored { .. }));
         let restored = self.on_answer_from_outside(false, now, actions);
         if let Finding::Restored { sent_at } = finding
             && !self.hold_back(restored, now, actions)
@@ -81,7 +82,10 @@ impl Agent {
             self.delivery.last().failure().filter(|_| self.delivery.is_idle())
         };
         let failing = failure.is_some_and(Failure::is_of_the_network);
+        let uplink = self.network.first().map(|uplink| uplink.name);
+        self.outages.uses(uplink);
         if self.network.goes_offline(failing, probes, now) {
+            self.outages.lost(uplink.is_some(), self.delivery.round_at(), now);
             Action::Note(Note::ConnectivityLost).push_to(actions);
             self.give_up_unacknowledged(now, actions);
         }

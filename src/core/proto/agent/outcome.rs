@@ -19,6 +19,7 @@ impl Agent {
         actions: &mut Actions,
     ) {
         let Some(winner) = self.delivery.race_mut().remove(id) else { return };
+        self.outages.outside_answered(self.network.reach().has_missed());
         let restored = self.on_answer_from_outside(reply.failure.is_none(), now, actions);
         self.network.reach_mut().stop(actions);
         if let Some(failure @ Failure::Portal(_)) = reply.failure {
@@ -102,6 +103,7 @@ impl Agent {
         Action::Note(Note::BeatAcknowledged { beat, covers, recovered }).push_to(actions);
         self.delivery.acknowledged();
         self.demand.acknowledged();
+        self.outages.acknowledged(winner.outages, now);
     }
 
     /// Ends a round without an acknowledgement; the same beat is tried again unless the answer is
@@ -110,6 +112,7 @@ impl Agent {
         self.delivery.close_attempts(actions);
         let Some(flight) = self.end_beat(now) else { return };
         let (seq, covers, reason) = (self.delivery.seq(), flight.covers, flight.carried.reason());
+        let round_at = flight.started_at;
         let retry_at = if failure.is_final() {
             self.demand.refused();
             None
@@ -129,6 +132,7 @@ impl Agent {
         Action::Note(Note::BeatFailed { seq, covers, reason, failure, retry_at, news })
             .push_to(actions);
         self.delivery.failed(failure);
+        self.outages.round_failed(failure, round_at);
     }
 
     pub(super) fn connection_failed(&mut self, id: ConnectionId, failure: Failure, now: Instant) {

@@ -8,7 +8,9 @@ use crate::proto::time::Instant;
 
 impl Agent {
     pub(super) fn tick(&mut self, now: Instant) {
-        self.demand.tick(self.delivery.is_idle(), now);
+        if self.demand.tick(self.delivery.is_idle(), now) {
+            self.outages.fell_due();
+        }
     }
 
     pub(super) fn configured(&mut self, settings: &Settings, now: Instant, actions: &mut Actions) {
@@ -64,6 +66,7 @@ impl Agent {
         self.delivery.close_kept(actions);
         self.delivery.close_late(actions);
         self.end_beat(now);
+        self.outages.end(now);
         self.delivery.forget_held();
         self.network.resolver_mut().close_all(actions);
     }
@@ -102,6 +105,9 @@ impl Agent {
                 StartAt::At(until) => Some(until).filter(|until| *until > now),
                 StartAt::Never => None,
             };
+        }
+        if set {
+            self.outages.fell_due();
         }
         Action::Note(if set { Note::TriggerSet } else { Note::TriggerMerged }).push_to(actions);
         match (until, set) {

@@ -7,6 +7,7 @@ mod inputs;
 mod interval;
 mod late;
 mod names;
+mod outages;
 mod paths;
 mod promise;
 mod rounds;

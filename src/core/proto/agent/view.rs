@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::{Agent, Identity, IntervalSource, Obstacle, StartAt};
 use crate::proto::event::{Failure, Reason};
 use crate::proto::link::Mac;
+use crate::proto::outages::Outages;
 use crate::proto::race::Path;
 use crate::proto::reach::Connectivity;
 use crate::proto::services::Service;
@@ -47,6 +48,8 @@ pub struct View<'a> {
     pub interval_source: IntervalSource,
     /// When the cycle is due.
     pub due_at: Option<Instant>,
+    /// The last outage, and those that the server has not heard of.
+    pub outages: &'a Outages,
     /// Why the last round failed, `None` after an acknowledgement.
     pub failure: Option<Failure>,
     /// Rounds that failed since the last acknowledgement.
@@ -63,7 +66,7 @@ impl Agent {
     /// The state at `now`.
     #[must_use]
     pub fn view(&self, now: Instant) -> View<'_> {
-        let Self { network, demand, delivery, .. } = self;
+        let Self { network, demand, delivery, outages, .. } = self;
         View {
             connectivity: network.reach().connectivity(),
             connectivity_since: network.reach().since(),
@@ -84,6 +87,7 @@ impl Agent {
             interval: demand.interval(),
             interval_source: demand.interval_source(),
             due_at: demand.due_at(),
+            outages,
             failure: delivery.last().failure(),
             rounds_failed: delivery.last().rounds_failed(),
             services: network.services().all(),
@@ -97,6 +101,17 @@ impl Agent {
     pub fn is_metered(&self) -> bool {
         let in_use = self.settings.as_ref().zip(self.network.first());
         in_use.is_some_and(|(settings, uplink)| uplink::is_metered(settings, uplink.name))
+    }
+
+    /// The last outage, and those that the server has not heard of.
+    #[must_use]
+    pub const fn outages(&self) -> &Outages {
+        &self.outages
+    }
+
+    /// Takes back the outages of an earlier run, before any input.
+    pub fn restore_outages(&mut self, outages: Outages) {
+        self.outages = outages;
     }
 
     /// What a beat from `local` says of the interface that it leaves from.

@@ -116,15 +116,19 @@ impl Delivery {
         };
         let gateway = network.gateway(via, to.ip());
         let liveness = Liveness::Until(now + self.race.patience(via));
-        let entry = Attempt { id, via, to, local, gateway, stage, liveness, reused, stamps };
+        let entry =
+            Attempt { id, via, to, local, gateway, stage, liveness, reused, outages: 0, stamps };
         let entered = self.race.enter(entry);
         debug_assert!(entered, "whoever opens one sees to a free place");
     }
 
     /// Writes the report on a connection that is ready: what is asked for later is not in it.
-    fn send(&self, id: ConnectionId, actions: &mut Actions) {
+    fn send(&mut self, id: ConnectionId, actions: &mut Actions) {
         let Some(flight) = &self.flight else { return };
         let reason = flight.carried.reason();
+        if let Some(open) = self.race.find(id) {
+            open.outages = self.outages;
+        }
         Action::SendReport { id, seq: self.seq, reason }.push_to(actions);
     }
 

@@ -1,5 +1,7 @@
 //! What may go wrong, what it says of its cause, and its names in JSON and metrics.
 
+use core::fmt::{self, Display, Formatter};
+
 /// An expected bad outcome: the network or the server did it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
@@ -200,5 +202,16 @@ impl Failure {
             Self::NameServerSilent => "name_server_silent",
             Self::NoNameserver => "no_nameserver",
         }
+    }
+}
+
+/// The cause of a failure. `Display` is its word in JSON, `http_404` for a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause(pub Failure);
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())?;
+        if let Failure::Status(status) = self.0 { write!(f, "_{status}") } else { Ok(()) }
     }
 }

@@ -203,55 +203,6 @@ fn hour_of_the_day_before_makes_room() {
     assert_eq!(history.hours(at(48 * HOUR)).count(), 0, "of a day ago nothing is told");
 }
 
-#[test]
-fn last_outage_begins_with_the_first_trouble_and_ends_with_the_last() {
-    let lost = Note::ConnectivityLost;
-    let back = Note::ConnectivityRestored;
-    let fails = failed(1, Failure::Refused);
-    let beats = acknowledged(1, Reason::Interval, at(0), 0, true);
-    for (notes, expected) in [
-        (vec![], None),
-        (vec![&beats], None),
-        (vec![&back], None),
-        (vec![&lost], None),
-        (vec![&fails, &beats], None),
-        (vec![&beats, &lost], Some((2, None))),
-        (vec![&beats, &lost, &back], Some((2, Some(3)))),
-        (vec![&beats, &fails, &lost, &back], Some((2, None))),
-        (vec![&beats, &fails, &lost, &back, &beats], Some((2, Some(5)))),
-        (vec![&beats, &lost, &fails, &beats], Some((2, Some(4)))),
-        (vec![&beats, &lost, &back, &lost], Some((4, None))),
-        (vec![&beats, &lost, &back, &fails, &beats], Some((4, Some(5)))),
-        (vec![&beats, &lost, &back, &beats], Some((2, Some(3)))),
-    ] {
-        let mut history = History::new(7);
-        for (note, time) in notes.iter().zip(1..) {
-            history.record(note, at(time));
-        }
-        let outage = history.last_outage();
-        let told = outage.map(|outage| (outage.began.at, outage.ended_at));
-        let expected =
-            expected.map(|(began, ended): (u64, Option<u64>)| (at(began), ended.map(at)));
-        assert_eq!(told, expected, "{notes:?}");
-    }
-}
-
-#[test]
-fn outage_without_an_uplink_is_of_a_kind_of_its_own() {
-    let mut history = History::new(7);
-    let beats = acknowledged(1, Reason::Startup, at(0), 0, true);
-    let (pulled, plugged) = (uplink(Some("eth0"), None), uplink(None, Some("eth0")));
-    let (lost, back) = (Note::ConnectivityLost, Note::ConnectivityRestored);
-    let mut no_uplink = |notes: &[&Note]| {
-        notes.iter().for_each(|note| history.record(note, at(1)));
-        history.last_outage().map(|outage| outage.no_uplink)
-    };
-    assert_eq!(no_uplink(&[&plugged, &beats, &pulled, &lost]), Some(true));
-    assert_eq!(no_uplink(&[&plugged, &back, &beats]), Some(true), "it is over");
-    assert_eq!(no_uplink(&[&lost]), Some(false));
-    assert_eq!(no_uplink(&[&pulled]), Some(false), "it began otherwise");
-}
-
 fn any_note() -> impl Strategy<Value = Note> {
     prop_oneof![
         Just(uplink(Some("eth0"), Some("wlan0"))),

@@ -58,6 +58,7 @@ fn entry(race: &mut Race, via: Option<InterfaceName>, stage: Stage, liveness: Li
         stage,
         liveness,
         reused: false,
+        outages: 0,
         stamps,
     }
 }

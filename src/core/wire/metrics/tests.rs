@@ -82,6 +82,7 @@ fn metrics(history: &History) -> Metrics<'_> {
         services: &[],
         probes: 8,
         connects: 5,
+        outages: Box::leak(Box::default()),
         history,
     }
 }

@@ -1,9 +1,13 @@
 use core::net::{IpAddr, Ipv4Addr};
+use core::time::Duration;
 
+use super::untold::Untold;
 use super::{Decimal, DeviceNote, REPORT_MAX, Report, Uptime};
-use crate::proto::event::Reason;
+use crate::proto::event::{Failure, Reason, TlsFailure};
 use crate::proto::label::Word;
-use crate::proto::link::Mac;
+use crate::proto::link::{InterfaceName, Mac};
+use crate::proto::outages::{KeptOutages, Outage, OutageKind, Outages};
+use crate::proto::time::Instant;
 use crate::wire::date::Utc;
 use crate::wire::json;
 use crate::wire::request::TooLarge;
@@ -34,6 +38,7 @@ fn full<'a>(note: DeviceNote<'a>, reason: &'a Reason) -> Report<'a> {
         seq: Some(812),
         next_within_s: Some(40),
         boot_id: Some("2a6f4b0e-1d2c-4f5a-9b8c-7d6e5f4a3b2c"),
+        untold: None,
     }
 }
 
@@ -138,7 +143,96 @@ fn longest_report_fits_the_limit() {
         next_within_s: Some(u64::MAX),
         ..full(note, &reason)
     };
-    assert!(json(&report).len() <= REPORT_MAX);
+    assert!(json(&report).len() <= 1024, "without outages");
+    let (outages, now) =
+        (untold(u32::MAX / 2 - 9, &"\"".repeat(15), u32::MAX), Instant::from_micros(u64::MAX));
+    let untold = Untold { outages: &outages, now, boot_date: None };
+    assert!(json(&Report { untold: Some(untold), ..report }).len() <= REPORT_MAX);
+}
+
+/// Nine outages up to `number`, and one that lasts.
+fn untold(number: u32, uplink: &str, missed: u32) -> Outages {
+    let outage = |number: u32| Outage {
+        number: Some(number),
+        began_at: Instant::from_micros(1_000_000),
+        ended_at: Some(Instant::from_micros(10_000_000_000_000)),
+        kind: OutageKind::Server,
+        cause: Some(Failure::Tls(TlsFailure::ClientCertificateRefused)),
+        uplink: InterfaceName::new(uplink),
+        missed,
+    };
+    let kept = KeptOutages {
+        delivered: true,
+        numbered: number + 9,
+        told: number - 1,
+        last: Some(Outage { ended_at: None, ..outage(number + 9) }),
+        untold: (number..number + 8).map(outage).collect(),
+    };
+    Outages::restored(kept, Instant::from_micros(u64::MAX)).expect("they are sound")
+}
+
+#[test]
+fn outages_are_told_with_dates_or_with_their_age() {
+    let outage = Outage {
+        number: Some(3),
+        began_at: Instant::from_micros(100_700_000),
+        ended_at: Some(Instant::from_micros(160_500_000)),
+        kind: OutageKind::Server,
+        cause: Some(Failure::Status(404)),
+        uplink: InterfaceName::new("eth0"),
+        missed: 2,
+    };
+    let ongoing = Outage {
+        number: Some(4),
+        ended_at: None,
+        kind: OutageKind::Link,
+        cause: None,
+        uplink: None,
+        ..outage
+    };
+    let kept = KeptOutages {
+        delivered: true,
+        numbered: 4,
+        told: 2,
+        last: Some(ongoing),
+        untold: [outage].into_iter().collect(),
+    };
+    let now = Instant::from_micros(200_000_000);
+    let outages = Outages::restored(kept, now).unwrap();
+    let told = |boot_date| {
+        let untold = Some(Untold { outages: &outages, now, boot_date });
+        json(&Report { untold, ..Report::default() })
+    };
+    let boot_date = Duration::from_millis(1_770_035_600_400);
+    assert_eq!(
+        told(Some(boot_date)),
+        r#"{"outage":[{"n":3,"began":"2026-02-02T12:35:01Z","lasted_s":59,"kind":"server","cause":"http_404","uplink":"eth0","missed":2},{"n":4,"began":"2026-02-02T12:35:01Z","lasted_s":99,"kind":"link","missed":2}]}"#
+    );
+    assert_eq!(
+        told(None),
+        r#"{"outage":[{"n":3,"began_ago_s":99,"lasted_s":59,"kind":"server","cause":"http_404","uplink":"eth0","missed":2},{"n":4,"began_ago_s":99,"lasted_s":99,"kind":"link","missed":2}]}"#
+    );
+}
+
+#[test]
+fn nothing_is_told_where_there_was_no_outage() {
+    let outages = Outages::default();
+    let untold = Untold { outages: &outages, now: Instant::from_micros(1), boot_date: None };
+    assert_eq!(json(&Report { untold: Some(untold), ..Report::default() }), "{}");
+}
+
+#[test]
+fn eight_outages_are_told_and_the_others_counted_in_160_bytes_each() {
+    let outages = untold(99_980, "wwwwwwwwwwwwwww", 99_999);
+    let (now, boot_date) =
+        (Instant::from_micros(9_000_000_000), Some(Duration::from_secs(1_770_035_600)));
+    let report =
+        Report { untold: Some(Untold { outages: &outages, now, boot_date }), ..Report::default() };
+    let text = json(&report);
+    assert!(text.ends_with(r#"}],"outages_more":2}"#), "{text}");
+    let told: Vec<_> = text.split_inclusive('}').take(8).collect();
+    let longest = told.iter().map(|outage| outage.rsplit('{').next().unwrap().len() + 1).max();
+    assert_eq!((told.len(), longest), (8, Some(160)), "{text}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn normal(text: &str) -> String {
 }
 
 fn request(url: &ApiUrl, key: &str, token: Option<&str>, body: &[u8]) -> String {
-    let mut buffer = [0; 4096];
+    let mut buffer = [0; 2 * REQUEST_MAX];
     let length = emit(&mut buffer, url, key, token, body).unwrap();
     String::from_utf8(buffer[..length].to_vec()).unwrap()
 }

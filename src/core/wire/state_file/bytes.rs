@@ -74,6 +74,11 @@ impl<'a> Reader<'a> {
         self.take().map(u8::from_le_bytes)
     }
 
+    /// A byte that is 0 or 1.
+    pub(super) fn flag(&mut self) -> Option<bool> {
+        self.u8().filter(|byte| *byte <= 1).map(|byte| byte == 1)
+    }
+
     pub(super) fn u16(&mut self) -> Option<u16> {
         self.take().map(u16::from_le_bytes)
     }

@@ -2,9 +2,11 @@
 
 use core::time::Duration;
 
+use super::outages::LENGTH_MAX;
 use super::*;
 use crate::proto::event::{Acknowledged, Note, Stamps};
 use crate::proto::history::{HOUR_US, Id};
+use crate::proto::outages::{KeptOutages, Outage, OutageKind};
 
 const BOOT: &str = "0123abcd-boot";
 
@@ -82,9 +84,34 @@ fn all() -> (History, Instant) {
     (history, now)
 }
 
+/// Outages of every kind that are not told, and one that lasts.
+fn outages(count: u32, uplink: &str) -> Outages {
+    let outage = |number: u32| Outage {
+        number: Some(number),
+        began_at: at(u64::from(number)),
+        ended_at: Some(at(u64::from(number) + 1)),
+        kind: OutageKind::ALL[number as usize % 3],
+        cause: number.is_multiple_of(2).then_some(Failure::Status(404)),
+        uplink: InterfaceName::new(uplink),
+        missed: number,
+    };
+    let kept = KeptOutages {
+        delivered: true,
+        numbered: count + 2,
+        told: 1,
+        last: Some(Outage { ended_at: None, ..outage(count + 2) }),
+        untold: (2..count + 2).map(outage).collect(),
+    };
+    Outages::restored(kept, at(u64::from(HOUR_US))).expect("they are sound")
+}
+
 fn written(history: &History, now: Instant) -> Vec<u8> {
+    written_with(history, &outages(3, "eth0"), now)
+}
+
+fn written_with(history: &History, outages: &Outages, now: Instant) -> Vec<u8> {
     let mut buffer = vec![0; STATE_MAX];
-    let length = emit(history, BOOT, now, &mut buffer).unwrap();
+    let length = emit(history, outages, BOOT, now, &mut buffer).unwrap();
     buffer.truncate(length);
     buffer
 }
@@ -101,7 +128,28 @@ fn kept(history: &History, now: Instant) -> Kept {
 fn read_back(file: &[u8], now: Instant) -> (Result<(), Useless>, History) {
     let mut history = History::new(2);
     let result = restore(file, BOOT, now, &mut history);
-    (result, history)
+    (result.map(|_| ()), history)
+}
+
+#[test]
+fn outages_survive_a_round_trip() {
+    let (history, now) = all();
+    let longest = outages(8, "123456789012345");
+    for outages in [Outages::default(), outages(0, "eth0"), outages(3, "eth0"), longest] {
+        let file = written_with(&history, &outages, now);
+        let restored = restore(&file, BOOT, now, &mut History::new(2)).expect("it is sound");
+        assert_eq!(restored.kept(), outages.kept());
+    }
+}
+
+#[test]
+fn outages_of_the_future_invalidate_the_file() {
+    let (mut kept, now) = (outages(3, "eth0").kept(), at(u64::from(HOUR_US)));
+    kept.last = kept.last.map(|last| Outage { began_at: now, ..last });
+    let later = Outages::restored(kept, now).expect("it began just now");
+    let file = written_with(&History::new(1), &later, at(2));
+    assert_eq!(read_back(&file, now).0, Ok(()));
+    assert_eq!(read_back(&file, at(u64::from(HOUR_US) - 1)).0, Err(Useless::Damaged));
 }
 
 #[test]
@@ -154,13 +202,15 @@ fn longest_history_fits_the_limit() {
         history.record(&acknowledged(nth, Reason::Triggered(word.clone()), now), now);
     }
     let now = at(u64::from(HOUR_US) * 399);
-    let file = written(&history, now);
+    let longest = outages(8, "123456789012345");
+    let file = written_with(&history, &longest, now);
     assert!((STATE_MAX * 3 / 4..=STATE_MAX).contains(&file.len()), "{}", file.len());
     let (result, restored) = read_back(&file, now);
     assert_eq!(result, Ok(()));
     assert_eq!(kept(&restored, now), kept(&history, now));
-    for room in [0, 1, 30, 5000, file.len() - 1] {
-        assert_eq!(emit(&history, BOOT, now, &mut vec![0; room]), Err(TooLarge), "{room}");
+    for room in [0, 1, 30, 5000, file.len() - LENGTH_MAX] {
+        let result = emit(&history, &Outages::default(), BOOT, now, &mut vec![0; room]);
+        assert_eq!(result, Err(TooLarge), "{room}");
     }
 }
 
@@ -212,7 +262,6 @@ fn forged_content_never_panics_and_leaves_a_usable_history() {
             restored.record(&acknowledged(2, Reason::Interval, now), now);
             assert!(restored.transitions().all(|turn| turn.at <= now), "{place}");
             assert!(restored.beats().map(|beat| beat.id).is_sorted(), "{place}");
-            assert!(restored.last_outage().is_some(), "{place}");
         }
         assert!(read_back(&forged(&content[..place]), now).0.is_err(), "{place}");
     }
@@ -233,6 +282,7 @@ fn forged_entries_out_of_order_or_in_the_future_are_rejected() {
             emit_turn(&Transition { id: *id, at: at(*micros), change: Change::Online }, &mut to);
         }
         to.u16(0);
+        outages::emit(&KeptOutages::default(), &mut to);
         forged(to.written())
     };
     for (entries, sound) in [
@@ -254,10 +304,10 @@ fn files_of_another_boot_or_format_are_distinguished() {
     let (history, now) = all();
     let file = written(&history, now);
     let mut other = History::new(1);
-    assert_eq!(restore(&file, "another", now, &mut other), Err(Useless::OtherBoot));
-    let next = [b"linkbeat history 2\n", &file[MAGIC.len()..]].concat();
+    assert_eq!(restore(&file, "another", now, &mut other).map(|_| ()), Err(Useless::OtherBoot));
+    let next = [b"linkbeat history 3\n", &file[MAGIC.len()..]].concat();
     assert_eq!(read_back(&next, now).0, Err(Useless::OtherFormat));
-    for stranger in [&b""[..], b"linkbeat history 1", MAGIC, b"{}", &[0; 100]] {
+    for stranger in [&b""[..], b"linkbeat history 2", MAGIC, b"{}", &[0; 100]] {
         assert!(read_back(stranger, now).0.is_err(), "{stranger:?}");
     }
 }
