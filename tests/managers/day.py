@@ -508,8 +508,8 @@ the two is the manager's, or the 300 ms of doubt. Each event is one sample, and 
 - The agent starts before the manager, with an empty `resolv.conf`. dhcpcd probes an address for some five seconds.
 - A client that is refused its old address has none until it has the new one: that is a change to wlan1 and back. So it is with
   udhcpc whenever ifplugd has it ask anew.
-- ifupdown takes no part in a change (it runs a DHCP client once). Not run: ConnMan, other releases of these, WiFi, and the package under
-  systemd as process 1, which takes a virtual machine.
+- ifupdown takes no part in a change (it runs a DHCP client once). Not run: ConnMan, other releases of these, WiFi. The
+  package under systemd as process 1 is [another test](../packaging/SYSTEMD.md).
 
 | manager | event | beat after the act | after the kernel | beats |
 |---|---|---|---|---|"""
