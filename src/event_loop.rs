@@ -284,6 +284,7 @@ impl EventLoop {
             core::mem::swap(&mut ready, &mut self.again);
             ready.extend(events.iter().map(|event| event.token().0));
             ready.extend((!armed).then_some(TIMER));
+            ready.extend(self.signals.is_pending().then_some(SIGNALS));
             ready.sort_unstable();
             ready.dedup();
             for token in ready.drain(..) {

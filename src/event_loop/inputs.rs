@@ -19,6 +19,9 @@ const DUMPS: BucketSettings = BucketSettings { burst: 5, every: Duration::from_s
 /// Pause of a socket that cannot be used.
 const LINKS_RETRY: Duration = Duration::from_secs(1);
 
+/// Longest wait for the end of a dump, which the kernel makes as fast as it is read.
+const DUMP_PATIENCE: Duration = Duration::from_secs(5);
+
 /// When the kernel is turned to again for the links, after a failure.
 #[derive(Debug)]
 pub(super) struct LinksRetry {
@@ -30,16 +33,32 @@ pub(super) struct LinksRetry {
     dump: bool,
     /// Whether the last dump was refused: logged once.
     refused: bool,
+    /// When a dump is ordered again that has not come whole.
+    dumped_by: Option<Instant>,
+    /// When the kernel is asked for routes again, after it could not be.
+    routes_at: Option<Instant>,
 }
 
 impl LinksRetry {
     pub(super) fn new(now: Instant) -> Self {
-        Self { dumps: Bucket::new(DUMPS, now), at: None, dump: false, refused: false }
+        Self {
+            dumps: Bucket::new(DUMPS, now),
+            at: None,
+            dump: false,
+            refused: false,
+            dumped_by: None,
+            routes_at: None,
+        }
     }
 
     /// When [`EventLoop::retry_links`] is due.
-    pub(super) const fn next_deadline(&self) -> Option<Instant> {
-        self.at
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.at.into_iter().chain(self.routes_at).chain(self.dumped_by).min()
+    }
+
+    /// The kernel could not be asked for routes.
+    pub(super) fn routes_failed(&mut self, now: Instant) {
+        self.routes_at = Some(now + LINKS_RETRY);
     }
 }
 
@@ -53,7 +72,10 @@ impl EventLoop {
             return;
         }
         match self.routes.start_dump() {
-            Ok(()) => (retry.dump, retry.refused) = (false, false),
+            Ok(()) => {
+                (retry.dump, retry.refused) = (false, false);
+                retry.dumped_by = Some(self.now + DUMP_PATIENCE);
+            }
             Err(error) => {
                 retry.at = Some(self.now + LINKS_RETRY);
                 if !core::mem::replace(&mut retry.refused, true) {
@@ -65,6 +87,12 @@ impl EventLoop {
 
     /// Goes on after a pause.
     pub(super) fn retry_links(&mut self) {
+        if self.links_retry.routes_at.take_if(|at| *at <= self.now).is_some() {
+            self.routing.wanted = true;
+        }
+        if self.links_retry.dumped_by.take_if(|at| *at <= self.now).is_some() {
+            self.dump_links();
+        }
         if self.links_retry.at.take_if(|at| *at <= self.now).is_some() {
             if self.links_retry.dump {
                 self.dump_links();
@@ -94,6 +122,7 @@ impl EventLoop {
                 }
                 RouteEvent::Dumped => {
                     complete = true;
+                    self.links_retry.dumped_by = None;
                     Input::LinksDumped
                 }
             };

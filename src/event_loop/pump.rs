@@ -30,6 +30,9 @@ impl EventLoop {
             }
             self.routing.wanted = false;
             let answers = self.routing.ask(&self.agent);
+            if self.routing.failed {
+                self.links_retry.routes_failed(self.now);
+            }
             self.feed(Input::Routes(&answers));
             self.routing.put_back(answers);
         }

@@ -17,7 +17,7 @@ pub(super) struct Routing {
     /// Whether the core has questions.
     pub(super) wanted: bool,
     /// Whether the kernel could not be asked: logged once.
-    failed: bool,
+    pub(super) failed: bool,
 }
 
 impl Routing {

@@ -59,11 +59,8 @@ impl RouteAsker {
     ///
     /// What socket(2) says.
     pub fn new() -> io::Result<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        // Protocol 0 is NETLINK_ROUTE.
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
         Ok(Self {
-            fd,
+            fd: open()?,
             seq: 0,
             request: Vec::with_capacity(CHUNK_MAX * FORMS.len() * QUESTION_MAX),
             answer: vec![0; DATAGRAM_MAX].into_boxed_slice(),
@@ -123,7 +120,14 @@ impl RouteAsker {
         if chunk.iter().all(Option::is_none) {
             return Ok(false);
         }
-        self.attempt(chunk, outcomes).or_else(|_| self.attempt(chunk, outcomes)).map(|()| true)
+        if self.attempt(chunk, outcomes).is_err() {
+            // What the failure left in the queue would stand before the next answers.
+            if let Ok(fd) = open() {
+                self.fd = fd;
+            }
+            self.attempt(chunk, outcomes)?;
+        }
+        Ok(true)
     }
 
     fn attempt(&mut self, chunk: &Chunk, outcomes: &mut Outcomes) -> Result<(), Errno> {
@@ -149,7 +153,8 @@ impl RouteAsker {
 
     /// Reads the queue empty and keeps the answers to the requests from the number `first` on.
     fn receive(&mut self, first: u32, outcomes: &mut Outcomes) -> Result<(), Errno> {
-        let mut read = Ok(());
+        // The kernel answers every request, with an error if there is no route.
+        let mut read = Err(Errno::AGAIN);
         for _ in 0..READS_MAX {
             match receive(&self.fd, &mut self.answer) {
                 Ok(datagram) => {
@@ -157,6 +162,9 @@ impl RouteAsker {
                         let place = answer.seq.wrapping_sub(first);
                         let place = usize::try_from(place).unwrap_or(usize::MAX);
                         let outcome = outcomes.get_mut(place / FORMS.len());
+                        if outcome.is_some() && read == Err(Errno::AGAIN) {
+                            read = Ok(());
+                        }
                         if let Some(found) = outcome.and_then(|it| it.get_mut(place % FORMS.len()))
                         {
                             *found = answer.found;
@@ -170,6 +178,12 @@ impl RouteAsker {
         }
         read
     }
+}
+
+fn open() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    // Protocol 0 is NETLINK_ROUTE.
+    socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)
 }
 
 #[cfg(test)]

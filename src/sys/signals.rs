@@ -65,6 +65,13 @@ impl Signals {
         Ok(signals)
     }
 
+    /// Whether a signal has come whose wake-up may have failed: the kernel can refuse the handler's
+    /// write.
+    #[must_use]
+    pub fn is_pending(&self) -> bool {
+        [&self.terminate, &self.reload, &self.trigger].iter().any(|it| it.load(Ordering::SeqCst))
+    }
+
     /// What was asked for since the last call.
     pub fn drain(&mut self) -> Received {
         let mut bytes = [0; 64];
@@ -111,9 +118,9 @@ mod tests {
         for _ in 0..1000 {
             raise(SIGUSR1).unwrap();
         }
-        assert!(is_ready(&signals));
+        assert!(is_ready(&signals) && signals.is_pending());
         assert_eq!(signals.drain(), Received { trigger: true, ..Received::default() });
-        assert!(!is_ready(&signals));
+        assert!(!is_ready(&signals) && !signals.is_pending());
         raise(SIGHUP).unwrap();
         raise(SIGTERM).unwrap();
         let expected = Received { terminate: true, reload: true, trigger: false };

@@ -282,12 +282,35 @@ impl Agent {
     ///
     /// If it does not end within the time.
     pub fn wait(&mut self, within: Duration) -> ExitStatus {
+        let ended = self.ended(within);
+        ended.unwrap_or_else(|| panic!("the agent does not end within {within:?}"))
+    }
+
+    /// Waits for the end of the agent; `None` if it lives on.
+    ///
+    /// # Panics
+    ///
+    /// Never: the agent is a child.
+    pub fn ended(&mut self, within: Duration) -> Option<ExitStatus> {
         let process = pidfd_open(self.pid(), PidfdFlags::empty()).expect("pidfd of a child");
         let mut ended = [PollFd::new(&process, PollFlags::IN)];
         let limit = within.try_into().expect("a time-out");
         let count = poll(&mut ended, Some(&limit)).expect("poll a pidfd");
-        assert_eq!(count, 1, "the agent does not end within {within:?}");
-        self.child.wait().expect("wait for a child")
+        (count == 1).then(|| self.child.wait().expect("wait for a child"))
+    }
+
+    /// Ends the strace that traces the agent, which goes on without it.
+    ///
+    /// # Panics
+    ///
+    /// Never: a process that has ended has a status too, until it is waited for.
+    pub fn trace_no_longer(&self) {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = fs::read_to_string(path).unwrap_or_default();
+        let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:"));
+        let tracer = tracer.and_then(|it| it.trim().parse().ok()).and_then(Pid::from_raw);
+        // It ends with the agent, maybe at this moment.
+        tracer.map(|tracer| kill_process(tracer, Signal::TERM));
     }
 
     /// The resident memory of the agent in kB (proc(5), `VmRSS`).
