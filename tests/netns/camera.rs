@@ -85,8 +85,18 @@ impl Camera {
 
     /// Requests the status repeatedly until it has the wanted state.
     pub(crate) fn shows(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        self.shows_within(2 * SOON, what, wanted)
+    }
+
+    /// The same, for a state that takes longer to come.
+    pub(crate) fn shows_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         let mut pause = self.agent.lines().follow();
-        let give_up_us = clock::boot_us() + 2 * u64::try_from(SOON.as_micros()).unwrap();
+        let give_up_us = clock::boot_us() + u64::try_from(limit.as_micros()).unwrap();
         loop {
             let status = self.status();
             if wanted(&status) {
