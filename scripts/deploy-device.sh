@@ -308,6 +308,8 @@ replace() {
     fi
     tell "say restarting with $init"
     restarted_at=$(uptime)
+    # The agent tells the server why it ends. Noclobber, because the directory is the agent's own.
+    (umask 022 && cd /run/linkbeat && rm -f stopping && set -C && echo upgrade >stopping) 2>/dev/null || true
     tell_init restart || { show_said && go_back "it does not start: $init restart failed" && exit 1; }
     watch "$former" || { go_back "$why" && exit 1; }
     replaced=''

@@ -65,6 +65,8 @@ pub struct Config {
     pub description: String,
     /// Whether beats have a `note`, which overwrites that of the server.
     pub note: bool,
+    /// Whether a last beat says that the agent is being stopped.
+    pub goodbye: bool,
     /// PEM file of the roots that replace the built-in ones.
     pub ca_file: Option<PathBuf>,
     /// Keys of which the server must prove one; if there are any, roots, name and dates are not checked.
@@ -122,6 +124,7 @@ impl Default for Config {
             provisioned: false,
             description: String::from("RTSP Recorder"),
             note: true,
+            goodbye: true,
             ca_file: None,
             pins: Pins::new(),
             client_cert: None,

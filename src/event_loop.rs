@@ -23,6 +23,7 @@ mod sessions;
 mod setup;
 mod show;
 mod slots;
+mod stopping;
 mod supervisor;
 #[cfg(test)]
 mod tests;
@@ -42,6 +43,7 @@ use self::routing::Routing;
 use self::sessions::{SESSIONS_MAX, Sessions};
 use self::setup::{Setup, Verdict};
 use self::slots::Slots;
+use self::stopping::Stopping;
 use self::wall::Wall;
 use crate::config::{ConfigFiles, manager};
 use crate::error::Error;
@@ -106,8 +108,8 @@ pub struct EventLoop {
     started_at: Instant,
     /// The time of this wake-up.
     now: Instant,
-    /// Whether a signal has asked for the end.
-    stopping: bool,
+    /// Since a signal has asked for the end.
+    stopping: Option<Stopping>,
     /// Tokens to visit again without a new readiness.
     again: Vec<usize>,
     /// Connections given a report, to be pumped in this very wake-up.
@@ -215,7 +217,7 @@ impl EventLoop {
             poll,
             started_at: now,
             now,
-            stopping: false,
+            stopping: None,
             again: Vec::with_capacity(EVENTS_MAX),
             pump_now: Vec::with_capacity(SESSIONS_MAX),
             outcomes: VecDeque::with_capacity(EVENTS_MAX),
@@ -259,6 +261,7 @@ impl EventLoop {
         let path = self.setup.config.trigger_socket.as_deref();
         self.local.begin_lines(path, self.now)?;
         log::info!("[Meeting] Heartbeat thread started");
+        self.forget_stopping();
         let kept = HistoryFile::restore(&self.setup, &mut self.reporter.history, self.now);
         kept.into_iter().for_each(|outages| self.agent.restore_outages(outages));
         self.listen_http();
@@ -267,7 +270,7 @@ impl EventLoop {
         self.follow_up();
         let mut events = Events::with_capacity(EVENTS_MAX);
         let mut ready = Vec::with_capacity(EVENTS_MAX);
-        while !self.stopping {
+        while !self.has_ended() {
             self.again.extend(self.local.pending(self.now).map(|token| token.0));
             let history = &mut self.reporter.history;
             if self.wall.take_was_set() {
@@ -361,7 +364,9 @@ impl EventLoop {
 
     fn obey_signals(&mut self) {
         let received = self.signals.drain();
-        self.stopping |= received.terminate;
+        if received.terminate {
+            self.stop();
+        }
         if received.reload && self.load() != Verdict::Invalid {
             self.reconfigure();
         }
@@ -378,7 +383,8 @@ impl EventLoop {
         let links = self.links_retry.next_deadline();
         // With a cycle running, that check rides on its wake-ups, unless there is no other.
         let files = self.watch.events().is_none().then_some(self.poll_files_at);
-        let local = [self.local.next_deadline(), supervisor, history, body, self.load_at];
+        let end = self.stopping.map(|stopping| stopping.until);
+        let local = [self.local.next_deadline(), supervisor, history, body, self.load_at, end];
         let soonest = local.into_iter().chain([core, links, files]).flatten().min();
         soonest.unwrap_or(self.poll_files_at)
     }

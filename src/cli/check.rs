@@ -84,7 +84,7 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let settings = &config.settings;
     let path = |path: &'_ Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let without_file = if config.pins.is_empty() { WITHOUT_FILE } else { "none" };
-    let rows: [(&str, &dyn Display); 31] = [
+    let rows: [(&str, &dyn Display); 32] = [
         ("enabled", &settings.enabled),
         ("api_url", &Or(config.api_url.as_ref(), "not set")),
         (
@@ -97,6 +97,7 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         ("provisioned", &config.provisioned),
         ("description", &config.description),
         ("note", &config.note),
+        ("goodbye", &config.goodbye),
         ("interfaces", &List(&settings.interfaces)),
         ("ignore_interfaces", &List(&settings.ignore_interfaces)),
         ("bind_to_uplink", &settings.bind_to_uplink),

@@ -47,6 +47,7 @@ pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
 
     file.take("description", text(description), &mut config.description);
     file.take("note", boolean, &mut config.note);
+    file.take("goodbye", boolean, &mut config.goodbye);
     file.take("interfaces", list(pattern), &mut settings.interfaces);
     file.take("ignore_interfaces", list(pattern), &mut settings.ignore_interfaces);
     file.take("bind_to_uplink", boolean, &mut settings.bind_to_uplink);

@@ -61,6 +61,7 @@ const REFERENCE: &str = r#"{
 const EVERY_KEY: &str = r#"{
   "description": "Gate camera",
   "note": false,
+  "goodbye": false,
   "interfaces": ["en*", "wlan?"],
   "ignore_interfaces": [],
   "bind_to_uplink": false,
@@ -156,6 +157,7 @@ fn every_own_key_is_taken() {
         },
         description: String::from("Gate camera"),
         note: false,
+        goodbye: false,
         ca_file: Some(PathBuf::from("/etc/ssl/own.pem")),
         client_cert: Some(PathBuf::from("/etc/ssl/camera.pem")),
         client_key: Some(PathBuf::from("/etc/ssl/camera.key")),

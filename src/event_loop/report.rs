@@ -62,6 +62,7 @@ impl EventLoop {
             timestamp,
             reason: Some(reason),
             seq: Some(seq),
+            stopping: self.stopping.map(|stopping| stopping.word),
             next_within_s: Some(self.agent.next_within(self.now).as_secs()),
             boot_id: Some(identity.boot_id.as_str()).filter(|id| !id.is_empty()),
             untold: Some(Untold { outages: self.agent.outages(), now: self.now, boot_date }),

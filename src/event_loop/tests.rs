@@ -406,7 +406,7 @@ impl Drop for Directory {
 }
 
 /// Bad values for each key that `linkbeat check` prints.
-const BAD: [(&str, &[&str]); 32] = [
+const BAD: [(&str, &[&str]); 33] = [
     ("enabled", &[r#"{"enabled": 1}"#, "[]", r#"{"enabled": true, "enabled": true}"#]),
     ("api_url", &[r#"{"api_url": 1}"#, r#"{"api_url": "ftp://h"}"#]),
     ("device_key", &[r#"{"device_key": ".."}"#, r#"{"device_key": "\n"}"#]),
@@ -416,6 +416,7 @@ const BAD: [(&str, &[&str]); 32] = [
     ("provisioned", &[r#"{"provisioned": {}}"#]),
     ("description", &[r#"{"description": 1e9}"#]),
     ("note", &[r#"{"note": "no"}"#]),
+    ("goodbye", &[r#"{"goodbye": "no"}"#]),
     ("interfaces", &[r#"{"interfaces": "eth0"}"#, r#"{"interfaces": ["a b"]}"#]),
     ("ignore_interfaces", &[r#"{"ignore_interfaces": [""]}"#]),
     ("bind_to_uplink", &[r#"{"bind_to_uplink": 0}"#]),

@@ -16,6 +16,8 @@ mod elsewhere;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod goodbye;
+#[cfg(test)]
 mod links;
 #[cfg(test)]
 mod names;

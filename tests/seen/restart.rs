@@ -20,7 +20,8 @@ impl Kept {
     }
 
     fn camera(&self) -> Camera {
-        Camera::start(&json!({ "state_file": self.0 }))
+        // The last beat would be in the file, or too late for it.
+        Camera::start(&json!({ "state_file": self.0, "goodbye": false }))
     }
 }
 

@@ -39,6 +39,7 @@ auto_connect: true
 provisioned: false
 description: RTSP Recorder
 note: true
+goodbye: true
 interfaces: eth*, en*, wlan1, wlan0, wl*
 ignore_interfaces: none
 bind_to_uplink: true

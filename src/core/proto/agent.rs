@@ -48,6 +48,8 @@ pub struct Agent {
     delivery: Delivery,
     /// When beats did not get through, and what the server has not heard of that.
     outages: Outages,
+    /// Whether the last beat is wanted or under way.
+    says_goodbye: bool,
 }
 
 impl Agent {
@@ -63,6 +65,7 @@ impl Agent {
             demand: Demand::new(now),
             delivery: Delivery::new(),
             outages: Outages::default(),
+            says_goodbye: false,
         }
     }
 
@@ -89,6 +92,7 @@ impl Agent {
                 }
             }
             Input::Triggered { word, request } => self.triggered(word, request, now, out),
+            Input::Stopping => self.stopping(now),
             Input::ProbeAnswered(probe) => self.probe_answered(probe, now, out),
             Input::ProbeFailed(probe, failure) => {
                 self.network.reach_mut().failed(probe, failure, now)
@@ -122,6 +126,12 @@ impl Agent {
     /// [`Action::AskRoutes`](super::event::Action::AskRoutes).
     pub fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
         self.network.questions()
+    }
+
+    /// Whether the last beat is wanted or under way, after [`Input::Stopping`].
+    #[must_use]
+    pub const fn says_goodbye(&self) -> bool {
+        self.says_goodbye
     }
 
     /// When to call [`handle`](Self::handle) with [`Input::Deadline`] if nothing happens before.

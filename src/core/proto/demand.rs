@@ -67,6 +67,8 @@ pub(super) struct Demand {
     spread_until: Option<Instant>,
     /// Something local has changed since the last attempt that failed or was acknowledged.
     has_changed: bool,
+    /// The last beat is wanted, which waits for nothing.
+    last_beat: bool,
 }
 
 impl Demand {
@@ -92,6 +94,7 @@ impl Demand {
             recovery_spread: Duration::ZERO,
             spread_until: None,
             has_changed: false,
+            last_beat: false,
         }
     }
 
@@ -223,6 +226,18 @@ impl Demand {
         self.backoff.reset();
         self.spread_until = None;
         self.has_changed = false;
+        self.last_beat = false;
+    }
+
+    /// Wants the last beat, with whatever waits for one.
+    pub(super) fn want_last_beat(&mut self, now: Instant) {
+        self.fresh.add(Reason::Interval, now);
+        self.last_beat = true;
+    }
+
+    /// Whether the last beat is wanted and has not started.
+    pub(super) const fn wants_last_beat(&self) -> bool {
+        self.last_beat
     }
 
     /// Promises a trigger that the beat of this number covers it; returns the number.
@@ -238,6 +253,9 @@ impl Demand {
 
     /// When the beat that is wanted may start, given that one could leave the device.
     pub(super) fn start_at(&self, now: Instant) -> StartAt {
+        if self.last_beat {
+            return StartAt::At(now);
+        }
         let change = self.fresh.has_uplink_change().then(|| self.changes.token_at(0, now));
         if let Some(asked) = self.retry_after.filter(|asked| asked.until() > now) {
             let through = change.filter(|_| asked.lets_a_change_through());
@@ -266,7 +284,9 @@ impl Demand {
 
     /// Hands every reason to the beat that starts, and takes the token that lets it through.
     pub(super) fn start(&mut self, now: Instant) -> PendingReasons {
-        self.take_token(now);
+        if !core::mem::take(&mut self.last_beat) {
+            self.take_token(now);
+        }
         self.retry_early = false;
         let mut carried = self.fresh.take();
         carried.merge(self.retrying.take());
@@ -313,6 +333,7 @@ impl Demand {
 
     /// The server's answer was final: the next beat is that of the cycle.
     pub(super) const fn refused(&mut self) {
+        self.last_beat = false;
         self.backoff.reset();
         self.spread_until = None;
         self.has_changed = false;

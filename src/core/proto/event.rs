@@ -171,6 +171,9 @@ pub enum Input<'a> {
         /// The request to answer.
         request: Option<RequestId>,
     },
+    /// The agent is being stopped: one last beat is sent at once, if it is likely to arrive. See
+    /// [`Agent::says_goodbye`](super::agent::Agent::says_goodbye).
+    Stopping,
     /// A probe's SYN was answered with SYN-ACK.
     ProbeAnswered(ProbeId),
     /// A probe ended otherwise.

@@ -46,10 +46,12 @@ pub struct Report<'a> {
     pub reason: Option<&'a Reason>,
     /// Beat counter since start.
     pub seq: Option<u64>,
-    /// Seconds within which the server hears again.
-    pub next_within_s: Option<u64>,
     /// Random identifier that the kernel has for this boot.
     pub boot_id: Option<&'a str>,
+    /// Seconds within which the server hears again.
+    pub next_within_s: Option<u64>,
+    /// Why the agent is being stopped.
+    pub stopping: Option<&'a str>,
     /// Outages that the server has not heard of.
     pub untold: Option<Untold<'a>>,
 }
@@ -83,8 +85,9 @@ impl Report<'_> {
                 .present("temperature", self.temperature.map(Verbatim))
                 .present("reason", self.reason.map(Quoted))
                 .present("seq", self.seq)
+                .present("boot_id", self.boot_id)
                 .present("next_within_s", self.next_within_s)
-                .present("boot_id", self.boot_id);
+                .present("stopping", self.stopping.map(Quoted));
             self.untold.iter().for_each(|untold| untold.emit(json));
         })
     }

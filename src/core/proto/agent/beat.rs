@@ -20,6 +20,7 @@ impl Agent {
     /// Ends the beat under way, and all that waits for it.
     pub(super) fn end_beat(&mut self, now: Instant) -> Option<Flight> {
         self.network.end_name_wait();
+        self.says_goodbye &= self.demand.wants_last_beat();
         self.delivery.end(now)
     }
 

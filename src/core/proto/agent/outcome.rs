@@ -115,6 +115,7 @@ impl Agent {
         let round_at = flight.started_at;
         let retry_at = if failure.is_final() {
             self.demand.refused();
+            self.says_goodbye = false;
             None
         } else {
             // Nothing but a beat finds out that people have logged in.

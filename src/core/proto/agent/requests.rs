@@ -3,6 +3,7 @@
 use super::{Agent, StartAt};
 use crate::proto::event::{Action, Actions, Failure, Note, Reason, RequestId, TriggerAnswer};
 use crate::proto::label::Word;
+use crate::proto::reach::Connectivity;
 use crate::proto::settings::Settings;
 use crate::proto::time::Instant;
 
@@ -48,6 +49,23 @@ impl Agent {
         }
         if self.network.is_complete() {
             self.network_changed(now, actions);
+        }
+    }
+
+    /// Has the last beat start at once, unless the server has refused the one before or asked to
+    /// wait, or there is no way to it.
+    ///
+    /// A beat under way goes first if it is written already.
+    pub(super) fn stopping(&mut self, now: Instant) {
+        let refused = self.delivery.last().failure().is_some_and(Failure::is_final);
+        let quiet = self.demand.quiet_until(now).is_some();
+        let offline = self.network.reach().connectivity() == Connectivity::Offline;
+        let wanted = self.demand.is_running() && !refused && !quiet && !offline;
+        if wanted && self.network.has_way(now) {
+            self.says_goodbye = true;
+            if self.delivery.unwritten().is_none() {
+                self.demand.want_last_beat(now);
+            }
         }
     }
 

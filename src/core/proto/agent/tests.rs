@@ -2,6 +2,7 @@ use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
 mod connectivity;
+mod goodbye;
 mod identity;
 mod inputs;
 mod interval;

@@ -36,8 +36,9 @@ fn full<'a>(note: DeviceNote<'a>, reason: &'a Reason) -> Report<'a> {
         temperature: Some(Decimal(481)),
         reason: Some(reason),
         seq: Some(812),
-        next_within_s: Some(40),
         boot_id: Some("2a6f4b0e-1d2c-4f5a-9b8c-7d6e5f4a3b2c"),
+        next_within_s: Some(40),
+        stopping: Some("stop"),
         untold: None,
     }
 }
@@ -141,6 +142,7 @@ fn longest_report_fits_the_limit() {
         temperature: Some(Decimal(i32::MIN)),
         seq: Some(u64::MAX),
         next_within_s: Some(u64::MAX),
+        stopping: Some("upgrade"),
         ..full(note, &reason)
     };
     assert!(json(&report).len() <= 1024, "without outages");
