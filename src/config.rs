@@ -114,6 +114,7 @@ impl Default for Config {
                     interfaces: heapless::Vec::new(),
                     interval: Duration::from_secs(300),
                 },
+                standby_check: Duration::ZERO,
                 trigger_bucket: bucket,
                 network_bucket: bucket,
                 services: heapless::Vec::new(),

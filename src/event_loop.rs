@@ -84,7 +84,7 @@ const CONNECTION_LAST: usize = CONNECTION_FIRST + SESSIONS_MAX - 1;
 const QUERY_FIRST: usize = CONNECTION_LAST + 1;
 const QUERY_LAST: usize = QUERY_FIRST + QUERIES_MAX - 1;
 const PROBE_FIRST: usize = QUERY_LAST + 1;
-const PROBE_LAST: usize = PROBE_FIRST + OUTSTANDING_MAX - 1;
+const PROBE_LAST: usize = PROBE_FIRST + PROBES_MAX - 1;
 const CHECK_FIRST: usize = PROBE_LAST + 1;
 const CHECK_LAST: usize = CHECK_FIRST + SERVICES_MAX - 1;
 const WATCH: usize = CHECK_LAST + 1;
@@ -92,6 +92,8 @@ const MOUNTS: usize = WATCH + 1;
 const STATUS_FIRST: usize = MOUNTS + 1;
 const STATUS_LAST: usize = STATUS_FIRST + Protocol::Http.tokens() - 1;
 
+/// Probes at once: those of the search, and a test of an uplink in reserve.
+const PROBES_MAX: usize = OUTSTANDING_MAX + 1;
 /// Most readinesses taken from one wait; the rest waits in the kernel.
 const EVENTS_MAX: usize = 64;
 /// What a wait without a timer is longer, because poll(2) counts in milliseconds.
@@ -138,7 +140,7 @@ pub struct EventLoop {
     /// The DNS questions under way.
     queries: Slots<QueryId, QuerySocket, QUERIES_MAX>,
     /// The reachability probes under way.
-    probes: Slots<ProbeId, ProbeSocket, OUTSTANDING_MAX>,
+    probes: Slots<ProbeId, ProbeSocket, PROBES_MAX>,
     /// The checks of local services under way.
     checks: Slots<CheckId, ProbeSocket, SERVICES_MAX>,
     /// The watched files.

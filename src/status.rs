@@ -197,7 +197,15 @@ impl Snapshot<'_> {
             })
         });
         let others = view.uplinks.iter().skip(1);
-        let others = others.map(|uplink| Object(move |json| uplink_members(json, uplink)));
+        let tested = view.standby.all();
+        let works = |name| tested.iter().find(|it| it.uplink == name).and_then(|it| it.works);
+        let word = |works| if works { "ok" } else { "dead" };
+        let others = others.map(|uplink| {
+            Object(move |json| {
+                uplink_members(json, uplink);
+                json.member("standby", &works(uplink.name).map(word));
+            })
+        });
         let obstacle = self.no_way.map(|no_way| {
             Object(move |json| {
                 json.member("kind", &no_way.as_str()).member("text", &Quoted(no_way));

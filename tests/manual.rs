@@ -174,8 +174,8 @@ fn contract_has_every_field_of_a_beat_in_its_order() {
     let report = include_str!("vectors/http/report.json");
     let members = report.trim_start_matches("{\"").split(",\"");
     let fields = members.filter_map(|member| member.split("\":").next());
-    // They are there after an outage.
-    let fields: Vec<_> = fields.chain(["outage", "outages_more"]).collect();
+    // They are there after a change in reserve and after an outage.
+    let fields: Vec<_> = fields.chain(["standby", "outage", "outages_more"]).collect();
     let told = column(section(CONTRACT, "\n### The request\n", "\n### "));
     assert_eq!(told, fields);
 }
@@ -191,8 +191,9 @@ fn contract_has_every_exit_code_state_and_metric() {
     assert_eq!(told.filter(|it| it != "auto_connect").collect::<Vec<_>>(), states);
 
     let shown = between(include_str!("vectors/metrics/all.prom"), "# TYPE ", " ");
-    // It is shown where services are watched.
-    let metrics = shown.chain(["linkbeat_service_up"]).map(ToOwned::to_owned);
+    // They are shown where uplinks in reserve are tested and services are watched.
+    let metrics =
+        shown.chain(["linkbeat_standby_up", "linkbeat_service_up"]).map(ToOwned::to_owned);
     let told = code(section(CONTRACT, "\n### Metrics\n", "\n### "));
     let names = told.map(|it| it.split('{').next().unwrap_or_default().to_owned());
     let told: Words = names.filter(|it| it.contains('_')).collect();

@@ -84,7 +84,7 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let settings = &config.settings;
     let path = |path: &'_ Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let without_file = if config.pins.is_empty() { WITHOUT_FILE } else { "none" };
-    let rows: [(&str, &dyn Display); 32] = [
+    let rows: [(&str, &dyn Display); 33] = [
         ("enabled", &settings.enabled),
         ("api_url", &Or(config.api_url.as_ref(), "not set")),
         (
@@ -107,6 +107,7 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         ("recovery_spread_ms", &millis(settings.recovery_spread)),
         ("metered.interfaces", &List(&settings.metered.interfaces)),
         ("metered.interval_s", &settings.metered.interval.as_secs()),
+        ("standby_check_s", &settings.standby_check.as_secs()),
         ("moderation.trigger", &BucketText(settings.trigger_bucket)),
         ("moderation.network", &BucketText(settings.network_bucket)),
         ("tls.ca_file", &Or(path(&config.ca_file), without_file)),

@@ -13,7 +13,7 @@ mod tests;
 mod timeline;
 
 pub(super) use self::fields::Fields;
-use self::fields::{beat, interface, outage, safe, span, steps, unset_clock};
+use self::fields::{beat, interface, outage, reserve, safe, span, steps, unset_clock};
 pub(super) use self::timeline::entries;
 
 /// The status in terms of exit codes.
@@ -188,7 +188,7 @@ impl Page<'_> {
             ("uplink", uplink.map(|it| format!("{}, in use{}", interface(it), it.since()))),
             ("obstacle", status.object("obstacle").and_then(|it| it.text("text"))),
         ])
-        .chain(status.list("uplinks").map(|it| ("in reserve", Some(interface(Fields(it))))))
+        .chain(status.list("uplinks").map(|it| ("in reserve", Some(reserve(Fields(it))))))
         .chain(status.list("watch").map(move |it| ("service", Some(service(Fields(it))))))
         .chain(self.last_beat())
         .chain([

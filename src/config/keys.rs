@@ -57,6 +57,7 @@ pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
     file.take("recovery_spread_ms", millis(0, 30_000), &mut settings.recovery_spread);
     file.take("metered.interfaces", list(pattern), &mut settings.metered.interfaces);
     file.take("metered.interval_s", interval, &mut settings.metered.interval);
+    file.take("standby_check_s", standby_check, &mut settings.standby_check);
     let bucket = &mut settings.trigger_bucket;
     read_bucket(file, "moderation.trigger.burst", "moderation.trigger.every_ms", bucket);
     let bucket = &mut settings.network_bucket;
@@ -90,6 +91,14 @@ fn read_bucket(
 
 fn interval(value: Value<'_>) -> Result<Duration, WrongValue<'_>> {
     whole(1, 86_400, Duration::from_secs)(value)
+}
+
+/// Parses the time between two tests of an uplink in reserve; 0 for none.
+fn standby_check(value: Value<'_>) -> Result<Duration, WrongValue<'_>> {
+    match value.as_whole() {
+        Some(0) => Ok(Duration::ZERO),
+        _ => whole(10, 86_400, Duration::from_secs)(value),
+    }
 }
 
 fn millis<'a>(min: u64, max: u64) -> impl FnOnce(Value<'a>) -> Result<Duration, WrongValue<'a>> {

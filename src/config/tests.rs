@@ -69,6 +69,7 @@ const EVERY_KEY: &str = r#"{
   "request_timeout_ms": 5000,
   "recovery_spread_ms": 3000,
   "metered": {"interfaces": ["wwan*", "ppp?"], "interval_s": 600},
+  "standby_check_s": 60,
   "moderation": {
     "trigger": {"burst": 3, "every_ms": 1000},
     "network": {"burst": 9, "every_ms": 0}
@@ -148,6 +149,7 @@ fn every_own_key_is_taken() {
                 interfaces: [name_of("wwan*"), name_of("ppp?")].into_iter().collect(),
                 interval: Duration::from_secs(600),
             },
+            standby_check: Duration::from_secs(60),
             trigger_bucket: BucketSettings { burst: 3, every: Duration::from_secs(1) },
             network_bucket: BucketSettings { burst: 9, every: Duration::ZERO },
             services: [watch("rtsp", "127.0.0.1:554", 3), watch("web", "[::1]:80", 10)]

@@ -73,6 +73,7 @@ impl EventLoop {
             | Note::NetworkChanged(_)
             | Note::GatewayBack(_)
             | Note::PathFailed { .. }
+            | Note::StandbyChanged { .. }
             | Note::LinksLeftOut
             | Note::ServiceLost(_)
             | Note::ServiceRecovered(_)

@@ -65,6 +65,7 @@ impl EventLoop {
             stopping: self.stopping.map(|stopping| stopping.word),
             next_within_s: Some(self.agent.next_within(self.now).as_secs()),
             boot_id: Some(identity.boot_id.as_str()).filter(|id| !id.is_empty()),
+            standby: Some(self.agent.standby()),
             untold: Some(Untold { outages: self.agent.outages(), now: self.now, boot_date }),
             ..self.vitals.read()
         };

@@ -70,6 +70,12 @@ impl Reporter {
                 log::info!("[Failover] {}", FailedPath { via, family, instead });
             }
             Note::LinksLeftOut => log::warn!("[Network] {LinksLeftOut}"),
+            Note::StandbyChanged { uplink, works: true } => {
+                log::info!("[Network] {uplink}, in reserve: the server answers");
+            }
+            Note::StandbyChanged { uplink, works: false } => {
+                log::warn!("[Network] {uplink}, in reserve: the server does not answer");
+            }
             Note::ServiceLost(name) => log::warn!("[Watch] {name} does not answer"),
             Note::ServiceRecovered(name) => log::info!("[Watch] {name} answers again"),
             Note::ConnectivityLost => log::info!("[Meeting] Connectivity lost"),

@@ -138,6 +138,7 @@ impl EventLoop {
             failures: view.rounds_failed,
             acknowledged_at: delivered.map(|delivered| delivered.stamps.replied_at),
             services: view.services,
+            standby: view.standby.all(),
             probes: view.probes_sent,
             connects: view.connects,
             outages: view.outages,

@@ -406,7 +406,7 @@ impl Drop for Directory {
 }
 
 /// Bad values for each key that `linkbeat check` prints.
-const BAD: [(&str, &[&str]); 33] = [
+const BAD: [(&str, &[&str]); 34] = [
     ("enabled", &[r#"{"enabled": 1}"#, "[]", r#"{"enabled": true, "enabled": true}"#]),
     ("api_url", &[r#"{"api_url": 1}"#, r#"{"api_url": "ftp://h"}"#]),
     ("device_key", &[r#"{"device_key": ".."}"#, r#"{"device_key": "\n"}"#]),
@@ -429,6 +429,7 @@ const BAD: [(&str, &[&str]); 33] = [
         "metered.interval_s",
         &[r#"{"metered": {"interval_s": 0}}"#, r#"{"metered": {"interval": 1}}"#],
     ),
+    ("standby_check_s", &[r#"{"standby_check_s": 9}"#, r#"{"standby_check": 60}"#]),
     ("moderation.trigger", &[r#"{"moderation": {"trigger": {"burst": 0, "every_ms": -1}}}"#]),
     ("moderation.network", &[r#"{"moderation": {"network": {"burst": 0, "every": 1}}}"#]),
     ("tls.ca_file", &[r#"{"tls": {"ca_file": "ca.pem"}}"#]),

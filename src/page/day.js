@@ -33,6 +33,8 @@ const HAPPENED = {
   failing: ({ cause }) => [`beats fail: ${cause}`, "warn"],
   beating: ({ after }) => [`beats are acknowledged${after}`, "good"],
   clock_set: () => ["the clock was set", ""],
+  standby_dead: ({ name }) => [`${name}, in reserve, does not reach the server`, "warn"],
+  standby_ok: ({ name }) => [`${name}, in reserve, reaches the server`, "good"],
   service_down: ({ name }) => [`${name} is down`, "warn"],
   service_up: ({ name }) => [`${name} is back`, "good"],
 };

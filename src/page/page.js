@@ -107,7 +107,9 @@ const places = ({ addresses }) => (addresses ?? []).join(" ");
 
 function showUplinks() {
   const { uplink, uplinks = [] } = status;
-  const reserve = uplinks.map((other) => `${other.name} ${places(other)}, in reserve`);
+  const tested = { ok: ": it works", dead: ": the server does not answer over it" };
+  const reserve = uplinks.map((other) =>
+    `${other.name} ${places(other)}, in reserve${tested[other.standby] ?? ""}`);
   if (!uplink) return show("uplink", reserve.join(), () => paragraphs("none", ...reserve));
   const at = ago(uplink.since_ago);
   const key = [uplink.name, places(uplink), ...reserve].join();

@@ -184,6 +184,9 @@ fn transition_members(json: &mut Emitter<'_>, change: &Change) {
         Change::ServiceDown(name) | Change::ServiceUp(name) => {
             json.member("name", &Quoted(name));
         }
+        Change::Standby { uplink, .. } => {
+            json.member("name", &Quoted(uplink));
+        }
         Change::Started | Change::Offline | Change::Online | Change::Beating | Change::ClockSet => {
         }
     }

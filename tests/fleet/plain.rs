@@ -33,6 +33,7 @@ pub(crate) fn settings() -> Settings {
             interfaces: heapless::Vec::new(),
             interval: Duration::from_secs(300),
         },
+        standby_check: Duration::ZERO,
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: heapless::Vec::new(),

@@ -32,6 +32,8 @@ mod preference;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod reserve;
+#[cfg(test)]
 mod round_trips;
 #[cfg(test)]
 mod rtnetlink;

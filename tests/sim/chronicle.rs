@@ -67,7 +67,7 @@ impl Chronicle {
                     assert!(!std::mem::replace(&mut self.failing, true), "{turn:?}");
                 }
                 Change::Beating => self.failing = false,
-                Change::ServiceDown(_) | Change::ServiceUp(_) => {}
+                Change::ServiceDown(_) | Change::ServiceUp(_) | Change::Standby { .. } => {}
                 Change::Started | Change::ClockSet => panic!("no note says so"),
             }
         }

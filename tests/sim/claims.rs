@@ -387,7 +387,7 @@ impl Claims {
                 assert!(!quiet || to.port() == 53, "the server is probed in spite of Retry-After");
                 self.probes.insert(probe.0);
                 self.probes_made += 1;
-                assert!(self.probes.len() <= OUTSTANDING_MAX, "{} probes", self.probes.len());
+                assert!(self.probes.len() <= OUTSTANDING_MAX + 1, "{} probes", self.probes.len());
                 self.heard.check(&self.settings, to.ip(), *via);
                 // The bucket leaks the rate of one second. A first round comes on top.
                 let in_rate = self.probing.add(now, PER_SECOND.into(), PROBES_AT_ONCE);
@@ -546,6 +546,7 @@ impl Claims {
             | Note::NetworkChanged(_)
             | Note::GatewayBack(_)
             | Note::PathFailed { .. }
+            | Note::StandbyChanged { .. }
             | Note::LinksLeftOut
             | Note::ConnectivityLost
             | Note::IntervalSet(_)

@@ -46,6 +46,10 @@ mod tests {
             let recovery_spread = Duration::from_secs(5);
             world.configure(Settings { recovery_spread, ..world.settings.clone() });
         }
+        if seed % 4 == 1 {
+            let standby_check = Duration::from_secs(10);
+            world.configure(Settings { standby_check, ..world.settings.clone() });
+        }
         world.trace.whole = keep.then(String::new);
         world.trace.digest = setting("SIM_DIGEST").map(|_| DefaultHasher::new());
         if let Some(steps) = setting("SIM_STEPS") {

@@ -3,6 +3,7 @@
 mod next;
 mod noise;
 mod outages;
+mod standby;
 mod ways;
 
 use std::ops::Add;

@@ -49,6 +49,7 @@ request_timeout_ms: 10000
 recovery_spread_ms: 0
 metered.interfaces: none
 metered.interval_s: 300
+standby_check_s: 0
 moderation.trigger: 5 at once, then one every 2000 ms
 moderation.network: 5 at once, then one every 2000 ms
 tls.ca_file: {WITHOUT_FILE}

@@ -59,6 +59,16 @@ pub(super) fn interface(interface: Fields<'_>) -> String {
     text
 }
 
+/// An uplink in reserve, and what its last test says.
+pub(super) fn reserve(uplink: Fields<'_>) -> String {
+    let works = match uplink.word("standby").as_str() {
+        "ok" => ": it works",
+        "dead" => ": the server does not answer over it",
+        _ => "",
+    };
+    interface(uplink) + works
+}
+
 /// An acknowledged beat; `steps` is the object with its steps.
 pub(super) fn beat(beat: Fields<'_>, steps: Option<Fields<'_>>) -> String {
     let mut text = beat.word("reason");

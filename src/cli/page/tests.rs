@@ -409,3 +409,38 @@ fn spans_show_their_two_largest_units() {
         assert_eq!(span(seconds), words);
     }
 }
+
+#[test]
+fn uplink_in_reserve_is_shown_with_its_last_test() {
+    for (standby, words) in [
+        ("null", "in reserve   wlan1 192.168.1.7\n"),
+        ("\"ok\"", "in reserve   wlan1 192.168.1.7: it works\n"),
+        ("\"dead\"", "in reserve   wlan1 192.168.1.7: the server does not answer over it\n"),
+    ] {
+        let uplink =
+            format!(r#"{{"name": "wlan1", "addresses": ["192.168.1.7"], "standby": {standby}}}"#);
+        let status = format!(r#"{{"state": "online", "uplinks": [{uplink}]}}"#);
+        let text = page(&status);
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
+fn last_outage_says_how_many_beats_were_missed() {
+    for (outage, words) in [
+        (r#""kind": "no_uplink", "missed": 0"#, "no beat fell due: no interface led out\n"),
+        (
+            r#""kind": "failing", "cause": "refused", "missed": 1"#,
+            "1 beat missed: beats failed (refused)\n",
+        ),
+        (
+            r#""kind": "offline", "cause": "timed_out", "missed": 9"#,
+            "9 beats missed: nothing outside answered\n",
+        ),
+    ] {
+        let outage = format!(r#"{{"began_ago": 90, "lasted": 30, {outage}}}"#);
+        let text = page(&format!(r#"{{"state": "online", "last_outage": {outage}}}"#));
+        let line = format!("last outage  ended 1 min 0 s ago, lasted 30 s, {words}");
+        assert!(text.contains(&line), "{text}");
+    }
+}

@@ -66,13 +66,18 @@ impl TimelineEntry<'_> {
             "failing" => format!("beats fail from now on: {cause}"),
             "beating" => "the server acknowledges the beats".into(),
             "clock_set" => "what is shown of the time before is right now".into(),
+            "standby_ok" => format!("the server answers over {name}"),
+            "standby_dead" => format!("the server does not answer over {name}"),
             "service_down" => format!("{name} does not answer"),
             "service_up" => format!("{name} answers again"),
             // A transition that only a newer agent has.
             _ => return (kind, name),
         };
-        let name = if kind.starts_with("service_") { "service".into() } else { kind };
-        (name.replace('_', " "), text)
+        let name = match kind.split_once('_') {
+            Some((name @ ("service" | "standby"), _)) => name.into(),
+            _ => kind.replace('_', " "),
+        };
+        (name, text)
     }
 }
 
@@ -82,7 +87,9 @@ impl Display for TimelineEntry<'_> {
         let (begin, end) = match (self.colour, name.as_str()) {
             (true, "online" | "beating") => ("\x1b[32m", "\x1b[0m"),
             (true, "offline" | "failing" | "failed") => ("\x1b[31m", "\x1b[0m"),
-            (true, "started" | "uplink" | "clock set" | "service") => ("\x1b[33m", "\x1b[0m"),
+            (true, "started" | "uplink" | "clock set" | "service" | "standby") => {
+                ("\x1b[33m", "\x1b[0m")
+            }
             _ => ("", ""),
         };
         write!(f, "{:<20}  {begin}{name:<9}{end}  {text}", self.when())
@@ -114,6 +121,7 @@ mod tests {
         {"id": 9, "ago_ms": 90000, "at": null, "kind": "beating", "earlier": true},
         {"id": 10, "at": null, "kind": "clock_set"},
         {"id": 11, "at": null, "kind": "service_up", "name": "rtsp"},
+        {"id": 12, "at": null, "kind": "standby_dead", "name": "wlan1"},
         {"kind": "no number"}, 7]}"#;
 
     #[test]
@@ -129,6 +137,7 @@ mod tests {
 1 min 30 s ago        beating    the server acknowledges the beats
 at some time          clock set  what is shown of the time before is right now
 at some time          service    rtsp answers again
+at some time          standby    the server does not answer over wlan1
 ";
         assert_eq!(lines(HISTORY, false), expected);
         let history = json::parse(HISTORY.as_bytes()).unwrap();
@@ -144,12 +153,12 @@ at some time          service    rtsp answers again
     fn colour_is_around_the_name_and_text_cannot_steer_the_terminal() {
         let coloured = lines(HISTORY, true);
         assert!(coloured.contains("  \x1b[31moffline  \x1b[0m  nothing"), "{coloured:?}");
-        assert_eq!(coloured.matches("\x1b[0m").count(), 9, "{coloured:?}");
+        assert_eq!(coloured.matches("\x1b[0m").count(), 10, "{coloured:?}");
         let spoilt = HISTORY.replace("\": \"", "\": \"\\u001b[31m\\n\u{202e}");
         let steering = |char: char| char != '\n' && char.is_control() || char == '\u{202e}';
         let lines = lines(&spoilt, false);
         assert!(!lines.contains(steering), "{lines:?}");
-        assert_eq!(lines.lines().count(), 10);
+        assert_eq!(lines.lines().count(), 11);
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! The state has four owners: the `network`, the `demand` for beats, the `delivery` of the one under
 //! way, which uses the network, and the `outages`. They do not know each other otherwise.
 //! The agent is where they meet. Its
-//! rooms: `requests` (what asks for a beat), `changes` (what a change of the network means to
+//! rooms: `requests` (what asks for a beat), `standby` (tests of uplinks in reserve), `changes` (what a change of the network means to
 //! beats), `connectivity` (what is reachable, and what its return sets going), `beat` (one round of
 //! attempts), `outcome` (how it ends), `view` (what people are shown).
 
@@ -16,6 +16,7 @@ mod changes;
 mod connectivity;
 mod outcome;
 mod requests;
+mod standby;
 mod view;
 
 pub use self::view::View;
@@ -95,7 +96,9 @@ impl Agent {
             Input::Stopping => self.stopping(now),
             Input::ProbeAnswered(probe) => self.probe_answered(probe, now, out),
             Input::ProbeFailed(probe, failure) => {
-                self.network.reach_mut().failed(probe, failure, now)
+                if !self.standby_tested(probe, Some(failure), now, out) {
+                    self.network.reach_mut().failed(probe, failure, now);
+                }
             }
             Input::ServiceAnswered(check) => self.check_finished(check, true, now, out),
             Input::ServiceFailed(check, _) => self.check_finished(check, false, now, out),
@@ -164,6 +167,7 @@ impl Agent {
         self.network.close_parked(now, actions);
         self.probe(now, actions);
         self.update_connectivity(now, actions);
+        self.tick_standby(now, actions);
         self.network.watch_neighbours(self.delivery.avoids_paths(), actions);
         if self.network.is_question_due() {
             self.ask_kernel(actions);

@@ -114,6 +114,9 @@ impl History {
                 }
                 self.beat(*seq, reason, None, BeatOutcome::Failed(*failure), now);
             }
+            Note::StandbyChanged { uplink, works } => {
+                self.turn(Change::Standby { uplink: *uplink, works: *works }, now);
+            }
             Note::ServiceLost(name) => self.turn(Change::ServiceDown(*name), now),
             Note::ServiceRecovered(name) => self.turn(Change::ServiceUp(*name), now),
             Note::NetworkChanged(_)

@@ -24,6 +24,7 @@ pub mod routing;
 mod schedule;
 pub mod services;
 pub mod settings;
+pub mod standby;
 pub mod time;
 pub mod uplink;
 pub mod wall;

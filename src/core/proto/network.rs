@@ -31,6 +31,7 @@ use super::resolve::Resolver;
 use super::routing::{self, Destinations, Routing, STAND_INS};
 use super::services::Services;
 use super::settings::Settings;
+use super::standby::StandbyTests;
 use super::time::Instant;
 use super::uplink::{self, Active, Uplink, Uplinks};
 
@@ -68,6 +69,8 @@ pub(super) struct Network {
     reach: Reach,
     /// The services on the device that are looked at.
     services: Services,
+    /// Whether the uplinks in reserve work.
+    standby: StandbyTests,
 }
 
 /// What has changed between two rankings of the uplinks.
@@ -103,6 +106,7 @@ impl Network {
             names: NameTurns::default(),
             reach: Reach::new(),
             services: Services::new(),
+            standby: StandbyTests::default(),
         }
     }
 
@@ -193,6 +197,23 @@ impl Network {
         &mut self.services
     }
 
+    /// What is known of the uplinks in reserve.
+    pub(super) const fn standby(&self) -> &StandbyTests {
+        &self.standby
+    }
+
+    /// The uplinks in reserve, to be tested.
+    pub(super) const fn standby_mut(&mut self) -> &mut StandbyTests {
+        &mut self.standby
+    }
+
+    /// Compares what is tested with the uplinks in reserve; if tests are not on, that is nothing.
+    pub(super) fn follow_standby(&mut self, settings: &Settings, is_on: bool, now: Instant) {
+        let names = self.uplinks.iter().skip(1).map(|uplink| uplink.name);
+        let reserve = names.filter(|name| is_on && !uplink::is_metered(settings, *name));
+        self.standby.follow(reserve, now);
+    }
+
     /// Lets time pass for routes.
     pub(super) fn tick_routing(&mut self, now: Instant) {
         self.routing.tick(now);
@@ -213,6 +234,7 @@ impl Network {
             self.resolver.next_deadline(),
             self.names.next_deadline(),
             self.services.next_deadline(),
+            self.standby.next_deadline(),
         ]
         .into_iter()
         .flatten()

@@ -126,6 +126,18 @@ impl Reach {
         self.since
     }
 
+    /// The number of the next probe, of whatever kind.
+    #[must_use]
+    pub(super) const fn next_number(&self) -> ProbeId {
+        ProbeId(self.next)
+    }
+
+    /// The next number is taken for a probe.
+    pub(super) const fn take_number(&mut self) {
+        self.next = self.next.wrapping_add(1);
+        self.sent = self.sent.saturating_add(1);
+    }
+
     /// Probes sent since start.
     #[must_use]
     pub(super) const fn sent(&self) -> u64 {
@@ -369,9 +381,8 @@ impl Reach {
             Action::CloseProbe(oldest.probe).push_to(actions);
             self.failed(oldest.probe, Failure::TimedOut, now);
         }
-        let probe = ProbeId(self.next);
-        self.next = self.next.wrapping_add(1);
-        self.sent = self.sent.saturating_add(1);
+        let probe = self.next_number();
+        self.take_number();
         let open = Outstanding { probe, aim, sent_at: now, expires_at: now + timeout };
         assert!(self.outstanding.push(open).is_ok(), "a place was made for it");
         Action::OpenProbe { probe, to, via }.push_to(actions);

@@ -66,6 +66,8 @@ pub struct Settings {
     pub trigger_bucket: BucketSettings,
     /// Moderation of network changes.
     pub network_bucket: BucketSettings,
+    /// Time between two tests of an uplink in reserve, 10 s to 86,400 s; zero switches them off.
+    pub standby_check: Duration,
     /// Services on the device whose recovery is worth a beat.
     pub services: Vec<ServiceSettings, SERVICES_MAX>,
 }

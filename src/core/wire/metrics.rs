@@ -11,6 +11,7 @@ use crate::proto::history::{BUCKETS_US, Class, FAILURES, FailureClass, Histogram
 use crate::proto::link::InterfaceName;
 use crate::proto::outages::{OutageKind, Outages};
 use crate::proto::services::{Service, ServiceState};
+use crate::proto::standby::Standby;
 use crate::proto::time::{Instant, micros};
 
 #[cfg(test)]
@@ -47,6 +48,8 @@ pub struct Metrics<'a> {
     pub acknowledged_at: Option<Instant>,
     /// The watched services of the device.
     pub services: &'a [Service],
+    /// What is known of the uplinks in reserve.
+    pub standby: &'a [Standby],
     /// Probes sent since start.
     pub probes: u64,
     /// Connection attempts to the server since start.
@@ -125,6 +128,19 @@ impl Metrics<'_> {
     }
 
     fn services(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let mut tested = self.standby.iter().filter_map(|it| it.works.zip(Some(it.uplink)));
+        if tested.clone().next().is_some() {
+            head(
+                f,
+                "standby_up",
+                "Whether the server is reached over an uplink in reserve.",
+                GAUGE,
+            )?;
+        }
+        tested.try_for_each(|(works, uplink)| {
+            let up = u8::from(works);
+            writeln!(f, "linkbeat_standby_up{{uplink=\"{}\"}} {up}", Escaped(uplink))
+        })?;
         // A service without a finished check has no value yet.
         let known = |service: &&Service| service.state != ServiceState::Unknown;
         let mut known = self.services.iter().filter(known).peekable();

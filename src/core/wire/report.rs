@@ -5,10 +5,11 @@ use core::net::IpAddr;
 
 use self::untold::Untold;
 use super::date::Utc;
-use super::json::{self, Quoted, Verbatim};
+use super::json::{self, Object, Quoted, Verbatim};
 use super::request::TooLarge;
 use crate::proto::event::Reason;
 use crate::proto::link::Mac;
+use crate::proto::standby::StandbyTests;
 
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,8 @@ pub struct Report<'a> {
     pub next_within_s: Option<u64>,
     /// Why the agent is being stopped.
     pub stopping: Option<&'a str>,
+    /// Uplinks in reserve that were tested and have changed.
+    pub standby: Option<&'a StandbyTests>,
     /// Outages that the server has not heard of.
     pub untold: Option<Untold<'a>>,
 }
@@ -88,6 +91,11 @@ impl Report<'_> {
                 .present("boot_id", self.boot_id)
                 .present("next_within_s", self.next_within_s)
                 .present("stopping", self.stopping.map(Quoted));
+            if let Some(standby) = self.standby.filter(|it| it.untold().next().is_some()) {
+                let word = |works| if works { "ok" } else { "dead" };
+                let members = standby.untold().map(|(uplink, works)| (uplink, word(works)));
+                json.member("standby", &Object(|json| _ = json.members(members.clone())));
+            }
             self.untold.iter().for_each(|untold| untold.emit(json));
         })
     }

@@ -152,6 +152,11 @@ fn emit_turn(turn: &Transition, to: &mut Writer<'_>) {
             to.u8(8);
             to.text(name.as_str())
         }
+        Change::Standby { uplink, works } => {
+            to.u8(9);
+            to.text(uplink.as_str());
+            to.u8(works.into())
+        }
     }
 }
 
@@ -263,6 +268,7 @@ fn read_turn(from: &mut Reader<'_>) -> Option<Transition> {
         6 => Change::ClockSet,
         7 => Change::ServiceDown(ServiceName::new(from.text()?)?),
         8 => Change::ServiceUp(ServiceName::new(from.text()?)?),
+        9 => Change::Standby { uplink: InterfaceName::new(from.text()?)?, works: from.flag()? },
         _ => return None,
     };
     Some(Transition { id, at, change })

@@ -79,6 +79,7 @@ fn settings(rng: &mut Rng) -> Settings {
             interfaces: heapless::Vec::new(),
             interval: Duration::from_secs(300),
         },
+        standby_check: Duration::ZERO,
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: services(rng),

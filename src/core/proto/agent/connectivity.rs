@@ -13,6 +13,9 @@ use crate::proto::time::Instant;
 
 impl Agent {
     pub(super) fn probe_answered(&mut self, probe: ProbeId, now: Instant, actions: &mut Actions) {
+        if self.standby_tested(probe, None, now, actions) {
+            return;
+        }
         let finding = self.network.reach_mut().answered(probe, now, &mut self.rng, actions);
         let Some(finding) = finding else { return };
         self.outages.outside_answered(matches!(finding, Finding::Restored { .. }));

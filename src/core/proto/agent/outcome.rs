@@ -104,6 +104,7 @@ impl Agent {
         self.delivery.acknowledged();
         self.demand.acknowledged();
         self.outages.acknowledged(winner.outages, now);
+        self.network.standby_mut().acknowledged(winner.stamps.opened_at);
     }
 
     /// Ends a round without an acknowledgement; the same beat is tried again unless the answer is

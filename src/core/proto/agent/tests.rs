@@ -13,6 +13,7 @@ mod paths;
 mod promise;
 mod rounds;
 mod services;
+mod standby;
 mod steps;
 mod triggers;
 mod waits;
@@ -69,6 +70,7 @@ fn settings() -> Settings {
             interfaces: heapless::Vec::new(),
             interval: Duration::from_secs(300),
         },
+        standby_check: Duration::ZERO,
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: heapless::Vec::new(),

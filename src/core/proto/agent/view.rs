@@ -10,6 +10,7 @@ use crate::proto::outages::Outages;
 use crate::proto::race::Path;
 use crate::proto::reach::Connectivity;
 use crate::proto::services::Service;
+use crate::proto::standby::StandbyTests;
 use crate::proto::time::Instant;
 use crate::proto::uplink::{self, Uplink};
 
@@ -54,6 +55,8 @@ pub struct View<'a> {
     pub failure: Option<Failure>,
     /// Rounds that failed since the last acknowledgement.
     pub rounds_failed: u32,
+    /// What is known of the uplinks in reserve.
+    pub standby: &'a StandbyTests,
     /// The services that are looked at.
     pub services: &'a [Service],
     /// Probes sent since start.
@@ -90,6 +93,7 @@ impl Agent {
             outages,
             failure: delivery.last().failure(),
             rounds_failed: delivery.last().rounds_failed(),
+            standby: network.standby(),
             services: network.services().all(),
             probes_sent: network.reach().sent(),
             connects: delivery.race().opened(),
@@ -107,6 +111,12 @@ impl Agent {
     #[must_use]
     pub const fn outages(&self) -> &Outages {
         &self.outages
+    }
+
+    /// What is known of the uplinks in reserve.
+    #[must_use]
+    pub const fn standby(&self) -> &StandbyTests {
+        self.network.standby()
     }
 
     /// Takes back the outages of an earlier run, before any input.

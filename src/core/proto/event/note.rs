@@ -91,6 +91,13 @@ pub enum Note {
     ServiceLost(ServiceName),
     /// A service on the device answers again.
     ServiceRecovered(ServiceName),
+    /// An uplink in reserve was tested: the server is reached over it, or is not any more.
+    StandbyChanged {
+        /// The uplink.
+        uplink: InterfaceName,
+        /// Whether it works.
+        works: bool,
+    },
     /// Online to offline.
     ConnectivityLost,
     /// Offline to online.

@@ -180,6 +180,13 @@ pub enum Change {
     ServiceDown(ServiceName),
     /// It answers again.
     ServiceUp(ServiceName),
+    /// An uplink in reserve was tested, and is another than before.
+    Standby {
+        /// The uplink.
+        uplink: InterfaceName,
+        /// Whether the server is reached over it.
+        works: bool,
+    },
 }
 
 impl Change {
@@ -196,6 +203,8 @@ impl Change {
             Self::ClockSet => "clock_set",
             Self::ServiceDown(_) => "service_down",
             Self::ServiceUp(_) => "service_up",
+            Self::Standby { works: true, .. } => "standby_ok",
+            Self::Standby { works: false, .. } => "standby_dead",
         }
     }
 }

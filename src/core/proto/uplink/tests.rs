@@ -30,6 +30,7 @@ fn settings() -> Settings {
         request_timeout: Duration::from_secs(10),
         recovery_spread: Duration::ZERO,
         metered: MeteredSettings { interfaces: Vec::new(), interval: Duration::from_secs(300) },
+        standby_check: Duration::ZERO,
         trigger_bucket: bucket,
         network_bucket: bucket,
         services: Vec::new(),

@@ -5,6 +5,7 @@ use crate::proto::event::{Acknowledged, Action, Actions, Failure, Note, Reason, 
 use crate::proto::label::{ServiceName, Word};
 use crate::proto::services::Services;
 use crate::proto::settings::ServiceSettings;
+use crate::proto::standby::StandbyTests;
 
 fn at(micros: u64) -> Instant {
     Instant::from_micros(micros)
@@ -80,6 +81,7 @@ fn metrics(history: &History) -> Metrics<'_> {
         failures: 1,
         acknowledged_at: Some(at(91_000_000)),
         services: &[],
+        standby: &[],
         probes: 8,
         connects: 5,
         outages: Box::leak(Box::default()),
@@ -118,6 +120,18 @@ fn services_are_listed_after_their_first_check() {
                     linkbeat_service_up{service=\"rtsp\"} 1\n\
                     linkbeat_service_up{service=\"web\"} 0\n#";
     assert!(text.contains(expected), "{text}");
+}
+
+#[test]
+fn uplinks_in_reserve_are_listed_after_their_first_test() {
+    let (history, standby) = (history(), StandbyTests::of(&[("wlan1", false), ("wlan0", true)]));
+    let text = Metrics { standby: standby.all(), ..metrics(&history) }.to_string();
+    let expected = "\n# HELP linkbeat_standby_up Whether the server is reached over an uplink in reserve.\n\
+                    # TYPE linkbeat_standby_up gauge\n\
+                    linkbeat_standby_up{uplink=\"wlan1\"} 0\n\
+                    linkbeat_standby_up{uplink=\"wlan0\"} 1\n#";
+    assert!(text.contains(expected), "{text}");
+    assert!(!metrics(&history).to_string().contains("standby"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::proto::event::{Failure, Reason, TlsFailure};
 use crate::proto::label::Word;
 use crate::proto::link::{InterfaceName, Mac};
 use crate::proto::outages::{KeptOutages, Outage, OutageKind, Outages};
+use crate::proto::standby::StandbyTests;
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
 use crate::wire::json;
@@ -39,6 +40,7 @@ fn full<'a>(note: DeviceNote<'a>, reason: &'a Reason) -> Report<'a> {
         boot_id: Some("2a6f4b0e-1d2c-4f5a-9b8c-7d6e5f4a3b2c"),
         next_within_s: Some(40),
         stopping: Some("stop"),
+        standby: None,
         untold: None,
     }
 }
@@ -248,4 +250,13 @@ fn short_buffer_is_too_large_at_every_length() {
         assert_eq!(report.emit(&mut buffer[..short]), Err(TooLarge), "{short}");
     }
     assert_eq!(report.emit(&mut buffer[..length]), Ok(length));
+}
+
+#[test]
+fn uplinks_in_reserve_are_told_where_they_have_changed() {
+    let standby = StandbyTests::default();
+    assert_eq!(json(&Report { standby: Some(&standby), ..Report::default() }), "{}");
+    let standby = StandbyTests::of(&[("wlan1", false), ("wlan0", true)]);
+    let text = json(&Report { standby: Some(&standby), ..Report::default() });
+    assert_eq!(text, r#"{"standby":{"wlan1":"dead","wlan0":"ok"}}"#);
 }

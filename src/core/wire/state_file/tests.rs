@@ -54,6 +54,8 @@ fn all() -> (History, Instant) {
     let rtsp = ServiceName::new("rtsp").unwrap();
     history.turn(Change::ServiceDown(rtsp), now);
     history.turn(Change::ServiceUp(rtsp), now);
+    history.turn(Change::Standby { uplink: wlan0, works: false }, now);
+    history.turn(Change::Standby { uplink: wlan0, works: true }, now);
     let reasons = [
         Reason::ServiceRecovered(rtsp),
         Reason::Startup,

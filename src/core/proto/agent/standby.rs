@@ -1,0 +1,67 @@
+//! Tests of the uplinks in reserve: when they may go on, and what they tell.
+
+use core::net::SocketAddr;
+
+use super::Agent;
+use crate::proto::delivery::Last;
+use crate::proto::event::{Action, Actions, Failure, Note, ProbeId};
+use crate::proto::standby::{Plan, StandbyChange};
+use crate::proto::time::Instant;
+
+impl Agent {
+    /// Tests what is due in reserve.
+    pub(super) fn tick_standby(&mut self, now: Instant, actions: &mut Actions) {
+        let Some(settings) = &self.settings else { return };
+        let every = settings.standby_check;
+        let network = &mut self.network;
+        let is_on = !every.is_zero() && network.binds();
+        network.follow_standby(settings, is_on, now);
+        let quiet = self.demand.quiet_until(now).is_some();
+        let delivers = self.delivery.last() == Last::Acknowledged && self.demand.is_running();
+        let port = settings.server.as_ref().map(|server| server.port);
+        let server = network.resolver().last_good().zip(port);
+        let Some((ip, port)) = server.filter(|_| is_on && delivers && !quiet) else {
+            network.standby_mut().stop(actions);
+            return;
+        };
+        let plan = Plan {
+            every,
+            timeout: settings.probe_timeout,
+            probe: network.reach().next_number(),
+            to: SocketAddr::new(ip, port),
+            ways: &network.ways(ip),
+        };
+        let (change, opened) = network.standby_mut().tick(&plan, now, actions);
+        if opened {
+            network.reach_mut().take_number();
+        }
+        tell(change, actions);
+    }
+
+    /// Takes the end of a probe if it is the test under way; true if it was.
+    pub(super) fn standby_tested(
+        &mut self,
+        probe: ProbeId,
+        failure: Option<Failure>,
+        now: Instant,
+        actions: &mut Actions,
+    ) -> bool {
+        let standby = self.network.standby_mut();
+        if !standby.is_own(probe) {
+            return false;
+        }
+        let works = match failure {
+            None => Some(true),
+            Some(Failure::Exhausted | Failure::Denied) => None,
+            Some(_) => Some(false),
+        };
+        tell(standby.finished(works, now), actions);
+        true
+    }
+}
+
+fn tell(change: Option<StandbyChange>, actions: &mut Actions) {
+    if let Some(StandbyChange { uplink, works }) = change {
+        Action::Note(Note::StandbyChanged { uplink, works }).push_to(actions);
+    }
+}

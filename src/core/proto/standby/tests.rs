@@ -1,0 +1,115 @@
+use super::*;
+use crate::proto::event::Action;
+
+const EVERY: Duration = Duration::from_secs(60);
+const SERVER: &str = "203.0.113.10:443";
+
+fn at(seconds: u64) -> Instant {
+    Instant::from_micros(seconds * 1_000_000)
+}
+
+fn name(text: &str) -> InterfaceName {
+    InterfaceName::new(text).expect("a name")
+}
+
+/// Tests of these uplinks, and the number of the last probe.
+struct Bench(StandbyTests, u32);
+
+impl Bench {
+    fn new(reserve: &[&str]) -> Self {
+        let mut bench = Self(StandbyTests::default(), 0);
+        bench.0.follow(reserve.iter().map(|it| name(it)), at(0));
+        bench
+    }
+
+    /// Lets time pass where `leading` lead to the server; returns what was opened and changed.
+    fn tick(
+        &mut self,
+        leading: &[&str],
+        second: u64,
+    ) -> (Option<InterfaceName>, Option<StandbyChange>) {
+        let to: SocketAddr = SERVER.parse().expect("an address");
+        let ways: Vec<_, 8> = leading.iter().map(|it| Some(name(it))).collect();
+        let (timeout, probe) = (Duration::from_secs(2), ProbeId(self.1 + 1));
+        let plan = Plan { every: EVERY, timeout, probe, to, ways: &ways };
+        let mut actions = Actions::new();
+        let (change, opened) = self.0.tick(&plan, at(second), &mut actions);
+        self.1 += u32::from(opened);
+        let open = actions.iter().find_map(|action| match action {
+            Action::OpenProbe { via, .. } => *via,
+            _ => None,
+        });
+        assert_eq!(open.is_some(), opened);
+        (open, change)
+    }
+
+    fn untold(&self) -> Vec<(InterfaceName, bool), 8> {
+        self.0.untold().collect()
+    }
+}
+
+#[test]
+fn each_uplink_is_tested_once_in_its_time_and_one_after_the_other() {
+    let both = ["wlan1", "wlan0"];
+    let mut bench = Bench::new(&both);
+    assert_eq!(bench.tick(&both, 0).0, Some(name("wlan1")));
+    assert_eq!(bench.tick(&both, 1).0, None, "one at a time");
+    assert_eq!(bench.0.next_deadline(), Some(at(2)));
+    bench.0.finished(Some(true), at(1));
+    assert_eq!(bench.tick(&both, 1).0, Some(name("wlan0")));
+    bench.0.finished(Some(true), at(1));
+    assert_eq!(bench.0.next_deadline(), Some(at(60)));
+    assert_eq!(bench.tick(&both, 59).0, None);
+    assert_eq!(bench.tick(&both, 60).0, Some(name("wlan1")));
+}
+
+#[test]
+fn uplink_is_dead_without_an_answer_and_works_with_the_next() {
+    let mut bench = Bench::new(&["wlan1"]);
+    bench.tick(&["wlan1"], 0);
+    let dead = StandbyChange { uplink: name("wlan1"), works: false };
+    assert_eq!(bench.tick(&["wlan1"], 2).1, Some(dead));
+    bench.tick(&["wlan1"], 60);
+    assert_eq!(bench.tick(&["wlan1"], 62).1, None, "it was dead before");
+    bench.tick(&["wlan1"], 120);
+    assert_eq!(bench.0.finished(Some(true), at(121)), Some(StandbyChange { works: true, ..dead }));
+    assert_eq!(bench.0.all()[0].works, Some(true));
+}
+
+#[test]
+fn change_is_told_until_a_report_from_after_it_is_acknowledged() {
+    let mut bench = Bench::new(&["wlan1", "wlan0"]);
+    assert_eq!(bench.untold(), [], "nothing is known");
+    bench.tick(&["wlan1"], 1);
+    bench.0.finished(Some(false), at(2));
+    assert_eq!(bench.untold(), [(name("wlan1"), false)]);
+    bench.0.acknowledged(at(2));
+    assert_eq!(bench.untold().len(), 1, "it may have been written before");
+    bench.0.acknowledged(at(3));
+    assert_eq!(bench.untold(), []);
+}
+
+#[test]
+fn what_leaves_the_reserve_is_forgotten_and_its_test_ended() {
+    let mut bench = Bench::new(&["wlan1"]);
+    bench.tick(&["wlan1"], 0);
+    bench.0.finished(Some(false), at(1));
+    bench.tick(&["wlan1"], 60);
+    bench.0.follow([].into_iter(), at(61));
+    let mut actions = Actions::new();
+    bench.0.stop(&mut actions);
+    assert_eq!(actions.as_slice(), [Action::CloseProbe(ProbeId(2))]);
+    assert_eq!((bench.0.all(), bench.untold().len()), (&[][..], 0));
+    bench.0.follow([name("wlan1")].into_iter(), at(62));
+    assert_eq!(bench.0.all()[0].works, None);
+    assert_eq!(bench.0.next_deadline(), None, "nothing is tested");
+}
+
+#[test]
+fn uplink_that_does_not_lead_there_and_a_device_that_cannot_test_say_nothing() {
+    let mut bench = Bench::new(&["wlan1", "wlan0"]);
+    assert_eq!(bench.tick(&["wlan0"], 0).0, Some(name("wlan0")));
+    assert_eq!(bench.0.finished(None, at(0)), None);
+    assert!(bench.0.all().iter().all(|it| it.works.is_none()));
+    assert_eq!(bench.0.next_deadline(), Some(at(60)));
+}
