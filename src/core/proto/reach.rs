@@ -24,7 +24,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use self::budget::{FAST, MODERATE, SLOW, UNANSWERED_FOR, UNANSWERED_MIN, cadence};
+use self::budget::{FAST, MODERATE, UNANSWERED_FOR, UNANSWERED_MIN, cadence, pause};
 pub use self::budget::{OUTSTANDING_MAX, TARGETS_MAX};
 pub use self::finding::Connectivity;
 pub(super) use self::finding::Finding;
@@ -127,7 +127,6 @@ impl Reach {
     }
 
     /// The number of the next probe, of whatever kind.
-    #[must_use]
     pub(super) const fn next_number(&self) -> ProbeId {
         ProbeId(self.next)
     }
@@ -145,7 +144,6 @@ impl Reach {
     }
 
     /// Whether probes of the internet went unanswered since the last answer.
-    #[must_use]
     pub(super) const fn has_missed(&self) -> bool {
         self.missed.unanswered > 0 || self.missed.refused > 0
     }
@@ -395,11 +393,6 @@ impl Reach {
         let expiry = self.outstanding.first().map(|open| open.expires_at);
         [round, expiry].into_iter().flatten().min()
     }
-}
-
-/// About [`SLOW`], spread so that a fleet does not return to its server in step.
-fn pause(rng: &mut Rng) -> Duration {
-    SLOW - rng.fraction(SLOW / 4)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use core::time::Duration;
 
+use crate::proto::rng::Rng;
+
 /// Most probe sockets at once; the oldest is closed for a new one.
 pub const OUTSTANDING_MAX: usize = 8;
 /// Most targets of one round: one per family, and the server.
@@ -63,4 +65,9 @@ pub(super) fn cadence(age: Duration) -> Duration {
     } else {
         SLOW
     }
+}
+
+/// About [`SLOW`], spread so that a fleet does not return to its server in step.
+pub(super) fn pause(rng: &mut Rng) -> Duration {
+    SLOW - rng.fraction(SLOW / 4)
 }

@@ -469,7 +469,7 @@ fn with_nobody_to_ask_the_device_may_sleep() {
     bench.tick();
     assert!(bench.opened.is_empty());
     let wake_up = bench.reach.next_deadline().unwrap();
-    assert!(wake_up >= bench.now + SLOW * 3 / 4);
+    assert!(wake_up >= bench.now + budget::SLOW * 3 / 4);
 }
 
 #[test]
