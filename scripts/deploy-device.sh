@@ -190,10 +190,18 @@ find_init() {
 
 # tell_init start|stop|restart
 tell_init() {
+    told=0
+    if [ "$1" = restart ]; then
+        # The agent tells the server why it ends. Noclobber, because the directory is the agent's own.
+        (umask 022 && cd /run/linkbeat && rm -f stopping && set -C && echo upgrade >stopping) 2>/dev/null || true
+    fi
     case $init in
-    systemctl) bounded systemctl "$1" linkbeat.service ;;
-    *) bounded "$init" "$1" ;;
+    systemctl) bounded systemctl "$1" linkbeat.service || told=$? ;;
+    *) bounded "$init" "$1" || told=$? ;;
     esac
+    # A new agent that does not start has not removed it.
+    rm -f /run/linkbeat/stopping
+    return "$told"
 }
 
 # ask: sets pid and state of the agent that answers, and ago, the age in seconds of its last acknowledged beat.
@@ -308,8 +316,6 @@ replace() {
     fi
     tell "say restarting with $init"
     restarted_at=$(uptime)
-    # The agent tells the server why it ends. Noclobber, because the directory is the agent's own.
-    (umask 022 && cd /run/linkbeat && rm -f stopping && set -C && echo upgrade >stopping) 2>/dev/null || true
     tell_init restart || { show_said && go_back "it does not start: $init restart failed" && exit 1; }
     watch "$former" || { go_back "$why" && exit 1; }
     replaced=''
