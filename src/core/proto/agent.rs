@@ -126,7 +126,7 @@ impl Agent {
     }
 
     /// What the kernel is to be asked, in answer to
-    /// [`Action::AskRoutes`](super::event::Action::AskRoutes).
+    /// [`Action::AskRoutes`].
     pub fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
         self.network.questions()
     }
