@@ -77,6 +77,18 @@ pub fn emit(
     now: Instant,
     buffer: &mut [u8],
 ) -> Result<usize, TooLarge> {
+    // The longest of each entry: a reason of 64 bytes, a name of 15.
+    const {
+        assert!(
+            BEATS_MAX * (4 + 8 + 8 + 1 + 65 + 16 + 1 + 2 + 24)
+                + TRANSITIONS_MAX * (4 + 8 + 1 + 16 + 16)
+                + HOURS_MAX as usize * 20
+                + outages::LENGTH_MAX
+                + 512
+                <= STATE_MAX,
+            "every history fits"
+        );
+    };
     let mut to = Writer::new(buffer);
     to.bytes(MAGIC);
     to.text(boot_id);
@@ -291,14 +303,3 @@ fn read_failure(from: &mut Reader<'_>) -> Option<Failure> {
         _ => None,
     }
 }
-
-// The longest of each entry: a reason of 64 bytes, a name of 15.
-const _: () = assert!(
-    BEATS_MAX * (4 + 8 + 8 + 1 + 65 + 16 + 1 + 2 + 24)
-        + TRANSITIONS_MAX * (4 + 8 + 1 + 16 + 16)
-        + HOURS_MAX as usize * 20
-        + outages::LENGTH_MAX
-        + 512
-        <= STATE_MAX,
-    "every history fits"
-);
