@@ -11,6 +11,7 @@ use linkbeat_core::proto::settings::Settings;
 use linkbeat_core::proto::time::Instant;
 
 use crate::plain::{LOCAL, SERVER, default_route, settings};
+use crate::receiver::Beat;
 use crate::server::{Fate, Load, Server as Backend};
 
 /// Something that will happen to a device.
@@ -27,6 +28,10 @@ enum Coming {
 #[derive(Debug)]
 pub(crate) struct Device {
     agent: Agent,
+    /// The device key.
+    key: usize,
+    /// This boot.
+    boot_id: u64,
     round_trip: Duration,
     coming: Vec<(Instant, Coming)>,
     /// Cut off: what it sends vanishes.
@@ -38,6 +43,7 @@ pub(crate) struct Device {
 impl Device {
     /// Boots: the core with its own seed.
     pub(crate) fn boot(
+        key: usize,
         seed: u64,
         (round_trip, recovery_spread): (Duration, Duration),
         now: Instant,
@@ -45,8 +51,15 @@ impl Device {
         load: &mut Load,
     ) -> Self {
         let agent = Agent::new(seed, now);
-        let mut device =
-            Self { agent, round_trip, coming: Vec::new(), cut_off: false, heard_at: None };
+        let mut device = Self {
+            agent,
+            key,
+            boot_id: seed,
+            round_trip,
+            coming: Vec::new(),
+            cut_off: false,
+            heard_at: None,
+        };
         let settings = Settings { recovery_spread, ..settings() };
         device.input(Input::Configured(&settings), now, server, load);
         device.input(Input::LinksLost, now, server, load);
@@ -103,9 +116,9 @@ impl Device {
                     self.input(Input::Routes(&routes), now, server, load);
                 }
                 Action::Connect { id, .. } => self.connect(id, now, server, load),
-                Action::SendReport { id, .. } => {
+                Action::SendReport { id, seq, .. } => {
                     self.input(Input::Written(id), now, server, load);
-                    self.send(id, now, server, load);
+                    self.send(id, seq, now, server, load);
                 }
                 Action::OpenProbe { probe, to, .. } => self.probe(probe, to, now, server, load),
                 Action::CheckAcked(id) => {
@@ -147,7 +160,14 @@ impl Device {
         }
     }
 
-    fn send(&mut self, id: ConnectionId, now: Instant, server: &Backend, load: &mut Load) {
+    fn send(
+        &mut self,
+        id: ConnectionId,
+        seq: u64,
+        now: Instant,
+        server: &Backend,
+        load: &mut Load,
+    ) {
         if self.cut_off {
             return;
         }
@@ -164,7 +184,9 @@ impl Device {
                 Reply { keep_alive: true, retry_after, ..Reply::of(503) }
             }
         };
-        load.request(now);
+        let next_within = self.agent.next_within(now);
+        let beat = Beat { key: self.key, boot_id: self.boot_id, seq, next_within };
+        load.request(beat, reply.retry_after, now);
         self.coming.push((at, Coming::Answered(id, reply)));
     }
 

@@ -10,6 +10,8 @@ mod device;
 #[cfg(test)]
 mod plain;
 #[cfg(test)]
+mod receiver;
+#[cfg(test)]
 mod server;
 
 #[cfg(test)]
@@ -79,7 +81,7 @@ mod tests {
             boots.sort_unstable();
             for (place, boot_at) in boots.into_iter().enumerate() {
                 fleet.run_until(boot_at);
-                let device = fleet.boot();
+                let device = fleet.boot(place);
                 fleet.devices.push(device);
                 fleet.next_at.push(None);
                 fleet.arm(place);
@@ -88,10 +90,10 @@ mod tests {
             fleet
         }
 
-        fn boot(&mut self) -> Device {
+        fn boot(&mut self, place: usize) -> Device {
             let (seed, round_trip) = (self.rng.next_u64(), self.rng.fraction(ROUND_TRIP_MAX));
             let own = (round_trip, self.recovery_spread);
-            Device::boot(seed, own, self.now, &self.server, &mut self.load)
+            Device::boot(place, seed, own, self.now, &self.server, &mut self.load)
         }
 
         fn arm(&mut self, place: usize) {
@@ -273,9 +275,57 @@ mod tests {
     fn power_that_returns_leaves_nobody_in_step() {
         let mut fleet = Fleet::new(6);
         for place in 0..fleet.devices.len() {
-            fleet.devices[place] = fleet.boot();
+            fleet.devices[place] = fleet.boot(place);
             fleet.arm(place);
         }
         fleet.settles("power cut", f64::MAX);
+    }
+
+    /// Ten thousand devices send a million beats while the server is well and while it is not, and
+    /// every thousandth of them dies.
+    #[test]
+    fn who_believes_what_beats_promise_takes_only_the_dead_for_dead() {
+        let mut fleet = Fleet::spreading(8, seconds(5));
+        let size = fleet.devices.len();
+        let fates = [
+            Fate::Overloaded { retry_after: None },
+            Fate::Overloaded { retry_after: Some(seconds(60)) },
+            Fate::Well,
+        ];
+        for fate in fates.into_iter().cycle() {
+            fleet.server.fate = fate;
+            fleet.pass(seconds(300));
+            if fleet.load.receiver.beats >= 100 * u64::try_from(size).unwrap() {
+                break;
+            }
+        }
+        let receiver = &mut fleet.load.receiver;
+        receiver.pass(fleet.now);
+        assert_eq!(receiver.offline, [], "of {} beats", receiver.beats);
+        assert_eq!(receiver.online(), size);
+        let asked = seconds(2 * 60);
+        let died_at = fleet.now;
+        let dead: Vec<usize> = (0..size).step_by(1000).collect();
+        for &place in &dead {
+            fleet.next_at[place] = None;
+        }
+        fleet.pass(asked + seconds(120));
+        let receiver = &mut fleet.load.receiver;
+        receiver.pass(fleet.now);
+        let mut found: Vec<usize> = receiver.offline.iter().map(|(_, key, _)| *key).collect();
+        found.sort_unstable();
+        assert_eq!(found, dead);
+        for (noticed_at, _, heard_at) in &receiver.offline {
+            assert!(*heard_at <= died_at);
+            // What the last beat promised, and what the server asked for itself.
+            let most = Duration::from_secs(40) + asked + super::receiver::GRACE;
+            assert!(*noticed_at - *heard_at <= most, "{:?}", *noticed_at - *heard_at);
+        }
+        println!(
+            "{} beats and {} copies: nobody taken for dead; {} deaths known",
+            receiver.beats,
+            receiver.copies,
+            dead.len()
+        );
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use linkbeat_core::proto::time::Instant;
 
+use crate::receiver::{Beat, Receiver};
+
 /// What becomes of what reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
@@ -43,6 +45,8 @@ pub(crate) struct Second {
 #[derive(Debug, Default)]
 pub(crate) struct Load {
     pub(crate) seconds: Vec<Second>,
+    /// Who is online, by what the beats promise.
+    pub(crate) receiver: Receiver,
 }
 
 impl Load {
@@ -54,8 +58,10 @@ impl Load {
         &mut self.seconds[second]
     }
 
-    pub(crate) fn request(&mut self, now: Instant) {
+    /// A beat that is answered with this `Retry-After`, if any.
+    pub(crate) fn request(&mut self, beat: Beat, retry_after: Option<Duration>, now: Instant) {
         self.second(now).requests += 1;
+        self.receiver.hear(beat, retry_after, now);
     }
 
     pub(crate) fn connection(&mut self, now: Instant) {
