@@ -131,7 +131,7 @@ impl Demand {
 
     /// Whether a beat is wanted that is not under way.
     pub(super) const fn is_pending(&self) -> bool {
-        !self.fresh.is_empty() || self.is_retrying()
+        self.last_beat || !self.fresh.is_empty() || self.is_retrying()
     }
 
     /// Whether the last round failed and its beat is still to be delivered.
@@ -197,8 +197,7 @@ impl Demand {
     }
 
     /// Wants the last beat, with whatever waits for one.
-    pub(super) fn want_last_beat(&mut self, now: Instant) {
-        self.fresh.add(Reason::Interval, now);
+    pub(super) const fn want_last_beat(&mut self) {
         self.last_beat = true;
     }
 
@@ -251,7 +250,10 @@ impl Demand {
 
     /// Hands every reason to the beat that starts, and takes the token that lets it through.
     pub(super) fn start(&mut self, now: Instant) -> PendingReasons {
-        if !core::mem::take(&mut self.last_beat) {
+        if core::mem::take(&mut self.last_beat) {
+            // Nothing may wait for one.
+            self.fresh.add(Reason::Interval, now);
+        } else {
             self.take_token(now);
         }
         self.retry_early = false;
@@ -323,6 +325,7 @@ impl Demand {
         self.retry_at = self.promise.start_by().map_or(retry_at, |at| at.max(now).min(retry_at));
         self.retrying.merge(carried);
         self.retry_after = asked.or(self.retry_after);
+        self.last_beat &= self.quiet_until(now).is_none();
         self.retry_after.map_or(self.retry_at, |asked| asked.until().max(self.retry_at))
     }
 

@@ -9,8 +9,9 @@
 //!
 //! A test is a probe of the server's last good address, bound to the uplink: a TCP connect and
 //! nothing after it. One is under way at a time. Nothing is tested while beats do not get through
-//! on the uplink in use: the race goes over the others then, and a server that is down would make
-//! them all look dead.
+//! on the uplink in use: the race goes over the others then. A server that is down would make them
+//! all look dead before a beat shows it, so a test that fails is followed by one over the uplink in
+//! use, and counts only if that one is answered.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -44,8 +45,11 @@ pub struct Standby {
 #[derive(Debug, Clone, Copy)]
 struct Test {
     probe: ProbeId,
+    /// The uplink in reserve that it is about.
     uplink: InterfaceName,
     give_up_at: Instant,
+    /// It goes over the uplink in use, because the one over the reserve has failed.
+    is_control: bool,
 }
 
 /// What a test has changed.
@@ -76,6 +80,8 @@ pub(super) struct Plan<'a> {
 pub struct StandbyTests {
     uplinks: Vec<Standby, UPLINKS_MAX>,
     under_way: Option<Test>,
+    /// The uplink whose test has failed, until the control is sent.
+    doubted: Option<InterfaceName>,
     /// Whether anything may be tested.
     is_on: bool,
 }
@@ -119,42 +125,48 @@ impl StandbyTests {
     /// Tests nothing for now. What is known stays known.
     pub(super) fn stop(&mut self, actions: &mut Actions) {
         self.is_on = false;
+        self.doubted = None;
         if let Some(test) = self.under_way.take() {
             Action::CloseProbe(test.probe).push_to(actions);
         }
     }
 
-    /// Gives up a test that takes too long and starts the one that is due; returns what the former
-    /// changes. True in second place if a probe was opened.
-    pub(super) fn tick(
-        &mut self,
-        plan: &Plan<'_>,
-        now: Instant,
-        actions: &mut Actions,
-    ) -> (Option<StandbyChange>, bool) {
+    /// Gives up a test that takes too long and starts the one that is due; true if a probe was
+    /// opened.
+    pub(super) fn tick(&mut self, plan: &Plan<'_>, now: Instant, actions: &mut Actions) -> bool {
         self.is_on = true;
         let known = |test: &Test| self.uplinks.iter().any(|it| it.uplink == test.uplink);
         let over = |test: &mut Test| test.give_up_at <= now || !known(test);
-        let given_up = self.under_way.take_if(over);
-        let change = given_up.and_then(|test| {
+        if let Some(test) = self.under_way.take_if(over) {
             Action::CloseProbe(test.probe).push_to(actions);
-            self.conclude(test.uplink, false, now)
-        });
-        (change, self.under_way.is_none() && self.start(plan, now, actions))
+            self.doubt(test);
+        }
+        self.under_way.is_none() && self.start(plan, now, actions)
     }
 
     fn start(&mut self, plan: &Plan<'_>, now: Instant, actions: &mut Actions) -> bool {
-        for standby in self.uplinks.iter_mut().filter(|it| it.test_at <= now) {
-            standby.test_at = now + plan.every;
-            let (uplink, probe) = (standby.uplink, plan.probe);
-            if plan.ways.contains(&Some(uplink)) {
-                let to = plan.to;
-                Action::OpenProbe { probe, to, via: Some(uplink) }.push_to(actions);
-                self.under_way = Some(Test { probe, uplink, give_up_at: now + plan.timeout });
-                return true;
-            }
+        let control = self.doubted.take().zip(plan.ways.first().copied());
+        let test = control.map(|(uplink, via)| (uplink, via, true)).or_else(|| {
+            let mut due = self.uplinks.iter_mut().filter(|it| it.test_at <= now);
+            due.find_map(|standby| {
+                standby.test_at = now + plan.every;
+                let via = Some(standby.uplink);
+                plan.ways.contains(&via).then_some((standby.uplink, via, false))
+            })
+        });
+        let Some((uplink, via, is_control)) = test else { return false };
+        let (probe, to, give_up_at) = (plan.probe, plan.to, now + plan.timeout);
+        Action::OpenProbe { probe, to, via }.push_to(actions);
+        self.under_way = Some(Test { probe, uplink, give_up_at, is_control });
+        true
+    }
+
+    /// Takes the end of a test that was not answered. What is known to be dead needs no control.
+    fn doubt(&mut self, test: Test) {
+        let is_dead = |it: &Standby| it.uplink == test.uplink && it.works == Some(false);
+        if !test.is_control && !self.uplinks.iter().any(is_dead) {
+            self.doubted = Some(test.uplink);
         }
-        false
     }
 
     /// Whether this probe is the test under way.
@@ -162,10 +174,16 @@ impl StandbyTests {
         self.under_way.is_some_and(|test| test.probe == probe)
     }
 
-    /// The test under way has ended; `None`: this device could not test.
+    /// The test under way has ended; `None`: this device could not test. A test that failed changes
+    /// nothing before its control, which [`tick`](Self::tick) sends.
     pub(super) fn finished(&mut self, works: Option<bool>, now: Instant) -> Option<StandbyChange> {
         let test = self.under_way.take()?;
-        self.conclude(test.uplink, works?, now)
+        if works? {
+            // An answer to the control: the server is there, and not over the other uplink.
+            return self.conclude(test.uplink, !test.is_control, now);
+        }
+        self.doubt(test);
+        None
     }
 
     fn conclude(

@@ -124,7 +124,9 @@ impl Agent {
             let interval = self.demand.interval();
             let longest = if portal { interval.min(SLOW) } else { interval };
             let (carried, asked) = (flight.carried, flight.retry_after);
-            Some(self.demand.retry(carried, longest, asked, now, &mut self.rng))
+            let retry_at = self.demand.retry(carried, longest, asked, now, &mut self.rng);
+            self.says_goodbye &= self.demand.wants_last_beat();
+            Some(retry_at)
         };
         // Probes go on, unless the failure itself shows that the network carries.
         if failure.is_an_answer() {

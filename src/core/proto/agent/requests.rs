@@ -64,7 +64,7 @@ impl Agent {
         if wanted && self.network.has_way(now) {
             self.says_goodbye = true;
             if self.delivery.unwritten().is_none() {
-                self.demand.want_last_beat(now);
+                self.demand.want_last_beat();
             }
         }
     }

@@ -31,11 +31,9 @@ impl Agent {
             to: SocketAddr::new(ip, port),
             ways: &network.ways(ip),
         };
-        let (change, opened) = network.standby_mut().tick(&plan, now, actions);
-        if opened {
+        if network.standby_mut().tick(&plan, now, actions) {
             network.reach_mut().take_number();
         }
-        tell(change, actions);
     }
 
     /// Takes the end of a probe if it is the test under way; true if it was.

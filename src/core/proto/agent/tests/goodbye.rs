@@ -94,12 +94,16 @@ fn a_beat_under_way_goes_first_unless_it_is_not_written_yet() {
     written.reply(id, 200, true);
     assert!(!written.agent.says_goodbye());
 
-    let mut refused = Bench::idle();
-    refused.trigger();
-    let (id, ..) = refused.write();
-    refused.input(Input::Stopping);
-    refused.reply(id, 403, true);
-    assert!(!refused.agent.says_goodbye());
+    for (status, retry_after) in [(403, None), (503, Some(Duration::from_secs(60)))] {
+        let mut refused = Bench::idle();
+        refused.trigger();
+        let (id, ..) = refused.write();
+        refused.input(Input::Stopping);
+        let reply = Reply { retry_after, keep_alive: true, ..Reply::of(status) };
+        refused.input(Input::Replied(id, reply));
+        assert!(!refused.agent.says_goodbye(), "{status}");
+        assert_eq!((refused.report(), refused.connect()), (None, None), "{status}");
+    }
 
     let mut unwritten = Bench::idle();
     unwritten.trigger();

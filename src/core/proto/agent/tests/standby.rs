@@ -21,6 +21,24 @@ fn test(bench: &Bench) -> Option<ProbeId> {
     })
 }
 
+/// A test fails, and the one over eth0 that follows is answered or not.
+fn fail(bench: &mut Bench, probe: ProbeId, failure: Failure, control: bool) {
+    bench.input(Input::ProbeFailed(probe, failure));
+    let control_probe = bench.actions.iter().find_map(|action| match action {
+        Action::OpenProbe { probe, to, via } if *via == Some(link_name(ETH0)) => {
+            assert_eq!(to.ip(), SERVER);
+            Some(*probe)
+        }
+        _ => None,
+    });
+    let probe = control_probe.expect("a control");
+    bench.input(if control {
+        Input::ProbeAnswered(probe)
+    } else {
+        Input::ProbeFailed(probe, Failure::Refused)
+    });
+}
+
 fn works(bench: &Bench) -> Option<bool> {
     bench.agent.standby().all().first().and_then(|it| it.works)
 }
@@ -37,7 +55,7 @@ fn an_uplink_in_reserve_is_tested_while_beats_get_through() {
     assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Online);
     bench.pass(ms(20_000));
     let probe = test(&bench).expect("the next test");
-    bench.input(Input::ProbeFailed(probe, Failure::Unreachable));
+    fail(&mut bench, probe, Failure::Unreachable, true);
     assert_eq!(works(&bench), Some(false));
     assert!(!bench.agent.view(bench.now).server_silent);
     assert_eq!(bench.connect(), None, "it causes no beat");
@@ -48,7 +66,8 @@ fn a_change_is_in_the_next_beat_alone() {
     let mut bench = reserved();
     bench.deliver(false);
     bench.now = bench.now + ms(1);
-    bench.input(Input::ProbeFailed(test(&bench).expect("a test"), Failure::TimedOut));
+    let probe = test(&bench).expect("a test");
+    fail(&mut bench, probe, Failure::TimedOut, true);
     let untold = |bench: &Bench| bench.agent.standby().untold().count();
     assert_eq!(untold(&bench), 1);
     bench.pass(ms(10_000));
@@ -102,4 +121,17 @@ fn the_uplink_in_use_is_not_tested() {
     assert_eq!(bench.agent.standby().all().len(), 0);
     bench.pass(ms(25_000));
     assert_eq!(test(&bench), None);
+}
+
+#[test]
+fn a_server_that_has_died_since_the_last_beat_makes_no_reserve_dead() {
+    let mut bench = reserved();
+    bench.deliver(false);
+    bench.input(Input::ProbeAnswered(test(&bench).expect("a test")));
+    bench.notes();
+    bench.pass(ms(20_000));
+    let probe = test(&bench).expect("the next test");
+    fail(&mut bench, probe, Failure::Refused, false);
+    assert_eq!(works(&bench), Some(true));
+    assert_eq!(bench.notes(), []);
 }
