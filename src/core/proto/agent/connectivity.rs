@@ -88,7 +88,10 @@ impl Agent {
         let uplink = self.network.first().map(|uplink| uplink.name);
         self.outages.uses(uplink);
         if self.network.goes_offline(failing, probes, now) {
-            self.outages.lost(uplink.is_some(), self.delivery.round_at(), now);
+            // While beats are off, none is missed.
+            if self.demand.is_running() {
+                self.outages.lost(uplink.is_some(), self.delivery.round_at(), now);
+            }
             Action::Note(Note::ConnectivityLost).push_to(actions);
             self.give_up_unacknowledged(now, actions);
         }

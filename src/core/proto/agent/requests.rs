@@ -41,7 +41,7 @@ impl Agent {
             // Without auto_connect the first configuration only says where beats would go.
             let first = self.delivery.seq() == 1;
             let reason = if first { Reason::Startup } else { Reason::ConfigChanged };
-            self.demand.begin(reason, now, &mut self.rng);
+            self.begin(reason, now);
         }
         let ignored = |settings: &Settings| settings.ignore_interfaces.clone();
         if former.as_ref().map(ignored) != Some(ignored(settings)) {
@@ -66,6 +66,15 @@ impl Agent {
             if self.delivery.unwritten().is_none() {
                 self.demand.want_last_beat();
             }
+        }
+    }
+
+    /// Wants a beat, and starts the cycle if it does not run: an outage that lasts begins to count.
+    fn begin(&mut self, reason: Reason, now: Instant) {
+        let starts = !self.demand.is_running();
+        self.demand.begin(reason, now, &mut self.rng);
+        if starts && self.network.reach().connectivity() == Connectivity::Offline {
+            self.outages.lost(self.network.first().is_some(), None, now);
         }
     }
 
@@ -116,7 +125,7 @@ impl Agent {
             (seq, until) = (self.delivery.seq(), None);
         } else {
             set = !self.demand.has_trigger();
-            self.demand.begin(reason, now, &mut self.rng);
+            self.begin(reason, now);
             // What is in no report of the beat under way is not among those that it covers.
             seq = self.demand.promise(self.delivery.next_seq());
             until = match self.start_at(now) {

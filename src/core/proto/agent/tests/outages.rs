@@ -105,3 +105,23 @@ fn an_outage_ends_where_beats_are_switched_off() {
     bench.deliver(false);
     assert_eq!(told(&bench), []);
 }
+
+#[test]
+fn nothing_is_missed_while_beats_are_off() {
+    let off = Settings { enabled: false, ..settings() };
+    let mut bench = Bench::idle();
+    bench.input(Input::Configured(&off));
+    bench.link(ETH0, false);
+    assert_eq!(bench.agent.view(bench.now).connectivity, Connectivity::Offline);
+    assert_eq!(bench.agent.outages().last(), None);
+    // Switched on again without an uplink, it begins at that moment.
+    bench.pass(ms(3_600_000));
+    let on_at = bench.now;
+    bench.input(Input::Configured(&settings()));
+    let outage = bench.agent.outages().last().expect("an outage");
+    assert_eq!((outage.began_at, outage.kind), (on_at, OutageKind::Link));
+    bench.pass(ms(60_000));
+    assert!(bench.agent.outages().last().is_some_and(|it| it.missed >= 1 && it.number.is_some()));
+    bench.input(Input::Configured(&off));
+    assert!(bench.agent.outages().last().is_some_and(|it| it.ended_at == Some(bench.now)));
+}
