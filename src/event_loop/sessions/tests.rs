@@ -160,3 +160,20 @@ fn answer_that_only_its_head_calls_a_page_is_waited_for_as_any() {
     let reply = bench.sessions.find(id).unwrap().1.reply(None, 0);
     assert_eq!((reply.failure, reply.keep_alive), (None, true));
 }
+
+#[test]
+fn report_says_what_is_known_only_on_its_connection_and_by_the_same_configuration() {
+    let mut bench = Bench::new();
+    let (id, other) = (bench.open(), bench.open());
+    let one = Identity { mac: None, address: Some([192, 0, 2, 1].into()), public: None };
+    let moved = Identity { address: None, ..one };
+    assert!(!bench.sessions.note_sent(id, one));
+    assert!(!bench.sessions.note_sent(id, one), "not acknowledged");
+    bench.sessions.note_acknowledged(id);
+    assert!(bench.sessions.note_sent(id, one));
+    assert!(!bench.sessions.note_sent(other, one));
+    assert!(!bench.sessions.note_sent(id, moved));
+    bench.sessions.note_acknowledged(id);
+    bench.sessions.forget_acknowledged();
+    assert!(!bench.sessions.note_sent(id, moved), "another configuration");
+}
