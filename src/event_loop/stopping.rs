@@ -33,11 +33,10 @@ pub(super) struct Stopping {
 impl EventLoop {
     /// Begins to end: after a last beat, if one is to be sent. A second signal waits for nothing.
     pub(super) fn stop(&mut self) {
-        let begins = self.stopping.is_none() && self.setup.config.goodbye;
         let word = read(directory(&self.setup.config));
-        let until = if begins { self.now + GOODBYE } else { self.now };
+        let until = end(self.stopping, self.setup.config.goodbye, self.now);
         self.stopping = Some(Stopping { word, until });
-        if begins {
+        if until > self.now {
             self.feed(Input::Stopping);
         }
     }
@@ -53,6 +52,11 @@ impl EventLoop {
         // Mostly there is none.
         fs::remove_file(directory(&self.setup.config).join(FILE)).ok();
     }
+}
+
+/// When the agent ends that is told to stop at `now`: the first time after a last beat, if it says `goodbye`.
+fn end(before: Option<Stopping>, goodbye: bool, now: Instant) -> Instant {
+    if goodbye && before.is_none() { now + GOODBYE } else { now }
 }
 
 /// The directory of the file: that of the trigger socket.
@@ -97,6 +101,16 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", directory.join(FILE)).unwrap();
         assert_eq!(read(&directory), "stop");
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn second_signal_waits_for_nothing() {
+        let (first, second) = (Instant::from_micros(1_000_000), Instant::from_micros(1_100_000));
+        let until = end(None, true, first);
+        assert_eq!(until, first + GOODBYE);
+        let stopping = Some(Stopping { word: "stop", until });
+        assert_eq!(end(stopping, true, second), second);
+        assert_eq!(end(None, false, first), first);
     }
 
     #[test]
