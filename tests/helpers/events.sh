@@ -4,7 +4,7 @@
 # Runs PROGRAM when a beat is acknowledged after an outage (online), when an outage has lasted OFFLINE_S seconds (offline),
 # and when the last uplink is lost (uplink_lost). It reads `linkbeat events --follow --json`; other programs can do the same.
 #
-# PROGRAM finds the facts in its environment:
+# PROGRAM finds the facts in its environment, and none of an earlier event:
 #   LINKBEAT_EVENT      online, offline or uplink_lost
 #   LINKBEAT_OFFLINE_S  online, offline: seconds since the outage began
 #   LINKBEAT_CAUSE      online, offline: why beats failed when it began, for example timed_out or http_503, or no_connectivity
@@ -37,16 +37,15 @@ field() {
     printf '%s\n' "$line" | sed -n "s/.*\"$1\": *\"\{0,1\}\([^\",}]*\).*/\1/p"
 }
 
-# run COMMAND...: nothing if the event is older than this script.
+# run NAME=VALUE... COMMAND...: nothing if the event is older than this script.
 run() {
-    [ "$at" -lt "$started" ] || timeout -s KILL "$limit_s" "$@" </dev/null 3>&-
+    [ "$at" -lt "$started" ] || timeout -s KILL "$limit_s" env "$@" </dev/null 3>&-
 }
 
-export LINKBEAT_EVENT LINKBEAT_OFFLINE_S LINKBEAT_CAUSE LINKBEAT_UPLINK
 started=$(uptime_s)
 echo "follows the events of linkbeat" >&2
 # When the outage began, in seconds of the system's uptime; empty while there is none.
-began='' outages=0
+began='' cause='' outages=0
 while read -r line <&3; do
     case $line in
     "ended "*) exit "${line#ended }" ;;
@@ -55,8 +54,7 @@ while read -r line <&3; do
         [ -n "$began" ] || continue
         [ "${line#timer }" = "$outages" ] || continue
         at=$(uptime_s)
-        LINKBEAT_EVENT=offline LINKBEAT_OFFLINE_S=$((at - began))
-        run "$@"
+        run LINKBEAT_EVENT=offline LINKBEAT_OFFLINE_S=$((at - began)) "LINKBEAT_CAUSE=$cause" "$@"
         continue
         ;;
     esac
@@ -64,19 +62,17 @@ while read -r line <&3; do
     at=$(($(uptime_s) - ${ago_ms:-0} / 1000))
     case $line in
     *'"to":null'*)
-        LINKBEAT_EVENT=uplink_lost LINKBEAT_UPLINK=$(field from)
-        run "$@"
+        run LINKBEAT_EVENT=uplink_lost "LINKBEAT_UPLINK=$(field from)" "$@"
         ;;
     esac
     if [ -n "$began" ] && [ "$(field result)" = acknowledged ]; then
-        LINKBEAT_EVENT=online LINKBEAT_OFFLINE_S=$((at - began))
-        run "$@"
+        run LINKBEAT_EVENT=online LINKBEAT_OFFLINE_S=$((at - began)) "LINKBEAT_CAUSE=$cause" "$@"
         began=
     elif [ "$kind" = offline ] || [ "$kind" = failing ]; then
         [ -z "$began" ] || continue
         began=$at outages=$((outages + 1))
-        LINKBEAT_CAUSE=$(field cause)
-        LINKBEAT_CAUSE=${LINKBEAT_CAUSE:-no_connectivity}
+        cause=$(field cause)
+        cause=${cause:-no_connectivity}
         left_s=$((offline_s + began - $(uptime_s)))
         [ "$left_s" -gt 0 ] || left_s=1
         { sleep "$left_s" && echo "timer $outages"; } >"$directory/lines" 3>&- &

@@ -85,13 +85,15 @@ fn hooks_of_network_managers_trigger_for_what_is_news() {
     }
 }
 
-/// What the example with events ran: each run prints `ran EVENT UPLINK CAUSE`, and then hangs if the first word is `hang`.
+/// What the example with events ran: each run prints a line, see [`PRINT`].
 fn follow_events(camera: &Camera, world: &World, words: &[&str]) -> (Agent, Follower<Line>) {
     let program = binary();
     let path = program.parent().unwrap().to_str().unwrap();
     let script = example("events.sh");
     let script = script.to_str().unwrap();
-    let call = format!("PATH={path}:$PATH exec sh {script} \"$@\"");
+    // It is killed at the end, and what it leaves goes with the world.
+    let directory = world.directory().display();
+    let call = format!("TMPDIR={directory} PATH={path}:$PATH exec sh {script} \"$@\"");
     let arguments = [&["-c", &call, "sh"], words].concat();
     let run = camera.agent.start_beside(world, "sh", &arguments);
     let mut lines = run.lines().follow_all();
@@ -99,7 +101,7 @@ fn follow_events(camera: &Camera, world: &World, words: &[&str]) -> (Agent, Foll
     (run, lines)
 }
 
-const PRINT: &str = "echo ran $LINKBEAT_EVENT $LINKBEAT_UPLINK $LINKBEAT_CAUSE";
+const PRINT: &str = r#"echo "ran $LINKBEAT_EVENT [$LINKBEAT_UPLINK] [$LINKBEAT_CAUSE]""#;
 
 #[test]
 fn events_run_a_program_with_the_facts() {
@@ -109,11 +111,13 @@ fn events_run_a_program_with_the_facts() {
     let mut camera = Camera::calm(&world);
     let (_script, mut lines) = follow_events(&camera, &world, &["1", "5", "sh", "-c", PRINT]);
     world.pull("eth0");
-    expect_line(&mut lines, "ran uplink_lost eth0", 2 * SOON);
-    expect_line(&mut lines, "ran offline eth0 no_connectivity", 2 * SOON);
+    expect_line(&mut lines, "ran uplink_lost [eth0] []", 2 * SOON);
+    expect_line(&mut lines, "ran offline [] [no_connectivity]", 2 * SOON);
     world.plug("eth0");
     camera.beat();
-    expect_line(&mut lines, "ran online eth0 no_connectivity", 2 * SOON);
+    expect_line(&mut lines, "ran online [] [no_connectivity]", 2 * SOON);
+    world.pull("eth0");
+    expect_line(&mut lines, "ran uplink_lost [eth0] []", 2 * SOON);
 }
 
 #[test]
@@ -125,10 +129,10 @@ fn events_kill_a_program_that_hangs_and_go_on() {
     let hang = format!("{PRINT}; exec tail -f /dev/null");
     let (_script, mut lines) = follow_events(&camera, &world, &["600", "1", "sh", "-c", &hang]);
     world.pull("eth0");
-    expect_line(&mut lines, "ran uplink_lost eth0", 2 * SOON);
+    expect_line(&mut lines, "ran uplink_lost [eth0]", 2 * SOON);
     world.plug("eth0");
     camera.beat();
-    expect_line(&mut lines, "ran online eth0", 2 * SOON);
+    expect_line(&mut lines, "ran online []", 2 * SOON);
 }
 
 #[test]
