@@ -1,4 +1,4 @@
-//! Every system call with every error, at start and in a steady agent: for hours of one processor,
+//! Every system call that the agent makes with every error, at start and when it is steady: for hours of one processor,
 //! with `FAULTS=all` only. Writes RESULTS.md.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use linkbeat_support::world::World;
 
-use crate::traced::{Baseline, End, Fault, Phase, Span};
+use crate::traced::{Baseline, End, Fault, Phase, Span, steady_calls};
 
 /// The errors, in the order of the columns.
 pub(crate) const ERRORS: [&str; 7] =
@@ -76,9 +76,10 @@ fn every_call_may_fail_in_every_way() {
     if std::env::var("FAULTS").as_deref() != Ok("all") {
         return;
     }
-    let names = Baseline::of(&World::new()).own;
+    let world = World::new();
+    let names = Baseline::of(&world).own.into_iter().collect();
     let mut faults = Vec::new();
-    for phase in [Phase::Start, Phase::Steady] {
+    for (phase, names) in [(Phase::Start, names), (Phase::Steady, steady_calls(&world))] {
         for call in names.iter().filter(|call| !LEFT_OUT.contains(&call.as_str())) {
             for error in ERRORS {
                 // No kernel interrupts without a signal, and the standard library tries again for ever.
@@ -114,11 +115,11 @@ fn table(done: &[(Fault, Result<End, String>)]) -> String {
         cells.entry(key).or_default().push((fault.span, result));
     }
     let mut page = String::from(
-        "# Faults\n\nWritten by `FAULTS=all scripts/test faults`. Each call fails with each error: the first, the \
-         second, the third time,\nfor 2 s and for 6 s. A cell has the longest time in seconds until a beat was \
-         acknowledged after the fault (after start or\ntrigger, where one call failed), `71` where the agent ended \
-         with a message and that code in some case, for its supervisor to start it again,\nand **wrong** where \
-         neither was the case.\n",
+        "# Faults\n\nWritten by `FAULTS=all scripts/test faults`. Each call that the agent makes in that phase fails with each \
+         error: the first, the\nsecond, the third time, for 2 s and for 6 s. A cell has the longest time in seconds \
+         until a beat was acknowledged after the fault\n(after start, where one call failed in it), `71` where the \
+         agent ended with a message and that code in some case, for its\nsupervisor to start it again, \"not called\" \
+         where strace injected no fault, and **wrong** where neither was the case.\n",
     );
     for (phase, title) in
         [(Phase::Start, "From the start"), (Phase::Steady, "In a steady agent, with a trigger")]
@@ -146,13 +147,16 @@ fn cell(results: &[Seen<'_>]) -> String {
         match result {
             Ok(End::Well(time)) => slowest = slowest.max(Some(*time)),
             Ok(End::Ended(it)) => code = Some(*it),
+            Ok(End::NotCalled) => {}
             Err(_) => return format!("**wrong** ({span:?})"),
         }
     }
     let slowest = slowest.map(|time| format!("{:.1}", time.as_secs_f64()));
-    [slowest, code.map(|code| code.to_string())]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(", ")
+    let code = code.map(|code| code.to_string());
+    let known: Vec<_> = [slowest, code].into_iter().flatten().collect();
+    match known.as_slice() {
+        // No span is tried where an error makes no sense.
+        [] if !results.is_empty() => "not called".to_owned(),
+        known => known.join(", "),
+    }
 }
