@@ -44,11 +44,11 @@ fn tls_waits_for_random_numbers_and_status_goes_on() {
     assert!(status(&agent)["warnings"].to_string().contains(WAITS));
     let three = Duration::from_secs(3);
     beats.expect_none("beat before there are random numbers", three, |_| true);
-    // The kernel is asked once a second.
+    // The kernel is asked once a second, and by each new connection: the race has several.
     let trace = fs::read_to_string(&log).unwrap();
     let asked = trace.lines().filter(|line| line.contains("INJECTED")).count();
     let seconds = (clock::boot_us() - began_us) / 1_000_000;
-    assert!(asked > 0 && asked as u64 <= seconds + 3, "asked {asked} times in {seconds} s");
+    assert!(asked > 0 && asked as u64 <= seconds + 8, "asked {asked} times in {seconds} s");
     agent.trace_no_longer();
     beats.expect("beat once there are", WELL, |_| true);
     agent.said("the kernel's random generator is ready");
