@@ -165,7 +165,7 @@ impl Fault {
         trace(&mut setting, &log, &["-e", &self.injection(before)]);
         let mut agent = Agent::start(world, "strace", &setting);
         if let Span::For(time) = self.span {
-            if let Some(end) = ended(&mut agent, time)? {
+            if let Some(end) = lasting(&mut agent, &log, time)? {
                 return end_within_bounds(end, &log);
             }
             agent.trace_no_longer();
@@ -183,7 +183,7 @@ impl Fault {
         agent.signal(Signal::USR1);
         let early = match self.span {
             Span::For(time) => {
-                let end = ended(&mut agent, time);
+                let end = lasting(&mut agent, &log, time);
                 detach(&mut strace);
                 end
             }
@@ -270,6 +270,14 @@ fn until_injected(agent: &mut Agent, log: &Path) -> Result<Option<End>, String> 
         }
     }
     Ok(None)
+}
+
+/// Lets a fault last for this time from when it has come about; how the agent has ended if it does before.
+fn lasting(agent: &mut Agent, log: &Path, time: Duration) -> Result<Option<End>, String> {
+    match until_injected(agent, log)? {
+        None => ended(agent, time),
+        end => Ok(end),
+    }
 }
 
 /// How the agent has ended, if it does within this time.
