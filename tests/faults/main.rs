@@ -2,7 +2,7 @@
 //!
 //! After a fault the agent is well again or has ended with a message and the code of a system error,
 //! for its supervisor to start it. It does not spin, does not panic, and loses no trigger. A short
-//! selection runs always; `FAULTS=all` has every call with every error, and writes RESULTS.md here.
+//! selection runs always; `FAULTS=all` has each call that it makes with every error, and writes RESULTS.md here.
 
 #[cfg(test)]
 mod entropy;
