@@ -159,17 +159,6 @@ fn contract_has_every_key_of_the_configuration() {
 }
 
 #[test]
-fn contract_claims_no_planned_key() {
-    let planned = column(section(CONTRACT, "\n### To section 2\n", "\n### "));
-    assert!(!planned.is_empty(), "nothing is planned: take the section and this test away");
-    let members: Vec<_> = planned.iter().map(|key| format!("\"{key}\": null")).collect();
-    let shown = check("planned", &format!("{{{}}}", members.join(",")));
-    for key in planned {
-        assert!(shown.contains(&format!("unknown key \"{key}\"")), "{key} is there: {shown}");
-    }
-}
-
-#[test]
 fn contract_has_every_field_of_a_beat_in_its_order() {
     let report = include_str!("vectors/http/report.json");
     let members = report.trim_start_matches("{\"").split(",\"");
