@@ -192,15 +192,16 @@ find_init() {
 tell_init() {
     told=0
     if [ "$1" = restart ]; then
-        # The agent tells the server why it ends. Noclobber, because the directory is the agent's own.
-        (umask 022 && cd /run/linkbeat && rm -f stopping && set -C && echo upgrade >stopping) 2>/dev/null || true
+        # The agent tells the server why it ends. The word is what a link leads to: the directory is the
+        # agent's own, and nothing in it is opened.
+        ln -sfT upgrade /run/linkbeat/stopping 2>/dev/null || true
     fi
     case $init in
     systemctl) bounded systemctl "$1" linkbeat.service || told=$? ;;
     *) bounded "$init" "$1" || told=$? ;;
     esac
     # A new agent that does not start has not removed it.
-    rm -f /run/linkbeat/stopping
+    rm -f /run/linkbeat/stopping 2>/dev/null
     return "$told"
 }
 

@@ -5,21 +5,19 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::EventLoop;
-use crate::config::Config;
-use crate::sys::file;
 use linkbeat_core::proto::event::Input;
 use linkbeat_core::proto::time::Instant;
 
 /// How long the last beat may take. The kept connection normally delivers it in milliseconds.
 const GOODBYE: Duration = Duration::from_millis(300);
-/// The name of the file in which whoever stops the agent says why.
-const FILE: &str = "stopping";
-/// The directory of that file where there is no trigger socket that it could be beside.
-const DIRECTORY: &str = "/run/linkbeat";
-/// The words for it, the usual one first.
-const WORDS: [&str; 3] = ["stop", "reboot", "upgrade"];
-/// Longest content of the file, in bytes.
-const CONTENT_MAX: usize = 16;
+/// Where whoever stops the agent says why: a symbolic link whose target is the word. The directory is the
+/// agent's own and root writes there, so the word must be nothing that is opened: a link or a pipe in its
+/// place would lead root elsewhere, or hold it up.
+const LINK: &str = "/run/linkbeat/stopping";
+/// The words for it.
+const WORDS: [&str; 3] = [USUAL, "reboot", "upgrade"];
+/// The word where none is said.
+const USUAL: &str = "stop";
 
 /// The agent is being stopped.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +31,7 @@ pub(super) struct Stopping {
 impl EventLoop {
     /// Begins to end: after a last beat, if one is to be sent. A second signal waits for nothing.
     pub(super) fn stop(&mut self) {
-        let word = read(directory(&self.setup.config));
+        let word = read(Path::new(LINK)).unwrap_or(USUAL);
         let until = end(self.stopping, self.setup.config.goodbye, self.now);
         self.stopping = Some(Stopping { word, until });
         if until > self.now {
@@ -48,9 +46,8 @@ impl EventLoop {
     }
 
     /// Removes what an earlier agent was not there to read.
-    pub(super) fn forget_stopping(&self) {
-        // Mostly there is none.
-        fs::remove_file(directory(&self.setup.config).join(FILE)).ok();
+    pub(super) fn forget_stopping() {
+        forget(Path::new(LINK));
     }
 }
 
@@ -59,47 +56,53 @@ fn end(before: Option<Stopping>, goodbye: bool, now: Instant) -> Instant {
     if goodbye && before.is_none() { now + GOODBYE } else { now }
 }
 
-/// The directory of the file: that of the trigger socket.
-fn directory(config: &Config) -> &Path {
-    let socket = config.trigger_socket.as_deref();
-    socket.and_then(Path::parent).unwrap_or(Path::new(DIRECTORY))
+/// Why the agent is stopped, if this is a link to one of the words.
+fn read(link: &Path) -> Option<&'static str> {
+    let said = fs::read_link(link).ok()?;
+    WORDS.into_iter().find(|word| said.as_os_str() == *word)
 }
 
-/// Why the agent is stopped, as far as the file in this directory says so.
-fn read(directory: &Path) -> &'static str {
-    let content = file::read(&directory.join(FILE), CONTENT_MAX).ok();
-    let content = content.filter(|(_, metadata)| file::is_trusted(metadata));
-    let said = content.as_ref().map(|(bytes, _)| bytes.trim_ascii());
-    let [usual, ..] = WORDS;
-    WORDS.into_iter().find(|word| said == Some(word.as_bytes())).unwrap_or(usual)
+/// Removes the link, if it is one to one of the words.
+fn forget(link: &Path) {
+    if read(link).is_some() {
+        fs::remove_file(link).ok();
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
-    fn word_is_one_of_three_and_anything_else_is_a_stop() {
+    fn word_is_what_a_link_leads_to_and_anything_else_stays() {
         let directory =
             std::env::temp_dir().join(format!("linkbeat-stopping-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        assert_eq!(read(&directory), "stop");
-        for (content, word) in [
-            ("reboot\n", "reboot"),
-            ("upgrade", "upgrade"),
-            ("  stop \n\n", "stop"),
-            ("", "stop"),
-            ("Reboot", "stop"),
-            ("reboot upgrade", "stop"),
-            ("reboot                  ", "stop"),
-            ("\"\\\u{1}", "stop"),
+        let link = directory.join("stopping");
+        assert_eq!(read(&link), None);
+        forget(&link);
+        for (target, word) in [
+            ("stop", Some("stop")),
+            ("reboot", Some("reboot")),
+            ("upgrade", Some("upgrade")),
+            ("Reboot", None),
+            ("reboot\n", None),
+            ("./reboot", None),
+            ("\"\\\u{1}", None),
+            ("/etc/passwd", None),
         ] {
-            fs::write(directory.join(FILE), content).unwrap();
-            assert_eq!(read(&directory), word, "{content:?}");
+            symlink(target, &link).unwrap();
+            assert_eq!(read(&link), word, "{target:?}");
+            forget(&link);
+            assert_eq!(link.is_symlink(), word.is_none(), "{target:?}");
+            fs::remove_file(&link).ok();
         }
-        fs::remove_file(directory.join(FILE)).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", directory.join(FILE)).unwrap();
-        assert_eq!(read(&directory), "stop");
+        fs::write(&link, "upgrade").unwrap();
+        assert_eq!(read(&link), None);
+        forget(&link);
+        assert!(link.is_file());
         fs::remove_dir_all(&directory).unwrap();
     }
 
@@ -111,16 +114,5 @@ mod tests {
         let stopping = Some(Stopping { word: "stop", until });
         assert_eq!(end(stopping, true, second), second);
         assert_eq!(end(None, false, first), first);
-    }
-
-    #[test]
-    fn file_is_beside_the_trigger_socket() {
-        let config = Config::default();
-        assert_eq!(directory(&config), Path::new("/run/linkbeat"));
-        let off = Config { trigger_socket: None, ..Config::default() };
-        assert_eq!(directory(&off), Path::new("/run/linkbeat"));
-        let elsewhere =
-            Config { trigger_socket: Some("/tmp/x/t.sock".into()), ..Config::default() };
-        assert_eq!(directory(&elsewhere), Path::new("/tmp/x"));
     }
 }

@@ -1,6 +1,6 @@
 //! The last beat of an agent that is stopped.
 
-use std::fs;
+use std::os::unix::fs::symlink;
 
 use linkbeat_support::agent::{SOON, Setting};
 use linkbeat_support::world::World;
@@ -12,9 +12,9 @@ const WORD: &str = "/run/linkbeat/stopping";
 
 #[test]
 fn server_is_told_why_the_agent_stops_over_the_kept_connection() {
-    for (content, word) in [
+    for (target, word) in [
         (None, "stop"),
-        (Some("reboot\n"), "reboot"),
+        (Some("reboot"), "reboot"),
         (Some("upgrade"), "upgrade"),
         (Some("x"), "stop"),
     ] {
@@ -23,8 +23,8 @@ fn server_is_told_why_the_agent_stops_over_the_kept_connection() {
         camera.ring();
         let before = camera.beat();
         camera.agent.said("[Meeting] Heartbeat sent: seq 2");
-        if let Some(content) = content {
-            fs::write(camera.agent.file(WORD), content).unwrap();
+        if let Some(target) = target {
+            symlink(target, camera.agent.file(WORD)).unwrap();
         }
         assert!(camera.agent.end().success());
         let last = camera.beat();
@@ -39,12 +39,12 @@ fn word_that_was_left_behind_is_forgotten_at_start() {
     let world = World::new();
     let camera = Camera::calm(&world);
     let word = camera.agent.file(WORD);
-    fs::write(&word, "upgrade").unwrap();
+    symlink("upgrade", &word).unwrap();
     let setting = Setting::new(&world).every(RARELY);
     let mut beats = camera.beats;
     let mut agent = camera.agent.restart(&world, binary(), &setting);
     beats.expect("startup", SOON, |beat| beat.reason() == "startup");
-    assert!(!word.exists());
+    assert!(!word.is_symlink());
     agent.said("[Meeting] Heartbeat sent");
     assert!(agent.end().success());
     let last = beats.expect("last", SOON, is_own);
