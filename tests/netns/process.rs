@@ -40,7 +40,7 @@ fn process_says(camera: &Camera, file: &str, name: &str) -> String {
 fn agent_gives_up_what_it_never_needs_before_its_first_beat() {
     let world = World::new();
     let camera = Camera::calm(&world);
-    assert_eq!(process_says(&camera, "limits", "Max core file size"), "0 0 bytes");
+    assert_eq!(process_says(&camera, "limits", "Max core file size"), "1 1 bytes");
     assert_eq!(process_says(&camera, "status", "NoNewPrivs:"), "1");
     let status: Value = serde_json::from_str(&camera.agent.ask("status").unwrap()).unwrap();
     let mut sandbox = json!({ "no_new_privs": true, "no_core": true, "filter": true });
