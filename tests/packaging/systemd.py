@@ -81,10 +81,10 @@ class Server:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
 
-    def wait(self, since, within=PATIENCE):
-        """The first beat after `since`: its time and itself."""
+    def wait(self, since, within=PATIENCE, last=False):
+        """The first beat after `since`, or the first one that says that the agent ends: its time and itself."""
         with self.grown:
-            found = lambda: next((beat for beat in self.beats if beat[0] >= since), None)
+            found = lambda: next((beat for beat in self.beats if beat[0] >= since and ("stopping" in beat[1]) == last), None)
             if not self.grown.wait_for(found, within):
                 raise RuntimeError(f"no beat within {within} s")
             return found()
@@ -203,6 +203,11 @@ class Life:
         at, beat = self.server.wait(since, within)
         return f"beat `{beat['reason']}` after {at - since:.1f} s"
 
+    def goodbye(self, since, word):
+        _, beat = self.server.wait(since, last=True)
+        self.expect(stopping=(beat["stopping"], word))
+        return f"`\"stopping\": \"{word}\"`"
+
     def install(self, began):
         system = self.system
         self.before = system.files()
@@ -309,16 +314,18 @@ class Life:
     def upgraded(self, began):
         starts, before = self.starts(), self.pid()
         self.dpkg("--install", "/root/debs/new.deb")
+        word = self.goodbye(began, "upgrade")
         told = self.beat(began)
         self.active()
         self.expect(
+            word=(self.system.shell("ls /run/linkbeat/stopping 2>/dev/null", check=False), ""),
             starts=(self.starts(), starts + 1),
             version=(self.system.run("dpkg-query", "--show", "--showformat=${Version}", "linkbeat"), "0.1.1"),
             configuration=(json.loads(self.system.run("cat", "/etc/linkbeat/linkbeat.json")), CHANGED),
             owner=(self.system.run("stat", "--format=%a %U:%G", "/etc/linkbeat/linkbeat.json"), "640 root:linkbeat"))
         assert self.pid() != before
         self.system.run("cmp", f"/proc/{self.pid()}/exe", "/usr/bin/linkbeat")
-        return f"one restart; the new executable runs, {told}; the changed configuration is kept"
+        return f"one restart, told with {word}; the new executable runs, {told}; the changed configuration is kept"
 
     def disabled(self, _):
         self.system.run("systemctl", "disable", "--now", "linkbeat")
@@ -329,6 +336,18 @@ class Life:
         self.system.run("systemctl", "enable", "--now", "linkbeat")
         self.active()
         return "stays disabled and stopped, down and up again"
+
+    def off(self, began):
+        # Process 1 may end before it answers.
+        self.system.run("systemctl", "poweroff", check=False)
+        word = self.goodbye(began, "reboot")
+        until(lambda: self.system.process.poll() is not None, "the end of process 1")
+        self.system.end()
+        self.boot()
+        self.active()
+        began = time.monotonic()
+        self.system.plug_in()
+        return f"the last beat has {word}; after the boot {self.beat(began)}"
 
     def rebooted(self, _):
         starts = self.starts()
@@ -410,6 +429,7 @@ class Life:
             ("`dpkg -i` of a newer version", self.upgraded),
             ("upgrade while disabled", self.disabled),
             ("boot without a cable", self.rebooted),
+            ("`systemctl poweroff`", self.off),
             ("`dpkg -r`", self.removed),
             ("`dpkg -i` again", self.again),
             ("`dpkg --purge`", self.purged),
