@@ -35,15 +35,10 @@ for _ in range(WORKERS):
         work(listener)
     workers.append(worker)
 
-
-def stop(_signal, _frame):
-    for worker in workers:
-        os.kill(worker, signal.SIGKILL)
-        os.waitpid(worker, 0)
-    os._exit(0)
-
-
-signal.signal(signal.SIGTERM, stop)
+# Blocked and waited for: one that arrives just before pause(2) would be slept through.
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 print("bound", flush=True)
-while True:
-    signal.pause()
+signal.sigwait({signal.SIGTERM})
+for worker in workers:
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
