@@ -390,7 +390,9 @@ impl Claims {
                 assert!(self.probes.len() <= OUTSTANDING_MAX + 1, "{} probes", self.probes.len());
                 self.heard.check(&self.settings, to.ip(), *via);
                 // The bucket leaks the rate of one second. A first round comes on top.
-                let in_rate = self.probing.add(now, PER_SECOND.into(), PROBES_AT_ONCE);
+                // So does a test of a reserve, with its control.
+                let tests = if self.settings.standby_check.is_zero() { 0.0 } else { 2.0 };
+                let in_rate = self.probing.add(now, PER_SECOND.into(), PROBES_AT_ONCE + tests);
                 assert!(in_rate, "more probes than promised");
             }
             Action::CloseProbe(probe) => {

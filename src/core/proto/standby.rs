@@ -26,6 +26,9 @@ use super::uplink::UPLINKS_MAX;
 #[cfg(test)]
 mod tests;
 
+/// Least time between the beginnings of two tests.
+const GAP: Duration = Duration::from_secs(1);
+
 /// An uplink in reserve, and what is known of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standby {
@@ -84,6 +87,8 @@ pub struct StandbyTests {
     doubted: Option<InterfaceName>,
     /// Whether anything may be tested.
     is_on: bool,
+    /// Not before this the next test: an uplink that flaps is in reserve anew each time.
+    next_at: Instant,
 }
 
 impl StandbyTests {
@@ -146,8 +151,9 @@ impl StandbyTests {
 
     fn start(&mut self, plan: &Plan<'_>, now: Instant, actions: &mut Actions) -> bool {
         let control = self.doubted.take().zip(plan.ways.first().copied());
+        let free = self.next_at <= now;
         let test = control.map(|(uplink, via)| (uplink, via, true)).or_else(|| {
-            let mut due = self.uplinks.iter_mut().filter(|it| it.test_at <= now);
+            let mut due = self.uplinks.iter_mut().filter(|it| free && it.test_at <= now);
             due.find_map(|standby| {
                 standby.test_at = now + plan.every;
                 let via = Some(standby.uplink);
@@ -158,6 +164,7 @@ impl StandbyTests {
         let (probe, to, give_up_at) = (plan.probe, plan.to, now + plan.timeout);
         Action::OpenProbe { probe, to, via }.push_to(actions);
         self.under_way = Some(Test { probe, uplink, give_up_at, is_control });
+        self.next_at = now + GAP;
         true
     }
 
@@ -167,6 +174,11 @@ impl StandbyTests {
         if !test.is_control && !self.uplinks.iter().any(is_dead) {
             self.doubted = Some(test.uplink);
         }
+    }
+
+    /// Whether a test is under way, or its control is to be sent.
+    pub(super) const fn is_testing(&self) -> bool {
+        self.under_way.is_some() || self.doubted.is_some()
     }
 
     /// Whether this probe is the test under way.
@@ -202,7 +214,7 @@ impl StandbyTests {
 
     /// When [`tick`](Self::tick) has something to do.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let due = self.uplinks.iter().map(|it| it.test_at).min();
+        let due = self.uplinks.iter().map(|it| it.test_at.max(self.next_at)).min();
         self.under_way.map(|test| test.give_up_at).or(due).filter(|_| self.is_on)
     }
 }

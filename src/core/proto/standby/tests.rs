@@ -135,3 +135,23 @@ fn uplink_that_does_not_lead_there_and_a_device_that_cannot_test_say_nothing() {
     assert!(bench.0.all().iter().all(|it| it.works.is_none()));
     assert_eq!(bench.0.next_deadline(), Some(at(60)));
 }
+
+#[test]
+fn an_uplink_that_flaps_is_tested_once_a_second_at_most() {
+    let mut bench = Bench::new(&["wlan1"]);
+    let millis = |ms: u64| Instant::from_micros(ms * 1_000);
+    let mut tests = 0;
+    for ms in (0..10_000).step_by(100) {
+        bench.0.follow([].into_iter(), millis(ms));
+        bench.0.follow([name("wlan1")].into_iter(), millis(ms));
+        let ways = [Some(name("eth0")), Some(name("wlan1"))];
+        let to = SERVER.parse().expect("an address");
+        let timeout = Duration::from_secs(2);
+        let plan = Plan { every: EVERY, timeout, probe: ProbeId(tests + 1), to, ways: &ways };
+        let opened = bench.0.tick(&plan, millis(ms), &mut Actions::new());
+        tests += u32::from(opened);
+        bench.0.finished(Some(true), millis(ms));
+        assert!(bench.0.next_deadline() > Some(millis(ms)), "nothing to do yet");
+    }
+    assert_eq!(tests, 10);
+}
