@@ -213,7 +213,9 @@ impl Day<'_> {
         let mut lines = self.machine.log().follow();
         let event_us = clock::boot_us();
         act(self.machine)?;
-        let brought = |beat: &Beat| beat.reason().contains(reason);
+        // The last one of an agent that is stopped is not what the event brings about.
+        let is_last = |beat: &Beat| beat.body.get("stopping").is_some();
+        let brought = |beat: &Beat| beat.reason().contains(reason) && !is_last(beat);
         let beat = self.beats.find(PATIENCE, brought);
         let beat = beat.ok_or_else(|| missing(&format!("beat {reason}")))?;
         let took_us = beat.received_us.saturating_sub(event_us);
