@@ -1,7 +1,5 @@
 //! Assembly of a beat's report and request from the current state of the device.
 
-use core::net::IpAddr;
-
 use super::EventLoop;
 use super::setup::Setup;
 use crate::config::Secret;
@@ -21,11 +19,8 @@ impl EventLoop {
         reason: &Reason,
         buffer: &mut [u8],
     ) -> Option<usize> {
-        let local = self.sessions.find(id).map(|(connection, _)| connection.local().ip())?;
         let mut body = [0; REPORT_MAX];
-        let is_known = self.sessions.note_sent(id, self.agent.identity(Some(local)));
-        let abridged = is_known && self.agent.is_metered();
-        let length = self.emit_report(Some(local), seq, reason, abridged, &mut body)?;
+        let length = self.emit_report(Some(id), seq, reason, &mut body)?;
         let body = body.get(..length)?;
         self.reporter.keep_report(seq, body);
         let config = &self.setup.config;
@@ -35,19 +30,24 @@ impl EventLoop {
         request.inspect_err(|_| log::error!("the request does not fit its buffer")).ok()
     }
 
-    /// Writes the report as JSON and returns its length. `local` is the address that it leaves
-    /// from; `abridged` leaves out what its connection has carried before.
+    /// Writes the report as JSON and returns its length; `None` if the connection that it is for is
+    /// gone. On a metered uplink, what that connection has carried before is left out.
     pub(super) fn emit_report(
         &mut self,
-        local: Option<IpAddr>,
+        connection: Option<ConnectionId>,
         seq: u64,
         reason: &Reason,
-        abridged: bool,
         body: &mut [u8],
     ) -> Option<usize> {
+        let local = match connection {
+            Some(id) => Some(self.sessions.find(id)?.0.local().ip()),
+            None => None,
+        };
         let timestamp = self.wall.timestamp(self.now);
         let boot_date = self.wall.boot_date();
-        let Identity { mac, address, public } = self.agent.identity(local);
+        let identity = self.agent.identity(local);
+        let is_known = connection.is_some_and(|id| self.sessions.note_sent(id, identity));
+        let Identity { mac, address, public } = identity;
         // A server on the camera itself sees 127.0.0.1, which does not identify the camera.
         let ip = local.filter(|ip| !ip.is_loopback()).or(address);
         let Setup { identity, config, .. } = &self.setup;
@@ -69,6 +69,7 @@ impl EventLoop {
             untold: Some(Untold { outages: self.agent.outages(), now: self.now, boot_date }),
             ..self.vitals.read()
         };
+        let abridged = is_known && self.agent.is_metered();
         let report = if abridged { report.abridged() } else { report };
         report.emit(body).inspect_err(|_| log::error!("the report does not fit its buffer")).ok()
     }

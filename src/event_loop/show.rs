@@ -87,7 +87,7 @@ impl EventLoop {
         let (seq, reason) = (view.seq, view.pending.unwrap_or(Reason::Interval));
         let mut payload = [0; REPORT_MAX];
         let mut buffer = vec![0; STATUS_MAX];
-        let emitted = match self.emit_report(None, seq, &reason, false, &mut payload) {
+        let emitted = match self.emit_report(None, seq, &reason, &mut payload) {
             Some(length) => {
                 let payload = payload.get(..length).unwrap_or_default();
                 status::emit_preview(&self.setup.config, payload, &mut buffer)
