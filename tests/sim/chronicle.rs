@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use linkbeat_core::proto::event::Note;
-use linkbeat_core::proto::history::{Change, History};
+use linkbeat_core::proto::history::{Change, Counters, History};
 use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
 use linkbeat_core::proto::time::Instant;
 
@@ -33,6 +33,11 @@ impl Chronicle {
             failing: false,
             entries: 0,
         }
+    }
+
+    /// What the agent has counted since it started.
+    pub(crate) fn counters(&self) -> &Counters {
+        self.history.counters()
     }
 
     /// Handles a link event.

@@ -1,8 +1,9 @@
 //! The core against a virtual clock and a seeded network that fails in every way it can.
 //!
 //! `SIM_SEED=n` replays one seed and prints its last steps, or the last `SIM_STEPS`, if it fails;
-//! `SIM_SEEDS=n` runs that many; `SIM_MINUTES=n` is how long the network misbehaves in each;
-//! `SIM_DIGEST=1` prints one number for the traces of all of them, which a restructuring leaves as it is.
+//! `SIM_SEEDS=n` runs that many, from `SIM_FIRST=n` on; `SIM_MINUTES=n` is how long the network
+//! misbehaves in each; `SIM_DIGEST=1` prints one number for the traces of all of them, which a
+//! restructuring leaves as it is.
 
 #[cfg(test)]
 mod chronicle;
@@ -19,6 +20,8 @@ mod outages;
 #[cfg(test)]
 mod promises;
 #[cfg(test)]
+mod tally;
+#[cfg(test)]
 mod wall;
 #[cfg(test)]
 mod weather;
@@ -28,12 +31,14 @@ mod world;
 #[cfg(test)]
 mod tests {
     use std::hash::{DefaultHasher, Hash, Hasher};
+    use std::num::NonZero;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::thread;
     use std::time::Duration;
 
     use linkbeat_core::proto::settings::Settings;
 
-    use super::{delivery, weather, world::World};
+    use super::{delivery, tally::Tally, weather, world::World};
 
     fn setting(name: &str) -> Option<u64> {
         std::env::var(name).ok().map(|text| text.parse().expect("a number"))
@@ -111,23 +116,33 @@ mod tests {
             run(seed, minutes, false);
             return;
         }
-        let (mut beats, mut steps, mut most) = (0, 0, 0);
-        let (mut promised, mut longest) = (Duration::ZERO, 0.0_f64);
-        let seeds = setting("SIM_SEEDS").unwrap_or(100);
+        let first = setting("SIM_FIRST").unwrap_or(0);
+        let end = first + setting("SIM_SEEDS").unwrap_or(100);
+        let threads = thread::available_parallelism().map_or(1, NonZero::get);
+        // Each thread takes every second seed, or third, …
+        let some = |nth: usize| {
+            let seeds = (first..end).skip(nth).step_by(threads);
+            let (mut tally, mut digests) = (Tally::default(), vec![]);
+            for seed in seeds {
+                let world = run(seed, minutes, false);
+                tally.add(&world, world.chronicle.counters());
+                digests.push((seed, world.trace.digest.map(|trace| trace.finish())));
+            }
+            (tally, digests)
+        };
+        let (mut tally, mut digests) = (Tally::default(), vec![]);
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|nth| scope.spawn(move || some(nth))).collect();
+            for worker in workers {
+                let (part, of_seeds) = worker.join().expect("a claim fails, see above");
+                tally.add_all(&part);
+                digests.extend(of_seeds);
+            }
+        });
+        print!("{tally}");
+        digests.sort_unstable();
         let mut digest = DefaultHasher::new();
-        for seed in 0..seeds {
-            let world = run(seed, minutes, false);
-            beats += world.claims.acknowledged;
-            promised += world.delivery.promised;
-            longest = world.delivery.longest.max(longest);
-            steps += world.trace.count;
-            world.trace.digest.map(|trace| trace.finish()).hash(&mut digest);
-            most = most.max(world.claims.actions_max);
-        }
-        println!("{beats} beats, {steps} steps, at most {most} actions for one input");
-        let (promised, all) = (promised.as_secs() / 60, seeds * minutes);
-        println!("a beat was promised for {promised} of {all} minutes");
-        println!("and took {:.0} % of its time at most", longest * 100.0);
+        digests.iter().for_each(|(_, of_seed)| of_seed.hash(&mut digest));
         setting("SIM_DIGEST")
             .inspect(|_| println!("digest of the traces: {:016x}", digest.finish()));
     }

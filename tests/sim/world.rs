@@ -112,7 +112,7 @@ pub(crate) struct World {
     pub(crate) claims: Claims,
     /// The check that beats are delivered while a path works.
     pub(crate) delivery: Delivery,
-    chronicle: Chronicle,
+    pub(crate) chronicle: Chronicle,
     /// What the server is told of outages.
     pub(crate) told: Outages,
     pub(crate) trace: Trace,

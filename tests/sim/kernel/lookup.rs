@@ -181,7 +181,7 @@ impl Kernel {
         let peer = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
         [self.table(), MAIN]
             .into_iter()
-            .find_map(|table| self.search_but(table, peer, |entry| entry.index != tunnel))
+            .find_map(|table| self.search_but(table, peer, |index| index != tunnel))
             .map(|entry| entry.index)
     }
 
@@ -197,15 +197,15 @@ impl Kernel {
 
     /// The best route of one table.
     fn search(&self, table: u32, to: IpAddr, bound: Option<LinkIndex>) -> Option<Entry> {
-        self.search_but(table, to, |entry| bound.is_none_or(|index| index == entry.index))
+        self.search_but(table, to, |index| bound.is_none_or(|bound| bound == index))
     }
 
-    // Loops instead of iterator chains: this runs for every packet, in unoptimized builds.
+    // Half of the time of the simulation is spent here.
     fn search_but(
         &self,
         table: u32,
         to: IpAddr,
-        allowed: impl Fn(&Entry) -> bool,
+        allowed: impl Fn(LinkIndex) -> bool,
     ) -> Option<Entry> {
         let mut best: Option<Entry> = None;
         let mut offer = |entry: &Entry| {
@@ -218,18 +218,15 @@ impl Kernel {
             }
         };
         for entry in &self.routes {
-            let fits = entry.table == table && allowed(entry) && entry.holds(to);
+            let fits = entry.table == table && allowed(entry.index) && entry.holds(to);
             if fits && self.by_index(entry.index).is_some_and(|it| it.up) {
                 offer(entry);
             }
         }
         if table == MAIN {
-            for it in &self.interfaces {
-                for entry in it.connected().into_iter().flatten() {
-                    if allowed(&entry) && entry.holds(to) {
-                        offer(&entry);
-                    }
-                }
+            for it in self.interfaces.iter().filter(|it| allowed(it.index) && it.is_near(to)) {
+                let connected = it.connected();
+                connected.iter().flatten().filter(|entry| entry.holds(to)).for_each(&mut offer);
             }
         }
         best
@@ -237,6 +234,18 @@ impl Kernel {
 }
 
 impl Interface {
+    /// Whether one of its addresses has the first 24 bits of an IPv4 address, or the first 64 of an
+    /// IPv6 address: a quick answer for the many that have not.
+    fn is_near(&self, to: IpAddr) -> bool {
+        match to {
+            IpAddr::V4(to) => self.v4.is_some_and(|v4| (v4.to_bits() ^ to.to_bits()) >> 8 == 0),
+            IpAddr::V6(to) if to.is_unicast_link_local() => true,
+            IpAddr::V6(to) => {
+                self.v6.is_some_and(|(v6, _)| (v6.to_bits() ^ to.to_bits()) >> 64 == 0)
+            }
+        }
+    }
+
     /// The connected routes that follow from its addresses.
     pub(super) fn connected(&self) -> [Option<Entry>; 3] {
         if !self.present || !self.up || self.place == LOOPBACK {
