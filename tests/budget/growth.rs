@@ -23,14 +23,16 @@ const LAST_EVERY: u64 = 10;
 /// Helpers that trigger in turn, because the agent throttles each of them.
 const HELPERS: usize = 16;
 /// Time from the arrival of a beat until the agent is idle.
-const SETTLED: Duration = Duration::from_millis(300);
+pub(crate) const SETTLED: Duration = Duration::from_millis(300);
 
 /// Resources of the agent.
 #[derive(Clone, Copy)]
-struct Held {
-    resident_kb: u64,
-    proportional_kb: u64,
-    descriptors: u64,
+pub(crate) struct Held {
+    pub(crate) resident_kb: u64,
+    pub(crate) proportional_kb: u64,
+    pub(crate) descriptors: u64,
+    /// Processor time since start.
+    pub(crate) processor_us: u64,
 }
 
 #[test]
@@ -62,7 +64,7 @@ fn memory_and_descriptors_do_not_grow_over_many_beats() {
         if [beats / 10, beats / 2, beats].contains(&nth) {
             camera.beats.find(SETTLED, |_| false);
             let held = Held::by(&camera.agent);
-            let Held { resident_kb, proportional_kb, descriptors } = held;
+            let Held { resident_kb, proportional_kb, descriptors, .. } = held;
             let took_s = (clock::boot_us() - began_us) / 1_000_000;
             writeln!(
                 report,
@@ -75,23 +77,32 @@ fn memory_and_descriptors_do_not_grow_over_many_beats() {
     writeln!(report, "over {} connections", world.receiver.counts().connections).unwrap();
     say(&report);
     let [early, _, late] = samples[..] else { panic!("three samples") };
-    let grown = |value: fn(Held) -> u64| value(late).saturating_sub(value(early));
-    let entry = |name: &str, value| Entry { name: name.to_owned(), value };
-    settle(
-        "growth from a tenth of the beats on",
-        &[
-            entry("growth.resident", grown(|it| it.resident_kb)),
-            entry("growth.proportional", grown(|it| it.proportional_kb)),
-            entry("growth.descriptors", grown(|it| it.descriptors)),
-        ],
-    );
+    settle("growth from a tenth of the beats on", &growth("growth", early, late));
+}
+
+/// How much more the agent holds, as entries whose names begin with `test`.
+pub(crate) fn growth(test: &str, early: Held, late: Held) -> [Entry; 3] {
+    let entry = |name, value: fn(Held) -> u64| Entry {
+        name: format!("{test}.{name}"),
+        value: value(late).saturating_sub(value(early)),
+    };
+    [
+        entry("resident", |it| it.resident_kb),
+        entry("proportional", |it| it.proportional_kb),
+        entry("descriptors", |it| it.descriptors),
+    ]
 }
 
 impl Held {
-    fn by(agent: &Agent) -> Self {
+    pub(crate) fn by(agent: &Agent) -> Self {
         let Memory { resident_kb, proportional_kb } = Memory::of(agent);
-        let directory = format!("/proc/{}/fd", agent.pid().as_raw_nonzero());
-        let descriptors = fs::read_dir(directory).expect("descriptors").count();
-        Self { resident_kb, proportional_kb, descriptors: descriptors as u64 }
+        let process = format!("/proc/{}", agent.pid().as_raw_nonzero());
+        let descriptors = fs::read_dir(format!("{process}/fd")).expect("descriptors").count();
+        // proc(5), `schedstat`: nanoseconds on a processor come first.
+        let schedule = fs::read_to_string(format!("{process}/schedstat")).expect("schedstat");
+        let busy_ns: u64 =
+            schedule.split_whitespace().next().and_then(|it| it.parse().ok()).expect("ns");
+        let (descriptors, processor_us) = (descriptors as u64, busy_ns / 1000);
+        Self { resident_kb, proportional_kb, descriptors, processor_us }
     }
 }

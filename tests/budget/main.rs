@@ -3,7 +3,8 @@
 //!
 //! Exact counts are checked against `bounds.txt`. Times are printed only, because they depend on
 //! the machine. `LINKBEAT=FILE` selects another binary than that of this build, `BEATS=100000` the
-//! number of beats in the test for growth.
+//! number of beats in the test for growth, `SOAK_MINUTES=60` how long the network misbehaves in
+//! the test under weather.
 
 #[cfg(test)]
 mod allocations;
@@ -19,5 +20,7 @@ mod ledger;
 mod memory;
 #[cfg(test)]
 mod month;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod steady;
