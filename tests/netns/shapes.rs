@@ -86,6 +86,8 @@ fn address_that_leads_nowhere_and_is_there_first_hides_no_change() {
     camera.shows("an uplink", |status| status["uplink"]["addresses"] == json!(["10.98.0.1"]));
     world.device.ip("address add 10.11.1.2/24 dev eth0");
     camera.beat_over(&world, "eth0");
+    // The response has arrived too.
+    camera.shows_way("eth0");
     world.device.ip("address add 10.11.1.77/24 dev eth0\naddress delete 10.11.1.2/24 dev eth0");
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
     let beat = camera.beat_for("address_changed");
