@@ -34,6 +34,7 @@ fn next_pulled_cable_beats_over_the_last_interface() {
     let mut camera = Camera::calm(&world);
     world.pull("eth0");
     assert_eq!(camera.beat().reason(), "failover_to_wlan1");
+    camera.shows_way("wlan1");
     world.pull("wlan1");
     let beat = camera.beat();
     assert_eq!((beat.reason(), beat.peer.ip()), ("failover_to_wlan0", world.address("wlan0")));

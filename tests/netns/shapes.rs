@@ -86,7 +86,6 @@ fn address_that_leads_nowhere_and_is_there_first_hides_no_change() {
     camera.shows("an uplink", |status| status["uplink"]["addresses"] == json!(["10.98.0.1"]));
     world.device.ip("address add 10.11.1.2/24 dev eth0");
     camera.beat_over(&world, "eth0");
-    // The response has arrived too.
     camera.shows_way("eth0");
     world.device.ip("address add 10.11.1.77/24 dev eth0\naddress delete 10.11.1.2/24 dev eth0");
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
@@ -105,6 +104,7 @@ fn usable_ipv6_address_is_found_among_two_hundred() {
     let mut camera = Camera::silent(&world, &setting(&world, SECURE));
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
     camera.beat_over(&world, "eth0");
+    camera.shows_way("eth0");
     world.device.ip("address add 2001:db8:1::77/64 dev eth0 nodad\n\
          address delete 2001:db8:1::2/64 dev eth0");
     let beat = camera.beat_for("address_changed");
@@ -121,6 +121,7 @@ fn multipath_route_counts_for_both_uplinks() {
     assert_eq!(camera.curl(&world, &["--interface", "eth0", PLAIN]), 200);
     assert_eq!(camera.curl(&world, &["--interface", "wlan1", PLAIN]), 200);
     camera.beat_over(&world, "eth0");
+    camera.shows_way("eth0");
     world.pull("eth0");
     assert_eq!(camera.beat_over(&world, "wlan1").reason(), "failover_to_wlan1");
     world.plug("eth0");
