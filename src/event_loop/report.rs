@@ -5,7 +5,7 @@ use super::setup::Setup;
 use crate::config::Secret;
 use linkbeat_core::proto::agent::Identity;
 use linkbeat_core::proto::event::{ConnectionId, Reason};
-use linkbeat_core::wire::report::untold::Untold;
+use linkbeat_core::wire::report::unreported::Unreported;
 use linkbeat_core::wire::report::{DeviceNote, REPORT_MAX, Report};
 use linkbeat_core::wire::request;
 
@@ -66,7 +66,11 @@ impl EventLoop {
             next_within_s: Some(self.agent.next_within(self.now).as_secs()),
             boot_id: Some(identity.boot_id.as_str()).filter(|id| !id.is_empty()),
             standby: Some(self.agent.standby()),
-            untold: Some(Untold { outages: self.agent.outages(), now: self.now, boot_date }),
+            unreported: Some(Unreported {
+                outages: self.agent.outages(),
+                now: self.now,
+                boot_date,
+            }),
             ..self.vitals.read()
         };
         let abridged = is_known && self.agent.is_metered();

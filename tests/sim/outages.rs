@@ -8,7 +8,7 @@ use linkbeat_core::proto::time::Instant;
 
 use super::net::Request;
 
-/// One outage as a report tells it.
+/// One outage in a report.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Told {
     pub(crate) outage: Outage,
@@ -23,7 +23,7 @@ pub(crate) struct Outages {
     written: BTreeMap<u64, Vec<Told>>,
     /// Reports of the server that were read here.
     read: usize,
-    /// Every outage that the server has heard of, as it was told first, by number.
+    /// Every outage that the server has heard of, as it was reported first, by number.
     pub(crate) heard: BTreeMap<u32, Told>,
     /// How many the server knows of by their count only.
     pub(crate) others: u32,
@@ -33,25 +33,25 @@ impl Outages {
     /// A report is written.
     pub(crate) fn write(&mut self, order: u64, agent: &Agent, now: Instant) {
         let outages = agent.outages();
-        let told: Vec<_> =
-            outages.untold().map(|outage| Told { outage, written_at: now }).collect();
-        let numbers: Vec<_> = told.iter().map(|told| told.outage.number).collect();
+        let reported: Vec<_> =
+            outages.unreported().map(|outage| Told { outage, written_at: now }).collect();
+        let numbers: Vec<_> = reported.iter().map(|reported| reported.outage.number).collect();
         assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
-        assert!(numbers.iter().all(Option::is_some), "a blip is told");
+        assert!(numbers.iter().all(Option::is_some), "a blip is reported");
         self.others = self.others.max(outages.others());
-        self.written.insert(order, told);
+        self.written.insert(order, reported);
     }
 
     /// Reads what the server has received since the last time.
     pub(crate) fn read(&mut self, taken: &[Request]) {
         for request in taken.iter().skip(self.read) {
-            let told = self.written.get(&request.order).expect("every report was written");
-            for told in told {
-                let number = told.outage.number.expect("a number");
-                let first = self.heard.entry(number).or_insert(*told).outage;
-                let Outage { began_at, uplink, .. } = told.outage;
+            let reported = self.written.get(&request.order).expect("every report was written");
+            for reported in reported {
+                let number = reported.outage.number.expect("a number");
+                let first = self.heard.entry(number).or_insert(*reported).outage;
+                let Outage { began_at, uplink, .. } = reported.outage;
                 assert_eq!((first.began_at, first.uplink), (began_at, uplink), "{number}");
-                assert!(told.outage.missed >= first.missed && first.missed > 0, "{told:?}");
+                assert!(reported.outage.missed >= first.missed && first.missed > 0, "{reported:?}");
             }
         }
         self.read = taken.len();
@@ -60,13 +60,17 @@ impl Outages {
     /// All is well again: the server has heard of every outage.
     pub(crate) fn verify(&self, agent: &Agent) {
         let outages = agent.outages();
-        assert_eq!((outages.untold().count(), outages.others()), (0, 0), "something is untold");
+        assert_eq!(
+            (outages.unreported().count(), outages.others()),
+            (0, 0),
+            "something is unreported"
+        );
         let heard: Vec<_> = self.heard.keys().copied().collect();
         if self.others == 0 {
             let last = outages.last().and_then(|last| last.number).or(heard.last().copied());
             assert!(heard.iter().copied().eq(1..=last.unwrap_or(0)), "of {last:?}: {heard:?}");
         }
-        let again = self.heard.values().map(|told| told.outage.began_at);
-        assert!(again.is_sorted(), "outages are told out of order");
+        let again = self.heard.values().map(|reported| reported.outage.began_at);
+        assert!(again.is_sorted(), "outages are reported out of order");
     }
 }

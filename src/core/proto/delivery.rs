@@ -56,7 +56,7 @@ pub(super) struct Delivery {
     news_repeated: bool,
     /// How the last round ended.
     last: Last,
-    /// Up to which number a report that is written now tells of outages.
+    /// Up to which number a report that is written now contains outages.
     outages: u32,
 }
 
@@ -116,7 +116,7 @@ impl Delivery {
         self.flight.as_ref().map(|flight| flight.started_at)
     }
 
-    /// From now on a report tells of outages up to this number.
+    /// From now on a report contains the outages up to this number.
     pub(super) const fn tell_outages_to(&mut self, number: u32) {
         self.outages = number;
     }

@@ -7,7 +7,7 @@
 //!                                                   |                                   |
 //!                                     a beat fell due in it: numbered                   | numbered
 //!                                                   v                                   v
-//!                                    told in every report that is written, until one is acknowledged
+//!                                    in every report that is written, until one is acknowledged
 //! ```
 //!
 //! What no beat fell due in is a blip: it is shown on the device and gets no number. What comes
@@ -24,7 +24,7 @@ use super::link::InterfaceName;
 use super::time::Instant;
 
 /// Most outages that are kept for the server, the oldest ones; others are only counted.
-pub const UNTOLD_MAX: usize = 8;
+pub const UNREPORTED_MAX: usize = 8;
 
 /// What was missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +87,12 @@ pub struct Outages {
     is_certain: bool,
     /// The last one, over or not.
     last: Option<Outage>,
-    /// Those that are over and were not told, the oldest ones, in order.
-    untold: Vec<Outage, UNTOLD_MAX>,
+    /// Those that are over and were not reported, the oldest ones, in order.
+    unreported: Vec<Outage, UNREPORTED_MAX>,
     /// The highest number that was given.
     numbered: u32,
     /// The highest number that the server has heard of.
-    told: u32,
+    reported: u32,
     /// Those that are over, by kind, since start.
     counts: [u32; OutageKind::ALL.len()],
 }
@@ -105,11 +105,11 @@ pub struct KeptOutages {
     /// The highest number that was given.
     pub numbered: u32,
     /// The highest number that the server has heard of.
-    pub told: u32,
+    pub reported: u32,
     /// The last one, over or not.
     pub last: Option<Outage>,
-    /// Those that are over and were not told, in order.
-    pub untold: Vec<Outage, UNTOLD_MAX>,
+    /// Those that are over and were not reported, in order.
+    pub unreported: Vec<Outage, UNREPORTED_MAX>,
 }
 
 impl Outages {
@@ -119,17 +119,17 @@ impl Outages {
         self.last
     }
 
-    /// What a report written now tells, oldest first, at most [`UNTOLD_MAX`].
-    pub fn untold(&self) -> impl Iterator<Item = Outage> + Clone {
-        let ongoing = self.ongoing().filter(|it| it.number.is_some() && !self.untold.is_full());
-        self.untold.iter().copied().chain(ongoing)
+    /// What a report written now contains, oldest first, at most [`UNREPORTED_MAX`].
+    pub fn unreported(&self) -> impl Iterator<Item = Outage> + Clone {
+        let ongoing = self.ongoing().filter(|it| it.number.is_some() && !self.unreported.is_full());
+        self.unreported.iter().copied().chain(ongoing)
     }
 
-    /// How many the server has not heard of besides those of [`untold`](Self::untold).
+    /// How many the server has not heard of besides those of [`unreported`](Self::unreported).
     #[must_use]
     pub fn others(&self) -> u32 {
-        let last = self.untold().last().and_then(|outage| outage.number);
-        self.numbered - last.unwrap_or(self.told)
+        let last = self.unreported().last().and_then(|outage| outage.number);
+        self.numbered - last.unwrap_or(self.reported)
     }
 
     /// How many are over, since start, by the place of their kind in [`OutageKind::ALL`].
@@ -138,7 +138,7 @@ impl Outages {
         self.counts
     }
 
-    /// The highest number that was given: what a report written now has told up to.
+    /// The highest number that was given, and that of the last outage in a report written now.
     pub(super) const fn numbered(&self) -> u32 {
         self.numbered
     }
@@ -225,11 +225,11 @@ impl Outages {
         }
     }
 
-    /// A report was acknowledged that told everything up to this number.
-    pub(super) fn acknowledged(&mut self, told: u32, now: Instant) {
+    /// A report was acknowledged that reported everything up to this number.
+    pub(super) fn acknowledged(&mut self, reported: u32, now: Instant) {
         self.delivered = true;
-        self.told = self.told.max(told);
-        self.untold.retain(|outage| outage.number > Some(self.told));
+        self.reported = self.reported.max(reported);
+        self.unreported.retain(|outage| outage.number > Some(self.reported));
         self.end(now);
     }
 
@@ -242,39 +242,39 @@ impl Outages {
         if let Some(count) = self.counts.get_mut(outage.kind as usize) {
             *count = count.saturating_add(1);
         }
-        if number > self.told {
+        if number > self.reported {
             // The oldest are kept, and others only counted.
-            let kept = self.untold.push(outage);
-            debug_assert!(kept.is_ok() || self.untold.is_full());
+            let kept = self.unreported.push(outage);
+            debug_assert!(kept.is_ok() || self.unreported.is_full());
         }
     }
 
     /// What a file keeps over a restart of the agent.
     #[must_use]
     pub fn kept(&self) -> KeptOutages {
-        let Self { delivered, numbered, told, last, .. } = *self;
-        KeptOutages { delivered, numbered, told, last, untold: self.untold.clone() }
+        let Self { delivered, numbered, reported, last, .. } = *self;
+        KeptOutages { delivered, numbered, reported, last, unreported: self.unreported.clone() }
     }
 
     /// Takes back what an earlier run has left; `None` if it cannot be.
     #[must_use]
     pub fn restored(kept: KeptOutages, now: Instant) -> Option<Self> {
-        let KeptOutages { delivered, numbered, told, last, untold } = kept;
+        let KeptOutages { delivered, numbered, reported, last, unreported } = kept;
         let is_over = |it: &Outage| it.ended_at.is_some();
         let is_of_the_past = |it: &Outage| {
             it.began_at <= now && it.ended_at.is_none_or(|at| (it.began_at..=now).contains(&at))
         };
         let ongoing = last.filter(|it| !is_over(it) && it.number.is_some());
-        let mut highest = told;
+        let mut highest = reported;
         let mut follows = |it: &Outage| {
             let number = it.number.unwrap_or_default();
             number > core::mem::replace(&mut highest, number)
         };
-        let is_sound = last.iter().chain(&untold).all(is_of_the_past)
-            && untold.iter().all(|it| is_over(it) && follows(it))
+        let is_sound = last.iter().chain(&unreported).all(is_of_the_past)
+            && unreported.iter().all(|it| is_over(it) && follows(it))
             && ongoing.as_ref().is_none_or(follows)
             && (highest..=NUMBER_MAX).contains(&numbered);
-        let known = Self { delivered, numbered, told, last, untold, ..Self::default() };
+        let known = Self { delivered, numbered, reported, last, unreported, ..Self::default() };
         is_sound.then_some(Self { is_certain: true, ..known })
     }
 }

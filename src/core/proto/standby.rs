@@ -40,8 +40,8 @@ pub struct Standby {
     since: Instant,
     /// When it is tested next.
     test_at: Instant,
-    /// No acknowledged report has told of it.
-    is_untold: bool,
+    /// No acknowledged report names it.
+    is_unreported: bool,
 }
 
 /// The test under way.
@@ -98,16 +98,16 @@ impl StandbyTests {
         &self.uplinks
     }
 
-    /// What a report written now tells: those that changed since the last acknowledged one.
-    pub fn untold(&self) -> impl Iterator<Item = (InterfaceName, bool)> + Clone {
-        let untold = self.uplinks.iter().filter(|it| it.is_untold);
-        untold.filter_map(|it| Some((it.uplink, it.works?)))
+    /// What a report written now contains: those that changed since the last acknowledged one.
+    pub fn unreported(&self) -> impl Iterator<Item = (InterfaceName, bool)> + Clone {
+        let unreported = self.uplinks.iter().filter(|it| it.is_unreported);
+        unreported.filter_map(|it| Some((it.uplink, it.works?)))
     }
 
     /// A report was acknowledged that was written at `written_at`, or a little later.
     pub(super) fn acknowledged(&mut self, written_at: Instant) {
         for standby in self.uplinks.iter_mut().filter(|it| it.since < written_at) {
-            standby.is_untold = false;
+            standby.is_unreported = false;
         }
     }
 
@@ -121,7 +121,7 @@ impl StandbyTests {
         for uplink in reserve {
             if self.uplinks.iter().all(|it| it.uplink != uplink) {
                 let new =
-                    Standby { uplink, works: None, since: now, test_at: now, is_untold: false };
+                    Standby { uplink, works: None, since: now, test_at: now, is_unreported: false };
                 assert!(self.uplinks.push(new).is_ok(), "there are as many places as uplinks");
             }
         }
@@ -208,7 +208,7 @@ impl StandbyTests {
         if standby.works.replace(works) == Some(works) {
             return None;
         }
-        (standby.since, standby.is_untold) = (now, true);
+        (standby.since, standby.is_unreported) = (now, true);
         Some(StandbyChange { uplink, works })
     }
 

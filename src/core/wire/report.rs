@@ -3,7 +3,7 @@
 use core::fmt;
 use core::net::IpAddr;
 
-use self::untold::Untold;
+use self::unreported::Unreported;
 use super::date::Utc;
 use super::json::{self, Object, Quoted, Verbatim};
 use super::request::TooLarge;
@@ -13,7 +13,7 @@ use crate::proto::standby::StandbyTests;
 
 #[cfg(test)]
 mod tests;
-pub mod untold;
+pub mod unreported;
 
 /// Longest report in bytes, if its texts keep to their limits.
 pub const REPORT_MAX: usize = 3072;
@@ -56,7 +56,7 @@ pub struct Report<'a> {
     /// Uplinks in reserve that were tested and have changed.
     pub standby: Option<&'a StandbyTests>,
     /// Outages that the server has not heard of.
-    pub untold: Option<Untold<'a>>,
+    pub unreported: Option<Unreported<'a>>,
 }
 
 impl Report<'_> {
@@ -91,12 +91,12 @@ impl Report<'_> {
                 .present("boot_id", self.boot_id)
                 .present("next_within_s", self.next_within_s)
                 .present("stopping", self.stopping.map(Quoted));
-            if let Some(standby) = self.standby.filter(|it| it.untold().next().is_some()) {
+            if let Some(standby) = self.standby.filter(|it| it.unreported().next().is_some()) {
                 let word = |works| if works { "ok" } else { "dead" };
-                let members = standby.untold().map(|(uplink, works)| (uplink, word(works)));
+                let members = standby.unreported().map(|(uplink, works)| (uplink, word(works)));
                 json.member("standby", &Object(|json| _ = json.members(members.clone())));
             }
-            self.untold.iter().for_each(|untold| untold.emit(json));
+            self.unreported.iter().for_each(|unreported| unreported.emit(json));
         })
     }
 }

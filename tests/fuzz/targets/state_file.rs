@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::event::{Failure, Note, Reason};
 use linkbeat_core::proto::history::History;
-use linkbeat_core::proto::outages::{Outages, UNTOLD_MAX};
+use linkbeat_core::proto::outages::{Outages, UNREPORTED_MAX};
 use linkbeat_core::proto::time::Instant;
 use linkbeat_core::wire::state_file::{STATE_MAX, emit, restore};
 
@@ -39,9 +39,9 @@ fuzz_target!(|data: &[u8]| {
     assert!(history.beats().all(|beat| beat.at <= now));
     let mut file = vec![0; STATE_MAX];
     let length = emit(&history, &outages, BOOT, now, &mut file).expect("every history fits");
-    let (again, told) = taken(&file[..length], now).expect("what we write we read");
-    assert!(told == outages);
-    assert!(told.untold().count() <= UNTOLD_MAX && told.others() <= u32::MAX / 2);
+    let (again, reported) = taken(&file[..length], now).expect("what we write we read");
+    assert!(reported == outages);
+    assert!(reported.unreported().count() <= UNREPORTED_MAX && reported.others() <= u32::MAX / 2);
     assert!(again.beats().eq(history.beats()) && again.transitions().eq(history.transitions()));
     assert!(again.hours(now).eq(history.hours(now)));
 });

@@ -1,4 +1,4 @@
-//! Tests of the uplinks in reserve: when they may go on, and what they tell.
+//! Tests of the uplinks in reserve: when they may go on, and what they report.
 
 use core::net::SocketAddr;
 
@@ -56,12 +56,12 @@ impl Agent {
             Some(Failure::Exhausted | Failure::Denied) => None,
             Some(_) => Some(false),
         };
-        tell(standby.finished(works, now), actions);
+        note(standby.finished(works, now), actions);
         true
     }
 }
 
-fn tell(change: Option<StandbyChange>, actions: &mut Actions) {
+fn note(change: Option<StandbyChange>, actions: &mut Actions) {
     if let Some(StandbyChange { uplink, works }) = change {
         Action::Note(Note::StandbyChanged { uplink, works }).push_to(actions);
     }

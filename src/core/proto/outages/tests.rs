@@ -22,8 +22,8 @@ fn outage(outages: &mut Outages, second: u64) {
     outages.acknowledged(0, at(second + 1));
 }
 
-fn numbers(outages: &Outages) -> Vec<u32, { UNTOLD_MAX + 1 }> {
-    outages.untold().filter_map(|outage| outage.number).collect()
+fn numbers(outages: &Outages) -> Vec<u32, { UNREPORTED_MAX + 1 }> {
+    outages.unreported().filter_map(|outage| outage.number).collect()
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn what_comes_before_the_first_acknowledged_beat_is_none() {
     outages.fell_due();
     assert_eq!(outages.last(), None);
     outages.acknowledged(0, at(40));
-    assert_eq!((outages.last(), outages.untold().count()), (None, 0));
+    assert_eq!((outages.last(), outages.unreported().count()), (None, 0));
 }
 
 #[test]
@@ -58,12 +58,12 @@ fn outage_lasts_from_the_first_beat_that_failed_to_the_acknowledgement() {
     };
     assert_eq!(outages.last(), Some(expected));
     assert!(
-        outages.untold().eq([expected]),
-        "told while it lasts: the report may be the last of it"
+        outages.unreported().eq([expected]),
+        "reported while it lasts: the report may be the last of it"
     );
     outages.acknowledged(1, at(65));
     assert_eq!(outages.last(), Some(Outage { ended_at: Some(at(65)), ..expected }));
-    assert_eq!((outages.untold().count(), outages.others()), (0, 0));
+    assert_eq!((outages.unreported().count(), outages.others()), (0, 0));
     assert_eq!(outages.counts(), [0, 1, 0]);
 }
 
@@ -107,11 +107,11 @@ fn lost_uplink_is_named_and_the_moment_is_that_of_its_loss() {
 fn blip_has_no_number_and_is_not_told() {
     let mut outages = delivered();
     outages.lost(false, None, at(5));
-    assert_eq!(outages.untold().count(), 0);
+    assert_eq!(outages.unreported().count(), 0);
     outages.acknowledged(0, at(8));
     let blip = outages.last().expect("it is shown");
     assert_eq!((blip.number, blip.missed, blip.ended_at), (None, 0, Some(at(8))));
-    assert_eq!((outages.untold().count(), outages.others()), (0, 0));
+    assert_eq!((outages.unreported().count(), outages.others()), (0, 0));
     assert_eq!(outages.counts(), [0; 3]);
     outages.lost(false, None, at(15));
     outages.fell_due();
@@ -134,7 +134,7 @@ fn beats_missed_are_those_that_fell_due() {
 }
 
 #[test]
-fn outage_stays_untold_until_a_report_with_it_is_acknowledged() {
+fn outage_stays_unreported_until_a_report_with_it_is_acknowledged() {
     let mut outages = delivered();
     outage(&mut outages, 30);
     outage(&mut outages, 60);
@@ -144,7 +144,7 @@ fn outage_stays_untold_until_a_report_with_it_is_acknowledged() {
     outages.acknowledged(1, at(91));
     assert_eq!(numbers(&outages), [2]);
     outages.acknowledged(2, at(92));
-    assert_eq!((outages.untold().count(), outages.others()), (0, 0));
+    assert_eq!((outages.unreported().count(), outages.others()), (0, 0));
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn eight_are_kept_and_others_are_counted() {
     assert_eq!(outages.others(), 3);
     outages.round_began();
     outages.round_failed(Failure::Refused, at(600));
-    assert_eq!((outages.untold().count(), outages.others()), (8, 4), "the ongoing one too");
-    let told = outages.numbered();
-    outages.acknowledged(told, at(601));
-    assert_eq!((outages.untold().count(), outages.others()), (0, 0));
+    assert_eq!((outages.unreported().count(), outages.others()), (8, 4), "the ongoing one too");
+    let reported = outages.numbered();
+    outages.acknowledged(reported, at(601));
+    assert_eq!((outages.unreported().count(), outages.others()), (0, 0));
     outage(&mut outages, 700);
     assert_eq!((numbers(&outages).as_slice(), outages.others()), (&[13][..], 0));
 }
@@ -170,20 +170,20 @@ fn outage_ends_where_no_beat_is_wanted_any_more_and_is_told_later() {
     outages.round_failed(Failure::Refused, at(30));
     outages.end(at(45));
     outages.fell_due();
-    let told: Vec<_, 1> = outages.untold().collect();
-    assert_eq!(told.first().map(|it| (it.ended_at, it.missed)), Some((Some(at(45)), 1)));
+    let reported: Vec<_, 1> = outages.unreported().collect();
+    assert_eq!(reported.first().map(|it| (it.ended_at, it.missed)), Some((Some(at(45)), 1)));
     outages.acknowledged(1, at(900));
-    assert_eq!(outages.untold().count(), 0);
+    assert_eq!(outages.unreported().count(), 0);
 }
 
 #[test]
-fn ongoing_and_untold_ones_survive_a_restart() {
+fn ongoing_and_unreported_ones_survive_a_restart() {
     let mut outages = delivered();
     outage(&mut outages, 30);
     outages.round_began();
     outages.round_failed(Failure::Refused, at(60));
     let mut again = Outages::restored(outages.kept(), at(65)).expect("what was kept");
-    assert!(again.untold().eq(outages.untold()));
+    assert!(again.unreported().eq(outages.unreported()));
     again.round_began();
     again.acknowledged(again.numbered(), at(70));
     assert_eq!(
@@ -206,14 +206,14 @@ fn what_cannot_have_been_is_not_taken_back() {
     assert!(Outages::restored(sound.clone(), now).is_some());
     assert_eq!(Outages::restored(sound.clone(), at(80)), None, "it is of the future");
     let changes: [fn(&mut KeptOutages); 8] = [
-        |it| it.told = 1,
+        |it| it.reported = 1,
         |it| it.numbered = 2,
         |it| it.numbered = u32::MAX,
-        |it| it.untold.swap(0, 1),
-        |it| it.untold[1].number = None,
-        |it| it.untold[1].ended_at = None,
-        |it| it.untold[1].began_at = it.untold[1].began_at + Duration::from_secs(30),
-        |it| it.last = it.untold.first().map(|it| Outage { ended_at: None, ..*it }),
+        |it| it.unreported.swap(0, 1),
+        |it| it.unreported[1].number = None,
+        |it| it.unreported[1].ended_at = None,
+        |it| it.unreported[1].began_at = it.unreported[1].began_at + Duration::from_secs(30),
+        |it| it.last = it.unreported.first().map(|it| Outage { ended_at: None, ..*it }),
     ];
     for (nth, change) in changes.iter().enumerate() {
         let mut kept = sound.clone();

@@ -61,7 +61,7 @@ pub(crate) struct Attempt {
     /// Whether an earlier beat was delivered over it: its silence may be its own, not that of the
     /// path.
     pub reused: bool,
-    /// Up to which number its report tells of outages.
+    /// Up to which number its report contains outages.
     pub outages: u32,
     /// When each step happened; a step still to come has the time of the one before it.
     pub stamps: Stamps,

@@ -47,8 +47,8 @@ impl Bench {
         self.0.finished(Some(true), at(second))
     }
 
-    fn untold(&self) -> Vec<(InterfaceName, bool), 8> {
-        self.0.untold().collect()
+    fn unreported(&self) -> Vec<(InterfaceName, bool), 8> {
+        self.0.unreported().collect()
     }
 }
 
@@ -95,20 +95,20 @@ fn a_server_that_is_down_makes_no_reserve_dead() {
     assert_eq!(bench.tick(&["wlan1"], 120), Some(name("wlan1")));
     assert_eq!(bench.tick(&["wlan1"], 122), Some(name("eth0")));
     assert_eq!(bench.tick(&["wlan1"], 124), None);
-    assert_eq!((bench.0.all()[0].works, bench.untold().len()), (Some(true), 1));
+    assert_eq!((bench.0.all()[0].works, bench.unreported().len()), (Some(true), 1));
 }
 
 #[test]
 fn change_is_told_until_a_report_from_after_it_is_acknowledged() {
     let mut bench = Bench::new(&["wlan1", "wlan0"]);
-    assert_eq!(bench.untold(), [], "nothing is known");
+    assert_eq!(bench.unreported(), [], "nothing is known");
     bench.tick(&["wlan1"], 1);
     bench.fails(&["wlan1"], 2);
-    assert_eq!(bench.untold(), [(name("wlan1"), false)]);
+    assert_eq!(bench.unreported(), [(name("wlan1"), false)]);
     bench.0.acknowledged(at(2));
-    assert_eq!(bench.untold().len(), 1, "it may have been written before");
+    assert_eq!(bench.unreported().len(), 1, "it may have been written before");
     bench.0.acknowledged(at(3));
-    assert_eq!(bench.untold(), []);
+    assert_eq!(bench.unreported(), []);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_leaves_the_reserve_is_forgotten_and_its_test_ended() {
     let mut actions = Actions::new();
     bench.0.stop(&mut actions);
     assert_eq!(actions.as_slice(), [Action::CloseProbe(ProbeId(3))]);
-    assert_eq!((bench.0.all(), bench.untold().len()), (&[][..], 0));
+    assert_eq!((bench.0.all(), bench.unreported().len()), (&[][..], 0));
     bench.0.follow([name("wlan1")].into_iter(), at(62));
     assert_eq!(bench.0.all()[0].works, None);
     assert_eq!(bench.0.next_deadline(), None, "nothing is tested");

@@ -2,7 +2,7 @@ use core::array::from_fn;
 use core::net::{IpAddr, Ipv4Addr};
 use core::time::Duration;
 
-use super::untold::Untold;
+use super::unreported::Unreported;
 use super::{Decimal, DeviceNote, REPORT_MAX, Report, Uptime};
 use crate::proto::event::{Failure, Reason, TlsFailure};
 use crate::proto::label::Word;
@@ -42,7 +42,7 @@ fn full<'a>(note: DeviceNote<'a>, reason: &'a Reason) -> Report<'a> {
         next_within_s: Some(40),
         stopping: Some("stop"),
         standby: None,
-        untold: None,
+        unreported: None,
     }
 }
 
@@ -154,13 +154,13 @@ fn longest_report_fits_the_limit() {
     };
     assert!(json(&report).len() <= 1200, "without outages");
     let (outages, now) =
-        (untold(u32::MAX / 2 - 9, &"\"".repeat(15), u32::MAX), Instant::from_micros(u64::MAX));
-    let untold = Untold { outages: &outages, now, boot_date: None };
-    assert!(json(&Report { untold: Some(untold), ..report }).len() <= REPORT_MAX);
+        (unreported(u32::MAX / 2 - 9, &"\"".repeat(15), u32::MAX), Instant::from_micros(u64::MAX));
+    let unreported = Unreported { outages: &outages, now, boot_date: None };
+    assert!(json(&Report { unreported: Some(unreported), ..report }).len() <= REPORT_MAX);
 }
 
 /// Nine outages up to `number`, and one that lasts.
-fn untold(number: u32, uplink: &str, missed: u32) -> Outages {
+fn unreported(number: u32, uplink: &str, missed: u32) -> Outages {
     let outage = |number: u32| Outage {
         number: Some(number),
         began_at: Instant::from_micros(1_000_000),
@@ -173,9 +173,9 @@ fn untold(number: u32, uplink: &str, missed: u32) -> Outages {
     let kept = KeptOutages {
         delivered: true,
         numbered: number + 9,
-        told: number - 1,
+        reported: number - 1,
         last: Some(Outage { ended_at: None, ..outage(number + 9) }),
-        untold: (number..number + 8).map(outage).collect(),
+        unreported: (number..number + 8).map(outage).collect(),
     };
     Outages::restored(kept, Instant::from_micros(u64::MAX)).expect("they are sound")
 }
@@ -202,46 +202,49 @@ fn outages_are_told_with_dates_or_with_their_age() {
     let kept = KeptOutages {
         delivered: true,
         numbered: 4,
-        told: 2,
+        reported: 2,
         last: Some(ongoing),
-        untold: [outage].into_iter().collect(),
+        unreported: [outage].into_iter().collect(),
     };
     let now = Instant::from_micros(200_000_000);
     let outages = Outages::restored(kept, now).unwrap();
-    let told = |boot_date| {
-        let untold = Some(Untold { outages: &outages, now, boot_date });
-        json(&Report { untold, ..Report::default() })
+    let reported = |boot_date| {
+        let unreported = Some(Unreported { outages: &outages, now, boot_date });
+        json(&Report { unreported, ..Report::default() })
     };
     let boot_date = Duration::from_millis(1_770_035_600_400);
     assert_eq!(
-        told(Some(boot_date)),
+        reported(Some(boot_date)),
         r#"{"outage":[{"n":3,"began":"2026-02-02T12:35:01Z","lasted_s":59,"kind":"server","cause":"http_404","uplink":"eth0","missed":2},{"n":4,"began":"2026-02-02T12:35:01Z","lasted_s":99,"kind":"link","missed":2}]}"#
     );
     assert_eq!(
-        told(None),
+        reported(None),
         r#"{"outage":[{"n":3,"began_ago_s":99,"lasted_s":59,"kind":"server","cause":"http_404","uplink":"eth0","missed":2},{"n":4,"began_ago_s":99,"lasted_s":99,"kind":"link","missed":2}]}"#
     );
 }
 
 #[test]
-fn nothing_is_told_where_there_was_no_outage() {
+fn nothing_is_reported_where_there_was_no_outage() {
     let outages = Outages::default();
-    let untold = Untold { outages: &outages, now: Instant::from_micros(1), boot_date: None };
-    assert_eq!(json(&Report { untold: Some(untold), ..Report::default() }), "{}");
+    let unreported =
+        Unreported { outages: &outages, now: Instant::from_micros(1), boot_date: None };
+    assert_eq!(json(&Report { unreported: Some(unreported), ..Report::default() }), "{}");
 }
 
 #[test]
 fn eight_outages_are_told_and_the_others_counted_in_160_bytes_each() {
-    let outages = untold(99_980, "wwwwwwwwwwwwwww", 99_999);
+    let outages = unreported(99_980, "wwwwwwwwwwwwwww", 99_999);
     let (now, boot_date) =
         (Instant::from_micros(9_000_000_000), Some(Duration::from_secs(1_770_035_600)));
-    let report =
-        Report { untold: Some(Untold { outages: &outages, now, boot_date }), ..Report::default() };
+    let report = Report {
+        unreported: Some(Unreported { outages: &outages, now, boot_date }),
+        ..Report::default()
+    };
     let text = json(&report);
     assert!(text.ends_with(r#"}],"outages_more":2}"#), "{text}");
-    let told: Vec<_> = text.split_inclusive('}').take(8).collect();
-    let longest = told.iter().map(|outage| outage.rsplit('{').next().unwrap().len() + 1).max();
-    assert_eq!((told.len(), longest), (8, Some(160)), "{text}");
+    let reported: Vec<_> = text.split_inclusive('}').take(8).collect();
+    let longest = reported.iter().map(|outage| outage.rsplit('{').next().unwrap().len() + 1).max();
+    assert_eq!((reported.len(), longest), (8, Some(160)), "{text}");
 }
 
 #[test]

@@ -2,22 +2,22 @@
 
 use super::bytes::{Reader, Writer};
 use super::{emit_failure, emit_name, read_failure, read_name};
-use crate::proto::outages::{KeptOutages, Outage, OutageKind, UNTOLD_MAX};
+use crate::proto::outages::{KeptOutages, Outage, OutageKind, UNREPORTED_MAX};
 use crate::proto::time::Instant;
 
 /// Longest encoding, in bytes: each outage has an interface name of 15.
 pub(super) const LENGTH_MAX: usize =
-    1 + 4 + 4 + 2 + (UNTOLD_MAX + 1) * (4 + 8 + 9 + 1 + 4 + 16 + 4);
+    1 + 4 + 4 + 2 + (UNREPORTED_MAX + 1) * (4 + 8 + 9 + 1 + 4 + 16 + 4);
 
 pub(super) fn emit(kept: &KeptOutages, to: &mut Writer<'_>) {
-    let KeptOutages { delivered, numbered, told, last, untold } = kept;
+    let KeptOutages { delivered, numbered, reported, last, unreported } = kept;
     to.u8((*delivered).into());
     to.u32(*numbered);
-    to.u32(*told);
+    to.u32(*reported);
     to.u8(last.iter().count());
     last.iter().for_each(|outage| emit_outage(outage, to));
-    to.u8(untold.len());
-    untold.iter().for_each(|outage| emit_outage(outage, to));
+    to.u8(unreported.len());
+    unreported.iter().for_each(|outage| emit_outage(outage, to));
 }
 
 fn emit_outage(outage: &Outage, to: &mut Writer<'_>) {
@@ -38,14 +38,14 @@ pub(super) fn read(from: &mut Reader<'_>) -> Option<KeptOutages> {
     let mut kept = KeptOutages {
         delivered: from.flag()?,
         numbered: from.u32()?,
-        told: from.u32()?,
+        reported: from.u32()?,
         ..KeptOutages::default()
     };
     if from.flag()? {
         kept.last = Some(read_outage(from)?);
     }
     for _ in 0..from.u8()? {
-        kept.untold.push(read_outage(from)?).ok()?;
+        kept.unreported.push(read_outage(from)?).ok()?;
     }
     Some(kept)
 }

@@ -86,7 +86,7 @@ fn all() -> (History, Instant) {
     (history, now)
 }
 
-/// Outages of every kind that are not told, and one that lasts.
+/// Outages of every kind that are not reported, and one that lasts.
 fn outages(count: u32, uplink: &str) -> Outages {
     let outage = |number: u32| Outage {
         number: Some(number),
@@ -100,9 +100,9 @@ fn outages(count: u32, uplink: &str) -> Outages {
     let kept = KeptOutages {
         delivered: true,
         numbered: count + 2,
-        told: 1,
+        reported: 1,
         last: Some(Outage { ended_at: None, ..outage(count + 2) }),
-        untold: (2..count + 2).map(outage).collect(),
+        unreported: (2..count + 2).map(outage).collect(),
     };
     Outages::restored(kept, at(u64::from(HOUR_US))).expect("they are sound")
 }

@@ -1,13 +1,13 @@
 use super::*;
 use crate::proto::outages::{Outage, OutageKind};
 
-/// What the server would be told now: kind, seconds from beginning to end or now, beats missed.
-fn told(bench: &Bench) -> Vec<(u32, OutageKind, u64, u32)> {
+/// The outages of a report written now: kind, seconds from beginning to end or now, beats missed.
+fn reported(bench: &Bench) -> Vec<(u32, OutageKind, u64, u32)> {
     let short = |it: Outage| {
         let lasted = it.ended_at.unwrap_or(bench.now) - it.began_at;
         (it.number.expect("a number"), it.kind, lasted.as_secs(), it.missed)
     };
-    bench.agent.outages().untold().map(short).collect()
+    bench.agent.outages().unreported().map(short).collect()
 }
 
 #[test]
@@ -16,14 +16,14 @@ fn a_pulled_cable_is_an_outage_once_a_beat_falls_due() {
     bench.pass(ms(20_000));
     bench.link(ETH0, false);
     bench.pass(ms(9_000));
-    assert_eq!(told(&bench), []);
+    assert_eq!(reported(&bench), []);
     bench.pass(ms(1_500));
-    assert_eq!(told(&bench), [(1, OutageKind::Link, 10, 1)]);
+    assert_eq!(reported(&bench), [(1, OutageKind::Link, 10, 1)]);
     bench.link(ETH0, true);
     let (id, ..) = bench.write();
-    assert_eq!(told(&bench), [(1, OutageKind::Link, 10, 1)], "until it is acknowledged");
+    assert_eq!(reported(&bench), [(1, OutageKind::Link, 10, 1)], "until it is acknowledged");
     bench.reply(id, 200, false);
-    assert_eq!(told(&bench), []);
+    assert_eq!(reported(&bench), []);
     let last = bench.agent.outages().last().expect("an outage");
     assert_eq!(
         (last.uplink, last.cause, last.ended_at),
@@ -39,7 +39,7 @@ fn a_blip_between_two_beats_is_not_told() {
     bench.pass(ms(3_000));
     bench.link(ETH0, true);
     bench.write();
-    assert_eq!(told(&bench), []);
+    assert_eq!(reported(&bench), []);
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_trigger_without_a_way_out_makes_it_an_outage() {
     bench.link(ETH0, false);
     bench.trigger();
     bench.trigger();
-    assert_eq!(told(&bench), [(1, OutageKind::Link, 0, 1)]);
+    assert_eq!(reported(&bench), [(1, OutageKind::Link, 0, 1)]);
 }
 
 #[test]
@@ -57,10 +57,10 @@ fn a_silent_network_is_an_outage_from_the_beat_that_it_swallowed() {
     bench.pass(ms(30_000));
     assert!(bench.connect().is_some());
     bench.pass(ms(9_000));
-    assert_eq!(told(&bench), [(1, OutageKind::Network, 9, 1)]);
+    assert_eq!(reported(&bench), [(1, OutageKind::Network, 9, 1)]);
     bench.input(Input::ProbeAnswered(bench.last_probe().expect("a probe")));
     bench.deliver(false);
-    assert_eq!(told(&bench), []);
+    assert_eq!(reported(&bench), []);
 }
 
 #[test]
@@ -69,26 +69,26 @@ fn a_server_that_refuses_is_an_outage_of_the_server() {
     bench.pass(ms(30_000));
     let (id, ..) = bench.write();
     bench.reply(id, 500, false);
-    assert_eq!(told(&bench), [(1, OutageKind::Server, 0, 1)]);
+    assert_eq!(reported(&bench), [(1, OutageKind::Server, 0, 1)]);
     bench.pass(ms(2_000));
     bench.deliver(false);
     let last = bench.agent.outages().last().expect("an outage");
     assert_eq!(last.cause, Some(Failure::Status(500)));
-    assert_eq!(told(&bench), []);
+    assert_eq!(reported(&bench), []);
 }
 
 #[test]
-fn an_answer_to_a_report_from_before_it_leaves_the_outage_untold() {
+fn an_answer_to_a_report_from_before_it_leaves_the_outage_unreported() {
     let mut bench = Bench::idle();
     bench.pass(ms(30_000));
     let (id, ..) = bench.write();
     // Nothing is heard for so long that the device counts as offline, without probes.
     bench.agent.outages.lost(true, Some(bench.now), bench.now);
     bench.reply(id, 200, false);
-    assert_eq!(told(&bench), [(1, OutageKind::Network, 0, 1)]);
+    assert_eq!(reported(&bench), [(1, OutageKind::Network, 0, 1)]);
     bench.pass(ms(30_000));
     bench.deliver(false);
-    assert_eq!(told(&bench), []);
+    assert_eq!(reported(&bench), []);
 }
 
 #[test]
@@ -100,10 +100,10 @@ fn an_outage_ends_where_beats_are_switched_off() {
     bench.pass(ms(5_000));
     bench.input(Input::Configured(&Settings { enabled: false, ..settings() }));
     bench.pass(ms(600_000));
-    assert_eq!(told(&bench), [(1, OutageKind::Server, 5, 1)]);
+    assert_eq!(reported(&bench), [(1, OutageKind::Server, 5, 1)]);
     bench.input(Input::Configured(&settings()));
     bench.deliver(false);
-    assert_eq!(told(&bench), []);
+    assert_eq!(reported(&bench), []);
 }
 
 #[test]

@@ -68,13 +68,13 @@ fn a_change_is_in_the_next_beat_alone() {
     bench.now = bench.now + ms(1);
     let probe = test(&bench).expect("a test");
     fail(&mut bench, probe, Failure::TimedOut, true);
-    let untold = |bench: &Bench| bench.agent.standby().untold().count();
-    assert_eq!(untold(&bench), 1);
+    let unreported = |bench: &Bench| bench.agent.standby().unreported().count();
+    assert_eq!(unreported(&bench), 1);
     bench.pass(ms(10_000));
     bench.trigger();
-    assert_eq!(untold(&bench), 1);
+    assert_eq!(unreported(&bench), 1);
     bench.deliver(false);
-    assert_eq!(untold(&bench), 0);
+    assert_eq!(unreported(&bench), 0);
 }
 
 #[test]

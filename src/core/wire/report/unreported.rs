@@ -1,4 +1,4 @@
-//! The outages that a report tells of.
+//! The outages in a report.
 
 use core::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::wire::json::{Array, Emitter, Object, Quoted};
 
 /// What the server has not heard of, at one moment.
 #[derive(Debug, Clone, Copy)]
-pub struct Untold<'a> {
+pub struct Unreported<'a> {
     /// The outages.
     pub outages: &'a Outages,
     /// The moment, in boot time.
@@ -19,13 +19,13 @@ pub struct Untold<'a> {
     pub boot_date: Option<Duration>,
 }
 
-impl Untold<'_> {
-    /// Writes the members of the report, none if there is nothing to tell.
+impl Unreported<'_> {
+    /// Writes the members of the report, none if there is nothing to report.
     pub(super) fn emit(&self, json: &mut Emitter<'_>) {
-        let list = self.outages.untold();
-        let told = list.clone().next().is_some();
+        let list = self.outages.unreported();
+        let reported = list.clone().next().is_some();
         let list = list.map(|outage| Object(move |json| self.outage(json, &outage)));
-        json.present("outage", told.then_some(Array(list)))
+        json.present("outage", reported.then_some(Array(list)))
             .present("outages_more", Some(self.outages.others()).filter(|others| *others > 0));
     }
 
