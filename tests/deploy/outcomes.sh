@@ -386,8 +386,15 @@ hostile_devices() {
     expect 1 'refused: no'
 }
 
+# Devices that say anything, by 100 seeds.
+any_device() {
+    tests/deploy/any_device.py "$work/good" || fail 'a device that says anything'
+    echo 'deploy: either: devices that say anything' >&3
+}
+
 only_once() {
     hostile_devices
+    any_device
     server_name='either'
     client=''
     troubles_of_before
