@@ -24,7 +24,8 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-pub use self::commands::execute;
+pub use self::commands::{execute, execute_to};
+pub use self::output::OutputFormat;
 
 /// The text of `--help`.
 pub const HELP: &str = "\

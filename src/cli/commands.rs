@@ -29,32 +29,48 @@ pub fn execute(command: Command) -> Result<ExitCode, Error> {
     let stdout = io::stdout();
     let terminal = stdout.is_terminal();
     let colour = terminal && wants_colour(|name| std::env::var_os(name));
-    let mut out = Out::Open(stdout.lock());
-    let code = match command {
+    let format = OutputFormat { json: false, again: false, terminal, colour };
+    execute_to(command, format, &mut Out::Open(stdout.lock())).map(ExitCode::from)
+}
+
+/// As [`execute`], with the result to `out`; of `format`, what the command does not say itself.
+///
+/// # Errors
+///
+/// As of [`execute`].
+pub fn execute_to(
+    command: Command,
+    format: OutputFormat,
+    out: &mut impl Write,
+) -> Result<u8, Error> {
+    let format = |json: bool, again| OutputFormat {
+        json,
+        again,
+        terminal: format.terminal && !json,
+        colour: format.colour,
+    };
+    match command {
         Command::Run { .. } => unreachable!("the loop runs the agent"),
-        Command::Help => say(&mut out, HELP).map(|()| EXIT_DONE),
+        Command::Help => say(out, HELP).map(|()| EXIT_DONE),
         Command::Version => {
-            say(&mut out, concat!("linkbeat ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| EXIT_DONE)
+            say(out, concat!("linkbeat ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| EXIT_DONE)
         }
         Command::Check { file, pin: true } => {
-            pin::show(file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), &mut out)
+            pin::show(file.as_deref().unwrap_or(Path::new(DEFAULT_FILE)), out)
         }
         Command::Check { file, pin: false } => {
-            check::run(file.as_deref(), Path::new("/"), &mut out).map(|()| EXIT_DONE)
+            check::run(file.as_deref(), Path::new("/"), out).map(|()| EXIT_DONE)
         }
         Command::Trigger { reason, wait, socket } => {
-            trigger(reason.as_ref(), wait, &socket.unwrap_or_else(usual_socket), &mut out)
+            trigger(reason.as_ref(), wait, &socket.unwrap_or_else(usual_socket), out)
         }
         Command::Status { json, watch, socket } => {
-            let format = OutputFormat { json, again: watch, terminal: terminal && !json, colour };
-            show::status(format, &socket.unwrap_or_else(usual_socket), &mut out)
+            show::status(format(json, watch), &socket.unwrap_or_else(usual_socket), out)
         }
         Command::Events { json, follow, socket } => {
-            let format = OutputFormat { json, again: follow, terminal: terminal && !json, colour };
-            show::events(format, &socket.unwrap_or_else(usual_socket), &mut out)
+            show::events(format(json, follow), &socket.unwrap_or_else(usual_socket), out)
         }
-    };
-    code.map(ExitCode::from)
+    }
 }
 
 /// The configured socket of the agent, or the default one if the configuration cannot be read.

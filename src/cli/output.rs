@@ -13,15 +13,15 @@ pub(super) const EXIT_FAILED: u8 = 1;
 
 /// How to print an answer.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OutputFormat {
+pub struct OutputFormat {
     /// Whether to print JSON instead of text for people.
-    pub(super) json: bool,
+    pub json: bool,
     /// Whether to repeat it until interrupted.
-    pub(super) again: bool,
+    pub again: bool,
     /// Whether the output is text on a terminal, which can be redrawn.
-    pub(super) terminal: bool,
+    pub terminal: bool,
     /// Whether to use colour.
-    pub(super) colour: bool,
+    pub colour: bool,
 }
 
 /// The same JSON, with escapes for characters that are valid in a string but would control a

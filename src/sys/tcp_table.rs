@@ -40,8 +40,8 @@ pub fn is_listening(port: u16, except: Option<SocketAddr>) -> bool {
         .any(|table| file::open(Path::new(table)).is_ok_and(|table| listens(table, port, except)))
 }
 
-/// Looks for the row of the connection.
-fn find(mut table: impl Read, local: SocketAddr, remote: SocketAddr) -> Option<bool> {
+/// As [`all_acked`], of this table.
+pub fn find(mut table: impl Read, local: SocketAddr, remote: SocketAddr) -> Option<bool> {
     let mut acked = None;
     search(&mut table, &mut |row| {
         let is_it = row.local == endpoint(local) && row.remote == endpoint(remote);
@@ -53,8 +53,8 @@ fn find(mut table: impl Read, local: SocketAddr, remote: SocketAddr) -> Option<b
     acked
 }
 
-/// Looks for a row of a socket that listens.
-fn listens(mut table: impl Read, port: u16, except: Option<SocketAddr>) -> bool {
+/// As [`is_listening`], of this table.
+pub fn listens(mut table: impl Read, port: u16, except: Option<SocketAddr>) -> bool {
     let except = except.map(endpoint);
     search(&mut table, &mut |row| row.listens && row.local.1 == port && Some(row.local) != except)
         .is_some()
