@@ -3,10 +3,42 @@
 //! It is written by hand instead of derived, so that the meaning of a byte does not change with a
 //! type. Names and addresses come from small sets, so that they repeat.
 
+// The targets are modules of the test, and name this crate as they do as programs.
+#[cfg(test)]
+extern crate self as linkbeat_fuzz;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Once};
+
+pub use libfuzzer_sys;
 
 use linkbeat_core::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex, Mac};
 use linkbeat_core::proto::route::{Route, RouteQuestion};
+
+#[cfg(test)]
+mod corpus;
+
+/// Defines a target: a program of the fuzzer, or in a test the function `target`.
+#[macro_export]
+macro_rules! target {
+    (|$data:ident| $body:block) => {
+        #[cfg(not(test))]
+        $crate::libfuzzer_sys::fuzz_target!(|$data: &[u8]| $body);
+
+        #[cfg(test)]
+        pub(super) fn target($data: &[u8]) $body
+    };
+}
+
+/// Lets a write to a socket whose other end is gone fail, as the runtime of Rust does: a fuzzer is
+/// begun by C++, and would be killed.
+pub fn fail_writes_instead_of_dying() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        signal_hook::flag::register(signal_hook::consts::SIGPIPE, Arc::default())
+            .expect("a handler");
+    });
+}
 
 /// The remaining bytes. After the last one all bytes are zero.
 #[derive(Debug)]

@@ -5,13 +5,12 @@
 //! closed or reported as ended. After an input that the real loop would never send, only the limits
 //! are checked.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::agent::Agent;
 use linkbeat_core::proto::event::{
     ATTEMPTS_MAX, Action, Answer, CheckId, ConnectionId, Failure, Input, ProbeId, QueryId, Reply,
@@ -440,7 +439,7 @@ fn resolver(bytes: &mut Bytes<'_>) -> ResolverSettings {
     settings
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let mut bytes = Bytes::new(data);
     let now = Instant::from_micros(5_000_000);
     let mut agent = Loop {

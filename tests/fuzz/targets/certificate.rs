@@ -1,9 +1,8 @@
 //! Certificates, PEM and pins: nothing panics, and every value has one text. Where webpki parses a
 //! certificate, both see the same key, and the same names or none.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat::net::tls::Pin;
 use linkbeat_core::wire::base64::{self, Base64};
 use linkbeat_core::wire::certificate::{Algorithm, Certificate};
@@ -35,7 +34,7 @@ fn decode(text: &[u8]) -> Option<Vec<u8>> {
     Some(room)
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     read(data);
     for section in pem::sections(data) {
         let _ = section.is_encrypted();

@@ -1,12 +1,11 @@
 //! Any text as each of the three files: the configuration is complete or refused, and messages
 //! contain no control characters and no secrets.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat::config::{Loaded, PROBLEMS_MAX, load};
 use linkbeat_core::proto::link::Mac;
 
@@ -54,7 +53,7 @@ fn check(loaded: Loaded) {
     assert!(texts.into_iter().all(|text| !text.contains(char::is_control)));
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     check(read([Some(data), None, None]));
     check(read([None, Some(data), None]));
     // Splits the data: linkbeat.json overrides meeting.json.

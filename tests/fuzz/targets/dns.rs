@@ -3,9 +3,8 @@
 //! The target asks the question that the response repeats, so that the fuzzer passes the
 //! comparison.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::event::RecordKind;
 use linkbeat_core::proto::settings::HostName;
 use linkbeat_core::wire::dns::Question;
@@ -28,7 +27,7 @@ fn asked(message: &[u8]) -> Option<HostName> {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let name = asked(data).unwrap_or_else(|| HostName::try_from("camera.example").unwrap());
     let id = data.first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes));
     for kind in [RecordKind::A, RecordKind::Aaaa] {

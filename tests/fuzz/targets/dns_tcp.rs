@@ -1,13 +1,12 @@
 //! Any bytes of a nameserver over TCP, in any pieces: the first message is the same and is bounded.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::event::RecordKind;
 use linkbeat_core::proto::settings::HostName;
 use linkbeat_core::wire::dns::{ANSWER_MAX, LENGTH_BYTES, Question, first_message, is_truncated};
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let mut whole = data.to_vec();
     whole.truncate(LENGTH_BYTES + ANSWER_MAX);
     let message = first_message(&mut whole.clone()).map(<[u8]>::to_vec);

@@ -1,9 +1,8 @@
 //! Foreign text in output: JSON stays valid with the same content, and a request head keeps its
 //! number of lines.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::settings::Host;
 use linkbeat_core::wire::json::{self, Value};
 use linkbeat_core::wire::outcome::Outcome;
@@ -62,7 +61,7 @@ fn request(url: &str, device_key: &str, token: &str, body: &[u8]) {
     assert!(!lines[0].contains("/api/api/devices/"), "{request}");
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut texts = text.split('\u{1}');
     let mut next = || texts.next().unwrap_or_default();

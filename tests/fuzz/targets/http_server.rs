@@ -1,8 +1,7 @@
 //! A request in pieces is parsed like a whole one, and only accepted hosts are served.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::wire::http_server::{
     ANSWER_HEAD_MAX, AnswerHead, Content, Names, Refusal, Request, login, parse,
 };
@@ -22,7 +21,7 @@ fn head<'a>(parsed: Result<Option<Request<'a>>, Refusal>) -> Result<Option<Reque
     parsed.map(|request| request.map(|request| Request { body: &[], ..request }))
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     for names in [Names::Loopback, Names::Any] {
         let whole = parse(data, names);
         match whole {

@@ -1,8 +1,7 @@
 //! The strict parser accepts only JSON that another parser accepts, and both see the same value.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::wire::json::{self, DEPTH_MAX, ErrorKind, SIZE_MAX, Value, ValueKind};
 use serde_json::Value as Other;
 
@@ -39,7 +38,7 @@ fn compare(ours: Value<'_>, theirs: &Other, depth: usize) {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let theirs = serde_json::from_slice::<Other>(data);
     match json::parse(data) {
         Ok(ours) => compare(ours, &theirs.expect("accepted by us alone"), 0),

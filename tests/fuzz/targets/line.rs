@@ -1,11 +1,10 @@
 //! A line of the Unix socket is a request that survives a round trip, or is refused in one line.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::wire::line::{CommandLine, parse};
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     match parse(data) {
         Ok(CommandLine::Status | CommandLine::History { .. }) => {}
         Ok(CommandLine::Trigger { word, wait }) => {

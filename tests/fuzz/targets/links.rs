@@ -1,10 +1,9 @@
 //! Events and dumps in any order: after a dump the table equals the dump, whatever was before.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::collections::BTreeSet;
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
 use linkbeat_core::proto::links::{LINKS_MAX, Links};
 use linkbeat_fuzz::Bytes;
@@ -31,7 +30,7 @@ fn ignored(name: InterfaceName) -> bool {
     matches!(name.as_str(), "lo" | "docker0")
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let mut bytes = Bytes::new(data);
     let mut links = Links::new();
     while !bytes.is_empty() {

@@ -1,14 +1,13 @@
 //! Any `resolv.conf` and `hosts`: the results are valid, and do not depend on a final line end.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::event::RecordKind;
 use linkbeat_core::proto::settings::{HostName, SEARCH_MAX};
 use linkbeat_core::wire::dns::Question;
 use linkbeat_core::wire::resolv_conf::{add_hosts, add_localhost, parse};
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let settings = parse(data);
     let ended = [data, b"\n"].concat();
     assert_eq!(parse(&ended), settings);

@@ -1,8 +1,7 @@
 //! A response gives the same result whole, byte by byte and in pieces, and stays within its limits.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::event::{Failure, Reply};
 use linkbeat_core::proto::settings::Host;
 use linkbeat_core::wire::response::{BODY_KEPT_MAX, LOCATION_MAX, Progress, Response};
@@ -36,7 +35,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Read {
     }
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let whole = read(std::iter::once(data));
     assert_eq!(whole, read(data.chunks(1)));
     let size = data.last().map_or(2, |last| 2 + usize::from(*last));

@@ -1,11 +1,10 @@
 //! Any datagram: parsing ends within the number of messages that fit, as events and as route
 //! responses, and any two responses combine without contradiction.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 use std::net::IpAddr;
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::link::LinkIndex;
 use linkbeat_core::proto::route::RouteQuestion;
 use linkbeat_core::wire::rtnetlink::{answers, guess, messages, route};
@@ -15,7 +14,7 @@ const fn most(length: usize) -> usize {
     length / 16 * 2 + 1
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     assert!(messages(data).count() <= most(data.len()), "more facts than bytes");
     assert!(messages(data).eq(messages(data)), "not the same twice");
     let found: Vec<_> = answers(data).flatten().map(|answer| answer.found).collect();

@@ -1,9 +1,8 @@
 //! Any state file with a valid checksum: no panic, and a restored history can be extended and
 //! survives a round trip.
 
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
-use libfuzzer_sys::fuzz_target;
 use linkbeat_core::proto::event::{Failure, Note, Reason};
 use linkbeat_core::proto::history::History;
 use linkbeat_core::proto::outages::{Outages, UNREPORTED_MAX};
@@ -27,7 +26,7 @@ fn taken(file: &[u8], now: Instant) -> Option<(History, Outages)> {
     restore(file, BOOT, now, &mut history).ok().map(|outages| (history, outages))
 }
 
-fuzz_target!(|data: &[u8]| {
+linkbeat_fuzz::target!(|data| {
     let now = Instant::from_micros(1 << 40);
     let Some((mut history, outages)) = taken(&forged(data), now) else { return };
     let reason = Reason::Interval;
