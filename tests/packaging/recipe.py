@@ -29,6 +29,17 @@ config BR2_PACKAGE_HOST_RUSTC_TARGET_ARCH_SUPPORTS
 	depends on BR2_INSTALL_LIBSTDCPP || !BR2_TOOLCHAIN_USES_MUSL
 config BR2_PACKAGE_HOST_RUSTC
 	bool "host rustc"
+config BR2_USE_MMU
+	def_bool y
+config BR2_INIT_BUSYBOX
+	bool "BusyBox"
+config BR2_INIT_SYSV
+	bool "sysvinit"
+menuconfig BR2_PACKAGE_UTIL_LINUX
+	bool "util-linux"
+config BR2_PACKAGE_UTIL_LINUX_SETPRIV
+	bool "setpriv"
+	depends on BR2_PACKAGE_UTIL_LINUX && BR2_USE_MMU
 source "$BR2_EXTERNAL_LINKBEAT_PATH/Config.in"
 """
 
@@ -108,6 +119,18 @@ def the_menu_follows_the_toolchain():
     assert kconfiglib.expr_value(comment.dep) == 2, "the comment does not show"
     symbols["BR2_INSTALL_LIBSTDCPP"].set_value("y")
     assert ours.str_value == "y"
+
+
+def an_old_kernel_brings_setpriv_to_an_init_script():
+    symbols = menu().syms
+    old, setpriv = (symbols[f"BR2_PACKAGE_{name}"] for name in ("LINKBEAT_OLD_KERNEL", "UTIL_LINUX_SETPRIV"))
+    for name in "LINKBEAT", "LINKBEAT_OLD_KERNEL":
+        symbols[f"BR2_PACKAGE_{name}"].set_value("y")
+    assert old.str_value == "n" and setpriv.str_value == "n", "without an init script"
+    symbols["BR2_INIT_BUSYBOX"].set_value("y")
+    assert old.str_value == "y" and setpriv.str_value == "y"
+    old.set_value("n")
+    assert setpriv.str_value == "n", "unasked"
 
 
 def the_fragments_name_what_exists():

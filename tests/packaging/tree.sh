@@ -39,11 +39,16 @@ make_tree() {
     chmod 1777 "$tree/tmp"
 }
 
-# put_agent TREE BINARY: installs the agent with the shared libraries of a test build.
-put_agent() {
+# put_program TREE FILE NAME: installs a program in /usr/bin with its shared libraries.
+put_program() {
     local library
-    install -m 755 "$2" "$1/usr/bin/linkbeat"
+    install -m 755 "$2" "$1/usr/bin/$3"
     for library in $(ldd "$2" 2>/dev/null | grep -o '/[^ ]*'); do
         install -D "$library" "$1$library"
     done
+}
+
+# put_agent TREE BINARY: installs the agent, which in a test build has shared libraries.
+put_agent() {
+    put_program "$1" "$2" linkbeat
 }
