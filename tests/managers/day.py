@@ -152,6 +152,8 @@ class Camera:
         run("ip", "-n", "camera", "link", "add", card, "index", str(ours), "address", f"b8:27:eb:00:01:{ours}",
             "type", "veth", "peer", "name", f"r-{card}", "index", str(theirs), "netns", "router")
         run("ip", "-n", "router", "address", "add", f"{net}.1/24", "dev", f"r-{card}")
+        # A real card fills the checksum in. The DHCP client of ConnMan does not know that it may be absent.
+        run("ip", "netns", "exec", "router", "ethtool", "--offload", f"r-{card}", "tx", "off")
         run("ip", "-n", "router", "link", "set", f"r-{card}", "up")
 
     def cable(self, card, state):
@@ -177,7 +179,7 @@ class Camera:
     def hold(self):
         """The mounts and processes of the camera: they end with this one program."""
         prepare = ("mount -t tmpfs tmpfs /run; mount -o remount,ro /sys; "
-                   "for it in NetworkManager dhcpcd dhcp systemd; do mkdir -p /var/lib/$it; "
+                   "for it in NetworkManager connman dhcpcd dhcp systemd; do mkdir -p /var/lib/$it; "
                    "mount -t tmpfs tmpfs /var/lib/$it; done; mkdir -p /run/dbus /run/linkbeat; "
                    "install -d -o systemd-network -g systemd-network /run/systemd/netif "
                    "/run/systemd/netif/links /run/systemd/netif/leases; echo ready; exec cat")
@@ -232,7 +234,7 @@ class Camera:
         return at
 
     def route(self, *cards):
-        return self.announced(lambda line: line.startswith("default via") and any(f"dev {card} " in line for card in cards))
+        return self.announced(lambda line: line.startswith("default via") and any(f"dev {card} " in line + " " for card in cards))
 
     def address(self, net):
         return self.announced(lambda line: f"inet {net}" in line and not line.startswith("Deleted"))
@@ -332,6 +334,44 @@ class Networkd:
     install_hook = None
 
 
+class ConnMan:
+    """It gives one service a default route, and that of another one alone when the first is lost."""
+
+    name = "ConnMan"
+
+    def version(self):
+        return run("connmand", "--version").strip()
+
+    def start(self, camera):
+        # Its own default passes over cards like these, by the beginning of their names at most.
+        write("/etc/connman/main.conf", "[General]\nAllowHostnameUpdates=false\nEnableOnlineCheck=false\n"
+              "NetworkInterfaceBlacklist=r-\n")
+        # As its file for tmpfiles.d has it.
+        camera.run("mkdir", "/run/connman")
+        os.remove("/etc/resolv.conf")
+        os.symlink("/run/connman/resolv.conf", "/etc/resolv.conf")
+        start_bus(camera)
+        camera.start("connmand", "--nodaemon")
+        self.put_first(camera, 0)
+
+    def put_first(self, camera, since):
+        """Has eth0 come first, once both have an address after this moment or from before."""
+        for card, (*_, net) in CARDS.items():
+            given = lambda _, line, net=net: f"inet {net}." in line and not line.startswith("Deleted")
+            assert camera.kernel.wait(given, since if card == "eth0" else 0, PATIENCE), f"no address for {card}"
+        camera.run("connmanctl", "move-before", *(self.service(card) for card in CARDS))
+
+    @staticmethod
+    def service(card):
+        return f"ethernet_b827eb0001{CARDS[card][0]}_cable"
+
+    def renew(self, camera):
+        for what in "disconnect", "connect":
+            camera.run("connmanctl", what, self.service("eth0"), check=False)
+
+    install_hook = None
+
+
 class Udhcpc:
     """As on an image of BusyBox: one client for each card, and ifplugd for the cable of eth0."""
 
@@ -384,7 +424,7 @@ exit 0
         shutil.copy("/managers/hooks/ifplugd", "/etc/ifplugd/action.d/linkbeat")
 
 
-MANAGERS = [Dhcpcd(), NetworkManager(), Networkd(), Udhcpc()]
+MANAGERS = [Dhcpcd(), NetworkManager(), Networkd(), ConnMan(), Udhcpc()]
 
 
 class Day:
@@ -447,10 +487,11 @@ class Day:
         camera, manager = self.camera, self.manager
         camera.start_agent()
         # Which uplink is first is the manager's; the beats end up on eth0.
-        self.event("boot", lambda: manager.start(camera), "", "eth0", camera.route(*CARDS), calm=3)
+        first = ["eth0"] if isinstance(manager, ConnMan) else CARDS
+        self.event("boot", lambda: manager.start(camera), "", "eth0", camera.route(*first), calm=3)
         self.event("cable of eth0 pulled", lambda: camera.cable("eth0", "down"), "failover_to_wlan1", "wlan1",
                    camera.carrier_lost("eth0"), calm=OUT)
-        self.event("plugged back", lambda: camera.cable("eth0", "up"), "eth0_priority", "eth0", camera.route("eth0"), calm=3)
+        self.event("plugged back", self.plug_back, "eth0_priority", "eth0", camera.route("eth0"), calm=3)
         camera.leases["eth0"] = 77
         # A client that is refused its old address has none for a moment: the reason is the manager's.
         self.event("lease with another address", self.change_lease, "", "eth0", camera.address("192.168.1.77"), calm=3)
@@ -474,6 +515,13 @@ class Day:
     def behind_a_switch(self):
         """What no manager sees."""
         camera = self.camera
+        if isinstance(self.manager, ConnMan):
+            # There is no other way out: the beat is sent when the gateway is back.
+            camera.gateway(False)
+            camera.run("linkbeat", "trigger", "--reason", "doorbell")
+            self.event("gateway dead behind a switch, doorbell, gateway back", lambda: camera.gateway(True), "trigger:doorbell",
+                       "eth0", camera.neighbour("REACHABLE", "STALE", "DELAY"), calm=3)
+            return
         camera.gateway(False)
         # The flush is announced as a failure, too.
         died = time.monotonic() + 0.5
@@ -484,12 +532,25 @@ class Day:
         self.event("gateway back", lambda: camera.gateway(True), "eth0_priority", "eth0",
                    camera.neighbour("REACHABLE", "STALE", "DELAY"), calm=3)
 
+    def plug_back(self):
+        began = time.monotonic()
+        self.camera.cable("eth0", "up")
+        self.put_first(began)
+
     def change_lease(self):
+        began = time.monotonic()
         self.camera.serve_leases()
         self.manager.renew(self.camera)
+        self.put_first(began)
+
+    def put_first(self, since):
+        if isinstance(self.manager, ConnMan):
+            self.manager.put_first(self.camera, since)
 
     def card_back(self):
+        began = time.monotonic()
         self.camera.plug_in("eth0")
+        self.put_first(began)
         if isinstance(self.manager, Udhcpc):
             self.manager.start_client(self.camera, "eth0")
 
@@ -508,7 +569,9 @@ the two is the manager's, or the 300 ms of doubt. Each event is one sample, and 
 - The agent starts before the manager, with an empty `resolv.conf`. dhcpcd probes an address for some five seconds.
 - A client that is refused its old address has none until it has the new one: that is a change to wlan1 and back. So it is with
   udhcpc whenever ifplugd has it ask anew.
-- ifupdown takes no part in a change (it runs a DHCP client once). Not run: ConnMan, other releases of these, WiFi. The
+- ConnMan gives one of two cards of the same kind the default route, and leaves it there when the other card is back: then the
+  test puts eth0 first again (`connmanctl move-before`). So there is no second way out when a gateway is dead behind a switch.
+- ifupdown takes no part in a change (it runs a DHCP client once). Not run: other releases of these, WiFi. The
   package under systemd as process 1 is [another test](../packaging/SYSTEMD.md).
 
 | manager | event | beat after the act | after the kernel | beats |
