@@ -8,8 +8,9 @@ use core::fmt::Write as _;
 
 use heapless::{String, Vec};
 
-use crate::status::network::{FailedPath, LinksLeftOut};
+use crate::status::network::{BindingForbidden, FailedPath, LinksLeftOut};
 use crate::status::{ANSWER_MAX, BeatShown, TEXT_MAX};
+use crate::sys::bind;
 use linkbeat_core::proto::event::{Acknowledged, Failure, Note, Reason, TlsFailure};
 use linkbeat_core::proto::history::History;
 use linkbeat_core::proto::link::InterfaceName;
@@ -64,6 +65,9 @@ impl Reporter {
             }
             Note::GatewayBack(uplink) => {
                 log::info!("[Network] The gateway of {uplink} answers again")
+            }
+            Note::PathFailed { via: Some(_), .. } if bind::is_forbidden() => {
+                log::warn!("[Failover] {BindingForbidden}");
             }
             Note::PathFailed { via, family, instead } => {
                 let (via, family, instead) = (*via, *family, *instead);

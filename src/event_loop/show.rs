@@ -8,8 +8,9 @@ use super::sessions::WAITS_FOR_RANDOM;
 use crate::config::manager::WebManager;
 use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::status::history::HistoryAnswer;
-use crate::status::network::{FailedPath, LinksLeftOut, NoWay};
+use crate::status::network::{BindingForbidden, FailedPath, LinksLeftOut, NoWay};
 use crate::status::{self, AgentState, STATUS_MAX, Snapshot, WARNINGS_MAX};
+use crate::sys::bind;
 use linkbeat_core::proto::agent::{Obstacle, Path as RacePath};
 use linkbeat_core::proto::event::{Reason, RequestId};
 use linkbeat_core::proto::history::Id;
@@ -38,7 +39,9 @@ impl EventLoop {
         let second = manager.and_then(|manager| manager.second_sender(&self.setup.config));
         let instead = self.reporter.delivered.as_ref().and_then(|delivered| delivered.via);
         let failed = |&(via, family): &RacePath| FailedPath { via, family, instead };
-        let failed: Vec<_> = view.failed_paths.iter().map(failed).collect();
+        let forbidden = self.setup.config.settings.bind_to_uplink && bind::is_forbidden();
+        let counts = |path: &&RacePath| path.0.is_none() || !forbidden;
+        let failed: Vec<_> = view.failed_paths.iter().filter(counts).map(failed).collect();
         let mut warnings: Vec<&dyn Display> = Vec::new();
         if view.links_left_out {
             warnings.push(&LinksLeftOut);
@@ -48,6 +51,9 @@ impl EventLoop {
         }
         if let Some(second) = &second {
             warnings.push(second);
+        }
+        if forbidden {
+            warnings.push(&BindingForbidden);
         }
         failed.iter().for_each(|path| warnings.push(path));
         warnings.extend(self.local.errors().map(|error| error as &dyn Display));

@@ -1,8 +1,10 @@
 //! Sockets that use one interface, whatever the routing table says.
 
 use std::io;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd;
 
+use rustix::io::Errno;
 use socket2::SockRef;
 
 use linkbeat_core::proto::link::InterfaceName;
@@ -20,12 +22,16 @@ pub fn to_interface(socket: impl AsFd, name: InterfaceName) -> io::Result<()> {
     SockRef::from(&socket).bind_device(Some(name.as_str().as_bytes()))
 }
 
+/// Whether the kernel forbids to bind any socket, by a try with loopback, which is always there.
+#[must_use]
+pub fn is_forbidden() -> bool {
+    let bound = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|socket| SockRef::from(&socket).bind_device(Some(b"lo")));
+    bound.is_err_and(|error| error.raw_os_error() == Some(Errno::PERM.raw_os_error()))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::UdpSocket;
-
-    use rustix::io::Errno;
-
     use super::*;
 
     #[test]

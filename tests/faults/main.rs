@@ -5,6 +5,8 @@
 //! selection runs always; `FAULTS=all` has each call that it makes with every error, and writes RESULTS.md here.
 
 #[cfg(test)]
+mod binding;
+#[cfg(test)]
 mod entropy;
 #[cfg(test)]
 mod selection;
