@@ -13,7 +13,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -46,25 +46,27 @@ impl Default for Times {
     }
 }
 
-/// The floors as they are known now.
+/// The floors as they are known now. Words hold them, because not every processor has atomics of 64
+/// bits (MIPS); one of 32 bits reaches to 2106.
 #[derive(Debug, Clone, Default)]
-pub struct SharedFloors(Arc<[AtomicU64; 3]>);
+pub struct SharedFloors(Arc<[AtomicUsize; 3]>);
 
 impl SharedFloors {
     /// Puts other floors in force.
     pub fn set(&self, floors: Floors) {
         let [built, certain, likely] = &*self.0;
-        built.store(floors.built_s, Ordering::Relaxed);
-        certain.store(floors.certain_s, Ordering::Relaxed);
-        likely.store(floors.likely_s, Ordering::Relaxed);
+        let word = |seconds| usize::try_from(seconds).unwrap_or(usize::MAX);
+        built.store(word(floors.built_s), Ordering::Relaxed);
+        certain.store(word(floors.certain_s), Ordering::Relaxed);
+        likely.store(word(floors.likely_s), Ordering::Relaxed);
     }
 
     fn floors(&self) -> Floors {
         let [built, certain, likely] = &*self.0;
         Floors {
-            built_s: built.load(Ordering::Relaxed),
-            certain_s: certain.load(Ordering::Relaxed),
-            likely_s: likely.load(Ordering::Relaxed),
+            built_s: built.load(Ordering::Relaxed) as u64,
+            certain_s: certain.load(Ordering::Relaxed) as u64,
+            likely_s: likely.load(Ordering::Relaxed) as u64,
         }
     }
 }
