@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::io::{Errno, read, retry_on_intr};
 use rustix::time::{
@@ -12,8 +13,8 @@ use rustix::time::{
 
 use linkbeat_core::proto::time::Instant;
 
-const MICROS_PER_SECOND: u64 = 1_000_000;
 const DISARMED: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const NEVER: Timespec = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
 
 /// A timerfd_create(2) timer on `CLOCK_BOOTTIME`: time spent in suspend counts.
 #[derive(Debug)]
@@ -84,8 +85,7 @@ impl ClockWatch {
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Realtime, flags)?;
-        let never = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
-        let once = Itimerspec { it_interval: DISARMED, it_value: never };
+        let once = Itimerspec { it_interval: DISARMED, it_value: NEVER };
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
         timerfd_settime(&fd, flags, &once)?;
         Ok(Self(fd))
@@ -106,17 +106,12 @@ impl AsFd for ClockWatch {
 
 /// The same time for the kernel. The boot itself is a nanosecond late: zero would disarm.
 fn timespec_of(at: Instant) -> Timespec {
-    let micros = at.as_micros();
-    let tv_sec = i64::try_from(micros / MICROS_PER_SECOND).unwrap_or(i64::MAX);
-    let tv_nsec =
-        u32::try_from(micros % MICROS_PER_SECOND * 1000).unwrap_or(0).max(u32::from(micros == 0));
-    Timespec { tv_sec, tv_nsec: tv_nsec.into() }
+    let since_boot = Duration::from_micros(at.as_micros()).max(Duration::from_nanos(1));
+    since_boot.try_into().unwrap_or(NEVER)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
