@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use linkbeat_core::proto::agent::Agent;
 use linkbeat_core::proto::event::{
-    ACTIONS_MAX, ATTEMPTS_MAX, Acknowledged, Action, ConnectionId, Note, Reason, RequestId,
-    TriggerAnswer,
+    ACTIONS_MAX, ATTEMPTS_MAX, Acknowledged, Action, ConnectionId, Failure, Note, Reason, Reply,
+    RequestId, TriggerAnswer,
 };
 use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
-use linkbeat_core::proto::reach::budget::{OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
+use linkbeat_core::proto::reach::budget::{ATTEMPTS, OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
 use linkbeat_core::proto::resolve::QUERIES_MAX;
 use linkbeat_core::proto::route::{Route, RouteQuestion};
 use linkbeat_core::proto::settings::{Host, SERVICES_MAX, Settings};
@@ -199,6 +199,8 @@ pub(crate) struct Claims {
     healed_at: Instant,
     late_since: Option<Instant>,
     connects: Leaky,
+    /// Connections since the last answer of the server.
+    in_vain: Leaky,
     reports: Leaky,
     rounds: Leaky,
     probing: Leaky,
@@ -250,6 +252,7 @@ impl Claims {
             healed_at: now,
             late_since: None,
             connects: Leaky::new(now),
+            in_vain: Leaky::new(now),
             reports: Leaky::new(now),
             rounds: Leaky::new(now),
             probing: Leaky::new(now),
@@ -297,6 +300,7 @@ impl Claims {
                 self.asked_until = None;
                 self.rounds.forgive();
                 self.connects.forgive();
+                self.in_vain.forgive();
                 self.reports.forgive();
                 let server_changed = self.settings.server != settings.server;
                 if server_changed {
@@ -328,20 +332,7 @@ impl Claims {
             News::Queried(query, _) => {
                 self.queries.remove(&query.0);
             }
-            News::Replied(id, reply) => {
-                let open = self.attempts.get_mut(id);
-                self.winner = open.as_deref().copied();
-                let asked = reply.retry_after.filter(|asked| !asked.is_zero());
-                let until = asked.map(|asked| now + asked.min(HOLD_MAX));
-                self.asks_for_quiet = until.is_some();
-                self.asked_until = until.or(self.asked_until);
-                match open {
-                    Some(open) if reply.keep_alive => {
-                        *open = Open { kept: true, sent: None, ..*open }
-                    }
-                    _ => drop(self.attempts.remove(id)),
-                }
-            }
+            News::Replied(id, reply) => self.replied(*id, *reply, now),
             News::Failed(id, _) => {
                 self.attempts.remove(id);
             }
@@ -357,6 +348,22 @@ impl Claims {
                 self.new_round();
             }
             _ => {}
+        }
+    }
+
+    fn replied(&mut self, id: ConnectionId, reply: Reply, now: Instant) {
+        let open = self.attempts.get_mut(&id);
+        if open.is_some() && !matches!(reply.failure, Some(Failure::Portal(_))) {
+            self.in_vain.forgive();
+        }
+        self.winner = open.as_deref().copied();
+        let asked = reply.retry_after.filter(|asked| !asked.is_zero());
+        let until = asked.map(|asked| now + asked.min(HOLD_MAX));
+        self.asks_for_quiet = until.is_some();
+        self.asked_until = until.or(self.asked_until);
+        match open {
+            Some(open) if reply.keep_alive => *open = Open { kept: true, sent: None, ..*open },
+            _ => drop(self.attempts.remove(&id)),
         }
     }
 
@@ -449,6 +456,8 @@ impl Claims {
         self.heard.check(&self.settings, to, via);
         let (rate, size) = connects(&self.settings);
         assert!(self.connects.add(now, rate, size), "more connections than promised");
+        let (rate, size) = connects_in_vain(&self.settings);
+        assert!(self.in_vain.add(now, rate, size), "more connections in vain than promised");
         self.keep_quiet(now);
     }
 
@@ -655,4 +664,12 @@ fn connects(settings: &Settings) -> (f64, f64) {
     let in_a_round = f64::from(WAYS * ADDRESSES + 2);
     let (rate, size) = rounds(settings);
     ((rate + 1.0 / 3.0) * in_a_round, size * in_a_round)
+}
+
+/// Rate of connections per second since the server's last answer, and burst. A round and a restored
+/// connectivity have one, the others take tokens: neither addresses nor paths multiply them.
+fn connects_in_vain(settings: &Settings) -> (f64, f64) {
+    let (rate, size) = rounds(settings);
+    let tokens = ATTEMPTS.every.as_secs_f64().recip();
+    (rate + 1.0 / 3.0 + tokens, size + 1.0 + f64::from(ATTEMPTS.burst))
 }

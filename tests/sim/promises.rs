@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use linkbeat_core::proto::event::Failure;
 use linkbeat_core::proto::reach::budget::{
-    DNS_PACKETS_HOUR, OFFLINE_FIRST_HOUR, OFFLINE_HOUR, PACKETS_ANSWERED, PACKETS_UNANSWERED,
-    PER_SECOND, SERVER_SILENT_HOUR, SLOW, SYNS_OF_A_CONNECTION,
+    ATTEMPTS, CONNECTIONS_HOUR, DNS_PACKETS_HOUR, OFFLINE_FIRST_HOUR, OFFLINE_HOUR,
+    PACKETS_ANSWERED, PACKETS_UNANSWERED, PER_SECOND, ROUNDS_HOUR, SERVER_SILENT_HOUR, SLOW,
+    SYNS_HOUR, SYNS_OF_A_CONNECTION,
 };
 use linkbeat_core::proto::rng::Rng;
 use linkbeat_core::proto::time::Instant;
@@ -23,9 +24,8 @@ use super::weather::{self, pick};
 use super::world::World;
 
 const HOUR: Duration = Duration::from_secs(3600);
-/// Most connections in an hour of failures: a round at least every half interval, after five while
-/// the wait doubles, each with four addresses over three uplinks that refuse at once.
-const CONNECTS_HOUR: u64 = (240 + 5) * 4 * 3;
+/// Most connections in an hour behind a portal, which is asked every 2.5 s at most.
+const PORTAL_HOUR: u32 = 3600 * 2 / 5 + 5 + CONNECTIONS_HOUR - ROUNDS_HOUR;
 const ETH0: usize = 0;
 const WLAN1: usize = 1;
 
@@ -295,7 +295,7 @@ fn an_hour_offline_stays_within_its_budget() {
             assert_eq!(cost.beats, 0);
             assert!(cost.probes <= promised.into(), "{cost:?}");
             assert!(cost.probe_packets <= (promised * PACKETS_UNANSWERED).into(), "{cost:?}");
-            assert!(cost.connects <= CONNECTS_HOUR, "{cost:?}");
+            assert!(cost.connects <= CONNECTIONS_HOUR.into(), "{cost:?}");
         }
     }
 }
@@ -308,9 +308,50 @@ fn an_hour_with_a_silent_server_stays_within_its_budget() {
             assert!(cost.probes <= SERVER_SILENT_HOUR.into(), "{cost:?}");
             let packets = u64::from(SERVER_SILENT_HOUR * PACKETS_ANSWERED);
             assert!(cost.probe_packets <= packets, "{cost:?}");
-            assert!(cost.connects <= CONNECTS_HOUR, "{cost:?}");
+            assert!(cost.connects <= CONNECTIONS_HOUR.into(), "{cost:?}");
         }
     }
+}
+
+#[test]
+fn neither_addresses_nor_uplinks_multiply_the_connections_to_a_silent_server() {
+    for (addresses, uplinks) in [(1, 1), (4, 1), (1, 3), (4, 3)] {
+        let mut world = weather::fair(7, |_| ());
+        world.net.outside.addresses.truncate(addresses);
+        for at in uplinks..3 {
+            flap(&mut world, at, 0);
+        }
+        world.pass(ms(65_000));
+        world.net.outside.mood = Mood::Silent;
+        for hour in ["first hour", "later hour"] {
+            let cost = cost(&mut world, HOUR);
+            cost.print(&format!("{addresses} addresses, {uplinks} uplinks"), hour);
+            assert!(cost.connects <= CONNECTIONS_HOUR.into(), "{cost:?}");
+            assert!(cost.syns <= SYNS_HOUR.into(), "{cost:?}");
+        }
+    }
+}
+
+#[test]
+fn every_pair_of_address_and_uplink_has_its_turn_with_a_server_that_was_silent_for_an_hour() {
+    let mut times = vec![];
+    for pair in 0..12 {
+        let mut world = weather::fair(pair, |_| ());
+        world.pass(ms(65_000));
+        let addresses = world.net.outside.addresses.clone();
+        world.net.outside.mood = Mood::Silent;
+        world.pass(HOUR);
+        let (address, uplink) = (usize::try_from(pair % 4).unwrap(), usize::try_from(pair / 4));
+        world.net.outside.addresses = vec![addresses[address]];
+        world.net.outside.flows = [Flow::Silent; PLACES];
+        world.net.outside.flows[uplink.unwrap()] = Flow::Open;
+        world.net.outside.mood = Mood::Well;
+        let now = world.now;
+        // A token for each of the twelve pairs and for one unbound, and a round.
+        let bound = ATTEMPTS.every * 13 + ms(40_000);
+        times.push(until_taken(&mut world, now, bound));
+    }
+    summary("one pair of twelve works after an hour", times);
 }
 
 #[test]
@@ -333,7 +374,8 @@ fn an_hour_with_a_failing_server_follows_the_back_off() {
 
 #[test]
 fn a_portal_is_retried_every_few_seconds_and_a_refusal_each_interval() {
-    for (failure, most) in [(Failure::Portal(200), CONNECTS_HOUR), (Failure::NotAccepted, 121)] {
+    for (failure, most) in [(Failure::Portal(200), PORTAL_HOUR.into()), (Failure::NotAccepted, 121)]
+    {
         let change = |world: &mut World| {
             world.net.outside.mood = Mood::Declining(failure);
             world.net.outside.keep_alive = None;

@@ -8,9 +8,10 @@
 //! ```
 //!
 //! It does not know why a beat is sent or when the next one may start. The rooms: `attempts` (the
-//! life of a connection), `closing` (which ones are closed without an answer), `paths` (which one
+//! life of a connection), `allowance` (how many there may be), `closing` (which ones are closed without an answer), `paths` (which one
 //! comes next), `late` (what the server was sent over the wrong uplink).
 
+mod allowance;
 mod attempts;
 mod closing;
 mod last;
@@ -25,6 +26,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
+use self::allowance::Allowance;
 use self::late::Late;
 use self::paths::Choice;
 use super::event::{Action, Actions, Failure, Note, Reason};
@@ -50,6 +52,8 @@ pub(super) struct Delivery {
     idle_since: Option<Instant>,
     /// Its connections, and the one kept for the next beat.
     race: Race,
+    /// How many connections may still be opened.
+    allowance: Allowance,
     /// A connection that came too late for its beat, and carries the next one.
     late: Option<Late>,
     /// The beat under way repeats a change of uplink that did not get through over the new one.
@@ -99,6 +103,7 @@ impl Delivery {
             held: Duration::ZERO,
             idle_since: None,
             race: Race::new(),
+            allowance: Allowance::new(),
             late: None,
             news_repeated: false,
             last: Last::Never,
@@ -163,10 +168,11 @@ impl Delivery {
         self.last
     }
 
-    /// Starts a round of a beat; an uplink is usable since `usable_at`.
+    /// Starts a round of a beat; an uplink is usable since `usable_at`. With `evidence` the beat may
+    /// fare better than in the round before.
     pub(super) fn begin(
         &mut self,
-        carried: PendingReasons,
+        (carried, evidence): (PendingReasons, bool),
         covers: u64,
         usable_at: Instant,
         give_up_at: Instant,
@@ -175,6 +181,10 @@ impl Delivery {
         let idle_since = carried.since().max(self.idle_since);
         self.held += idle_since.map_or(Duration::ZERO, |since| now - since.max(usable_at));
         self.race.next_round();
+        self.allowance.begin(evidence);
+        if evidence {
+            self.start_afresh(now);
+        }
         if carried.is_cycle_only() {
             self.race.paths.retest(now);
         }
@@ -192,6 +202,7 @@ impl Delivery {
     /// Ends the beat under way, and returns it.
     pub(super) fn end(&mut self, now: Instant) -> Option<Flight> {
         self.race.end_stagger();
+        self.allowance.end_denial();
         self.idle_since = Some(now);
         self.flight.take()
     }
@@ -220,17 +231,18 @@ impl Delivery {
     ///
     /// If nothing was `restored`, that is so once in a round: a network that answers again and
     /// again, and carries no beat, does not keep it from ending.
-    pub(super) fn renew_round(&mut self, restored: bool) -> bool {
+    pub(super) fn renew_round(&mut self, restored: bool, now: Instant) -> bool {
         let Some(flight) = &mut self.flight else { return false };
         let again = core::mem::replace(&mut flight.extended, true);
         let extends = restored || !again;
         if extends {
             self.race.retry();
+            self.allowance.begin(true);
         } else {
             self.race.next_round();
         }
         if restored {
-            self.race.turns.forget();
+            self.start_afresh(now);
         }
         extends
     }
@@ -321,9 +333,9 @@ impl Delivery {
     }
 
     /// The ways are others: what was found out about the former ones counts no more.
-    pub(super) fn forget_paths(&mut self) {
+    pub(super) fn forget_paths(&mut self, now: Instant) {
         self.race.paths.forget();
-        self.race.turns.forget();
+        self.start_afresh(now);
     }
 
     /// Whether a path counts as failed.
@@ -356,7 +368,10 @@ impl Delivery {
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let give_up_at = self.flight.as_ref().map(|flight| flight.give_up_at);
         let late = self.late.as_ref().map(Late::until);
-        [give_up_at, self.race.next_deadline(), late].into_iter().flatten().min()
+        [give_up_at, self.race.next_deadline(), self.allowance.denied_until(), late]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn choice<'a>(&'a self, situation: Situation<'a>) -> Choice<'a> {

@@ -248,6 +248,11 @@ impl Demand {
         self.fresh.has_local_change() || (self.is_retrying() && self.retry_early)
     }
 
+    /// Whether a beat that starts now may fare better than the one before.
+    pub(super) const fn may_fare_better(&self) -> bool {
+        self.fresh.has_uplink_change() || self.has_evidence()
+    }
+
     /// Hands every reason to the beat that starts, and takes the token that lets it through.
     pub(super) fn start(&mut self, now: Instant) -> PendingReasons {
         if core::mem::take(&mut self.last_beat) {

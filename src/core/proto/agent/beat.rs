@@ -8,13 +8,14 @@ use crate::proto::time::Instant;
 impl Agent {
     /// Takes up everything that is wanted as one beat.
     pub(super) fn start(&mut self, now: Instant, actions: &mut Actions) {
+        let evidence = self.demand.may_fare_better();
         let carried = self.demand.start(now);
         let covers = self.demand.covers(self.delivery.seq());
         self.delivery.give_up_late(now, actions);
         self.network.begin_names(now);
         self.outages.round_began();
         let (usable_at, give_up_at) = (self.network.usable_at(), self.give_up_at(now));
-        self.delivery.begin(carried, covers, usable_at, give_up_at, now);
+        self.delivery.begin((carried, evidence), covers, usable_at, give_up_at, now);
     }
 
     /// Ends the beat under way, and all that waits for it.

@@ -64,7 +64,7 @@ impl Agent {
         }
         if change.any {
             self.meter(now);
-            self.delivery.forget_paths();
+            self.delivery.forget_paths(now);
         }
         let reason = change.reason.filter(|_| self.demand.is_running());
         let news = reason.is_some();
@@ -114,7 +114,7 @@ impl Agent {
 
     /// Closes every connection of the beat under way: the next ones take the best ways.
     pub(super) fn restart_race(&mut self, now: Instant, actions: &mut Actions) {
-        self.delivery.restart(actions);
+        self.delivery.restart(now, actions);
         self.extend_deadline(now);
     }
 }

@@ -41,7 +41,7 @@ impl Agent {
             return false;
         }
         self.network.resolver_mut().network_back();
-        self.delivery.restart(actions);
+        self.delivery.restart(now, actions);
         if let Some(flight) = self.end_beat(now) {
             self.demand.put_back(flight.carried);
         }
@@ -60,7 +60,7 @@ impl Agent {
             return false;
         }
         Action::Note(Note::ConnectivityRestored).push_to(actions);
-        self.delivery.race_mut().turns.forget();
+        self.delivery.start_afresh(now);
         self.extend_deadline(now);
         if !delivered && self.demand.is_running() {
             match self.delivery.carried() {
@@ -125,7 +125,7 @@ impl Agent {
             return;
         }
         let promising = self.delivery.close_stuck(sent_at, actions);
-        if self.delivery.renew_round(restored) {
+        if self.delivery.renew_round(restored, now) {
             self.extend_deadline(now);
         }
         if !promising && !self.delivery.race().is_full() {

@@ -27,6 +27,7 @@ impl Agent {
             return;
         }
         self.demand.heard();
+        self.delivery.heard();
         // While another path is under way, a portal on this one may not speak for the server.
         let goes_on = reply.failure.is_some() && self.delivery.race().has_connections();
         if goes_on {

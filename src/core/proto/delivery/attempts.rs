@@ -42,12 +42,15 @@ impl Delivery {
     /// Opens every connection that is called for now.
     pub(crate) fn race_on(&mut self, situation: Situation<'_>, actions: &mut Actions) {
         self.send_on_ready(situation.now, actions);
+        self.allowance.end_denial();
         self.make_room(situation, actions);
         for _ in 0..ATTEMPTS_MAX {
             // Taken even if nothing comes of it.
             let staggered = self.race.take_stagger(situation.now);
             let Some(next) = self.choice(situation).next(staggered) else { break };
-            self.open(next, situation, actions);
+            if !self.open(next, situation, actions) {
+                break;
+            }
         }
     }
 
@@ -56,7 +59,8 @@ impl Delivery {
     fn make_room(&mut self, situation: Situation<'_>, actions: &mut Actions) {
         let race = &self.race;
         let stuck = race.is_full() && race.is_stuck();
-        if !stuck || (race.is_repeated() && self.best(situation).is_none()) {
+        let more = !race.is_repeated() || self.best(situation).is_some();
+        if !stuck || !more || !self.allowance.allows(situation.now) {
             return;
         }
         let unheard = self.race.attempts().iter().find(|open| open.stage == Stage::Connecting);
@@ -66,31 +70,34 @@ impl Delivery {
         }
     }
 
-    /// Opens a connection, or takes the kept one up.
+    /// Opens a connection if one more is allowed, or takes the kept one up; says whether it did.
     pub(crate) fn open(
         &mut self,
         next: Candidate,
         situation: Situation<'_>,
         actions: &mut Actions,
-    ) {
+    ) -> bool {
         let (to, via) = match next {
             Candidate::Kept(kept) => {
                 self.race.take_kept();
                 self.enter(kept, Stage::Writing, situation);
                 self.send(kept.id, actions);
-                return;
+                return true;
             }
-            Candidate::New(to, via) => (to, via),
-            Candidate::Again(to, via) => {
-                self.race.repeat();
-                (to, via)
-            }
+            Candidate::New(to, via) | Candidate::Again(to, via) => (to, via),
         };
+        if !self.allowance.take(situation.now) {
+            return false;
+        }
+        if matches!(next, Candidate::Again(..)) {
+            self.race.repeat();
+        }
         self.race.turns.mark(via, to.ip());
         let id = self.race.number();
         self.enter(Connection { id, via, to, local: None }, Stage::Connecting, situation);
         self.race.stagger(situation.now);
         Action::Connect { id, to, via }.push_to(actions);
+        true
     }
 
     /// Takes a connection into the race.

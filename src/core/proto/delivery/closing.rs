@@ -25,9 +25,11 @@ impl Delivery {
     }
 
     /// Closes the connections of the beat under way: the next ones take the best paths.
-    pub(crate) fn restart(&mut self, actions: &mut Actions) {
+    pub(crate) fn restart(&mut self, now: Instant, actions: &mut Actions) {
         self.close_attempts(actions);
-        self.race.forget_tried();
+        self.race.retry();
+        self.allowance.begin(true);
+        self.start_afresh(now);
         self.race.end_stagger();
     }
 

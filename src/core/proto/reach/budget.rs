@@ -6,6 +6,7 @@
 use core::time::Duration;
 
 use crate::proto::rng::Rng;
+use crate::proto::settings::BucketSettings;
 
 /// Most probe sockets at once; the oldest is closed for a new one.
 pub const OUTSTANDING_MAX: usize = 8;
@@ -48,9 +49,25 @@ pub const PACKETS_UNANSWERED: u32 = 2;
 /// Packets of an answered probe.
 pub const PACKETS_ANSWERED: u32 = 4;
 
+/// Connections to a server that answers nothing, beside the first one of each round.
+///
+/// Eight rounds over four addresses and three uplinks at once, which the first minute of silence
+/// takes at most. After that one more every ten seconds, so that each of those twelve pairs has its
+/// turn within two minutes.
+pub const ATTEMPTS: BucketSettings = BucketSettings { burst: 96, every: Duration::from_secs(10) };
+/// Of these, what is left for a round with evidence: each pair once.
+pub const EVIDENCE_RESERVE: u32 = 12;
+/// Most rounds in an hour without an answer that nothing but the back-off starts: one
+/// every half interval of 30 s, and five while the wait doubles.
+pub const ROUNDS_HOUR: u32 = 240 + 5;
+/// Most connections of these rounds, whatever the number of addresses and uplinks.
+pub const CONNECTIONS_HOUR: u32 = ROUNDS_HOUR + ATTEMPTS.burst + 3600 / 10;
+
 /// Most SYNs of a connection without an answer: it lives 10 s at most, and the kernel repeats them
 /// after 1, 2, 3, 4, 6 and 10 s (since Linux 6.5; before, after 1, 3 and 7 s).
 pub const SYNS_OF_A_CONNECTION: u32 = 6;
+/// Most SYNs of the connections of an hour without an answer.
+pub const SYNS_HOUR: u32 = CONNECTIONS_HOUR * SYNS_OF_A_CONNECTION;
 /// Most DNS packets in an hour, questions and answers, for a name without search domains, with two
 /// nameservers and three uplinks, whatever fails. Unanswered questions are put again after 1 s at
 /// first and 5 s later, and to the nameservers of the next uplink after a second.

@@ -1,6 +1,7 @@
 //! Rounds that fail: who has the next turn, and what is remembered of the last.
 
 use super::*;
+use crate::proto::reach::budget::CONNECTIONS_HOUR;
 
 /// The round ends without an answer, and the next one begins.
 fn next_round(bench: &mut Bench) -> (ConnectionId, Option<InterfaceName>, SocketAddr) {
@@ -39,6 +40,46 @@ fn each_round_that_fails_lets_those_go_first_that_had_no_turn() {
     bench.pass(ms(2_000));
     bench.trigger();
     assert_eq!(turn(bench.connects()[0]), host(11, eth0), "what has delivered, over the uplink");
+}
+
+/// Connections of an hour with a server of so many addresses that answers nothing.
+fn silent_hour(addresses: u8, then: impl FnOnce(&mut Bench) -> usize) -> (usize, usize) {
+    let mut bench = Bench::with(&named());
+    bench.up(WLAN1);
+    let hosts = (10..10 + addresses).map(|host| IpAddr::V4(Ipv4Addr::new(203, 0, 113, host)));
+    let hosts = hosts.collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { hosts, ..Default::default() }));
+    let count = |actions: &[Action]| {
+        actions.iter().filter(|action| matches!(action, Action::Connect { .. })).count()
+    };
+    let first = count(&bench.pass(ms(60_000)));
+    let hour = first + count(&bench.pass(ms(3_540_000)));
+    assert!(hour <= usize::try_from(CONNECTIONS_HOUR).unwrap(), "{hour}");
+    (first, then(&mut bench))
+}
+
+#[test]
+fn addresses_do_not_multiply_the_connections_to_a_silent_server() {
+    let later = |bench: &mut Bench| {
+        let actions = bench.pass(ms(3_600_000));
+        actions.iter().filter(|action| matches!(action, Action::Connect { .. })).count()
+    };
+    let (few, many) = (silent_hour(4, later), silent_hour(8, later));
+    assert!(many.0 > few.0, "the first minute tries them all: {many:?} {few:?}");
+    assert!(many.1 <= few.1 + 1, "{many:?} {few:?}");
+}
+
+#[test]
+fn an_answer_makes_a_silent_server_one_that_is_not() {
+    silent_hour(8, |bench| {
+        let (id, ..) = next_round(bench);
+        bench.establish(id);
+        bench.reply(id, 500, false);
+        let opened = bench.pass(ms(45_000));
+        let opened = opened.iter().filter(|it| matches!(it, Action::Connect { .. })).count();
+        assert!(opened > 8, "{opened}");
+        opened
+    });
 }
 
 #[test]
