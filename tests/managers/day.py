@@ -487,17 +487,20 @@ class Day:
         camera, manager = self.camera, self.manager
         camera.start_agent()
         # Which uplink is first is the manager's; the beats end up on eth0.
-        first = ["eth0"] if isinstance(manager, ConnMan) else CARDS
+        first, back = CARDS, "eth0_priority"
+        if isinstance(manager, ConnMan):
+            # There is one default route at a time: whether the former one is gone first is chance.
+            first, back = ["eth0"], ""
         self.event("boot", lambda: manager.start(camera), "", "eth0", camera.route(*first), calm=3)
         self.event("cable of eth0 pulled", lambda: camera.cable("eth0", "down"), "failover_to_wlan1", "wlan1",
                    camera.carrier_lost("eth0"), calm=OUT)
-        self.event("plugged back", self.plug_back, "eth0_priority", "eth0", camera.route("eth0"), calm=3)
+        self.event("plugged back", self.plug_back, back, "eth0", camera.route("eth0"), calm=3)
         camera.leases["eth0"] = 77
         # A client that is refused its old address has none for a moment: the reason is the manager's.
         self.event("lease with another address", self.change_lease, "", "eth0", camera.address("192.168.1.77"), calm=3)
         self.event("card of eth0 gone", lambda: run("ip", "-n", "camera", "link", "delete", "eth0"), "failover_to_wlan1",
                    "wlan1", camera.carrier_lost("eth0"), calm=OUT)
-        self.event("card back", self.card_back, "eth0_priority", "eth0", camera.route("eth0"), calm=3)
+        self.event("card back", self.card_back, back, "eth0", camera.route("eth0"), calm=3)
         if manager.install_hook:
             manager.install_hook()
             camera.leases["eth0"] = 10
