@@ -1,18 +1,31 @@
 //! One device of the fleet: the real core, with a network in which a connection takes one round
 //! trip.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use linkbeat_core::proto::agent::Agent;
-use linkbeat_core::proto::event::{Action, ConnectionId, Failure, Input, ProbeId, Reply};
+use linkbeat_core::proto::event::{
+    Action, Answer, ConnectionId, Failure, Input, ProbeId, QueryId, RecordKind, Reply,
+};
 use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
-use linkbeat_core::proto::settings::Settings;
+use linkbeat_core::proto::settings::{Host, Nameserver, ResolverSettings, Server, Settings};
 use linkbeat_core::proto::time::Instant;
 
-use crate::plain::{LOCAL, SERVER, default_route, settings};
+use crate::plain::{LOCAL, default_route, settings};
 use crate::receiver::Beat;
 use crate::server::{Fate, Load, Server as Backend};
+
+/// Waits of the kernel between the SYNs of a connection that lives 10 s (since Linux 6.5).
+const SYN_WAITS: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(1),
+    Duration::from_secs(1),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+/// How long an address of the server's name counts, in seconds.
+const TTL_S: u32 = 60;
 
 /// Something that will happen to a device.
 #[derive(Debug, Clone)]
@@ -22,6 +35,10 @@ enum Coming {
     Failed(ConnectionId, Failure),
     ProbeAnswered(ProbeId),
     ProbeFailed(ProbeId, Failure),
+    /// The kernel repeats a SYN, the so many-th time.
+    SynAgain(ConnectionId, usize),
+    ProbeSynAgain(ProbeId, SocketAddr),
+    Named(QueryId, RecordKind),
 }
 
 /// One device.
@@ -34,6 +51,12 @@ pub(crate) struct Device {
     boot_id: u64,
     round_trip: Duration,
     coming: Vec<(Instant, Coming)>,
+    /// Its connections.
+    open: Vec<(ConnectionId, IpAddr)>,
+    /// The keys of the server that its TLS ticket was made with.
+    ticket: Option<u32>,
+    /// Connections that it opened since this was emptied, and their SYNs that nobody answered.
+    pub(crate) attempts: (u32, u32),
     /// Cut off: what it sends vanishes.
     pub(crate) cut_off: bool,
     /// When a beat of it was acknowledged first since this was emptied.
@@ -57,11 +80,21 @@ impl Device {
             boot_id: seed,
             round_trip,
             coming: Vec::new(),
+            open: Vec::new(),
+            ticket: None,
+            attempts: (0, 0),
             cut_off: false,
             heard_at: None,
         };
-        let settings = Settings { recovery_spread, ..settings() };
+        let host = Host::Name("api.example.org".try_into().expect("a name"));
+        let named = server.named.then_some(Server { host, port: 443 });
+        let settings =
+            Settings { recovery_spread, server: named.or(settings().server), ..settings() };
         device.input(Input::Configured(&settings), now, server, load);
+        let nameserver = Nameserver { address: [9, 9, 9, 9].into(), scope: None };
+        let nameservers = [nameserver].into_iter().collect();
+        let resolver = ResolverSettings { nameservers, ..ResolverSettings::default() };
+        device.input(Input::ResolverChanged(&resolver), now, server, load);
         device.input(Input::LinksLost, now, server, load);
         let (index, name) = (LinkIndex(2), InterfaceName::new("eth0").expect("a name"));
         let link = LinkEvent::Link { index, name, running: true, mac: None, permanent_mac: None };
@@ -82,6 +115,8 @@ impl Device {
             let (_, coming) = self.coming.remove(due);
             match coming {
                 Coming::Established(id) => {
+                    load.handshake(self.ticket == Some(server.ticket_keys), now);
+                    self.ticket = Some(server.ticket_keys);
                     self.input(Input::Connected(id), now, server, load);
                     self.input(Input::Secured(id), now, server, load);
                 }
@@ -92,7 +127,16 @@ impl Device {
                     self.input(Input::Replied(id, reply), now, server, load);
                 }
                 Coming::Failed(id, failure) => {
+                    self.forget(id);
                     self.input(Input::ConnectionFailed(id, failure), now, server, load);
+                }
+                Coming::SynAgain(id, n) => self.syn(id, n, now, server, load),
+                Coming::ProbeSynAgain(id, to) => self.probe_syn((id, to), true, now, server, load),
+                Coming::Named(id, kind) => {
+                    let addresses = server.addresses.iter().copied();
+                    let addresses = addresses.filter(|_| kind == RecordKind::A).collect();
+                    let answer = Answer { addresses, ttl_s: TTL_S };
+                    self.input(Input::QueryAnswered(id, &answer), now, server, load);
                 }
                 Coming::ProbeAnswered(id) => {
                     self.input(Input::ProbeAnswered(id), now, server, load);
@@ -111,53 +155,85 @@ impl Device {
         for action in actions {
             match action {
                 Action::AskRoutes => {
-                    let routes: heapless::Vec<_, 8> =
+                    let routes: heapless::Vec<_, 32> =
                         self.agent.questions().filter_map(default_route).collect();
                     self.input(Input::Routes(&routes), now, server, load);
                 }
-                Action::Connect { id, .. } => self.connect(id, now, server, load),
+                Action::Connect { id, to, .. } => {
+                    self.open.push((id, to.ip()));
+                    self.attempts.0 += 1;
+                    self.input(Input::Opened(id, LOCAL), now, server, load);
+                    self.syn(id, 0, now, server, load);
+                }
+                Action::SendQuery { query, kind, .. } if !self.cut_off => {
+                    self.coming.push((now + self.round_trip, Coming::Named(query, kind)));
+                }
+                Action::CloseQuery(query) => self.coming.retain(
+                    |(_, coming)| !matches!(coming, Coming::Named(it, _) if *it == query),
+                ),
                 Action::SendReport { id, seq, .. } => {
                     self.input(Input::Written(id), now, server, load);
                     self.send(id, seq, now, server, load);
                 }
-                Action::OpenProbe { probe, to, .. } => self.probe(probe, to, now, server, load),
+                Action::OpenProbe { probe, to, .. } => {
+                    self.probe_syn((probe, to), false, now, server, load);
+                }
                 Action::CheckAcked(id) => {
-                    let acked = !self.cut_off && server.fate != Fate::Silent;
+                    let acked = !self.cut_off && server.fate_at(self.peer(id)) != Fate::Silent;
                     self.input(Input::AckChecked(id, acked), now, server, load);
                 }
                 Action::CloseConnection(id) => self.forget(id),
                 Action::CloseProbe(id) => self.coming.retain(|(_, coming)| {
-                    !matches!(coming, Coming::ProbeAnswered(it) | Coming::ProbeFailed(it, _) if *it == id)
+                    !matches!(coming, Coming::ProbeAnswered(it) | Coming::ProbeFailed(it, _) | Coming::ProbeSynAgain(it, _) if *it == id)
                 }),
                 _ => {}
             }
         }
     }
 
+    /// The other end of a connection.
+    fn peer(&self, id: ConnectionId) -> IpAddr {
+        let open = self.open.iter().find(|(it, _)| *it == id);
+        open.map(|(_, to)| *to).expect("an open connection")
+    }
+
+    /// A connection has ended.
     fn forget(&mut self, id: ConnectionId) {
+        self.open.retain(|(it, _)| *it != id);
         self.coming.retain(|(_, coming)| match coming {
-            Coming::Established(it) | Coming::Answered(it, _) | Coming::Failed(it, _) => *it != id,
-            Coming::ProbeAnswered(_) | Coming::ProbeFailed(..) => true,
+            Coming::Established(it)
+            | Coming::Answered(it, _)
+            | Coming::Failed(it, _)
+            | Coming::SynAgain(it, _) => *it != id,
+            Coming::ProbeAnswered(_)
+            | Coming::ProbeFailed(..)
+            | Coming::ProbeSynAgain(..)
+            | Coming::Named(..) => true,
         });
     }
 
-    fn connect(&mut self, id: ConnectionId, now: Instant, server: &Backend, load: &mut Load) {
-        self.input(Input::Opened(id, LOCAL), now, server, load);
-        if self.cut_off {
-            return;
-        }
+    /// The SYN of a connection, or the n-th repetition of it.
+    fn syn(&mut self, id: ConnectionId, n: usize, now: Instant, server: &Backend, load: &mut Load) {
         let at = now + self.round_trip;
-        match server.fate {
-            Fate::Silent => load.syn_in_vain(now),
-            Fate::Refusing => {
-                load.syn_in_vain(now);
-                self.coming.push((at, Coming::Failed(id, Failure::Refused)));
-            }
+        let fate = server.fate_at(self.peer(id));
+        if !self.cut_off && matches!(fate, Fate::Silent | Fate::Refusing) {
+            self.attempts.1 += 1;
+            load.syn_in_vain(n > 0, now);
+        }
+        match fate {
+            _ if self.cut_off => self.repeat_syn(id, n, now),
+            Fate::Silent => self.repeat_syn(id, n, now),
+            Fate::Refusing => self.coming.push((at, Coming::Failed(id, Failure::Refused))),
             Fate::Well | Fate::Overloaded { .. } => {
                 load.connection(now);
                 self.coming.push((at, Coming::Established(id)));
             }
         }
+    }
+
+    fn repeat_syn(&mut self, id: ConnectionId, n: usize, now: Instant) {
+        let wait = SYN_WAITS.get(n);
+        self.coming.extend(wait.map(|wait| (now + *wait, Coming::SynAgain(id, n + 1))));
     }
 
     fn send(
@@ -172,7 +248,7 @@ impl Device {
             return;
         }
         let at = now + self.round_trip;
-        let reply = match server.fate {
+        let reply = match server.fate_at(self.peer(id)) {
             Fate::Silent => return,
             Fate::Refusing => {
                 // Its end took the connections that were kept.
@@ -190,30 +266,31 @@ impl Device {
         self.coming.push((at, Coming::Answered(id, reply)));
     }
 
-    fn probe(
+    /// The SYN of a probe, or its one repetition.
+    fn probe_syn(
         &mut self,
-        probe: ProbeId,
-        to: SocketAddr,
+        (probe, to): (ProbeId, SocketAddr),
+        again: bool,
         now: Instant,
         server: &Backend,
         load: &mut Load,
     ) {
-        if self.cut_off {
-            return;
-        }
         let at = now + self.round_trip;
-        let coming = match server.fate {
-            _ if to.ip() != SERVER => Coming::ProbeAnswered(probe),
-            Fate::Silent => return load.syn_in_vain(now),
-            Fate::Refusing => {
-                load.syn_in_vain(now);
-                Coming::ProbeFailed(probe, Failure::Refused)
-            }
-            Fate::Well | Fate::Overloaded { .. } => {
+        let is_server = to.port() != 53;
+        let fate = if is_server { server.fate_at(to.ip()) } else { Fate::Well };
+        let vanishes = self.cut_off || fate == Fate::Silent;
+        if !self.cut_off && matches!(fate, Fate::Silent | Fate::Refusing) {
+            load.syn_in_vain(again, now);
+        }
+        if vanishes && !again {
+            self.coming.push((now + SYN_WAITS[0], Coming::ProbeSynAgain(probe, to)));
+        } else if fate == Fate::Refusing {
+            self.coming.push((at, Coming::ProbeFailed(probe, Failure::Refused)));
+        } else if !vanishes {
+            if is_server {
                 load.connection(now);
-                Coming::ProbeAnswered(probe)
             }
-        };
-        self.coming.push((at, coming));
+            self.coming.push((at, Coming::ProbeAnswered(probe)));
+        }
     }
 }

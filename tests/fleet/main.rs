@@ -3,7 +3,8 @@
 //!
 //! `FLEET_DEVICES=n` is the size of the fleet (10,000). Each event prints the largest second during
 //! it, in the two intervals after it, and in the five minutes that follow, as multiples of the
-//! steady rate.
+//! steady rate; then connections, full and resumed handshakes after it, and SYNs in vain with those
+//! among them that the kernel repeats.
 
 #[cfg(test)]
 mod device;
@@ -21,12 +22,13 @@ mod tests {
     use std::ops::Range;
     use std::time::Duration;
 
+    use linkbeat_core::proto::reach::budget::{ATTEMPTS, ROUNDS_HOUR, SYNS_OF_A_CONNECTION};
     use linkbeat_core::proto::rng::Rng;
     use linkbeat_core::proto::time::Instant;
 
     use super::device::Device;
     use super::plain::INTERVAL;
-    use super::server::{Fate, Load, Second, Server};
+    use super::server::{ADDRESSES, Fate, Load, MOVED, Second, Server};
 
     /// The share of the fleet that a regional event hits, in percent.
     const REGION: usize = 30;
@@ -64,13 +66,24 @@ mod tests {
 
         /// The same with this `recovery_spread`.
         fn spreading(seed: u64, recovery_spread: Duration) -> Self {
+            Self::with(seed, recovery_spread, false)
+        }
+
+        /// The same with a server that has a name.
+        fn with(seed: u64, recovery_spread: Duration, named: bool) -> Self {
             let size =
                 std::env::var("FLEET_DEVICES").map_or(10_000, |it| it.parse().expect("a number"));
             let mut fleet = Self {
                 devices: Vec::new(),
                 next_at: Vec::new(),
                 queue: BinaryHeap::new(),
-                server: Server { fate: Fate::Well, interval: None },
+                server: Server {
+                    fate: Fate::Well,
+                    interval: None,
+                    named,
+                    addresses: &ADDRESSES,
+                    ticket_keys: 1,
+                },
                 load: Load::default(),
                 rng: Rng::new(seed),
                 recovery_spread,
@@ -157,9 +170,13 @@ mod tests {
             let peak = self.most(over, settled, requests);
             let later = self.most(settled, self.now, requests);
             let connections = self.most(over, settled, |second| second.connections);
+            let full = self.most(over, settled, |second| second.full);
+            let resumed = self.most(over, settled, |second| second.resumed);
             let in_vain = self.most(at(EVENT_AT), settled, |second| second.in_vain);
+            let repeated = self.most(at(EVENT_AT), settled, |second| second.repeated);
             println!(
-                "{name:34} requests: {during:5.2} {peak:5.2} {later:5.2}, connections {connections:5.2}, SYNs in vain {in_vain:5.2}"
+                "{name:34} requests: {during:5.2} {peak:5.2} {later:5.2}, connections {connections:5.2}, \
+                 handshakes {full:5.2} {resumed:5.2}, SYNs in vain {in_vain:5.2} {repeated:5.2}"
             );
             assert!(peak <= peak_max, "{name}: a second with {peak:.2} times the steady rate");
             assert!(later <= 1.5, "{name}: in step, with {later:.2} times the steady rate");
@@ -230,10 +247,34 @@ mod tests {
         ] {
             let mut fleet = Fleet::new(4);
             fleet.server.fate = fate;
+            fleet.devices.iter_mut().for_each(|device| device.attempts = (0, 0));
             fleet.pass(seconds(600));
+            let attempts = fleet.devices.iter().map(|device| device.attempts);
+            let (connections, syns) = attempts.fold((0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1)));
+            println!("{name:34} a device: {connections} connections of {syns} SYNs at most");
+            // A sixth of the rounds and of the tokens that follow one by one, and the first ones.
+            let rounds = ROUNDS_HOUR / 6 + 5;
+            let most = rounds + ATTEMPTS.burst + 600 / 10;
+            assert!(connections <= most, "{name}: {connections} of {most} connections");
+            assert!(syns <= most * SYNS_OF_A_CONNECTION, "{name}: {syns} SYNs");
             fleet.server.fate = Fate::Well;
             fleet.settles(name, f64::MAX);
         }
+    }
+
+    /// Nobody is left at the old addresses, and the new nodes have ticket keys of their own.
+    #[test]
+    fn a_name_that_moves_takes_every_device_with_it_within_an_interval() {
+        let mut fleet = Fleet::with(9, Duration::ZERO, true);
+        fleet.server.addresses = &MOVED;
+        fleet.server.ticket_keys += 1;
+        fleet.devices.iter_mut().for_each(|device| device.heard_at = None);
+        let moved_at = fleet.now;
+        fleet.settles("name that moves", 2.0);
+        let waits = fleet.devices.iter().map(|device| device.heard_at.expect("a beat") - moved_at);
+        let longest = waits.max().expect("a device");
+        println!("heard at the new address: within {longest:?}");
+        assert!(longest <= INTERVAL + seconds(5), "{longest:?}");
     }
 
     #[test]
@@ -258,7 +299,8 @@ mod tests {
         let mut fleet = Fleet::new(8);
         fleet.server.fate = Fate::Refusing;
         fleet.pass(seconds(600));
-        fleet.server = Server { fate: Fate::Well, interval: Some(INTERVAL * 4) };
+        fleet.server.fate = Fate::Well;
+        fleet.server.interval = Some(INTERVAL * 4);
         let told_at = fleet.now;
         fleet.pass(INTERVAL * 8);
         let settled = fleet.now;

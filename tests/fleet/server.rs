@@ -1,10 +1,20 @@
 //! The server of the fleet, and what it has to bear in every second.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use linkbeat_core::proto::time::Instant;
 
 use crate::receiver::{Beat, Receiver};
+
+/// The addresses of the server.
+pub(crate) const ADDRESSES: [IpAddr; 4] = [address(10), address(11), address(12), address(13)];
+/// Where its name moves to.
+pub(crate) const MOVED: [IpAddr; 2] = [address(20), address(21)];
+
+const fn address(host: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))
+}
 
 /// What becomes of what reaches the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +38,19 @@ pub(crate) struct Server {
     pub(crate) fate: Fate,
     /// Set by every acknowledgement.
     pub(crate) interval: Option<Duration>,
+    /// Devices know it by its name, and not by its first address.
+    pub(crate) named: bool,
+    /// What its name stands for; nobody is at any other address.
+    pub(crate) addresses: &'static [IpAddr],
+    /// The keys that all nodes make TLS tickets with.
+    pub(crate) ticket_keys: u32,
+}
+
+impl Server {
+    /// What becomes of what is sent to this address.
+    pub(crate) fn fate_at(&self, to: IpAddr) -> Fate {
+        if self.addresses.contains(&to) { self.fate } else { Fate::Silent }
+    }
 }
 
 /// What arrives in one second.
@@ -37,8 +60,14 @@ pub(crate) struct Second {
     pub(crate) requests: u32,
     /// Connections established, those of probes too.
     pub(crate) connections: u32,
-    /// SYNs that nobody accepts, without the repetitions of the kernel.
+    /// Full handshakes.
+    pub(crate) full: u32,
+    /// Handshakes that a ticket made shorter.
+    pub(crate) resumed: u32,
+    /// SYNs that nobody accepts.
     pub(crate) in_vain: u32,
+    /// Those of them that the kernel repeats.
+    pub(crate) repeated: u32,
 }
 
 /// What arrived, second by second since the beginning.
@@ -68,7 +97,14 @@ impl Load {
         self.second(now).connections += 1;
     }
 
-    pub(crate) fn syn_in_vain(&mut self, now: Instant) {
-        self.second(now).in_vain += 1;
+    pub(crate) fn handshake(&mut self, resumed: bool, now: Instant) {
+        let second = self.second(now);
+        *if resumed { &mut second.resumed } else { &mut second.full } += 1;
+    }
+
+    pub(crate) fn syn_in_vain(&mut self, repeated: bool, now: Instant) {
+        let second = self.second(now);
+        second.in_vain += 1;
+        second.repeated += u32::from(repeated);
     }
 }
