@@ -8,6 +8,7 @@
 extern crate self as linkbeat_fuzz;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
 pub use libfuzzer_sys;
@@ -28,6 +29,16 @@ macro_rules! target {
         #[cfg(test)]
         pub(super) fn target($data: &[u8]) $body
     };
+}
+
+/// A directory for the files of a target, in memory if that can be had, to avoid writes to a disk.
+#[must_use]
+pub fn directory(target: &str) -> PathBuf {
+    let memory = PathBuf::from("/dev/shm");
+    let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
+    let directory = parent.join(format!("linkbeat-fuzz-{target}-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory for the files");
+    directory
 }
 
 /// Lets a write to a socket whose other end is gone fail, as the runtime of Rust does: a fuzzer is

@@ -36,10 +36,7 @@ static AGENT: LazyLock<Agent> = LazyLock::new(Agent::start);
 
 impl Agent {
     fn start() -> Self {
-        let memory = PathBuf::from("/dev/shm");
-        let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-        let directory = parent.join(format!("linkbeat-fuzz-cli-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).expect("a directory for the socket");
+        let directory = linkbeat_fuzz::directory("cli");
         let socket = directory.join("agent.sock");
         let _ = std::fs::remove_file(&socket);
         let listener = UnixListener::bind(&socket).expect("a socket");

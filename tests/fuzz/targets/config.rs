@@ -92,13 +92,7 @@ fn names(patterns: &[InterfaceName]) -> Value {
 }
 
 /// In memory, to avoid writes to a disk.
-static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
-    let memory = PathBuf::from("/dev/shm");
-    let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let directory = parent.join(format!("linkbeat-fuzz-config-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a directory for the files");
-    directory
-});
+static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| linkbeat_fuzz::directory("config"));
 
 fn read(files: [Option<&[u8]>; 3]) -> Loaded {
     for (name, content) in ["meeting.json", "config.env", "linkbeat.json"].iter().zip(files) {

@@ -48,13 +48,7 @@ const PARTS: [&[u8]; 10] = [
     b"trigger a b\n",
 ];
 
-static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
-    let memory = PathBuf::from("/dev/shm");
-    let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let directory = parent.join(format!("linkbeat-fuzz-lines-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a directory for the socket");
-    directory
-});
+static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| linkbeat_fuzz::directory("lines"));
 
 /// The end of a client, greeted.
 struct End {

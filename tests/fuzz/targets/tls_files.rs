@@ -16,13 +16,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 const LEFT_OUT_MAX: usize = 16;
 
 /// The directory of the files, in memory to avoid writes to a disk.
-static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| {
-    let memory = PathBuf::from("/dev/shm");
-    let parent = if memory.is_dir() { memory } else { std::env::temp_dir() };
-    let directory = parent.join(format!("linkbeat-fuzz-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).expect("a directory for the files");
-    directory
-});
+static DIRECTORY: LazyLock<PathBuf> = LazyLock::new(|| linkbeat_fuzz::directory("tls"));
 
 /// A certificate with its key, both in DER.
 struct Pair {
