@@ -8,8 +8,8 @@
 //! ```
 //!
 //! It does not know why a beat is sent or when the next one may start. The rooms: `attempts` (the
-//! life of a connection), `allowance` (how many there may be), `closing` (which ones are closed without an answer), `paths` (which one
-//! comes next), `late` (what the server was sent over the wrong uplink).
+//! life of a connection), `allowance` (how many there may be), `closing` (which ones are closed
+//! without an answer), `paths` (which one comes next), `late` (what the server was sent over the wrong uplink).
 
 mod allowance;
 mod attempts;
@@ -172,7 +172,8 @@ impl Delivery {
     /// fare better than in the round before.
     pub(super) fn begin(
         &mut self,
-        (carried, evidence): (PendingReasons, bool),
+        carried: PendingReasons,
+        evidence: bool,
         covers: u64,
         usable_at: Instant,
         give_up_at: Instant,

@@ -15,7 +15,7 @@ impl Agent {
         self.network.begin_names(now);
         self.outages.round_began();
         let (usable_at, give_up_at) = (self.network.usable_at(), self.give_up_at(now));
-        self.delivery.begin((carried, evidence), covers, usable_at, give_up_at, now);
+        self.delivery.begin(carried, evidence, covers, usable_at, give_up_at, now);
     }
 
     /// Ends the beat under way, and all that waits for it.

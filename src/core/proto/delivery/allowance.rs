@@ -6,6 +6,8 @@
 //! has, and the next one begins with the pairs whose turn is longest ago. A round that has evidence
 //! may take the last tokens too, and begins with the best pairs.
 
+use core::time::Duration;
+
 use super::Delivery;
 use crate::proto::moderation::Bucket;
 use crate::proto::reach::budget::{ATTEMPTS, EVIDENCE_RESERVE};
@@ -14,8 +16,7 @@ use crate::proto::time::Instant;
 
 /// How often evidence puts the best pairs first while there are no tokens for all pairs: a network
 /// that changes for ever may not keep the others from their turn.
-const FRESH_STARTS: BucketSettings =
-    BucketSettings { burst: 5, every: core::time::Duration::from_secs(300) };
+const FRESH_STARTS: BucketSettings = BucketSettings { burst: 5, every: Duration::from_secs(300) };
 
 /// The connections that may still be opened.
 #[derive(Debug)]
