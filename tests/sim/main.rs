@@ -154,7 +154,8 @@ mod tests {
     }
 
     /// Seeds in which a claim failed once, each for another reason.
-    const WORST: [u64; 11] = [53, 984, 1409, 1510, 1701, 1861, 2182, 2332, 2540, 2576, 3468];
+    const WORST: [u64; 15] =
+        [53, 984, 1409, 1510, 1701, 1861, 2182, 2332, 2540, 2576, 3468, 6050, 8908, 11773, 13863];
 
     #[test]
     fn every_claim_holds_for_seeds_that_failed_before() {

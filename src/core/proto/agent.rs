@@ -181,9 +181,12 @@ impl Agent {
 
     /// When the beat that is wanted may start.
     fn start_at(&self, now: Instant) -> StartAt {
-        let possible =
-            self.demand.is_pending() && self.network.is_complete() && self.network.has_way(now);
-        if possible { self.demand.start_at(now) } else { StartAt::Never }
+        let possible = self.demand.is_pending() && self.network.is_complete();
+        if possible && self.network.is_worth_trying(now) {
+            self.demand.start_at(now)
+        } else {
+            StartAt::Never
+        }
     }
 }
 

@@ -55,8 +55,6 @@ pub const QUERIES_MAX: usize = 18;
 
 /// How long an A answer waits for its AAAA (RFC 8305 §3).
 const RESOLUTION_DELAY: Duration = Duration::from_millis(50);
-/// Shortest time between an answer and the next question about what is a little doubted.
-const REFRESH_MIN: Duration = Duration::from_secs(5);
 
 /// When what is known is to be asked anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -147,16 +145,7 @@ impl Resolver {
         now: Instant,
         actions: &mut Actions,
     ) {
-        if !matches!(self.host, Some(Host::Name(_))) || !self.settings.hosts.is_empty() {
-            return;
-        }
-        let recent = self.resolved_at.is_some_and(|at| now < at + REFRESH_MIN);
-        let doubted = match self.doubt {
-            Doubt::None => false,
-            Doubt::Soon => !recent,
-            Doubt::Now => true,
-        };
-        if families.is_empty() || (!doubted && self.known.covers(families, now)) {
+        if !self.wants(families, now) {
             return;
         }
         let plan = self.plan(via);

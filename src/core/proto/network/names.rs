@@ -92,7 +92,14 @@ impl Network {
         let families = self.families();
         let mut next_turn = false;
         match self.resolver.state(now) {
-            resolve::State::Waiting => {
+            // Refused or unreachable on these ways: the others are tried before the beat fails for
+            // it.
+            resolve::State::Failed(_) => next_turn = true,
+            resolve::State::Known if !failing || !self.resolver.wants(families, now) => {
+                self.names.wait = None;
+            }
+            // Nothing is known, or what is known is of no use.
+            resolve::State::Known | resolve::State::Waiting => {
                 let new = NameWait { since: now, move_at: now + NAME_PATIENCE };
                 let wait = self.names.wait.get_or_insert(new);
                 if now - wait.since >= DOUBT_MIN && silent {
@@ -103,17 +110,10 @@ impl Network {
                     next_turn = true;
                 }
             }
-            // Refused or unreachable on these ways: the others are tried before the beat fails for
-            // it.
-            resolve::State::Failed(_) => next_turn = true,
-            resolve::State::Known => {
-                self.names.wait = None;
-                // The known addresses are of no use, and the nameservers have not answered for the
-                // rest on these ways.
-                if failing && self.resolver.has_asked_in_vain(families, now) {
-                    self.names.next();
-                }
-            }
+        }
+        // What is known may have been right on another network.
+        if !self.has_way_to_server(now) {
+            self.resolver.doubt(false);
         }
         if next_turn {
             self.ask_elsewhere(now);

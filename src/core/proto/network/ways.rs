@@ -100,13 +100,27 @@ impl Network {
     /// Whether a beat could leave the device at all, or its name be asked for.
     pub(crate) fn has_way(&self, now: Instant) -> bool {
         let bound = self.binds && !self.uplinks.is_empty();
-        let leads = |to: IpAddr| self.kernel_leads(to);
-        let addresses = self.server_addresses(now);
         let good = self.resolver.last_good();
         bound
-            || addresses.iter().copied().chain(good).any(leads)
-            || (addresses.is_empty()
-                && self.resolver.nameservers().any(|it| !self.ways(it.address).is_empty()))
+            || good.is_some_and(|good| self.kernel_leads(good))
+            || self.has_way_to_server(now)
+            || (self.server_addresses(now).is_empty() && self.has_way_to_nameserver())
+    }
+
+    /// Whether an attempt at a beat may come to something: there is a way, or something outside can
+    /// be reached and names may lead to the server there, for the addresses that are known lead
+    /// nowhere.
+    pub(crate) fn is_worth_trying(&self, now: Instant) -> bool {
+        self.has_way(now) || (!self.reachable().is_empty() && self.has_way_to_nameserver())
+    }
+
+    /// Whether an address that is known of the server can be reached.
+    pub(super) fn has_way_to_server(&self, now: Instant) -> bool {
+        self.server_addresses(now).iter().any(|to| !self.ways(*to).is_empty())
+    }
+
+    fn has_way_to_nameserver(&self) -> bool {
+        self.resolver.nameservers().any(|it| !self.ways(it.address).is_empty())
     }
 
     /// The addresses of the server, the last good one behind those that are known.
@@ -130,8 +144,15 @@ impl Network {
         addresses
     }
 
-    /// Which families anything can be reached in; both, while nothing can.
+    /// Which families are asked for: those in which anything can be reached; both, while nothing
+    /// can.
     pub(super) fn families(&self) -> Families {
+        let reachable = self.reachable();
+        if reachable.is_empty() { Families { v4: true, v6: true } } else { reachable }
+    }
+
+    /// Which families anything outside can be reached in.
+    fn reachable(&self) -> Families {
         let leads = |family| {
             let bound = |index| self.links.by_index(index).is_some_and(|link| link.running);
             let leads = |route: &Route| match route.question.bound {
@@ -140,10 +161,7 @@ impl Network {
             };
             self.routing.iter().any(|it| Family::of(it.question.to) == family && leads(it))
         };
-        match (leads(Family::V4), leads(Family::V6)) {
-            (false, false) => Families { v4: true, v6: true },
-            (v4, v6) => Families { v4, v6 },
-        }
+        Families { v4: leads(Family::V4), v6: leads(Family::V6) }
     }
 
     /// The uplinks, best first.

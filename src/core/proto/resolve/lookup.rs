@@ -55,7 +55,7 @@ impl Families {
             .flatten()
     }
 
-    pub(super) fn is_empty(self) -> bool {
+    pub(in crate::proto) fn is_empty(self) -> bool {
         self == Self::default()
     }
 

@@ -15,6 +15,8 @@ use crate::proto::time::Instant;
 /// How long after its last acknowledgement an address is tried at once although what named it has
 /// expired (RFC 8767 §5 suggests one to three days).
 const GOOD_MAX: Duration = Duration::from_secs(86_400);
+/// Shortest time between an answer and the next question about what is a little doubted.
+const REFRESH_MIN: Duration = Duration::from_secs(5);
 
 /// What the core can do about addresses now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,12 +36,23 @@ impl Resolver {
         self.doubt != Doubt::None && matches!(self.lookup.phase, LookupPhase::Asking { .. })
     }
 
-    /// Whether a pass over the nameservers was in vain, and the next one is due for what is
-    /// missing.
+    /// Whether nameservers are to be asked: nothing is known in one of these families, or what is
+    /// known is in doubt.
     #[must_use]
-    pub(crate) fn has_asked_in_vain(&self, families: Families, now: Instant) -> bool {
-        let ended = self.lookup.phase == LookupPhase::Idle && self.failure.is_some();
-        ended && !self.known.covers(families, now)
+    pub(crate) fn wants(&self, families: Families, now: Instant) -> bool {
+        let recent = self.resolved_at.is_some_and(|at| now < at + REFRESH_MIN);
+        let doubted = match self.doubt {
+            Doubt::None => false,
+            Doubt::Soon => !recent,
+            Doubt::Now => true,
+        };
+        let unsure = doubted || !self.known.covers(families, now);
+        self.is_by_dns() && !families.is_empty() && unsure
+    }
+
+    /// Whether nameservers are what names the server.
+    fn is_by_dns(&self) -> bool {
+        matches!(self.host, Some(Host::Name(_))) && self.settings.hosts.is_empty()
     }
 
     /// The nameservers in use.
@@ -58,8 +71,7 @@ impl Resolver {
     /// A literal host is its own address, and the hosts file comes before DNS.
     #[must_use]
     pub(crate) fn addresses(&self, now: Instant) -> Vec<IpAddr, ADDRESSES_MAX> {
-        let by_dns = matches!(&self.host, Some(Host::Name(_))) && self.settings.hosts.is_empty();
-        if by_dns && self.held_until.is_some_and(|until| now < until) {
+        if self.is_by_dns() && self.held_until.is_some_and(|until| now < until) {
             return Vec::new();
         }
         self.addresses_of(Some(now))

@@ -195,3 +195,75 @@ fn a_dead_gateway_costs_its_doubt_and_no_lookup_over_the_same_way() {
     let ways: Vec<_> = bench.connects().iter().map(|(_, via, _)| *via).collect();
     assert_eq!(ways, [Some(name("eth0")), Some(name("wlan1"))]);
 }
+
+/// A camera without an uplink to bind to, which knows its server by name when the way there goes: what is left is a LAN.
+/// `ignored`: eth0 is, else sockets are not bound.
+fn way_out_lost(ignored: bool, nameserver: IpAddr) -> Bench {
+    let ignore_interfaces = ["lo", if ignored { "eth0" } else { "docker0" }].map(name);
+    let ignore_interfaces = ignore_interfaces.into_iter().collect();
+    let settings = Settings { bind_to_uplink: ignored, ignore_interfaces, ..named() };
+    let mut bench = Bench::with(&settings);
+    bench.tables.entries.push(Entry::new(ETH0.into(), "192.168.2.0", 24, 0));
+    let gateway = Some(local(LinkIndex(ETH0.into()), 1));
+    bench.tables.entries.push(Entry { gateway, ..Entry::new(ETH0.into(), "203.0.113.0", 24, 0) });
+    bench.announce(false);
+    bench.nameserver(nameserver);
+    let query = bench.query().expect("a question");
+    let answer = Answer { addresses: [SERVER].into_iter().collect(), ttl_s: 3600 };
+    bench.input(Input::QueryAnswered(query, &answer));
+    bench.deliver(false);
+    bench.tables.entries.retain(|entry| entry.gateway.is_none());
+    bench.announce(true);
+    bench
+}
+
+#[test]
+fn name_is_asked_for_anew_where_the_known_addresses_lead_nowhere() {
+    let near = local(LinkIndex(ETH0.into()), 77);
+    for ignored in [false, true] {
+        let mut bench = way_out_lost(ignored, local(LinkIndex(ETH0.into()), 1));
+        assert_eq!(bench.agent.network.reach().connectivity(), Connectivity::Offline);
+        let lost_at = bench.now;
+        while bench.query().is_none() {
+            bench.now = bench.agent.next_deadline(bench.now).expect("the next beat");
+            assert!(bench.now - lost_at <= ms(30_000), "not with the next beat");
+            bench.input(Input::Deadline);
+            assert_eq!(bench.notes(), []);
+        }
+        let query = bench.query().expect("a question");
+        let answer = Answer { addresses: [near].into_iter().collect(), ttl_s: 3600 };
+        bench.input(Input::QueryAnswered(query, &answer));
+        let [(id, None, to)] = bench.connects()[..] else { panic!("{:?}", bench.actions) };
+        assert_eq!(to.ip(), near);
+        bench.establish(id);
+    }
+}
+
+#[test]
+fn nameserver_on_the_device_is_asked_nothing_while_nothing_outside_can_be_reached() {
+    let mut bench = way_out_lost(false, Ipv4Addr::LOCALHOST.into());
+    bench.link(ETH0, false);
+    let actions = bench.pass(ms(300_000));
+    assert!(!actions.iter().any(|it| matches!(it, Action::SendQuery { .. })), "{actions:?}");
+    let obstacle = bench.agent.network.obstacle(None, bench.now);
+    assert!(matches!(obstacle, Some(Obstacle::NoCarrier(_))), "{obstacle:?}");
+}
+
+#[test]
+fn lookup_moves_to_the_other_uplink_where_the_known_addresses_fail() {
+    let mut bench = Bench::with(&named());
+    bench.nameserver("9.9.9.9".parse().expect("an address"));
+    let query = bench.query().expect("a question");
+    let answer = Answer { addresses: [SERVER].into_iter().collect(), ttl_s: 3600 };
+    bench.input(Input::QueryAnswered(query, &answer));
+    bench.deliver(false);
+    bench.up(WLAN1);
+    bench.pass(ms(10_000));
+    bench.trigger();
+    let asked = bench.pass(ms(30_000));
+    let via = |action: &Action| match action {
+        Action::SendQuery { via, .. } => *via,
+        _ => None,
+    };
+    assert!(asked.iter().any(|it| via(it) == Some(name("wlan1"))), "{asked:?}");
+}
