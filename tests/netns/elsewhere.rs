@@ -12,6 +12,7 @@ use crate::scenes::{
     Annex, PLAIN, SECURE, lease_of, nameserver_in, only, record, rename, reroute, server_in,
     setting,
 };
+use crate::stale::RETRIED;
 
 /// The nameserver is behind an interface without any other route.
 fn finds_the_nameserver_behind(interface: &str) {
@@ -104,6 +105,27 @@ fn server_with_a_name_in_a_closed_lan_is_found() {
     world.plug("eth0");
     camera.beat_over(&world, "eth0");
     drop(nameserver);
+}
+
+/// The way out is gone, and the nameserver, which still answers, names a server in the LAN instead:
+/// the address that is known for an hour leads nowhere.
+#[test]
+fn server_that_moved_into_the_lan_is_found_when_the_way_out_is_gone() {
+    const HOST: &str = "10.11.1.1";
+    let world = World::new();
+    only(&world, &["eth0"]);
+    let nameserver = nameserver_in(&world.router, HOST, &[record(SERVER[0])]);
+    nameserver.set_ttl(3600);
+    let server = server_in(&world, &world.router, HOST);
+    let mut setting = setting(&world, SECURE).own("bind_to_uplink", false).every(2);
+    setting.resolv_conf = format!("nameserver {HOST}\n");
+    let camera = Camera::start(&world, &setting);
+    nameserver.set(SERVER_NAME, &[record(HOST)]);
+    let mut beats = server.beats().follow();
+    world.device.ip("route delete default dev eth0");
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    beats.expect("beat in the LAN", RETRIED, is_own);
+    camera.shows_way("eth0");
 }
 
 /// A recorder announces itself by mDNS on a switch with cameras only: no default route, no

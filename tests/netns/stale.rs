@@ -16,7 +16,7 @@ const PORTAL: &str = "10.11.1.1";
 const EXPIRED: Duration = Duration::from_secs(6);
 /// Longest wait for the beat after a useless name answer, with some reserve: for 5 s the name is not
 /// queried again, and the retry after those comes at most 8 s later.
-const RETRIED: Duration = Duration::from_secs(20);
+pub(crate) const RETRIED: Duration = Duration::from_secs(20);
 
 /// The configuration of a camera whose name answers outlast its interval, so that it needs no
 /// queries.
