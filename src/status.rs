@@ -18,11 +18,12 @@ use linkbeat_core::proto::services::{Service, ServiceState};
 use linkbeat_core::proto::time::{Instant, micros};
 use linkbeat_core::proto::uplink::Uplink;
 use linkbeat_core::proto::wall::Floor;
+use linkbeat_core::wire::buffer::TooLarge;
 use linkbeat_core::wire::date::Utc;
 use linkbeat_core::wire::json::{
     self, Array, DEPTH_MAX, Emitter, Object, Quoted, Value, ValueKind, Verbatim,
 };
-use linkbeat_core::wire::request::{Endpoint, TooLarge};
+use linkbeat_core::wire::request::Endpoint;
 
 mod advice;
 mod beat;

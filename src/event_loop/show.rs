@@ -14,12 +14,12 @@ use crate::sys::bind;
 use linkbeat_core::proto::agent::{Obstacle, Path as RacePath};
 use linkbeat_core::proto::event::{Reason, RequestId};
 use linkbeat_core::proto::history::Id;
+use linkbeat_core::wire::buffer::TooLarge;
 use linkbeat_core::wire::date::Utc;
 use linkbeat_core::wire::http_server::Content;
 use linkbeat_core::wire::json;
 use linkbeat_core::wire::metrics::{self, Metrics};
 use linkbeat_core::wire::report::REPORT_MAX;
-use linkbeat_core::wire::request::TooLarge;
 
 impl EventLoop {
     /// Answers with the state of everything. Reads /proc for strict reverse-path filters, and the

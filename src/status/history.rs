@@ -8,9 +8,9 @@ use linkbeat_core::proto::history::{
     Hour, Id,
 };
 use linkbeat_core::proto::time::{Instant, millis};
+use linkbeat_core::wire::buffer::TooLarge;
 use linkbeat_core::wire::date::Utc;
 use linkbeat_core::wire::json::{self, Array, Emit, Emitter, Object, Quoted};
-use linkbeat_core::wire::request::TooLarge;
 
 /// Longest answer in bytes, below the limit of 64 KB that readers have.
 ///

@@ -2,8 +2,10 @@
 //! socket or allocates.
 
 pub mod base64;
+pub mod buffer;
 pub mod certificate;
 pub mod date;
+mod digest;
 pub mod dns;
 pub mod escaped;
 pub mod http_server;

@@ -3,9 +3,10 @@
 use core::fmt::{self, Display};
 use core::time::Duration;
 
+use super::buffer::TooLarge;
 use super::date::Utc;
 use super::json::{self, Emitter, Object, Quoted, Value, Verbatim};
-use super::request::{ApiUrl, Endpoint, TooLarge};
+use super::request::{ApiUrl, Endpoint};
 use crate::proto::link::InterfaceName;
 use crate::proto::time::millis;
 

@@ -4,9 +4,9 @@ use core::fmt;
 use core::net::IpAddr;
 
 use self::unreported::Unreported;
+use super::buffer::TooLarge;
 use super::date::Utc;
 use super::json::{self, Object, Quoted, Verbatim};
-use super::request::TooLarge;
 use crate::proto::event::Reason;
 use crate::proto::link::Mac;
 use crate::proto::standby::StandbyTests;

@@ -9,6 +9,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use heapless::String;
 
+use super::buffer::{Buffer, TooLarge};
 use crate::proto::settings::{Host, HostName, Server};
 
 #[cfg(test)]
@@ -284,10 +285,6 @@ pub fn valid_token(token: &str) -> bool {
     (1..=TOKEN_MAX).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// The output does not fit into the buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLarge;
-
 /// Writes the request of one beat into `buffer` and returns its length.
 ///
 /// `device_key` must not be empty; `body` is the JSON of a report. The header has required fields
@@ -309,19 +306,7 @@ pub fn emit(
     token: Option<&str>,
     body: &[u8],
 ) -> Result<usize, TooLarge> {
-    let mut out = Cursor { buffer, length: 0 };
-    emit_head(&mut out, url, device_key, token, body.len()).map_err(|_| TooLarge)?;
-    out.put(body).ok_or(TooLarge)?;
-    Ok(out.length)
-}
-
-fn emit_head(
-    out: &mut Cursor<'_>,
-    url: &ApiUrl,
-    device_key: &str,
-    token: Option<&str>,
-    body_length: usize,
-) -> fmt::Result {
+    let mut out = Buffer::new(buffer);
     write!(
         out,
         "POST {}{} HTTP/1.1\r\n\
@@ -329,37 +314,18 @@ fn emit_head(
          User-Agent: linkbeat/{}\r\n\
          Accept: application/json\r\n\
          Content-Type: application/json\r\n\
-         Content-Length: {body_length}\r\n",
+         Content-Length: {}\r\n",
         url.prefix,
         Endpoint(device_key),
         url.authority(),
         env!("CARGO_PKG_VERSION"),
+        body.len(),
     )?;
     if let Some(token) = token {
         assert!(valid_token(token), "a configured token is a valid one");
         write!(out, "X-Token-Code: {token}\r\n")?;
     }
-    out.write_str("\r\n")
-}
-
-/// A buffer and its fill level.
-struct Cursor<'a> {
-    buffer: &'a mut [u8],
-    length: usize,
-}
-
-impl Cursor<'_> {
-    /// Appends `bytes`. `None` if they do not fit.
-    fn put(&mut self, bytes: &[u8]) -> Option<()> {
-        let end = self.length.checked_add(bytes.len())?;
-        self.buffer.get_mut(self.length..end)?.copy_from_slice(bytes);
-        self.length = end;
-        Some(())
-    }
-}
-
-impl Write for Cursor<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.put(text.as_bytes()).ok_or(fmt::Error)
-    }
+    out.put(b"\r\n");
+    out.put(body);
+    out.end()
 }

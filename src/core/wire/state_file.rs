@@ -9,7 +9,7 @@
 
 use core::fmt;
 
-use super::request::TooLarge;
+use super::buffer::{Buffer, TooLarge};
 use crate::proto::event::{Failure, Reason};
 use crate::proto::history::{
     BEATS_MAX, BeatOutcome, BeatRecord, Change, Class, FAILURES, HOURS_MAX, History, Hour, Steps,
@@ -25,7 +25,7 @@ mod outages;
 #[cfg(test)]
 mod tests;
 
-use self::bytes::{Reader, Writer, checksum};
+use self::bytes::{Reader, checksum};
 
 /// The beginning of every file. Its number is the version of the format.
 const MAGIC: &[u8] = b"linkbeat history 2\n";
@@ -89,8 +89,8 @@ pub fn emit(
             "every history fits"
         );
     };
-    let mut to = Writer::new(buffer);
-    to.bytes(MAGIC);
+    let mut to = Buffer::new(buffer);
+    to.put(MAGIC);
     to.text(boot_id);
     to.u16(history.beats().count());
     history.beats().for_each(|beat| emit_beat(beat, &mut to));
@@ -108,7 +108,7 @@ pub fn emit(
     to.end()
 }
 
-fn emit_beat(beat: &BeatRecord, to: &mut Writer<'_>) {
+fn emit_beat(beat: &BeatRecord, to: &mut Buffer<'_>) {
     to.u32(beat.id);
     to.u64(beat.at.as_micros());
     to.u64(beat.seq);
@@ -138,7 +138,7 @@ fn emit_beat(beat: &BeatRecord, to: &mut Writer<'_>) {
     }
 }
 
-fn emit_turn(turn: &Transition, to: &mut Writer<'_>) {
+fn emit_turn(turn: &Transition, to: &mut Buffer<'_>) {
     to.u32(turn.id);
     to.u64(turn.at.as_micros());
     match turn.change {
@@ -172,11 +172,11 @@ fn emit_turn(turn: &Transition, to: &mut Writer<'_>) {
     }
 }
 
-fn emit_name(name: Option<&InterfaceName>, to: &mut Writer<'_>) {
+fn emit_name(name: Option<&InterfaceName>, to: &mut Buffer<'_>) {
     to.text(name.map_or("", InterfaceName::as_str))
 }
 
-fn emit_failure(failure: Failure, to: &mut Writer<'_>) {
+fn emit_failure(failure: Failure, to: &mut Buffer<'_>) {
     to.u8(failure_index(failure));
     to.u16(match failure {
         Failure::Status(status) | Failure::Portal(status) => status.into(),

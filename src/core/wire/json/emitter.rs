@@ -1,10 +1,10 @@
 //! The emitter: it writes one object into a buffer of fixed size, member by member.
 
-use core::fmt::{self, Display, Write};
+use core::fmt::{Display, Write};
 
 use serde::{Serialize, Serializer};
 
-use crate::wire::request::TooLarge;
+use crate::wire::buffer::{Buffer, TooLarge};
 
 /// Writes an object with these members into `buffer` and returns its length.
 ///
@@ -12,21 +12,17 @@ use crate::wire::request::TooLarge;
 ///
 /// [`TooLarge`] if `buffer` is too small; its content is then worthless.
 pub fn emit(buffer: &mut [u8], members: impl Fn(&mut Emitter<'_>)) -> Result<usize, TooLarge> {
-    let mut json = Emitter { buffer, length: 0, comma: false, is_full: false };
+    let mut json = Emitter { to: Buffer::new(buffer), comma: false };
     json.value(&Object(members));
-    if json.is_full { Err(TooLarge) } else { Ok(json.length) }
+    json.to.end()
 }
 
 /// A JSON text in progress.
 pub struct Emitter<'a> {
-    /// The buffer for the text.
-    buffer: &'a mut [u8],
-    /// The length of the text so far, in bytes.
-    length: usize,
+    /// The text so far.
+    to: Buffer<'a>,
     /// Whether a comma must precede the next value.
     comma: bool,
-    /// Whether something did not fit; nothing is written after that.
-    is_full: bool,
 }
 
 /// A value that can be written.
@@ -40,7 +36,7 @@ impl Emitter<'_> {
     pub fn member(&mut self, key: impl Display, value: &dyn Emit) -> &mut Self {
         self.separate();
         self.quote(&key);
-        self.push(b":");
+        self.to.put(b":");
         self.comma = false;
         self.value(value)
     }
@@ -66,24 +62,21 @@ impl Emitter<'_> {
     pub fn value(&mut self, value: &dyn Emit) -> &mut Self {
         self.separate();
         self.comma = false;
-        if !self.is_full {
-            value.emit(self);
-        }
+        value.emit(self);
         self.comma = true;
         self
     }
 
     fn separate(&mut self) {
         if self.comma {
-            self.push(b",");
+            self.to.put(b",");
         }
     }
 
     /// Writes `text` literally.
     fn display(&mut self, text: &dyn Display) {
-        if write!(self, "{text}").is_err() {
-            self.is_full = true;
-        }
+        // The buffer knows whether it is full.
+        write!(self.to, "{text}").ok();
     }
 
     /// Writes `text` as a string.
@@ -93,28 +86,7 @@ impl Emitter<'_> {
 
     /// Writes a string, a number or a truth value.
     fn leaf(&mut self, value: &impl Serialize) {
-        let room = self.buffer.get_mut(self.length..).filter(|_| !self.is_full);
-        match room.map(|room| serde_json_core::to_slice(value, room)) {
-            Some(Ok(length)) => self.length += length,
-            Some(Err(_)) | None => self.is_full = true,
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        match self.buffer.get_mut(self.length..self.length + bytes.len()) {
-            Some(room) if !self.is_full => {
-                room.copy_from_slice(bytes);
-                self.length += bytes.len();
-            }
-            _ => self.is_full = true,
-        }
-    }
-}
-
-impl Write for Emitter<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text.as_bytes());
-        if self.is_full { Err(fmt::Error) } else { Ok(()) }
+        self.to.put_by(|room| serde_json_core::to_slice(value, room));
     }
 }
 
@@ -123,9 +95,9 @@ pub struct Object<F: Fn(&mut Emitter<'_>)>(pub F);
 
 impl<F: Fn(&mut Emitter<'_>)> Emit for Object<F> {
     fn emit(&self, json: &mut Emitter<'_>) {
-        json.push(b"{");
+        json.to.put(b"{");
         (self.0)(json);
-        json.push(b"}");
+        json.to.put(b"}");
     }
 }
 
@@ -134,9 +106,9 @@ pub struct Array<I>(pub I);
 
 impl<I: Iterator<Item: Emit> + Clone> Emit for Array<I> {
     fn emit(&self, json: &mut Emitter<'_>) {
-        json.push(b"[");
+        json.to.put(b"[");
         self.0.clone().for_each(|value| _ = json.value(&value));
-        json.push(b"]");
+        json.to.put(b"]");
     }
 }
 
@@ -174,7 +146,7 @@ impl<T: Emit> Emit for Option<T> {
     fn emit(&self, json: &mut Emitter<'_>) {
         match self {
             Some(value) => value.emit(json),
-            None => json.push(b"null"),
+            None => json.to.put(b"null"),
         }
     }
 }

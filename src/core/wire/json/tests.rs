@@ -7,7 +7,7 @@ use std::vec::Vec;
 use proptest::prelude::*;
 
 use super::*;
-use crate::wire::request::TooLarge;
+use crate::wire::buffer::TooLarge;
 
 /// Every construct of the grammar once.
 const ALL: &str = r#" {"a": [true, false, null, -0, 10.25e+3, 1E-2, {}, [], [[1], {"b": ""}]],

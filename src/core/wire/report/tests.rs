@@ -10,9 +10,9 @@ use crate::proto::link::{InterfaceName, Mac};
 use crate::proto::outages::{KeptOutages, Outage, OutageKind, Outages};
 use crate::proto::standby::StandbyTests;
 use crate::proto::time::Instant;
+use crate::wire::buffer::TooLarge;
 use crate::wire::date::Utc;
 use crate::wire::json;
-use crate::wire::request::TooLarge;
 
 const LAN: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 168, 1, 202));
 

@@ -1,6 +1,6 @@
 //! Announced changes of addresses, routes, rules and nexthop objects, reduced to digests.
 //!
-//! A message becomes two digests (FNV-1a, 64 bits): one of the parts that identify the object, and
+//! A message becomes two digests: one of the parts that identify the object, and
 //! one of its state. Lifetimes, counters and flags that follow the carrier are left out, because
 //! their changes have no consequence.
 //!
@@ -17,6 +17,7 @@ use super::{
     RTM_NEWROUTE, RTM_NEWRULE, take_interface,
 };
 use crate::proto::link::{Announcement, LinkIndex};
+use crate::wire::digest::Digest;
 
 // linux/if_addr.h
 const IFA_ADDRESS: u16 = 1;
@@ -167,18 +168,5 @@ impl Digests {
             digest.add(value);
         }
         Ok(())
-    }
-}
-
-/// An FNV-1a hash of 64 bits.
-struct Digest(u64);
-
-impl Digest {
-    const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
-
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
     }
 }

@@ -1,15 +1,16 @@
 //! Encoding of the outages.
 
-use super::bytes::{Reader, Writer};
+use super::bytes::Reader;
 use super::{emit_failure, emit_name, read_failure, read_name};
 use crate::proto::outages::{KeptOutages, Outage, OutageKind, UNREPORTED_MAX};
 use crate::proto::time::Instant;
+use crate::wire::buffer::Buffer;
 
 /// Longest encoding, in bytes: each outage has an interface name of 15.
 pub(super) const LENGTH_MAX: usize =
     1 + 4 + 4 + 2 + (UNREPORTED_MAX + 1) * (4 + 8 + 9 + 1 + 4 + 16 + 4);
 
-pub(super) fn emit(kept: &KeptOutages, to: &mut Writer<'_>) {
+pub(super) fn emit(kept: &KeptOutages, to: &mut Buffer<'_>) {
     let KeptOutages { delivered, numbered, reported, last, unreported } = kept;
     to.u8((*delivered).into());
     to.u32(*numbered);
@@ -20,7 +21,7 @@ pub(super) fn emit(kept: &KeptOutages, to: &mut Writer<'_>) {
     unreported.iter().for_each(|outage| emit_outage(outage, to));
 }
 
-fn emit_outage(outage: &Outage, to: &mut Writer<'_>) {
+fn emit_outage(outage: &Outage, to: &mut Buffer<'_>) {
     let Outage { number, began_at, ended_at, kind, cause, uplink, missed } = outage;
     to.u32(number.unwrap_or(0));
     to.u64(began_at.as_micros());

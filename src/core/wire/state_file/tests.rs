@@ -275,8 +275,8 @@ fn forged_entries_out_of_order_or_in_the_future_are_rejected() {
     let now = at(1000);
     let turns = |turns: &[(u32, u64)]| {
         let mut buffer = [0; 512];
-        let mut to = Writer::new(&mut buffer);
-        to.bytes(MAGIC);
+        let mut to = Buffer::new(&mut buffer);
+        to.put(MAGIC);
         to.text(BOOT);
         to.u16(0);
         to.u16(turns.len());
