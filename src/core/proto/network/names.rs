@@ -52,11 +52,17 @@ impl NameTurns {
 }
 
 impl Network {
-    /// A beat starts. What was asked in vain for the last one is asked over other ways for this
-    /// one.
-    pub(crate) fn begin_names(&mut self, now: Instant) {
-        let state = self.resolver.state(now);
-        if matches!(state, resolve::State::Failed(it) if it != Failure::NoNameserver) {
+    /// A round of attempts starts. What was asked in vain for the last one is asked over other ways
+    /// for this one.
+    ///
+    /// `failing`: the last round failed.
+    pub(crate) fn begin_names(&mut self, failing: bool, now: Instant) {
+        let in_vain = match self.resolver.state(now) {
+            resolve::State::Failed(failure) => Some(failure),
+            resolve::State::Known => self.resolver.failure().filter(|_| failing),
+            resolve::State::Waiting => None,
+        };
+        if in_vain.is_some_and(|it| it != Failure::NoNameserver) {
             self.names.next();
         }
         self.names.failed = 0;

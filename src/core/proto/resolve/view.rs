@@ -50,6 +50,13 @@ impl Resolver {
         self.is_by_dns() && !families.is_empty() && unsure
     }
 
+    /// Why the last lookup was in vain, if it was and none is under way.
+    #[must_use]
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let asking = matches!(self.lookup.phase, LookupPhase::Asking { .. });
+        self.failure.filter(|_| !asking)
+    }
+
     /// Whether nameservers are what names the server.
     fn is_by_dns(&self) -> bool {
         matches!(self.host, Some(Host::Name(_))) && self.settings.hosts.is_empty()

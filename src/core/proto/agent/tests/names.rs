@@ -267,3 +267,31 @@ fn lookup_moves_to_the_other_uplink_where_the_known_addresses_fail() {
     };
     assert!(asked.iter().any(|it| via(it) == Some(name("wlan1"))), "{asked:?}");
 }
+
+#[test]
+fn lookup_moves_to_the_other_uplink_where_the_known_addresses_lead_nowhere() {
+    let mut bench = Bench::with(&named());
+    bench.up(WLAN1);
+    bench.nameserver("9.9.9.9".parse().expect("an address"));
+    let query = bench.query().expect("a question");
+    let answer = Answer { addresses: [SERVER].into_iter().collect(), ttl_s: 3600 };
+    bench.input(Input::QueryAnswered(query, &answer));
+    bench.deliver(false);
+    bench.tables.entries.clear();
+    for index in [ETH0, WLAN1] {
+        for to in ["9.9.9.9", "8.8.8.8"] {
+            bench.tables.entries.push(Entry::new(index.into(), to, 32, index.into()));
+        }
+    }
+    bench.announce(true);
+    bench.trigger();
+    let mut asked = bench.actions.clone();
+    asked.extend(bench.pass(ms(10_000)));
+    let via = |action: &Action| match action {
+        Action::SendQuery { via, .. } => *via,
+        _ => None,
+    };
+    let mut ways: Vec<_> = asked.iter().filter_map(via).collect();
+    ways.dedup();
+    assert_eq!(ways.first_chunk(), Some(&[name("eth0"), name("wlan1")]), "{asked:?}");
+}
