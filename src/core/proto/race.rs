@@ -233,6 +233,16 @@ impl Race {
         self.retry();
     }
 
+    /// The round ends: a connection whose silence says nothing yet had no turn, and goes first in
+    /// the next one.
+    pub(super) fn cut_short(&mut self, now: Instant) {
+        for open in &self.attempts {
+            if matches!(open.liveness, Liveness::Until(until) if now < until) {
+                self.turns.unmark(open.via, open.to.ip());
+            }
+        }
+    }
+
     /// The round begins anew: what was tried in it may be tried again.
     pub(super) fn retry(&mut self) {
         self.turns.retry();
@@ -281,7 +291,8 @@ impl Race {
         known.map_or(DOUBT_MIN, |(_, round_trip)| DOUBT_MIN.max(*round_trip * 2))
     }
 
-    /// Notes the time a SYN took to be answered over this interface.
+    /// Notes the time a SYN took to be answered over this interface, until an answer to a beat
+    /// takes less.
     pub(super) fn measure(&mut self, via: Option<InterfaceName>, round_trip: Duration) {
         self.round_trips.retain(|(name, _)| *name != via);
         if self.round_trips.is_full() {
@@ -305,6 +316,11 @@ impl Race {
     /// now on.
     pub(super) fn delivered(&mut self, winner: &Attempt, now: Instant) {
         self.answer = now - winner.stamps.written_at;
+        // A SYN that was lost and repeated was answered later than the line is long (RFC 6298 §3).
+        let known = self.round_trips.iter_mut().find(|(via, _)| *via == winner.via);
+        if let Some((_, round_trip)) = known {
+            *round_trip = self.answer.min(*round_trip);
+        }
         for open in &self.attempts {
             match open.liveness {
                 Liveness::Suspect => self.paths.lose(open.path()),

@@ -111,6 +111,7 @@ impl Agent {
     /// Ends a round without an acknowledgement; the same beat is tried again unless the answer is
     /// final.
     pub(super) fn fail_round(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
+        self.delivery.race_mut().cut_short(now);
         self.delivery.close_attempts(actions);
         let Some(flight) = self.end_beat(now) else { return };
         let (seq, covers, reason) = (self.delivery.seq(), flight.covers, flight.carried.reason());

@@ -251,6 +251,18 @@ fn patience_is_twice_the_round_trip_of_the_interface_but_never_less_than_300_ms(
 }
 
 #[test]
+fn repeated_syn_prolongs_patience_no_longer_than_until_an_answer() {
+    let mut race = Race::new();
+    race.measure(eth0(), ms(7_000));
+    assert_eq!(race.patience(eth0()), ms(14_000));
+    let winner = entry(&mut race, eth0(), Stage::AwaitingReply, ACKED);
+    race.delivered(&winner, winner.stamps.written_at + ms(500));
+    assert_eq!(race.patience(eth0()), ms(1_000));
+    race.delivered(&winner, winner.stamps.written_at + ms(4_000));
+    assert_eq!(race.patience(eth0()), ms(1_000), "the server may have been slow");
+}
+
+#[test]
 fn round_trips_of_more_interfaces_than_fit_forget_the_oldest() {
     let mut race = Race::new();
     let names: [_; UPLINKS_MAX + 1] =

@@ -60,6 +60,11 @@ impl Turns {
         self.0.extend((!self.0.is_full()).then_some(Tried { via, to, before: false }));
     }
 
+    /// Takes back the mark of a pair: it had no time to answer.
+    pub(crate) fn unmark(&mut self, via: Option<InterfaceName>, to: IpAddr) {
+        self.0.retain(|tried| !tried.is(via, to));
+    }
+
     /// The address tried first in this round or, between two rounds, in the last ones.
     #[must_use]
     pub(crate) fn first(&self) -> Option<IpAddr> {

@@ -206,6 +206,7 @@ fn a_path_of_600_ms_is_not_doubted_once_it_is_known() {
         bench.input(Input::Connected(id));
         bench.input(Input::Secured(id));
         bench.input(Input::Written(id));
+        bench.now = bench.now + ms(600);
         bench.reply(id, 200, false);
     };
     bench.trigger();

@@ -24,8 +24,8 @@ fn next_round(bench: &mut Bench) -> (ConnectionId, Option<InterfaceName>, Socket
 
 #[test]
 fn each_round_that_fails_lets_those_go_first_that_had_no_turn() {
-    // Time for two of them in a round.
-    let mut bench = Bench::with(&Settings { request_timeout: ms(400), ..named() });
+    // Time for two of them in a round, and a third that is opened at its end.
+    let mut bench = Bench::with(&Settings { request_timeout: ms(560), ..named() });
     let hosts = (10..14).map(|host| IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))).collect();
     bench.input(Input::ResolverChanged(&ResolverSettings { hosts, ..Default::default() }));
     let host = |host, via| (IpAddr::V4(Ipv4Addr::new(203, 0, 113, host)), via);
@@ -33,13 +33,28 @@ fn each_round_that_fails_lets_those_go_first_that_had_no_turn() {
     let eth0 = Some(name("eth0"));
     assert_eq!(turn(bench.connects()[0]), host(10, eth0));
     assert_eq!(turn(next_round(&mut bench)), host(12, eth0));
-    assert_eq!(turn(next_round(&mut bench)), host(11, None), "every bound one has failed");
+    assert_eq!(turn(next_round(&mut bench)), host(10, None), "every bound one has failed");
+    bench.pass(ms(250));
+    assert_eq!(turn(bench.connects()[0]), host(11, None));
     let (id, ..) = bench.connects()[0];
     bench.establish(id);
     bench.reply(id, 200, false);
     bench.pass(ms(2_000));
     bench.trigger();
     assert_eq!(turn(bench.connects()[0]), host(11, eth0), "what has delivered, over the uplink");
+}
+
+#[test]
+fn connection_cut_short_by_the_end_of_a_round_goes_first_in_the_next_one() {
+    // An answer in time takes up to 300 ms, and an address is tried every 250 ms.
+    let mut bench = Bench::with(&Settings { request_timeout: ms(300), ..named() });
+    let hosts = (10..14).map(|host| IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))).collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { hosts, ..Default::default() }));
+    let first = bench.connects()[0].2.ip();
+    bench.pass(ms(299));
+    let second = next_round(&mut bench).2.ip();
+    assert_ne!(first, second);
+    assert_eq!(second, IpAddr::V4(Ipv4Addr::new(203, 0, 113, 11)));
 }
 
 /// Connections of an hour with a server of so many addresses that answers nothing.
