@@ -147,13 +147,11 @@ fn patterns<const N: usize>(names: &[&str]) -> heapless::Vec<InterfaceName, N> {
 
 impl Config {
     /// Whether `api_url` and the device key are known, so that a beat can be sent.
-    #[must_use]
     pub const fn configured(&self) -> bool {
         self.settings.server.is_some()
     }
 
     /// The files of TLS for an `https://` server; `None` for `http://` and without a server.
-    #[must_use]
     pub fn tls_files(&self) -> Option<tls::Files<'_>> {
         self.api_url.as_ref().filter(|url| url.is_tls())?;
         let identity = self.client_cert.as_deref().zip(self.client_key.as_deref());
@@ -176,7 +174,6 @@ impl Config {
 
     /// Whether a text from the server contains the token: literally, with escapes of JSON, or
     /// percent-encoded.
-    #[must_use]
     pub fn tells_token(&self, text: &str) -> bool {
         let Some(token) = self.token_code.as_ref().map(Secret::expose) else { return false };
         text.contains(token)
@@ -208,7 +205,6 @@ fn contains<T: PartialEq>(
 }
 
 /// The device key for a configuration without one: `{hostname}-{12 hex digits}`, in lower case.
-#[must_use]
 pub fn derived_device_key(hostname: &str, mac: Mac) -> String {
     let [a, b, c, d, e, f] = mac.0;
     let lower_case: String = hostname.chars().flat_map(char::to_lowercase).collect();
@@ -221,13 +217,11 @@ pub struct Secret(String);
 
 impl Secret {
     /// Hides `word`.
-    #[must_use]
     pub const fn new(word: String) -> Self {
         Self(word)
     }
 
     /// The secret itself, only for sending and comparing it.
-    #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -281,7 +275,6 @@ pub struct Loaded {
 
 impl Loaded {
     /// Makes a problem of a file of TLS that cannot be used, in a configuration of `path`.
-    #[must_use]
     pub fn tls_problem(&self, path: &Path, error: &tls::Error) -> Problem {
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
         let message = format!("{}: {error}{}", error.purpose.key(), cause.unwrap_or_default());
@@ -289,7 +282,6 @@ impl Loaded {
     }
 
     /// Makes the warnings for a file of roots with certificates that are left out.
-    #[must_use]
     pub fn tls_warnings(&self, path: &Path, material: &tls::Material) -> Vec<Problem> {
         let key = tls::Purpose::Roots;
         let warning = |left_out| {
@@ -304,7 +296,6 @@ impl Loaded {
 ///
 /// Each file may have [`FILE_SIZE_MAX`] bytes; reading never blocks, not even on a FIFO. A file that
 /// does not exist is no problem, one that cannot be read is an error.
-#[must_use]
 pub fn load(path: &Path) -> Loaded {
     load_files(&ConfigFiles::of(path))
 }

@@ -66,7 +66,6 @@ impl Error {
     }
 
     /// The exit code for this kind of error.
-    #[must_use]
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => EXIT_USAGE,
@@ -77,7 +76,6 @@ impl Error {
     }
 
     /// The error and its chain of causes, on one line.
-    #[must_use]
     pub const fn chain(&self) -> impl fmt::Display {
         Chain(self)
     }

@@ -108,7 +108,6 @@ impl Snapshot<'_> {
     }
 
     /// The state of the agent.
-    #[must_use]
     pub fn state(&self) -> AgentState {
         AgentState::of(self.config, &self.view, self.beat.is_some())
     }

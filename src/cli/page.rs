@@ -38,7 +38,6 @@ pub(super) struct Page<'a> {
 
 impl Page<'_> {
     /// The status in terms of exit codes.
-    #[must_use]
     pub(super) fn verdict(&self) -> StatusVerdict {
         let fresh_for = self.status.number("stale_after").unwrap_or_default();
         let fresh = self.status.number("last_heartbeat_ago").is_some_and(|ago| ago <= fresh_for);
@@ -54,7 +53,6 @@ impl Page<'_> {
     }
 
     /// One line that changes only with the state.
-    #[must_use]
     pub(super) fn line(&self) -> String {
         let begin = format!("{}{}", self.state(), self.over());
         match self.status.text("last_error") {

@@ -37,7 +37,6 @@ pub struct ConfigFiles {
 impl ConfigFiles {
     /// The files that belong to `path`: a directory, the file in place of `meeting.json`, or one of
     /// the files beside it. One of the usual ones, or its directory, names all of them.
-    #[must_use]
     pub fn of(path: &Path) -> Self {
         let default_own = Path::new(DEFAULT_OWN);
         let path = if path == default_own || Some(path) == default_own.parent() {

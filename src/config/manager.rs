@@ -40,7 +40,6 @@ pub struct WebManager<'a> {
 
 impl<'a> WebManager<'a> {
     /// Looks for its [`FILES`] below `root`.
-    #[must_use]
     pub fn find(root: &'a Path) -> Option<Self> {
         let exists = |file: &&str| root.join(&file[1..]).symlink_metadata().is_ok();
         FILES.iter().any(exists).then_some(Self { root })
@@ -50,7 +49,6 @@ impl<'a> WebManager<'a> {
     ///
     /// Only its files can tell: the server's answer to a beat shows nothing of other senders, its
     /// `last_seen` is the time of that very beat.
-    #[must_use]
     pub fn second_sender(&self, config: &Config) -> Option<SecondSender> {
         let is_started = fs::symlink_metadata(self.root.join(STARTED)).is_ok();
         if !config.settings.enabled || !is_started {
@@ -78,13 +76,11 @@ impl<'a> WebManager<'a> {
     }
 
     /// Whether `meeting.json` silences it.
-    #[must_use]
     pub fn is_silenced(&self) -> bool {
         self.read(MEETING).is_ok_and(|text| !is_on(&text, "enabled"))
     }
 
     /// When it disconnects WiFi because Ethernet is up.
-    #[must_use]
     pub fn disconnects_wifi(&self) -> Option<DisconnectsWifi> {
         if self.env_value("WIFI_MANUAL_OVERRIDE").is_some_and(|value| value == "yes") {
             return None;

@@ -56,7 +56,6 @@ pub enum Severity {
 
 impl Problem {
     /// Makes a problem at `place`, or of `file` as a whole if the place is not known.
-    #[must_use]
     pub fn new(severity: Severity, place: Option<&Place>, file: &Path, message: String) -> Self {
         let (file, place) = place.map_or((file, None), |(file, at)| (file.as_path(), Some(*at)));
         Self { file: file.to_path_buf(), place, severity, message }

@@ -24,7 +24,6 @@ const STRICT: u32 = 1;
 /// them; none otherwise.
 ///
 /// `root` is `/`. A value that cannot be read counts as not strict.
-#[must_use]
 pub fn strict_interfaces(root: &Path, settings: &Settings) -> Vec<InterfaceName> {
     let directory = root.join(DIRECTORY);
     let value = |name: &str| -> u32 {

@@ -58,7 +58,6 @@ pub(super) struct Setup {
 
 impl Setup {
     /// Creates the state before anything is loaded.
-    #[must_use]
     pub(super) fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -87,7 +86,6 @@ impl Setup {
     }
 
     /// The path of the configuration file.
-    #[must_use]
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -175,7 +173,6 @@ impl Setup {
     }
 
     /// Whether the device key has to be derived and the hardware address for it is not known yet.
-    #[must_use]
     pub(super) const fn wants_mac(&self) -> bool {
         self.mac.is_none() && self.config.device_key.is_none()
     }
@@ -187,7 +184,6 @@ impl Setup {
     }
 
     /// TLS or plain TCP for connections to the server.
-    #[must_use]
     pub(super) fn security(&self) -> Security {
         match &self.tls {
             None => Security::Plain,

@@ -133,13 +133,11 @@ impl Connection {
     }
 
     /// The address it is connected from.
-    #[must_use]
     pub const fn local(&self) -> SocketAddr {
         self.local
     }
 
     /// The address it is connected to.
-    #[must_use]
     pub const fn remote(&self) -> SocketAddr {
         self.remote
     }
@@ -218,7 +216,6 @@ impl Connection {
     }
 
     /// Whether a request is under way.
-    #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(
             self.phase,
@@ -249,7 +246,6 @@ impl Connection {
     }
 
     /// The TLS session; `None` if bytes travel in the open.
-    #[must_use]
     pub const fn tls(&self) -> Option<&TlsSession> {
         self.channel.tls.as_ref()
     }

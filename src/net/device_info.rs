@@ -41,7 +41,6 @@ pub struct DeviceIdentity {
 
 impl DeviceIdentity {
     /// Reads it, once at start.
-    #[must_use]
     pub fn read() -> Self {
         let mut buffer = [0; READ_MAX];
         Self {
@@ -71,7 +70,6 @@ impl Default for Vitals {
 
 impl Vitals {
     /// Opens nothing yet.
-    #[must_use]
     pub const fn new() -> Self {
         Self {
             uptime: KernelFile::new("/proc/uptime"),

@@ -280,7 +280,6 @@ impl LocalServer {
     }
 
     /// When [`on_deadline`](Self::on_deadline) is due, or there is room for a queued connection.
-    #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let ports = self.ports.iter().filter_map(Port::next_deadline);
         let [_, http] = &self.ports;

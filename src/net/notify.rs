@@ -43,7 +43,6 @@ pub struct Notify {
 
 impl Notify {
     /// The supervisor that the environment names, if it names one that can be reached.
-    #[must_use]
     pub fn from_env(now: Instant) -> Option<Self> {
         Self::new(|name| std::env::var_os(name), std::process::id(), now)
     }
@@ -98,7 +97,6 @@ impl Notify {
     }
 
     /// When [`update`](Self::update) must be called at the latest.
-    #[must_use]
     pub const fn next_deadline(&self) -> Option<Instant> {
         self.send_at
     }

@@ -224,7 +224,6 @@ impl QuerySocket {
     }
 
     /// What to register it for: one over TCP is written to when it is connected.
-    #[must_use]
     pub const fn interest(&self) -> Interest {
         match self.channel {
             QueryChannel::Udp { .. } => Interest::READABLE,

@@ -70,7 +70,6 @@ impl Config {
     /// # Panics
     ///
     /// Never: the provider has cipher suites of both versions.
-    #[must_use]
     pub fn new(material: Material, times: Times) -> Arc<Self> {
         let provider = Arc::new(provider::provider(provider::has_aes_instructions()));
         let verifier = Arc::new(Verifier::new(material.trust, &provider, times));
@@ -91,7 +90,6 @@ impl Config {
 
 /// What a certificate must be for, to be that of `host`; `None` if none can be for such a name, by
 /// the rules of the library, which change. A configuration with such a name is refused.
-#[must_use]
 pub fn server_name(host: &Host) -> Option<ServerName<'static>> {
     match host {
         Host::Address(address) => Some(ServerName::IpAddress((*address).into())),
@@ -128,7 +126,6 @@ pub struct Client {
 impl Client {
     /// Takes what connections have in common, whether requests may travel as early data, and the
     /// name or address that the certificate must be for ([`server_name`]).
-    #[must_use]
     pub fn new(config: Arc<Config>, early_data: bool, name: Option<ServerName<'static>>) -> Self {
         let early = early_data.then(|| {
             let mut early = ClientConfig::clone(&config.tls);
@@ -205,7 +202,6 @@ impl TlsSession {
     }
 
     /// Whether the handshake is through on our side; its last flight may still be unsent.
-    #[must_use]
     pub fn is_secured(&self) -> bool {
         !self.tls.is_handshaking()
     }
@@ -347,14 +343,12 @@ impl TlsSession {
     }
 
     /// Whether the server's chain is valid at this very second too, in seconds since 1970 UTC.
-    #[must_use]
     pub fn is_valid_at(&self, unix_s: u64) -> bool {
         let chain = self.tls.peer_certificates().unwrap_or_default();
         self.verifier.allows(chain, &self.name, unix_s)
     }
 
     /// The key that was shown and is none of those that were pinned.
-    #[must_use]
     pub fn shown_pin(&self) -> Option<Pin> {
         self.error.as_ref().and_then(failure::shown_pin)
     }
@@ -377,13 +371,11 @@ impl TlsSession {
     }
 
     /// What this HTTP answer says of a client certificate.
-    #[must_use]
     pub fn hint(&self, status: u16, body: &[u8]) -> Option<Hint> {
         self.identity.hint(status, body, self.renegotiated)
     }
 
     /// What went wrong, in words.
-    #[must_use]
     pub fn detail(&self) -> Option<Detail> {
         if self.renegotiated {
             return Detail::try_from(failure::LATE).ok();

@@ -128,7 +128,6 @@ impl Watch {
     /// Read the files after this, not before, and no change goes unseen. A directory that may not
     /// be watched leaves its files to [`stat_changed`](Self::stat_changed), as does a kernel that
     /// has no inotify to spare.
-    #[must_use]
     pub fn new<'a, P: AsRef<Path>>(
         config: impl Iterator<Item = &'a Path>,
         resolver: &[P],
@@ -148,7 +147,6 @@ impl Watch {
     }
 
     /// The source of events: [`drain`](Self::drain) when it is readable.
-    #[must_use]
     pub const fn events(&self) -> Option<&Inotify> {
         self.inotify.as_ref()
     }
@@ -180,7 +178,6 @@ impl Watch {
 
     /// Whether the web manager is installed, as far as [`drain`](Self::drain) and
     /// [`stat_changed`](Self::stat_changed) have reported it.
-    #[must_use]
     pub fn has_manager(&self) -> bool {
         self.targets.iter().any(|it| it.kind == TargetKind::Manager && it.seen.is_some())
     }
@@ -245,7 +242,6 @@ impl Watch {
 
     /// Is ready when something is mounted or unmounted. That may put another file at a path without
     /// an event of its directory: [`stat_changed`](Self::stat_changed) finds it.
-    #[must_use]
     pub const fn mounts(&self) -> Option<&File> {
         self.mounts.as_ref()
     }

@@ -42,7 +42,6 @@ pub struct HistoryAnswer<'a> {
 impl HistoryAnswer<'_> {
     /// Returns the JSON, at most [`HISTORY_MAX`] bytes: the oldest entries are left out if
     /// necessary.
-    #[must_use]
     pub fn emit(mut self) -> Vec<u8> {
         let mut buffer = vec![0; HISTORY_MAX];
         loop {

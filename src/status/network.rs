@@ -71,7 +71,6 @@ pub struct NoWay {
 
 impl NoWay {
     /// The word in the JSON.
-    #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self.obstacle {
             Obstacle::NoInterface => "no_interface",

@@ -52,7 +52,6 @@ impl AgentState {
 
     /// The first of the states, in the order above, that applies. `acknowledged` is whether a beat
     /// was ever acknowledged.
-    #[must_use]
     pub fn of(config: &Config, view: &View<'_>, acknowledged: bool) -> Self {
         if !config.settings.enabled {
             return Self::Disabled;
@@ -102,7 +101,6 @@ impl AgentState {
     }
 
     /// The word in the JSON.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
@@ -120,7 +118,6 @@ impl AgentState {
     }
 
     /// The meaning of the state, for people.
-    #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Disabled => "no beat is sent, whatever asks for one",

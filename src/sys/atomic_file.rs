@@ -55,7 +55,6 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 }
 
 /// Whether what is written at `path` stays in memory; `None` if that cannot be found out.
-#[must_use]
 pub fn is_in_memory(path: &Path) -> Option<bool> {
     let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
     let kind = statfs(directory.unwrap_or(Path::new("."))).ok()?.f_type;

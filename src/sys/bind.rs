@@ -23,7 +23,6 @@ pub fn to_interface(socket: impl AsFd, name: InterfaceName) -> io::Result<()> {
 }
 
 /// Whether the kernel forbids to bind any socket, by a try with loopback, which is always there.
-#[must_use]
 pub fn is_forbidden() -> bool {
     let bound = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|socket| SockRef::from(&socket).bind_device(Some(b"lo")));

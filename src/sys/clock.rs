@@ -20,7 +20,6 @@ const ERROR_MAX_US: u64 = 16_000_000;
 /// Reads `CLOCK_BOOTTIME` (clock_gettime(2)): it counts suspend and never goes back.
 ///
 /// Read once per wake-up and passed on, so that everything in one wake-up happens at one time.
-#[must_use]
 pub fn now() -> Instant {
     let since_boot = duration_of(clock_gettime(ClockId::Boottime));
     Instant::from_micros(micros(since_boot))
@@ -29,7 +28,6 @@ pub fn now() -> Instant {
 /// Reads the wall clock in whole seconds since 1970 UTC; 0 for any time before.
 ///
 /// It may be wrong by decades on a device without an RTC, and may jump.
-#[must_use]
 pub fn unix_seconds() -> u64 {
     duration_of(clock_gettime(ClockId::Realtime)).as_secs()
 }
@@ -38,14 +36,12 @@ pub fn unix_seconds() -> u64 {
 ///
 /// With it an instant has one date, whenever it is asked for; two times rounded to seconds would
 /// not tell it exactly.
-#[must_use]
 pub fn boot_date() -> Duration {
     let since_boot = duration_of(clock_gettime(ClockId::Boottime));
     duration_of(clock_gettime(ClockId::Realtime)).saturating_sub(since_boot)
 }
 
 /// Reads the wall clock, and what the kernel knows of it (adjtimex(2), which needs no privilege).
-#[must_use]
 pub fn reading() -> Reading {
     let mut timex = EMPTY_TIMEX;
     let synchronised = UnixClock::CLOCK_REALTIME.adjtime(&mut timex).is_ok()
@@ -67,7 +63,6 @@ const fn is_synchronised(status: i32, error_us: u64) -> bool {
 /// The keys of the standard library's hash maps come from getrandom(2) without ever waiting for the
 /// entropy of a device that has just booted, and that is what is wanted here: a fleet must not
 /// send in step, and a DNS question must not be guessed.
-#[must_use]
 pub fn seed() -> u64 {
     RandomState::new().hash_one(0)
 }

@@ -10,7 +10,6 @@ use linkbeat_core::proto::event::Failure;
 ///
 /// Not for `EWOULDBLOCK`, `EINPROGRESS` and `EINTR`, which are no failures. An error without an
 /// errno comes from the standard library, which found the end of a stream too early, or rubbish.
-#[must_use]
 pub fn failure_of(error: &io::Error) -> Failure {
     let Some(errno) = error.raw_os_error().map(Errno::from_raw_os_error) else {
         return failure_of_kind(error.kind());

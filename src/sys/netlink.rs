@@ -114,7 +114,6 @@ impl RouteSocket {
 
     /// Whether reading goes on failing: [`drain`](Self::drain) has ended early, and is to be called
     /// again after a pause. An overflow is one failure, which reading on ends.
-    #[must_use]
     pub const fn is_failing(&self) -> bool {
         self.failures >= FAILURES_MAX
     }

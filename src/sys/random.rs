@@ -4,7 +4,6 @@ use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// Fills an array; `None` as long as the kernel has no entropy to make it from, shortly after boot.
-#[must_use]
 pub fn bytes<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
     // getrandom(2): up to 256 bytes come whole, and are not interrupted.
@@ -16,7 +15,6 @@ pub fn bytes<const N: usize>() -> Option<[u8; N]> {
 /// (getrandom(2)).
 ///
 /// False shortly after boot. A kernel that refuses the question (ENOSYS, EPERM) is not waited for.
-#[must_use]
 pub fn is_ready() -> bool {
     let asked = getrandom(&mut [0; 1], GetRandomFlags::NONBLOCK);
     !matches!(asked, Err(Errno::AGAIN | Errno::INTR))

@@ -67,7 +67,6 @@ impl Signals {
 
     /// Whether a signal has come whose wake-up may have failed: the kernel can refuse the handler's
     /// write.
-    #[must_use]
     pub fn is_pending(&self) -> bool {
         [&self.terminate, &self.reload, &self.trigger].iter().any(|it| it.load(Ordering::SeqCst))
     }

@@ -21,7 +21,6 @@ const READS_MAX: usize = 256;
 
 /// Whether the peer has acknowledged every byte of the connection from `local` to `remote`, its
 /// SYN included. `None` if the connection is not in the table (reset, for one), or no table is.
-#[must_use]
 pub fn all_acked(local: SocketAddr, remote: SocketAddr) -> Option<bool> {
     let [v4, v6] = TABLES;
     let table = if local.is_ipv4() { v4 } else { v6 };
@@ -33,7 +32,6 @@ pub fn all_acked(local: SocketAddr, remote: SocketAddr) -> Option<bool> {
 ///
 /// The table is read, and no port is tried: during a trial bind(2) that of the program to which
 /// the port belongs would fail.
-#[must_use]
 pub fn is_listening(port: u16, except: Option<SocketAddr>) -> bool {
     TABLES
         .iter()

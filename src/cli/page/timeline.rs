@@ -5,7 +5,6 @@ use std::fmt::{self, Display};
 use super::fields::{Fields, beat, span};
 
 /// The entries of a history, oldest first. Entries without a number are left out.
-#[must_use]
 pub(in crate::cli) fn entries(history: Fields<'_>, colour: bool) -> Vec<TimelineEntry<'_>> {
     let entry = |entry| {
         let fields = Fields(entry);
@@ -30,7 +29,6 @@ pub(in crate::cli) struct TimelineEntry<'a> {
 
 impl TimelineEntry<'_> {
     /// Whether the entry is of an earlier run of the agent.
-    #[must_use]
     pub(in crate::cli) fn is_earlier(&self) -> bool {
         self.fields.flag("earlier") == Some(true)
     }

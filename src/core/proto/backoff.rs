@@ -18,7 +18,6 @@ pub(super) struct Backoff {
 
 impl Backoff {
     /// Nothing has failed yet.
-    #[must_use]
     pub(super) const fn new() -> Self {
         Self { wait: FIRST }
     }

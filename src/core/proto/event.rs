@@ -100,7 +100,6 @@ pub struct Reply {
 
 impl Reply {
     /// An answer that says nothing but its status, on a connection that ends with it.
-    #[must_use]
     pub const fn of(status: u16) -> Self {
         let failure = match status {
             200..=299 => None,

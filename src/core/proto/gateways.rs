@@ -22,7 +22,6 @@ pub(super) struct LostGateways(Vec<Neighbour, LOST_MAX>);
 
 impl LostGateways {
     /// Every gateway is thought to answer.
-    #[must_use]
     pub(super) const fn new() -> Self {
         Self(Vec::new())
     }

@@ -4,7 +4,6 @@ use core::net::IpAddr;
 
 /// Whether an address is reached from everywhere: it is in no block that IANA's registries of
 /// special-purpose addresses (RFC 6890) keep for private networks, links, tunnels or documents.
-#[must_use]
 pub(super) const fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !matches!(

@@ -50,7 +50,6 @@ pub struct History {
 
 impl History {
     /// An empty one; `run` identifies this run of the agent.
-    #[must_use]
     pub const fn new(run: u64) -> Self {
         Self {
             run,
@@ -215,19 +214,16 @@ impl History {
     }
 
     /// The number that identifies this run of the agent.
-    #[must_use]
     pub const fn run(&self) -> u64 {
         self.run
     }
 
     /// The number of the last entry, 0 if there is none.
-    #[must_use]
     pub const fn last_id(&self) -> Id {
         self.last_id
     }
 
     /// Whether an entry comes from an earlier run.
-    #[must_use]
     pub const fn is_earlier(&self, id: Id) -> bool {
         id <= self.earlier
     }
@@ -251,19 +247,16 @@ impl History {
     }
 
     /// The numbers.
-    #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.counters
     }
 
     /// How long it took from the event to the acknowledgement.
-    #[must_use]
     pub const fn event_to_acknowledged(&self) -> &Histogram {
         &self.event_to_acknowledged
     }
 
     /// How long it took from the request to the acknowledgement.
-    #[must_use]
     pub const fn round_trip(&self) -> &Histogram {
         &self.round_trip
     }

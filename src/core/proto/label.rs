@@ -57,7 +57,6 @@ pub struct Word(heapless::String<WORD_MAX>);
 
 impl Word {
     /// The word, or `None` if it is empty, too long, or has another character.
-    #[must_use]
     pub fn new(word: &str) -> Option<Self> {
         let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
         if word.is_empty() || !word.bytes().all(sound) {
@@ -67,7 +66,6 @@ impl Word {
     }
 
     /// The word as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,14 +77,12 @@ pub struct ServiceName(Label<SERVICE_NAME_MAX>);
 
 impl ServiceName {
     /// The name, or `None` if it is empty, too long, or has another character.
-    #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         Word::new(name)?;
         Label::new(name, |_| true).map(Self)
     }
 
     /// The name as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

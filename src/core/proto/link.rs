@@ -15,13 +15,11 @@ pub struct InterfaceName(Label<NAME_MAX>);
 impl InterfaceName {
     /// The name, or `None` if it is empty, longer than [`NAME_MAX`] bytes, or has white space, `/`
     /// or a control character.
-    #[must_use]
     pub fn new(name: &str) -> Option<Self> {
         Label::new(name, |byte| byte.is_ascii_graphic() && byte != b'/').map(Self)
     }
 
     /// The name as text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
@@ -50,7 +48,6 @@ pub struct Mac(pub [u8; 6]);
 impl Mac {
     /// Whether the address was given by a manufacturer (IEEE 802: the U/L bit is clear) and is not
     /// a group or zero address.
-    #[must_use]
     pub const fn is_universal(self) -> bool {
         let [first, ..] = self.0;
         first & 0b11 == 0 && !matches!(self.0, [0, 0, 0, 0, 0, 0])

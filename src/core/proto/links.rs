@@ -63,7 +63,6 @@ pub struct Links {
 
 impl Links {
     /// No interface is known yet.
-    #[must_use]
     pub const fn new() -> Self {
         Self {
             links: Vec::new(),
@@ -126,13 +125,11 @@ impl Links {
     }
 
     /// Whether there was no room for one that runs, which only a dump can bring back when there is.
-    #[must_use]
     pub const fn is_incomplete(&self) -> bool {
         self.left_out
     }
 
     /// Whether one that was left out would find room now.
-    #[must_use]
     pub fn wants_dump(&self) -> bool {
         self.left_out && !self.links.is_full()
     }
@@ -143,19 +140,16 @@ impl Links {
     }
 
     /// The interface of this name.
-    #[must_use]
     pub fn by_name(&self, name: InterfaceName) -> Option<&Link> {
         self.iter().find(|link| link.name == name)
     }
 
     /// The interface of this number.
-    #[must_use]
     pub fn by_index(&self, index: LinkIndex) -> Option<&Link> {
         self.iter().find(|link| link.index == index)
     }
 
     /// The name of an interface, ignored or not, as far as it is kept.
-    #[must_use]
     pub fn name_of(&self, index: LinkIndex) -> Option<InterfaceName> {
         let ignored = || self.ignored().find(|(other, _)| *other == index);
         self.by_index(index).map(|link| link.name).or_else(|| ignored().map(|(_, name)| name))
@@ -168,7 +162,6 @@ impl Links {
 
     /// The permanent, universally administered hardware address of the interface with the lowest
     /// index that has one.
-    #[must_use]
     pub fn device_mac(&self) -> Option<Mac> {
         self.device_mac.map(|(_, mac)| mac)
     }

@@ -25,7 +25,6 @@ pub struct Bucket {
 
 impl Bucket {
     /// A full bucket.
-    #[must_use]
     pub const fn new(settings: BucketSettings, now: Instant) -> Self {
         Self { settings, full_at: now }
     }
@@ -51,7 +50,6 @@ impl Bucket {
     }
 
     /// The first instant, `now` or later, at which [`take`](Self::take) with this reserve succeeds.
-    #[must_use]
     pub fn token_at(&self, reserve: u32, now: Instant) -> Instant {
         let others = self.settings.burst.saturating_sub(1).saturating_sub(reserve);
         let affordable = self.settings.every.saturating_mul(others);
@@ -72,7 +70,6 @@ pub(super) struct RetryAfter {
 impl RetryAfter {
     /// Quiet for `asked`, and up to as long again, uniformly, so that a fleet does not come back in
     /// one moment.
-    #[must_use]
     pub(super) fn new(asked: Duration, now: Instant, rng: &mut Rng) -> Self {
         // A server may ask for more seconds than a sum of two waits can hold.
         let asked = asked.min(RETRY_AFTER_MAX);
@@ -80,13 +77,11 @@ impl RetryAfter {
     }
 
     /// When it is over.
-    #[must_use]
     pub(super) const fn until(&self) -> Instant {
         self.until
     }
 
     /// Whether a change of uplink may still pass.
-    #[must_use]
     pub(super) const fn lets_a_change_through(&self) -> bool {
         !self.passed
     }

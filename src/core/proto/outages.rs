@@ -42,7 +42,6 @@ impl OutageKind {
     pub const ALL: [Self; 3] = [Self::Link, Self::Network, Self::Server];
 
     /// Its name in reports and metrics.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Link => "link",
@@ -114,7 +113,6 @@ pub struct KeptOutages {
 
 impl Outages {
     /// The last one, over or not; a blip included.
-    #[must_use]
     pub const fn last(&self) -> Option<Outage> {
         self.last
     }
@@ -126,14 +124,12 @@ impl Outages {
     }
 
     /// How many the server has not heard of besides those of [`unreported`](Self::unreported).
-    #[must_use]
     pub fn others(&self) -> u32 {
         let last = self.unreported().last().and_then(|outage| outage.number);
         self.numbered - last.unwrap_or(self.reported)
     }
 
     /// How many are over, since start, by the place of their kind in [`OutageKind::ALL`].
-    #[must_use]
     pub const fn counts(&self) -> [u32; OutageKind::ALL.len()] {
         self.counts
     }
@@ -250,7 +246,6 @@ impl Outages {
     }
 
     /// What a file keeps over a restart of the agent.
-    #[must_use]
     pub fn kept(&self) -> KeptOutages {
         let Self { delivered, numbered, reported, last, .. } = *self;
         KeptOutages { delivered, numbered, reported, last, unreported: self.unreported.clone() }

@@ -63,7 +63,6 @@ pub(super) struct Race {
 
 impl Race {
     /// Nothing open, nothing known.
-    #[must_use]
     pub(super) const fn new() -> Self {
         Self {
             attempts: Vec::new(),
@@ -79,7 +78,6 @@ impl Race {
     }
 
     /// The connections under way, oldest first.
-    #[must_use]
     pub(super) fn attempts(&self) -> &[Attempt] {
         &self.attempts
     }
@@ -95,7 +93,6 @@ impl Race {
     }
 
     /// The idle connection.
-    #[must_use]
     pub(super) const fn kept(&self) -> Option<&Connection> {
         self.kept.as_ref()
     }
@@ -117,13 +114,11 @@ impl Race {
     }
 
     /// The connection of that number.
-    #[must_use]
     pub(super) fn find(&mut self, id: ConnectionId) -> Option<&mut Attempt> {
         self.attempts.iter_mut().find(|open| open.id == id)
     }
 
     /// The connection of that number, if it has come this far and no further.
-    #[must_use]
     pub(super) fn find_at(&mut self, id: ConnectionId, stage: Stage) -> Option<&mut Attempt> {
         self.find(id).filter(|open| open.stage == stage)
     }
@@ -142,7 +137,6 @@ impl Race {
     }
 
     /// Connections opened since start.
-    #[must_use]
     pub(super) fn opened(&self) -> u64 {
         u64::from(self.next - 1)
     }
@@ -153,14 +147,12 @@ impl Race {
     }
 
     /// Whether no further connection may start.
-    #[must_use]
     pub(super) fn is_full(&self) -> bool {
         self.attempts.is_full()
     }
 
     /// Whether every path is in doubt (true if there is none): each connection is itself, or waits
     /// for its SYN-ACK beside one that is.
-    #[must_use]
     pub(super) fn is_doubted(&self) -> bool {
         self.attempts.iter().all(|open| {
             matches!(open.liveness, Liveness::Suspect | Liveness::Slow)
@@ -170,7 +162,6 @@ impl Race {
 
     /// The path of a connection from an earlier beat that is in doubt, and that nothing newer has
     /// tried since.
-    #[must_use]
     pub(super) fn stale_path(&self) -> Option<Option<InterfaceName>> {
         let alone = |via| self.attempts.iter().filter(|open| open.via == via).count() == 1;
         let stale =
@@ -179,13 +170,11 @@ impl Race {
     }
 
     /// Whether nothing is to be expected of any connection soon (true if there is none).
-    #[must_use]
     pub(super) fn is_stuck(&self) -> bool {
         self.attempts.iter().all(|open| matches!(open.liveness, Liveness::Suspect | Liveness::Slow))
     }
 
     /// Whether every connection is doubted itself (true if there is none).
-    #[must_use]
     pub(super) fn is_silent(&self) -> bool {
         self.attempts.iter().all(|open| open.liveness == Liveness::Suspect)
     }
@@ -198,7 +187,6 @@ impl Race {
 
     /// Whether a connection of an earlier beat carries this one, or is about to, and nothing speaks
     /// against it.
-    #[must_use]
     pub(super) fn is_carried(&self) -> bool {
         let sound = |open: &Attempt| {
             open.reused && !matches!(open.liveness, Liveness::Suspect | Liveness::Slow)
@@ -207,19 +195,16 @@ impl Race {
     }
 
     /// Whether every connection waits for its SYN-ACK (true if there is none).
-    #[must_use]
     pub(super) fn is_connecting(&self) -> bool {
         self.attempts.iter().all(|open| open.stage == Stage::Connecting)
     }
 
     /// Whether a report is on its way: what is asked for from now on is not in it.
-    #[must_use]
     pub(super) fn is_written(&self) -> bool {
         self.attempts.iter().any(|open| open.stage >= Stage::Writing)
     }
 
     /// Whether a report is on its way, and nothing speaks against its connection.
-    #[must_use]
     pub(super) fn is_carrying(&self) -> bool {
         self.attempts.iter().any(|open| {
             open.stage >= Stage::Writing
@@ -262,7 +247,6 @@ impl Race {
     }
 
     /// Whether one was tried a second time in this round.
-    #[must_use]
     pub(super) const fn is_repeated(&self) -> bool {
         self.repeated
     }
@@ -285,7 +269,6 @@ impl Race {
 
     /// The silence that makes a connection on this interface doubtful: twice its last round trip,
     /// or [`DOUBT_MIN`].
-    #[must_use]
     pub(super) fn patience(&self, via: Option<InterfaceName>) -> Duration {
         let known = self.round_trips.iter().find(|(name, _)| *name == via);
         known.map_or(DOUBT_MIN, |(_, round_trip)| DOUBT_MIN.max(*round_trip * 2))
@@ -307,7 +290,6 @@ impl Race {
     }
 
     /// How long an answer may take before another way is tried beside it.
-    #[must_use]
     pub(super) fn slow_after(&self) -> Duration {
         SLOW_MIN.max(self.answer * SLOW_FACTOR)
     }
@@ -338,7 +320,6 @@ impl Race {
     }
 
     /// When the first silence becomes doubtful, or another address may be tried.
-    #[must_use]
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let due = |open: &Attempt| match open.liveness {
             _ if open.stage == Stage::Ready => None,

@@ -94,7 +94,6 @@ pub(super) struct Reach {
 
 impl Reach {
     /// Knows nothing yet and probes nothing.
-    #[must_use]
     pub(super) const fn new() -> Self {
         Self {
             connectivity: Connectivity::Unknown,
@@ -115,13 +114,11 @@ impl Reach {
     }
 
     /// What is known.
-    #[must_use]
     pub(super) const fn connectivity(&self) -> Connectivity {
         self.connectivity
     }
 
     /// Since when it is known.
-    #[must_use]
     pub(super) const fn since(&self) -> Instant {
         self.since
     }
@@ -138,7 +135,6 @@ impl Reach {
     }
 
     /// Probes sent since start.
-    #[must_use]
     pub(super) const fn sent(&self) -> u64 {
         self.sent
     }
@@ -149,13 +145,11 @@ impl Reach {
     }
 
     /// Whether probes are being sent.
-    #[must_use]
     pub(super) const fn is_probing(&self) -> bool {
         !matches!(self.mode, Mode::Off)
     }
 
     /// Whether the network answers while the server does not.
-    #[must_use]
     pub(super) const fn is_server_silent(&self) -> bool {
         matches!(self.mode, Mode::ServerSilent)
     }
@@ -310,7 +304,6 @@ impl Reach {
     }
 
     /// Whether the probes alone show that nothing outside answers.
-    #[must_use]
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         self.missed.unanswered >= UNANSWERED_MIN
             && self.missed.since.is_some_and(|since| now - since >= UNANSWERED_FOR)
@@ -318,7 +311,6 @@ impl Reach {
 
     /// Whether the probes bear out a beat that was refused or found no way: one was refused too and
     /// none answered, or there are none (`probes` false) and the beat is all there is.
-    #[must_use]
     pub(super) fn is_refused(&self, probes: bool) -> bool {
         let refused = self.missed.refused > 0 && self.is_round_over();
         self.is_probing() && if probes { refused } else { !self.server_heard }
@@ -387,7 +379,6 @@ impl Reach {
     }
 
     /// When [`tick`](Self::tick) has something to do.
-    #[must_use]
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let round = self.is_probing().then_some(self.round_at);
         let expiry = self.outstanding.first().map(|open| open.expires_at);

@@ -87,7 +87,6 @@ pub(super) struct Resolver {
 
 impl Resolver {
     /// No server, no nameserver, nothing known.
-    #[must_use]
     pub(super) fn new() -> Self {
         Self {
             host: None,
@@ -256,7 +255,6 @@ impl Resolver {
     }
 
     /// When [`tick`](Self::tick) has something to do.
-    #[must_use]
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         self.lookup.next_deadline().into_iter().chain(self.held_until).min()
     }

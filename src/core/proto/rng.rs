@@ -14,7 +14,6 @@ pub struct Rng(u64);
 
 impl Rng {
     /// A generator whose sequence is decided by `seed`.
-    #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }

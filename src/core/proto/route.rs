@@ -44,7 +44,6 @@ pub struct Route {
 impl Route {
     /// Whether an administrator has routed this very destination: by a route longer than a default,
     /// or by a rule that leads to a table of its own.
-    #[must_use]
     pub const fn is_on_purpose(&self) -> bool {
         self.prefix > 0 || !matches!(self.table, TABLE_DEFAULT | TABLE_MAIN)
     }
@@ -61,7 +60,6 @@ pub enum Family {
 
 impl Family {
     /// The family of an address.
-    #[must_use]
     pub const fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::V4,

@@ -76,7 +76,6 @@ enum AskState {
 
 impl Routing {
     /// Nothing is known, and nothing asked.
-    #[must_use]
     pub(super) const fn new() -> Self {
         Self {
             destinations: Vec::new(),
@@ -134,7 +133,6 @@ impl Routing {
     }
 
     /// When [`tick`](Self::tick) has something to do.
-    #[must_use]
     pub(super) const fn next_deadline(&self) -> Option<Instant> {
         self.later
     }
@@ -156,13 +154,11 @@ impl Routing {
     }
 
     /// Whether the kernel has not answered yet what it was, or is to be, asked.
-    #[must_use]
     pub(super) fn is_open(&self) -> bool {
         self.state != AskState::Settled
     }
 
     /// Whether an order to ask is due; there is none before it was answered.
-    #[must_use]
     pub(super) fn is_wanted(&self) -> bool {
         self.state == AskState::Wanted
     }
@@ -206,19 +202,16 @@ impl Routing {
 
     /// Whether there was no room for an answer: some of the ways over the last interfaces are not
     /// known.
-    #[must_use]
     pub(super) const fn is_incomplete(&self) -> bool {
         self.left_out
     }
 
     /// Whether the kernel knows a way out of this interface, by its last answers.
-    #[must_use]
     pub(super) fn has_way(&self, bound: LinkIndex) -> bool {
         self.routes.iter().any(|route| route.question.bound == Some(bound))
     }
 
     /// How packets to this destination leave, from a socket bound to this interface or to none.
-    #[must_use]
     pub(super) fn route(&self, to: IpAddr, bound: Option<LinkIndex>) -> Option<&Route> {
         self.routes.iter().find(|route| route.question == RouteQuestion { to, bound })
     }
@@ -230,7 +223,6 @@ impl Routing {
 
     /// Whether packets to `ip` stay on this device: loopback, unspecified, or an address that is
     /// its own.
-    #[must_use]
     pub(super) fn is_own(&self, ip: IpAddr) -> bool {
         let canonical = ip.to_canonical();
         canonical.is_loopback()
@@ -240,7 +232,6 @@ impl Routing {
 
     /// Whether `ip` was an address of this device and is none any more, by the kernel's last
     /// answers.
-    #[must_use]
     pub(super) fn is_lost(&self, ip: IpAddr) -> bool {
         let known = self.own.contains(&ip) && !self.is_open();
         known && !self.is_own(ip)
@@ -249,7 +240,6 @@ impl Routing {
     /// Whether the kernel would send to `to` by `route`, or by another one that is as good to it.
     ///
     /// That is so on purpose: by a route longer than a default one, or in a table of its own.
-    #[must_use]
     pub(super) fn is_on_purpose(&self, to: IpAddr, route: &Route) -> bool {
         let key = |route: &Route| (route.table, route.prefix);
         let own_way = self.route(to, None).filter(|own_way| own_way.is_on_purpose());

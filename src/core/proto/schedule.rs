@@ -82,67 +82,56 @@ impl PendingReasons {
     }
 
     /// Whether nothing is wanted.
-    #[must_use]
     pub(super) const fn is_empty(&self) -> bool {
         self.since.is_none()
     }
 
     /// When the oldest reason was seen.
-    #[must_use]
     pub(super) const fn since(&self) -> Option<Instant> {
         self.since
     }
 
     /// Whether a helper's trigger is among them.
-    #[must_use]
     pub(super) const fn has_trigger(&self) -> bool {
         self.trigger.is_some()
     }
 
     /// Whether something on the device asks: a helper, or a service that is back.
-    #[must_use]
     pub(super) const fn has_request(&self) -> bool {
         self.trigger.is_some() || self.service.is_some()
     }
 
     /// The change of uplink among them.
-    #[must_use]
     pub(super) const fn uplink_change(&self) -> Option<&Reason> {
         self.uplink.as_ref()
     }
 
     /// Whether a change of uplink is among them.
-    #[must_use]
     pub(super) const fn has_uplink_change(&self) -> bool {
         self.uplink.is_some()
     }
 
     /// Whether another change of the network or of the configuration is among them.
-    #[must_use]
     pub(super) const fn has_local_change(&self) -> bool {
         self.address || self.restored || self.config
     }
 
     /// Whether the device itself asks: a change on it, or a helper.
-    #[must_use]
     pub(super) const fn is_local(&self) -> bool {
         self.has_uplink_change() || self.address || self.config || self.has_request()
     }
 
     /// Whether the start asks.
-    #[must_use]
     pub(super) const fn has_startup(&self) -> bool {
         self.startup
     }
 
     /// Whether the cycle or the start asks, which nothing moderates.
-    #[must_use]
     pub(super) const fn has_cycle(&self) -> bool {
         self.interval || self.startup
     }
 
     /// Whether the cycle alone asks.
-    #[must_use]
     pub(super) const fn is_cycle_only(&self) -> bool {
         let asked = self.has_uplink_change() || self.has_local_change() || self.has_request();
         self.interval && !self.startup && !asked
@@ -151,7 +140,6 @@ impl PendingReasons {
     /// The reason sent to the server: that of the highest class (WIRE.md §5 gives the order).
     ///
     /// An empty set answers [`Reason::Interval`].
-    #[must_use]
     pub(super) fn reason(&self) -> Reason {
         if let Some(reason) = &self.uplink {
             reason.clone()
@@ -195,7 +183,6 @@ impl Cycle {
     }
 
     /// When the next tick is due.
-    #[must_use]
     pub(super) const fn due_at(&self) -> Option<Instant> {
         self.due_at
     }

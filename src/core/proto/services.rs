@@ -42,7 +42,6 @@ pub enum ServiceState {
 
 impl ServiceState {
     /// Its name in JSON.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -91,13 +90,11 @@ pub struct Services {
 
 impl Services {
     /// None.
-    #[must_use]
     pub const fn new() -> Self {
         Self { services: Vec::new(), last_check: 0 }
     }
 
     /// The services, in the order of the configuration.
-    #[must_use]
     pub fn all(&self) -> &[Service] {
         &self.services
     }
@@ -126,7 +123,6 @@ impl Services {
     }
 
     /// When [`tick`](Self::tick) has something to do.
-    #[must_use]
     pub fn next_deadline(&self) -> Option<Instant> {
         let deadlines = self.services.iter().map(|service| match service.phase {
             CheckPhase::Waiting { look_at } => look_at,

@@ -93,7 +93,6 @@ pub struct StandbyTests {
 
 impl StandbyTests {
     /// The uplinks in reserve, best first as they came.
-    #[must_use]
     pub fn all(&self) -> &[Standby] {
         &self.uplinks
     }

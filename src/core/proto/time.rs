@@ -11,13 +11,11 @@ pub struct Instant(u64);
 
 impl Instant {
     /// The instant `micros` microseconds after boot.
-    #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(micros)
     }
 
     /// Microseconds since boot.
-    #[must_use]
     pub const fn as_micros(self) -> u64 {
         self.0
     }
@@ -43,13 +41,11 @@ impl Sub for Instant {
 
 /// Whole milliseconds of a duration. `Duration` counts its own in 128 bits, and dividing and
 /// printing those is code that nothing else needs.
-#[must_use]
 pub fn millis(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1000).saturating_add(time.subsec_millis().into())
 }
 
 /// Whole microseconds of a duration; saturates after 584,000 years.
-#[must_use]
 pub fn micros(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000_000).saturating_add(time.subsec_micros().into())
 }

@@ -48,7 +48,6 @@ pub struct Uplink {
 
 impl Uplink {
     /// The address to go out with, `None` if the family is not usable.
-    #[must_use]
     pub fn source(&self, family: Family) -> Option<IpAddr> {
         match family {
             Family::V4 => self.v4.map(IpAddr::V4),
@@ -112,7 +111,6 @@ impl Uplink {
 /// A family is usable if the kernel would send from it to one of the addresses of the `server` or
 /// of the `internet`. While no address of the server is known, the addresses of the internet show
 /// what is routed on purpose.
-#[must_use]
 pub(super) fn rank(
     links: &Links,
     routing: &Routing,
@@ -148,27 +146,23 @@ pub(super) fn rank(
 }
 
 /// How a socket bound to this interface would send to `to`; `None`: it could not.
-#[must_use]
 pub(super) fn leads_out(routing: &Routing, to: IpAddr, index: LinkIndex) -> Option<&Route> {
     routing.route(to, Some(index)).filter(|route| route.source.is_some() && !route.local)
 }
 
 /// The place of an interface in the operator's order; the highest number for one that is not in it.
-#[must_use]
 pub(super) fn priority(settings: &Settings, name: InterfaceName) -> usize {
     let listed = settings.interfaces.iter().position(|&pattern| matches(pattern, name));
     listed.unwrap_or(usize::MAX)
 }
 
 /// Whether an interface of this name is never an uplink.
-#[must_use]
 pub(super) fn is_ignored(settings: &Settings, name: InterfaceName) -> bool {
     name.as_str() == "lo"
         || settings.ignore_interfaces.iter().any(|&pattern| matches(pattern, name))
 }
 
 /// Whether an interface of this name costs by the byte.
-#[must_use]
 pub(super) fn is_metered(settings: &Settings, name: InterfaceName) -> bool {
     settings.metered.interfaces.iter().any(|&pattern| matches(pattern, name))
 }
@@ -176,7 +170,6 @@ pub(super) fn is_metered(settings: &Settings, name: InterfaceName) -> bool {
 /// Whether `name` matches `pattern`: `*` stands for any run of characters, `?` for any one.
 ///
 /// Only the last `*` is ever tried again, so the steps are bounded by the product of the lengths.
-#[must_use]
 pub fn matches(pattern: Pattern, name: InterfaceName) -> bool {
     let (mut pattern, mut rest) = (pattern.as_str().as_bytes(), name.as_str().as_bytes());
     // What follows the last star, and what that star has left over so far.
@@ -222,7 +215,6 @@ pub(super) struct Active {
 
 impl Active {
     /// No uplink has been active yet.
-    #[must_use]
     pub(super) const fn new() -> Self {
         Self { uplink: None, v4_lost: false }
     }

@@ -58,7 +58,6 @@ pub enum Source {
 
 impl Source {
     /// Its name in JSON.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Build => "build",
@@ -79,7 +78,6 @@ pub struct Floor {
 
 impl Floor {
     /// Whether a clock that reads `unix_s` is set.
-    #[must_use]
     pub const fn allows(self, unix_s: u64) -> bool {
         allows(self.unix_s, unix_s)
     }
@@ -104,21 +102,18 @@ pub struct Floors {
 impl Floors {
     /// By which time a chain is judged first while the clock reads `unix_s`: by the clock, if it may
     /// be right. The date of a file cannot make a certificate expire that is valid by the clock.
-    #[must_use]
     pub const fn first_s(self, unix_s: u64) -> u64 {
         if allows(self.built_s, unix_s) { unix_s } else { self.likely_s }
     }
 
     /// The earliest time by which a chain is judged again that is not yet valid by the clock, which
     /// reads `unix_s`.
-    #[must_use]
     pub const fn again_s(self, unix_s: u64) -> u64 {
         if allows(self.certain_s, unix_s) { unix_s } else { self.likely_s }
     }
 
     /// Whether a clock that reads `unix_s` is right. If it is late, a chain that is not yet valid
     /// is judged again when it begins, because what exists has been issued.
-    #[must_use]
     pub const fn allow(self, unix_s: u64) -> bool {
         allows(self.likely_s, unix_s)
     }
@@ -148,7 +143,6 @@ pub struct WallClock {
 impl WallClock {
     /// A clock that is taken for set until it is looked at. `built_s` is when the program was
     /// built, in seconds since 1970.
-    #[must_use]
     pub const fn new(built_s: u64) -> Self {
         Self { built_s, file_s: 0, date: None, synchronised: false, unset_since: None }
     }
@@ -199,7 +193,6 @@ impl WallClock {
     }
 
     /// The latest time that has passed.
-    #[must_use]
     pub fn floor(&self, now: Instant) -> Floor {
         let certain = self.certain();
         match self.server_s(now) {
@@ -209,7 +202,6 @@ impl WallClock {
     }
 
     /// By what certificates are judged while the clock reads `unix_s`.
-    #[must_use]
     pub fn floors(&self, unix_s: u64, now: Instant) -> Floors {
         let certain = self.certain();
         let fresh = self.date.is_some_and(|(_, at)| now - at <= DATE_EXPIRES_FOR);
@@ -243,14 +235,12 @@ impl WallClock {
     }
 
     /// Since when the clock is known not to be set; `None` while it is.
-    #[must_use]
     pub const fn unset_since(&self) -> Option<Instant> {
         self.unset_since
     }
 
     /// The best guess at the time while the clock reads `unix_s`: the server's if that is known to
     /// be better.
-    #[must_use]
     pub fn best(&self, unix_s: u64, now: Instant) -> u64 {
         match (self.unset_since, self.floor(now)) {
             (Some(_), Floor { unix_s: server_s, source: Source::Server }) => server_s,
@@ -261,7 +251,6 @@ impl WallClock {
     /// Whether the date of an answer goes beyond what the clock, which reads `unix_s`, or the floor
     /// stood for when its certificate was verified: then the certificate has to be valid at that
     /// date too, for the date to be believed.
-    #[must_use]
     pub fn is_bold(&self, date_s: u64, unix_s: u64, now: Instant) -> bool {
         date_s > unix_s.max(self.floor(now).unix_s).saturating_add(SLACK_S)
     }

@@ -54,7 +54,6 @@ pub struct Certificate<'a> {
 
 impl<'a> Certificate<'a> {
     /// Locates the parts. `None` if the bytes are not exactly one certificate.
-    #[must_use]
     pub fn parse(der: &'a [u8]) -> Option<Self> {
         let mut signed = Reader(Reader(der).take_last(SEQUENCE)?);
         let mut fields = Reader(signed.take(SEQUENCE)?);
@@ -82,13 +81,11 @@ impl<'a> Certificate<'a> {
     }
 
     /// The whole SubjectPublicKeyInfo. A pin is a hash of it (RFC 7469 §2.4).
-    #[must_use]
     pub const fn public_key_info(&self) -> &'a [u8] {
         self.public_key
     }
 
     /// The public key. `None` if it is malformed.
-    #[must_use]
     pub fn public_key(&self) -> Option<PublicKey<'a>> {
         let mut fields = Reader(Reader(self.public_key).take_last(SEQUENCE)?);
         let algorithm = fields.take(SEQUENCE)?;
@@ -99,7 +96,6 @@ impl<'a> Certificate<'a> {
 
     /// The first and the last second of validity, in seconds since 1970 UTC. A time before 1970 is
     /// 0. `None` if a time is malformed.
-    #[must_use]
     pub fn validity_s(&self) -> Option<(u64, u64)> {
         let mut times = Reader(self.validity);
         let (not_before, not_after) = (times.take_time()?, times.take_time()?);
@@ -108,7 +104,6 @@ impl<'a> Certificate<'a> {
 
     /// Whether the certificate has a subjectAltName extension, even an empty one. `None` if the
     /// extensions are malformed.
-    #[must_use]
     pub fn has_alt_names(&self) -> Option<bool> {
         self.extension(SUBJECT_ALT_NAME).map(|it| it.is_some())
     }
@@ -132,7 +127,6 @@ impl<'a> Certificate<'a> {
 
     /// Whether the certificate is of an authority: it has `CA:TRUE`, or its version has no
     /// extensions and cannot say. `None` if the extensions are malformed.
-    #[must_use]
     pub fn is_authority(&self) -> Option<bool> {
         let Some(constraints) = self.extension(BASIC_CONSTRAINTS)? else {
             return Some(self.version != Some(VERSION_3));
@@ -158,7 +152,6 @@ impl<'a> Certificate<'a> {
     }
 
     /// The last common name of the subject, if it is UTF-8.
-    #[must_use]
     pub fn common_name(&self) -> Option<&'a str> {
         let (mut names, mut found) = (Reader(self.subject), None);
         while !names.0.is_empty() {
@@ -205,7 +198,6 @@ pub struct PublicKey<'a> {
 
 impl PublicKey<'_> {
     /// Length of the modulus in bits. `None` if the key is not an RSA key.
-    #[must_use]
     pub fn rsa_bits(&self) -> Option<usize> {
         if Algorithm::of(self.algorithm) != Algorithm::Rsa {
             return None;
@@ -250,7 +242,6 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// The algorithm that the contents of an AlgorithmIdentifier name.
-    #[must_use]
     pub fn of(identifier: &[u8]) -> Self {
         let mut fields = Reader(identifier);
         match fields.take(OBJECT_ID).unwrap_or_default() {
@@ -282,7 +273,6 @@ impl Algorithm {
     }
 
     /// The name of the algorithm in messages.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rsa => "RSA",

@@ -24,7 +24,6 @@ impl Utc {
     ///
     /// The name of the weekday is not checked, nor is the case of letters; UTC and +0000 are
     /// accepted for GMT. `None` for anything else, and for a date before 1970.
-    #[must_use]
     pub fn parse_http(text: &str) -> Option<Self> {
         let mut fields = [""; 6];
         let mut rest = text.split([' ', ',', '-']).filter(|field| !field.is_empty());
@@ -61,7 +60,6 @@ impl Utc {
     /// Parses `YYMMDDhhmmssZ` or `YYYYMMDDhhmmssZ`, the dates of certificates (RFC 5280 §4.1.2.5).
     ///
     /// A date before 1970 becomes 0. `None` if it is no date.
-    #[must_use]
     pub fn parse_asn1(text: &str) -> Option<Self> {
         let digits = text.strip_suffix('Z')?;
         let (year, rest) = digits.split_at_checked(digits.len().checked_sub(10)?)?;

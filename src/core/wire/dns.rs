@@ -52,7 +52,6 @@ impl Question {
     ///
     /// `None` if no such name can exist: a label is empty or longer than 63 bytes, or the whole
     /// name is longer than 255.
-    #[must_use]
     pub fn new(name: &HostName, search: Option<&str>, kind: RecordKind) -> Option<Self> {
         let mut labels = heapless::Vec::new();
         for label in name.split('.').chain(search.into_iter().flat_map(|domain| domain.split('.')))
@@ -85,14 +84,12 @@ impl Question {
     }
 
     /// Whether it is the same question, whatever the case of the letters.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.name.eq_ignore_ascii_case(&other.name) && self.kind == other.kind
     }
 
     /// Whether the response in `bytes` repeats the name letter by letter. One that repeats no
     /// question, which says that it could not be parsed, does as well.
-    #[must_use]
     pub fn is_repeated(&self, bytes: &[u8]) -> bool {
         name_in(bytes, self.name.len()) == Some(self.name.as_slice())
             || bytes.get(COUNT) == Some(&[0, 0][..])
@@ -103,7 +100,6 @@ impl Question {
     ///
     /// `id` must be unpredictable. It, the source port and the case of the letters are the only
     /// defence against forged responses (RFC 5452 §4).
-    #[must_use]
     pub fn emit(&self, id: u16, edns: bool) -> impl AsRef<[u8]> + use<> {
         let [high, low] = id.to_be_bytes();
         let [kind_high, kind_low] = self.record_type().to_int().to_be_bytes();
@@ -131,7 +127,6 @@ impl Question {
     /// - [`Failure::NameServerFailed`]: the nameserver reports an error, its response is a loop of
     ///   aliases, or it was truncated before the first address ([`is_truncated`]).
     /// - [`Failure::Malformed`]: the records cannot be parsed.
-    #[must_use]
     pub fn parse_answer(&self, id: u16, bytes: &[u8]) -> Option<Result<Answer, Failure>> {
         let message = Message::from_slice(bytes).ok()?;
         let header = message.header();
@@ -222,7 +217,6 @@ fn name_in(bytes: &[u8], length: usize) -> Option<&[u8]> {
 
 /// Whether the response in `bytes` is truncated, so that the query has to be repeated over TCP if
 /// it holds no address (RFC 7766 §5).
-#[must_use]
 pub fn is_truncated(bytes: &[u8]) -> bool {
     bytes.get(FLAGS).is_some_and(|flags| flags & TRUNCATED != 0)
 }
@@ -244,7 +238,6 @@ pub fn first_message(received: &mut [u8]) -> Option<&[u8]> {
 
 /// Whether the response in `bytes` is from a nameserver without EDNS: FORMERR or NOTIMP (RFC 6891
 /// §7).
-#[must_use]
 pub fn is_without_edns(bytes: &[u8]) -> bool {
     let is = |code: Rcode| bytes.get(CODE).is_some_and(|byte| byte & 0x0f == code.to_int());
     is(Rcode::FORMERR) || is(Rcode::NOTIMP)

@@ -49,7 +49,6 @@ impl<'a> InQuotes<'a> {
     }
 
     /// One character between single quotes.
-    #[must_use]
     pub const fn char(char: &'a char) -> Self {
         Self { quote: '\'', text: char }
     }

@@ -52,7 +52,6 @@ pub struct Request<'a> {
 
 impl Request<'_> {
     /// Whether the whole body has been received.
-    #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.body.len() == self.body_length
     }

@@ -68,7 +68,6 @@ fn trimmed(text: &str) -> &str {
 }
 
 /// Line and column of the byte at `offset`, both counted from 1. Columns are counted in characters.
-#[must_use]
 pub fn position(text: &[u8], offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let newlines = before.iter().filter(|byte| **byte == b'\n').count();

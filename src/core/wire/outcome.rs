@@ -110,7 +110,6 @@ impl Display for Outcome<'_> {
 
 impl Outcome<'_> {
     /// The HTTP status of the response to `POST /api/meeting/heartbeat`.
-    #[must_use]
     pub const fn http_status(&self) -> u16 {
         if self.is_success() { 200 } else { 400 }
     }

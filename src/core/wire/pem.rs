@@ -20,7 +20,6 @@ pub struct Section<'a> {
 
 impl Section<'_> {
     /// Whether the content is encrypted with a password (RFC 5958 §3, RFC 1421 §4.6.1.1).
-    #[must_use]
     pub fn is_encrypted(&self) -> bool {
         let text = self.text.unwrap_or_default();
         self.label.starts_with(b"ENCRYPTED ") || find(text, b"ENCRYPTED").is_some()

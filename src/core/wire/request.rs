@@ -73,19 +73,16 @@ impl ApiUrl {
     }
 
     /// The host and port to connect to.
-    #[must_use]
     pub const fn server(&self) -> &Server {
         &self.server
     }
 
     /// Whether the scheme is `https`.
-    #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls
     }
 
     /// The value of the `Host` field. The port is omitted if it is the default of the scheme.
-    #[must_use]
     pub const fn authority(&self) -> impl fmt::Display {
         Authority(self)
     }
@@ -280,7 +277,6 @@ impl fmt::Display for PercentEncoded<'_> {
 }
 
 /// Whether `token` is usable as a header value: 1 to [`TOKEN_MAX`] visible ASCII characters.
-#[must_use]
 pub fn valid_token(token: &str) -> bool {
     (1..=TOKEN_MAX).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -30,7 +30,6 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 ///
 /// The first three nameservers count, the last `search` or `domain` line, and the last value of
 /// each option.
-#[must_use]
 pub fn parse(bytes: &[u8]) -> ResolverSettings {
     let mut settings = ResolverSettings::default();
     let (mut timeout, mut attempts) = (5, 2);

@@ -93,7 +93,6 @@ enum HeadState {
 
 /// The failure for a server that sends data before the request. HTTP/2 does so; any other server is
 /// about to close the connection.
-#[must_use]
 pub fn greeting(bytes: &[u8]) -> Failure {
     match head::check_protocol(bytes) {
         Err(failure @ Failure::Http2Only) => failure,
@@ -109,7 +108,6 @@ impl Default for Response {
 
 impl Response {
     /// Creates a parser that waits for the first byte.
-    #[must_use]
     pub const fn new() -> Self {
         Self {
             state: HeadState::Head,
@@ -172,7 +170,6 @@ impl Response {
     ///
     /// A date in `Retry-After` counts relative to the server's own `Date`, so that a wrong clock of
     /// the device does not change the wait. `now_unix_s` replaces a missing `Date`.
-    #[must_use]
     pub fn reply(&self, asked: Option<&Host>, now_unix_s: u64) -> Reply {
         let wait_s = |retry_after| match retry_after {
             RetryAfter::Seconds(seconds) => seconds,
@@ -192,7 +189,6 @@ impl Response {
     /// Whether the head is complete, part of the body is missing, and that part can change the
     /// result only by saying `"ok": false` or `"interval_s"`. It is not so while only `Content-Type` says that the
     /// body is a page.
-    #[must_use]
     pub fn awaits_optional_body(&self) -> bool {
         let known = self.head.page != Some(true)
             || portal::is_page(&self.body)
@@ -239,7 +235,6 @@ impl Response {
     }
 
     /// `interval_s` of a whole body, which sets the interval; `None` if it has none, or null.
-    #[must_use]
     pub fn interval(&self) -> Option<Result<Duration, UnusableInterval>> {
         let body = json::parse(self.body()).ok()?;
         let value = body.get("interval_s").filter(|value| value.kind() != ValueKind::Null)?;
@@ -248,20 +243,17 @@ impl Response {
     }
 
     /// The value of `Date` (RFC 9110 §6.6.1), if there is one.
-    #[must_use]
     pub const fn date(&self) -> Option<Utc> {
         self.head.date
     }
 
     /// The body, unchecked. Empty if it is longer than [`BODY_KEPT_MAX`] or was cut off.
-    #[must_use]
     pub fn body(&self) -> &[u8] {
         if self.body_whole { &self.body } else { &[] }
     }
 
     /// The target of a redirect in printable characters, without its query; `None` for other
     /// responses.
-    #[must_use]
     pub fn location(&self) -> Option<&str> {
         Some(self.head.location.as_str()).filter(|location| !location.is_empty())
     }

@@ -97,13 +97,11 @@ pub const DUMP_REQUEST: usize = 32;
 /// The kernel runs one dump per socket at a time and refuses a second one with `EBUSY`. Every
 /// message of the response carries `seq`. The last one is [`MessageKind::Done`] or
 /// [`MessageKind::Error`].
-#[must_use]
 pub fn emit_dump(seq: u32) -> [u8; DUMP_REQUEST] {
     emit_request(RTM_GETLINK, seq)
 }
 
 /// Builds the request for a dump of all addresses.
-#[must_use]
 pub fn emit_address_dump(seq: u32) -> [u8; DUMP_REQUEST] {
     emit_request(RTM_GETADDR, seq)
 }

@@ -60,7 +60,6 @@ impl fmt::Display for Useless {
 
 /// Whether a file is one of ours, of whatever version, or has nothing to lose: it is empty, or was
 /// filled with zeros by a power cut.
-#[must_use]
 pub fn is_ours(file: &[u8]) -> bool {
     file.starts_with(NAME) || file.iter().all(|byte| *byte == 0)
 }

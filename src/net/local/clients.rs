@@ -47,7 +47,6 @@ impl Protocol {
     const ALL: [Self; 2] = [Self::Lines, Self::Http];
 
     /// The number of tokens of a socket and its clients, each with one for an eventfd.
-    #[must_use]
     pub const fn tokens(self) -> usize {
         let Range { start, end } = self.slots();
         1 + 2 * (end - start)

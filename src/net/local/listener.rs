@@ -46,7 +46,6 @@ pub enum Listen {
 
 impl Listen {
     /// Whether other machines could connect.
-    #[must_use]
     pub const fn is_open(&self) -> bool {
         matches!(self, Self::Address(address) if !address.ip().is_loopback())
     }

@@ -36,7 +36,6 @@ pub struct SettingsReader {
 
 impl SettingsReader {
     /// Reads `resolv_conf` and opens `hosts`.
-    #[must_use]
     pub fn new(resolv_conf: &Path, hosts: &Path, host: Option<&Host>) -> Self {
         let mut bytes = Vec::new();
         if let Some(file) = open_file(resolv_conf)

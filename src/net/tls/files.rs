@@ -145,7 +145,6 @@ pub enum ErrorKind {
 
 impl Files<'_> {
     /// Every file that is named.
-    #[must_use]
     pub fn paths(&self) -> Vec<&Path> {
         let roots = if let Roots::File(path) = self.roots { Some(path) } else { None };
         let identity = self.identity.map(|files| [files.certificate, files.key]);
@@ -297,7 +296,6 @@ pub(super) fn parse(
 
 impl Purpose {
     /// The key of the configuration that names the file.
-    #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
             Self::Roots => "tls.ca_file",

@@ -36,7 +36,6 @@ pub type Pins = heapless::Vec<Pin, PINS_MAX>;
 
 impl Pin {
     /// Parses base64, as it stands or as curl has it, behind `sha256//`.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut pin = [0; 32];
         let text = text.strip_prefix("sha256//").unwrap_or(text);

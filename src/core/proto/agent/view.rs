@@ -67,7 +67,6 @@ pub struct View<'a> {
 
 impl Agent {
     /// The state at `now`.
-    #[must_use]
     pub fn view(&self, now: Instant) -> View<'_> {
         let Self { network, demand, delivery, outages, .. } = self;
         View {
@@ -101,20 +100,17 @@ impl Agent {
     }
 
     /// Whether the uplink in use costs by the byte.
-    #[must_use]
     pub fn is_metered(&self) -> bool {
         let in_use = self.settings.as_ref().zip(self.network.first());
         in_use.is_some_and(|(settings, uplink)| uplink::is_metered(settings, uplink.name))
     }
 
     /// The last outage, and those that the server has not heard of.
-    #[must_use]
     pub const fn outages(&self) -> &Outages {
         &self.outages
     }
 
     /// What is known of the uplinks in reserve.
-    #[must_use]
     pub const fn standby(&self) -> &StandbyTests {
         self.network.standby()
     }
@@ -125,14 +121,12 @@ impl Agent {
     }
 
     /// What a beat from `local` says of the interface that it leaves from.
-    #[must_use]
     pub fn identity(&self, local: Option<IpAddr>) -> Identity {
         self.network.identity(local)
     }
 
     /// What a report that is written now promises: the server hears again within this time, in
     /// whole seconds, unless the device is dead or cut off.
-    #[must_use]
     pub fn next_within(&self, now: Instant) -> Duration {
         self.demand.next_within(now)
     }
@@ -142,7 +136,6 @@ impl Agent {
     ///
     /// It names a device that was given no key (WIRE.md §2), so it must not depend on which
     /// interface is up.
-    #[must_use]
     pub fn device_mac(&self) -> Option<Mac> {
         self.network.device_mac()
     }

@@ -19,7 +19,6 @@ pub enum IntervalSource {
 
 impl IntervalSource {
     /// The word for it in the status (WIRE.md §3).
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",

@@ -51,7 +51,6 @@ impl Failure {
     /// Whether a portal seems to answer in the server's place until people have logged in there;
     /// `delivered`: the server itself has acknowledged a beat, so that its certificate is known to
     /// be fine.
-    #[must_use]
     pub const fn is_portal(self, delivered: bool) -> bool {
         match self {
             Self::Portal(_) => true,
@@ -63,7 +62,6 @@ impl Failure {
     }
 
     /// Whether packets do not get through, as opposed to an answer that refuses the request.
-    #[must_use]
     pub const fn is_of_the_network(self) -> bool {
         match self {
             Self::Refused
@@ -90,7 +88,6 @@ impl Failure {
 
     /// Whether a program at the far end took the request or the handshake in, so that the network
     /// carries.
-    #[must_use]
     pub const fn is_an_answer(self) -> bool {
         match self {
             Self::Status(_)
@@ -117,19 +114,16 @@ impl Failure {
     }
 
     /// Whether a certificate is not valid by the clock of this device.
-    #[must_use]
     pub const fn is_of_the_time(self) -> bool {
         matches!(self, Self::Tls(TlsFailure::NotYetValid | TlsFailure::Expired))
     }
 
     /// Whether a socket that is not bound to an interface may fare better.
-    #[must_use]
     pub const fn may_be_due_to_binding(self) -> bool {
         matches!(self, Self::Denied | Self::NoInterface | Self::Unreachable | Self::TimedOut)
     }
 
     /// Whether the server's answer is final: asked again, it would answer the same (WIRE.md §1).
-    #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
             Self::Status(408 | 425 | 429 | 500..=599) => false,
@@ -170,7 +164,6 @@ pub enum TlsFailure {
 
 impl Failure {
     /// Its name; the same for every HTTP status.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Status(_) => "http",

@@ -35,7 +35,6 @@ impl Histogram {
     }
 
     /// How much was added.
-    #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.iter().sum()
     }
@@ -92,7 +91,6 @@ impl fmt::Display for FailureClass {
 }
 
 /// The place of a failure's kind in [`FAILURES`]; whatever is no 3xx nor 4xx is with 5xx.
-#[must_use]
 pub const fn failure_index(failure: Failure) -> usize {
     match failure {
         Failure::Refused => 0,
@@ -184,7 +182,6 @@ impl Counters {
     }
 
     /// Acknowledged beats.
-    #[must_use]
     pub fn beats(&self) -> u64 {
         self.beats.iter().sum()
     }

@@ -46,7 +46,6 @@ impl Class {
     ];
 
     /// The class of a reason.
-    #[must_use]
     pub const fn of(reason: &Reason) -> Self {
         match reason {
             Reason::Interval => Self::Interval,
@@ -62,7 +61,6 @@ impl Class {
     }
 
     /// Its name in JSON and metrics.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Interval => "interval",
@@ -129,7 +127,6 @@ pub struct Steps {
 
 impl Steps {
     /// The steps of these stamps.
-    #[must_use]
     pub fn of(stamps: &Stamps) -> Self {
         let since = |at: Instant| u32::try_from(micros(at - stamps.event_at)).unwrap_or(u32::MAX);
         Self {
@@ -191,7 +188,6 @@ pub enum Change {
 
 impl Change {
     /// Its name in JSON.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Started => "started",

@@ -69,14 +69,12 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// The connection itself.
-    #[must_use]
     pub(crate) const fn connection(&self) -> Connection {
         let Self { id, via, to, local, .. } = *self;
         Connection { id, via, to, local }
     }
 
     /// The way it takes.
-    #[must_use]
     pub(crate) const fn path(&self) -> Path {
         (self.via, Family::of(self.to.ip()))
     }

@@ -44,7 +44,6 @@ pub(crate) struct FailedPaths {
 
 impl FailedPaths {
     /// Every path is sound.
-    #[must_use]
     pub(crate) const fn new() -> Self {
         Self {
             lost: Vec::new(),
@@ -97,13 +96,11 @@ impl FailedPaths {
     }
 
     /// Whether connections on this path have failed while others delivered.
-    #[must_use]
     pub(crate) fn has(&self, path: Path) -> bool {
         self.failed.contains(&path)
     }
 
     /// All of them.
-    #[must_use]
     pub(crate) fn all(&self) -> &[Path] {
         &self.failed
     }

@@ -31,13 +31,11 @@ pub(crate) struct Turns(Vec<Tried, TRIED_MAX>);
 
 impl Turns {
     /// No pair had its turn.
-    #[must_use]
     pub(crate) const fn new() -> Self {
         Self(Vec::new())
     }
 
     /// Whether this pair was used up in this round; every pair is after the first [`TRIED_MAX`].
-    #[must_use]
     pub(crate) fn was_tried(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
         let used_up = self.0.is_full() && self.0.iter().all(|tried| !tried.before);
         used_up || self.0.iter().any(|tried| !tried.before && tried.is(via, to))
@@ -45,7 +43,6 @@ impl Turns {
 
     /// The turn of this pair, if the rounds before have tried it in vain: the lower, the longer
     /// ago. One that had no turn yet comes before them all.
-    #[must_use]
     pub(crate) fn turn(&self, via: Option<InterfaceName>, to: IpAddr) -> Option<usize> {
         self.0.iter().position(|tried| tried.before && tried.is(via, to))
     }
@@ -66,7 +63,6 @@ impl Turns {
     }
 
     /// The address tried first in this round or, between two rounds, in the last ones.
-    #[must_use]
     pub(crate) fn first(&self) -> Option<IpAddr> {
         let first = self.0.iter().find(|tried| !tried.before).or(self.0.first());
         first.map(|tried| tried.to)

@@ -43,7 +43,6 @@ pub(crate) struct Families {
 
 /// The port at which this address is asked: that of nameservers, or of the group of the link (RFC
 /// 6762 §5.1).
-#[must_use]
 pub const fn port_of(nameserver: IpAddr) -> u16 {
     if nameserver.is_multicast() { MULTICAST_PORT } else { PORT }
 }

@@ -31,14 +31,12 @@ pub(crate) enum State {
 
 impl Resolver {
     /// Whether an answer that was doubted is being asked anew.
-    #[must_use]
     pub(crate) fn is_refreshing(&self) -> bool {
         self.doubt != Doubt::None && matches!(self.lookup.phase, LookupPhase::Asking { .. })
     }
 
     /// Whether nameservers are to be asked: nothing is known in one of these families, or what is
     /// known is in doubt.
-    #[must_use]
     pub(crate) fn wants(&self, families: Families, now: Instant) -> bool {
         let recent = self.resolved_at.is_some_and(|at| now < at + REFRESH_MIN);
         let doubted = match self.doubt {
@@ -51,7 +49,6 @@ impl Resolver {
     }
 
     /// Why the last lookup was in vain, if it was and none is under way.
-    #[must_use]
     pub(crate) fn failure(&self) -> Option<Failure> {
         let asking = matches!(self.lookup.phase, LookupPhase::Asking { .. });
         self.failure.filter(|_| !asking)
@@ -68,7 +65,6 @@ impl Resolver {
     }
 
     /// The address of the last acknowledged beat.
-    #[must_use]
     pub(crate) fn last_good(&self) -> Option<IpAddr> {
         self.good.map(|(address, _)| address)
     }
@@ -76,7 +72,6 @@ impl Resolver {
     /// The addresses to connect to, in the order to try them (RFC 8305 §4); empty while unknown.
     ///
     /// A literal host is its own address, and the hosts file comes before DNS.
-    #[must_use]
     pub(crate) fn addresses(&self, now: Instant) -> Vec<IpAddr, ADDRESSES_MAX> {
         if self.is_by_dns() && self.held_until.is_some_and(|until| now < until) {
             return Vec::new();
@@ -86,7 +81,6 @@ impl Resolver {
 
     /// Where the server was, by the last answers, however old they are: what DNS forgets and learns
     /// again is no change of the network.
-    #[must_use]
     pub(crate) fn last_known(&self) -> Vec<IpAddr, ADDRESSES_MAX> {
         self.addresses_of(None)
     }
@@ -107,7 +101,6 @@ impl Resolver {
     /// That is while no address is known, and at once if it acknowledged a beat within a day and no
     /// expired answer names others instead, or the last lookup failed, else when the first
     /// nameserver has not answered within 300 ms.
-    #[must_use]
     pub(crate) fn fallback(&self, now: Instant) -> Option<IpAddr> {
         let (good, good_at) = self.good?;
         let slow = matches!(self.lookup.phase, LookupPhase::Asking { asked: 2.., .. });
@@ -117,7 +110,6 @@ impl Resolver {
     }
 
     /// Whether addresses are known, may come, or have failed to.
-    #[must_use]
     pub(crate) fn state(&self, now: Instant) -> State {
         if !self.addresses(now).is_empty() {
             return State::Known;

@@ -28,7 +28,6 @@ impl Content {
 
     /// Whether this body is among the cached ones of a client that sent `tags` in `If-None-Match`
     /// (RFC 9110 §13.1.2).
-    #[must_use]
     pub fn is_known(&self, tags: &str) -> bool {
         // Weak comparison: a proxy may have re-encoded the body.
         let has = |etag| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag);

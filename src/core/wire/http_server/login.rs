@@ -16,7 +16,6 @@ pub fn cookies<'a>(request: &Request<'a>, port: u16) -> impl Iterator<Item = &'a
 }
 
 /// The bearer token in `Authorization` (RFC 6750 §2.1).
-#[must_use]
 pub fn bearer<'a>(request: &Request<'a>) -> Option<&'a str> {
     let (scheme, token) = request.authorization.split_once(' ')?;
     scheme.eq_ignore_ascii_case("Bearer").then_some(token.trim())

@@ -45,7 +45,6 @@ pub enum Refusal {
 
 impl Refusal {
     /// The status code of the answer (RFC 9110 §15.5 and §15.6, RFC 6585 §4 and §5).
-    #[must_use]
     pub const fn status(self) -> u16 {
         match self {
             Self::Malformed => 400,
@@ -64,7 +63,6 @@ impl Refusal {
     }
 
     /// The header fields that this refusal adds to the response.
-    #[must_use]
     pub const fn extra(self) -> Extra<'static> {
         match self {
             Self::Unauthorized => Extra::Authenticate,

@@ -50,20 +50,17 @@ impl<'a> Value<'a> {
     }
 
     /// The text of the value as in the document; it is valid JSON by itself.
-    #[must_use]
     pub const fn raw(&self) -> &'a str {
         self.raw
     }
 
     /// The offset of the value in the document, in bytes; [`super::position`] gives line and
     /// column.
-    #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
     /// The type of the value.
-    #[must_use]
     pub fn kind(&self) -> ValueKind {
         match self.raw.bytes().next() {
             Some(b'{') => ValueKind::Object,
@@ -76,39 +73,33 @@ impl<'a> Value<'a> {
     }
 
     /// The value of `true` or `false`; `None` for another kind.
-    #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         self.raw.parse().ok()
     }
 
     /// The value of a non-negative integer, written without fraction or exponent; `None` for
     /// anything else.
-    #[must_use]
     pub fn as_whole(&self) -> Option<u64> {
         self.raw.parse().ok()
     }
 
     /// The value of a string; `None` for another kind.
-    #[must_use]
     pub fn as_text(&self) -> Option<Text<'a>> {
         let inside = self.raw.strip_prefix('"')?.strip_suffix('"')?;
         Some(Text { inside, offset: self.offset })
     }
 
     /// The members of an object in order, repeated keys included; none for another kind.
-    #[must_use]
     pub fn members(&self) -> Members<'a> {
         Members(self.contents(ValueKind::Object))
     }
 
     /// The elements of an array in order; none for another kind.
-    #[must_use]
     pub fn elements(&self) -> Elements<'a> {
         Elements(self.contents(ValueKind::Array))
     }
 
     /// The value of `key` in an object; the last one, as in most parsers, if the key is repeated.
-    #[must_use]
     pub fn get(&self, key: &str) -> Option<Self> {
         self.members().filter(|(name, _)| *name == *key).last().map(|(_, value)| value)
     }
@@ -187,13 +178,11 @@ pub struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// The offset of the opening quote in the document, in bytes.
-    #[must_use]
     pub const fn offset(&self) -> usize {
         self.offset
     }
 
     /// The characters of the string with decoded escapes; control characters may be among them.
-    #[must_use]
     pub const fn chars(&self) -> Chars<'a> {
         Chars(self.inside)
     }
@@ -217,7 +206,6 @@ pub struct Chars<'a>(&'a str);
 
 impl<'a> Chars<'a> {
     /// The characters of a text with decoded escapes, up to a bad escape.
-    #[must_use]
     pub const fn of(text: &'a str) -> Self {
         Self(text)
     }

@@ -185,7 +185,6 @@ fn parse_found(mut body: &[u8]) -> Result<Option<Found>, Malformed> {
 
 /// The source for a second query of a bound question, if the kernel has no route via that interface
 /// and guessed that the destination is on its link.
-#[must_use]
 pub fn guess(question: &RouteQuestion, found: &[Option<Found>; 2]) -> Option<IpAddr> {
     match found {
         [None, Some(resolved)]
@@ -201,7 +200,6 @@ pub fn guess(question: &RouteQuestion, found: &[Option<Found>; 2]) -> Option<IpA
 
 /// Combines the responses to both forms of a question, matching and resolved. `None` if there is no
 /// route.
-#[must_use]
 pub fn route(question: RouteQuestion, found: &[Option<Found>; 2]) -> Option<Route> {
     let [matching, Some(hop)] = found else { return None };
     if hop.index == 0 || hop.group != question.to.is_multicast() {
