@@ -16,6 +16,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::config::LogTarget;
 use crate::error::Error;
+use linkbeat_core::wire::cut::{Cut, without_controls};
 
 #[cfg(test)]
 mod tests;
@@ -110,7 +111,7 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let line = |output| LogLine::new(output, record.level(), self.pid, record.args());
+        let line = |output| log_line(output, record.level(), self.pid, record.args());
         match self.output() {
             Destination::Syslog => {
                 let sent = send(&self.socket, Path::new(SYSLOG_PATH), &line(Destination::Syslog));
@@ -154,48 +155,28 @@ fn write_now(fd: impl AsFd, line: &LogLine) {
 }
 
 /// One line, complete with its end.
-struct LogLine(heapless::String<LINE_MAX>);
+type LogLine = heapless::String<LINE_MAX>;
 
-impl LogLine {
-    fn new(output: Destination, level: Level, pid: u32, message: &fmt::Arguments<'_>) -> Self {
-        // syslog(3): LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG.
-        let (severity, name) = match level {
-            Level::Error => (3, "error"),
-            Level::Warn => (4, "warn"),
-            Level::Info => (6, "info"),
-            Level::Debug => (7, "debug"),
-            Level::Trace => (7, "trace"),
-        };
-        let mut line = Self(heapless::String::new());
-        let written = match output {
-            Destination::Plain => write!(line, "{name}: {message}"),
-            Destination::Journal => write!(line, "<{severity}>{message}"),
-            Destination::Syslog => {
-                write!(line, "<{}>linkbeat[{pid}]: {message}", FACILITY | severity)
-            }
-        };
-        // An error means that the line is full; it is then cut.
-        written.ok();
-        line.0.push('\n').expect("write_char leaves room for the line end");
-        line
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl Write for LogLine {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|char| self.write_char(char))
-    }
-
-    fn write_char(&mut self, char: char) -> fmt::Result {
-        let char = if char.is_control() { ' ' } else { char };
-        // The line end must fit as well.
-        if self.0.len() + char.len_utf8() >= LINE_MAX {
-            return Err(fmt::Error);
+fn log_line(output: Destination, level: Level, pid: u32, message: &fmt::Arguments<'_>) -> LogLine {
+    // syslog(3): LOG_ERR, LOG_WARNING, LOG_INFO, LOG_DEBUG.
+    let (severity, name) = match level {
+        Level::Error => (3, "error"),
+        Level::Warn => (4, "warn"),
+        Level::Info => (6, "info"),
+        Level::Debug => (7, "debug"),
+        Level::Trace => (7, "trace"),
+    };
+    let mut line = LogLine::new();
+    let mut text = Cut { to: &mut line, room: LINE_MAX - 1, clean: without_controls };
+    let written = match output {
+        Destination::Plain => write!(text, "{name}: {message}"),
+        Destination::Journal => write!(text, "<{severity}>{message}"),
+        Destination::Syslog => {
+            write!(text, "<{}>linkbeat[{pid}]: {message}", FACILITY | severity)
         }
-        self.0.push(char).map_err(|_| fmt::Error)
-    }
+    };
+    // An error means that the line is full; it is then cut.
+    written.ok();
+    line.push('\n').expect("there is room left for it");
+    line
 }

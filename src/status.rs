@@ -36,7 +36,6 @@ mod text;
 
 pub use self::beat::BeatShown;
 pub use self::state::AgentState;
-pub use self::text::harmless;
 
 use self::advice::Advice;
 use self::network::NoWay;

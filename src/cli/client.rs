@@ -8,9 +8,9 @@ use std::time::Duration;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::error::Error;
-use crate::status::harmless;
 use crate::sys::clock;
 use linkbeat_core::proto::time::Instant;
+use linkbeat_core::wire::cut::harmless;
 use linkbeat_core::wire::json::{self, Value};
 
 /// Time limit for an answer that the agent gives at once.

@@ -10,8 +10,8 @@ use super::show;
 use super::{Command, HELP, check, pin};
 use crate::config::{self, Config, DEFAULT_FILE};
 use crate::error::Error;
-use crate::status::harmless;
 use linkbeat_core::proto::label::Word;
+use linkbeat_core::wire::cut::harmless;
 
 /// Exit code: no beat is sent.
 const EXIT_REFUSED: u8 = 2;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, StdoutLock, Write};
 
 use crate::error::Error;
-use crate::status::harmless;
+use linkbeat_core::wire::cut::harmless;
 
 /// Exit code: success.
 pub(super) const EXIT_DONE: u8 = 0;

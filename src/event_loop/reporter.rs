@@ -15,6 +15,7 @@ use linkbeat_core::proto::event::{Acknowledged, Failure, Note, Reason, TlsFailur
 use linkbeat_core::proto::history::History;
 use linkbeat_core::proto::link::InterfaceName;
 use linkbeat_core::proto::time::{Instant, millis};
+use linkbeat_core::wire::cut::Cut;
 use linkbeat_core::wire::report::REPORT_MAX;
 use linkbeat_core::wire::response::UnusableInterval;
 
@@ -106,14 +107,8 @@ impl Reporter {
                 if self.error.is_empty() {
                     self.turned_at = Some(now);
                 }
-                self.error.clear();
-                // A text that is too long is cut at the end of the buffer.
-                let cut = write!(
-                    Cut(&mut self.error),
-                    "{}",
-                    FailureText { failure: *failure, detail: &self.detail }
-                );
-                debug_assert!(cut.is_ok(), "Cut never fails");
+                let text = FailureText { failure: *failure, detail: &self.detail };
+                set(&mut self.error, text);
                 self.detail.clear();
                 let level = if *news { log::Level::Warn } else { log::Level::Debug };
                 let next = Next { retry_at: *retry_at, now };
@@ -128,9 +123,7 @@ impl Reporter {
 
     /// Keeps details about a failure that the core is going to report.
     pub(super) fn remark(&mut self, words: impl fmt::Display) {
-        self.detail.clear();
-        let cut = write!(Cut(&mut self.detail), "{words}");
-        debug_assert!(cut.is_ok(), "Cut never fails");
+        set(&mut self.detail, words);
     }
 
     /// Logs, once, that an `interval_s` of the server is ignored.
@@ -269,18 +262,10 @@ const fn advice(status: u16) -> &'static str {
     }
 }
 
-/// Writes until the buffer is full and drops the rest.
-struct Cut<'a>(&'a mut String<TEXT_MAX>);
-
-impl fmt::Write for Cut<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for letter in text.chars() {
-            if self.0.push(letter).is_err() {
-                break;
-            }
-        }
-        Ok(())
-    }
+/// Replaces a text; one that is too long is cut.
+fn set(text: &mut String<TEXT_MAX>, words: impl fmt::Display) {
+    text.clear();
+    write!(Cut { to: text, room: TEXT_MAX, clean: core::convert::identity }, "{words}").ok();
 }
 
 #[cfg(test)]

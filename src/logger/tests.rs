@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::*;
 
 fn line(output: Destination, level: Level, message: &str) -> String {
-    let line = LogLine::new(output, level, 42, &format_args!("{message}"));
+    let line = log_line(output, level, 42, &format_args!("{message}"));
     String::from_utf8(line.as_bytes().to_vec()).expect("lines are UTF-8")
 }
 
@@ -92,7 +92,7 @@ fn a_syslog_daemon_that_starts_again_is_heard_again_and_one_that_hangs_is_not_wa
     let name = format!("linkbeat-config-log-{}.sock", std::process::id());
     let path = std::env::temp_dir().join(name);
     let socket = Logger::new().expect("a socket").socket;
-    let line = LogLine::new(Destination::Syslog, Level::Info, 42, &format_args!("hello"));
+    let line = log_line(Destination::Syslog, Level::Info, 42, &format_args!("hello"));
     for _ in 0..2 {
         let daemon = Daemon::new(&path);
         send(&socket, &path, &line).expect("the daemon listens");
@@ -110,12 +110,8 @@ fn a_syslog_daemon_that_starts_again_is_heard_again_and_one_that_hangs_is_not_wa
 #[test]
 fn a_pipe_that_nobody_reads_is_not_waited_for() {
     let (mut reader, writer) = io::pipe().expect("a pipe");
-    let line = LogLine::new(
-        Destination::Plain,
-        Level::Info,
-        42,
-        &format_args!("{}", "x".repeat(LINE_MAX)),
-    );
+    let line =
+        log_line(Destination::Plain, Level::Info, 42, &format_args!("{}", "x".repeat(LINE_MAX)));
     for _ in 0..1_000 {
         write_now(&writer, &line);
     }

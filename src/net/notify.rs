@@ -15,6 +15,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use heapless::String;
 
 use linkbeat_core::proto::time::Instant;
+use linkbeat_core::wire::cut::{Cut, without_controls};
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,7 @@ pub struct Notify {
     /// Whether it knows that the agent is ready.
     is_ready: bool,
     /// The last line that was sent.
-    line: StatusLine,
+    line: String<LINE_MAX>,
     /// When the next message is due.
     send_at: Option<Instant>,
 }
@@ -57,14 +58,7 @@ impl Notify {
         let timeout = number("WATCHDOG_USEC").filter(|micros| ours && *micros > 0);
         let timeout = timeout.map(Duration::from_micros);
         let send_at = timeout.map(|timeout| now + timeout / 2);
-        Some(Self {
-            socket,
-            address,
-            timeout,
-            is_ready: false,
-            line: StatusLine::default(),
-            send_at,
-        })
+        Some(Self { socket, address, timeout, is_ready: false, line: String::new(), send_at })
     }
 
     /// Reports that the agent is alive, and its state as a line; the first time, that it is ready.
@@ -73,17 +67,17 @@ impl Notify {
     /// younger than a quarter of the watchdog's time-out; at half of it is the deadline, so that
     /// the pings ride on a cycle that is shorter. What could not be sent is sent again later.
     pub fn update(&mut self, now: Instant, line: fmt::Arguments<'_>) {
-        let mut next = StatusLine::default();
-        // An error means that the line is full.
-        next.write_fmt(line).ok();
+        let mut next = String::new();
+        // Texts of others in it cannot begin another line. An error means that it is full.
+        Cut { to: &mut next, room: LINE_MAX, clean: without_controls }.write_fmt(line).ok();
         let due =
             self.timeout.zip(self.send_at).is_some_and(|(timeout, at)| now + timeout / 4 >= at);
-        if self.is_ready && !due && next.0 == self.line.0 {
+        if self.is_ready && !due && next == self.line {
             return;
         }
         let ready = if self.is_ready { "" } else { "READY=1\n" };
         let alive = if self.timeout.is_some() { "WATCHDOG=1\n" } else { "" };
-        match self.send(format_args!("{ready}{alive}STATUS={}\n", next.0)) {
+        match self.send(format_args!("{ready}{alive}STATUS={next}\n")) {
             Ok(()) => {
                 self.is_ready = true;
                 self.line = next;
@@ -120,20 +114,5 @@ fn address(name: &[u8]) -> Option<SocketAddr> {
         [b'@', rest @ ..] => SocketAddr::from_abstract_name(rest).ok(),
         [b'/', ..] => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(name)).ok(),
         _ => None,
-    }
-}
-
-/// One line: texts of others in it cannot begin another one.
-#[derive(Debug, Default)]
-struct StatusLine(String<LINE_MAX>);
-
-impl Write for StatusLine {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|char| self.write_char(char))
-    }
-
-    fn write_char(&mut self, char: char) -> fmt::Result {
-        let char = if char.is_control() { ' ' } else { char };
-        self.0.push(char).map_err(|_| fmt::Error)
     }
 }

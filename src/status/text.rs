@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Write};
 
 use super::TEXT_MAX;
+use linkbeat_core::wire::cut::{Cut, harmless};
 
 /// A value, or an empty text.
 pub(super) struct OrNothing<T>(pub(super) Option<T>);
@@ -30,36 +31,8 @@ pub(super) struct Excerpt<T>(pub(super) T);
 
 impl<T: Display> Display for Excerpt<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(Cutter { to: f, room: TEXT_MAX }, "{}", self.0)
-    }
-}
-
-/// Passes on characters as long as there is room.
-struct Cutter<'a, 'b> {
-    /// Where they go.
-    to: &'a mut fmt::Formatter<'b>,
-    /// Bytes left.
-    room: usize,
-}
-
-impl Write for Cutter<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for char in text.chars() {
-            // Once a character does not fit, no shorter one may follow it.
-            let Some(room) = self.room.checked_sub(char.len_utf8()) else {
-                self.room = 0;
-                break;
-            };
-            self.room = room;
-            self.to.write_char(harmless(char))?;
-        }
+        // An error means that the rest is cut.
+        write!(Cut { to: f, room: TEXT_MAX, clean: harmless }, "{}", self.0).ok();
         Ok(())
     }
-}
-
-/// The character, or a space in place of one that could control a terminal: control characters, and
-/// those that change the direction of the text (Unicode UAX #9 §2).
-pub fn harmless(char: char) -> char {
-    let steers = matches!(char, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    if char.is_control() || steers { ' ' } else { char }
 }

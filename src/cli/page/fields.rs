@@ -1,6 +1,6 @@
 //! Objects of the agent's JSON, and parts of them as text.
 
-use crate::status::harmless;
+use linkbeat_core::wire::cut::harmless;
 use linkbeat_core::wire::json::Value;
 
 /// An object of the agent's JSON. A member that is absent or of another type has no value.

@@ -4,6 +4,7 @@
 pub mod base64;
 pub mod buffer;
 pub mod certificate;
+pub mod cut;
 pub mod date;
 mod digest;
 pub mod dns;

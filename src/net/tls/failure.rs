@@ -11,6 +11,7 @@ use super::trust::{KEYS, Pin, TrustRefusal};
 use linkbeat_core::proto::event::{Failure, TlsFailure};
 use linkbeat_core::proto::wall::SLACK_S;
 use linkbeat_core::wire::certificate::Algorithm;
+use linkbeat_core::wire::cut::Cut;
 use linkbeat_core::wire::date::{HttpDate, Utc};
 
 /// Longest [`Detail`], in bytes.
@@ -116,14 +117,15 @@ pub(super) fn shown_pin(error: &Error) -> Option<Pin> {
 ///
 /// The text may contain bytes from the server, so only printable ASCII is copied.
 pub(super) fn describe(error: &Error, wall_s: u64) -> Detail {
-    let mut line = Printable(Detail::new());
+    let mut detail = Detail::new();
+    let printable = |char: char| if char.is_ascii_graphic() || char == ' ' { char } else { '?' };
+    let mut line = Cut { to: &mut detail, room: DETAIL_MAX, clean: printable };
     // A full buffer ends the writing: the text is cut there.
-    match write_description(&mut line, error, wall_s) {
-        Ok(()) | Err(fmt::Error) => line.0,
-    }
+    write_description(&mut line, error, wall_s).ok();
+    detail
 }
 
-fn write_description(line: &mut Printable, error: &Error, wall_s: u64) -> fmt::Result {
+fn write_description(line: &mut dyn Write, error: &Error, wall_s: u64) -> fmt::Result {
     line.write_str(match error {
         Error::InvalidCertificate(error) => return describe_certificate(line, error, wall_s),
         Error::AlertReceived(alert) => return describe_alert(line, *alert),
@@ -148,7 +150,7 @@ pub(super) const LATE: &str = "the server asks after the handshake, which is not
                                whole server";
 
 fn describe_certificate(
-    line: &mut Printable,
+    line: &mut dyn Write,
     error: &CertificateError,
     wall_s: u64,
 ) -> fmt::Result {
@@ -204,7 +206,7 @@ fn describe_certificate(
 
 /// Describes a signature in the chain that ring cannot verify.
 fn describe_signature(
-    line: &mut Printable,
+    line: &mut dyn Write,
     signature: &[u8],
     key: Option<&Vec<u8>>,
 ) -> fmt::Result {
@@ -244,7 +246,7 @@ const fn describe_rule(error: Option<&webpki::Error>) -> &'static str {
 }
 
 /// Describes an alert by its name in RFC 8446 §6.
-fn describe_alert(line: &mut Printable, alert: AlertDescription) -> fmt::Result {
+fn describe_alert(line: &mut dyn Write, alert: AlertDescription) -> fmt::Result {
     use AlertDescription as Alert;
     line.write_str("the server aborts the handshake: ")?;
     line.write_str(match alert {
@@ -293,15 +295,4 @@ impl fmt::Display for Judge {
 
 const fn date(time: UnixTime) -> HttpDate {
     HttpDate(Utc(time.as_secs()))
-}
-
-struct Printable(Detail);
-
-impl Write for Printable {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.chars().try_for_each(|char| {
-            let sound = char.is_ascii_graphic() || char == ' ';
-            self.0.push(if sound { char } else { '?' }).map_err(|_| fmt::Error)
-        })
-    }
 }
