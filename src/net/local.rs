@@ -55,8 +55,10 @@ const RING: Request = Request { id: None, ask: Ask::Trigger(None) };
 /// The server. It never fails after its start: what it cannot do is among [`errors`](Self::errors).
 #[derive(Debug)]
 pub struct LocalServer {
-    /// The listening sockets, for lines and for HTTP.
-    ports: [Port; 2],
+    /// The listening socket for lines.
+    lines: Port,
+    /// The listening socket for HTTP.
+    http: Port,
     /// Which HTTP clients are let in.
     gate: Gate,
     /// Whether another program was seen on the usual port. It may be back at any moment, and would
@@ -77,7 +79,8 @@ impl LocalServer {
     /// No descriptor left for its own copy of `registry`.
     pub fn new(registry: &Registry, lines: Token, http: Token) -> io::Result<Self> {
         Ok(Self {
-            ports: [Port::new(Protocol::Lines, lines), Port::new(Protocol::Http, http)],
+            lines: Port::new(Protocol::Lines, lines),
+            http: Port::new(Protocol::Http, http),
             gate: Gate::Loopback,
             port_is_taken: false,
             clients: Clients::new(registry.try_clone()?, [lines, http]),
@@ -102,14 +105,12 @@ impl LocalServer {
 
     /// Where HTTP is to be served since [`listen_http`](Self::listen_http).
     pub const fn http_place(&self) -> Option<&Listen> {
-        let [_, http] = &self.ports;
-        http.place()
+        self.http.place()
     }
 
     /// Where HTTP is served.
     pub fn http_address(&self) -> Option<&Listen> {
-        let [_, http] = &self.ports;
-        http.address()
+        self.http.address()
     }
 
     /// Serves HTTP there from now on, or nowhere, and asks for `token` over TCP; a socket in force
@@ -127,12 +128,11 @@ impl LocalServer {
             }
             (None, _) | (_, None) => Gate::Loopback,
         };
-        let [_, http] = &mut self.ports;
         if let Some(listen) = listen.filter(|listen| token.is_none() && listen.is_open()) {
-            http.refuse(listen);
+            self.http.refuse(listen);
         } else {
-            let opened = http.listen(listen.cloned(), &self.clients.registry, now);
-            take_opened(http, opened, &mut self.clients);
+            let opened = self.http.listen(listen.cloned(), &self.clients.registry, now);
+            take_opened(&mut self.http, opened, &mut self.clients);
         }
     }
 
@@ -140,15 +140,9 @@ impl LocalServer {
     /// the former one is closed with its clients as soon as there is another. A failure is logged,
     /// and tried again later.
     pub fn listen_lines(&mut self, path: Option<&Path>, now: Instant) {
-        let opened = self.open_lines(path, now);
-        let [lines, _] = &mut self.ports;
-        take_opened(lines, opened, &mut self.clients);
-    }
-
-    fn open_lines(&mut self, path: Option<&Path>, now: Instant) -> Result<bool, Error> {
-        let [lines, _] = &mut self.ports;
-        let listen = path.map(|path| Listen::Socket(path.to_path_buf()));
-        lines.listen(listen, &self.clients.registry, now)
+        if let Err(error) = self.begin_lines(path, now) {
+            self.lines.report(&error);
+        }
     }
 
     /// As [`listen_lines`](Self::listen_lines), at the start of the agent.
@@ -157,19 +151,18 @@ impl LocalServer {
     ///
     /// Another agent has the socket.
     pub fn begin_lines(&mut self, path: Option<&Path>, now: Instant) -> Result<(), Error> {
-        match self.open_lines(path, now) {
-            Err(error @ Error::AlreadyRunning { .. }) => return Err(error),
-            opened => {
-                let [lines, _] = &mut self.ports;
-                take_opened(lines, opened, &mut self.clients);
-            }
+        let listen = path.map(|path| Listen::Socket(path.to_path_buf()));
+        let opened = self.lines.listen(listen, &self.clients.registry, now);
+        if let Err(error @ Error::AlreadyRunning { .. }) = opened {
+            return Err(error);
         }
+        take_opened(&mut self.lines, opened, &mut self.clients);
         Ok(())
     }
 
     /// Opens again the Unix sockets whose files are gone; once per cycle is enough.
     pub fn poll_files(&mut self, now: Instant) {
-        for port in &mut self.ports {
+        for port in [&mut self.lines, &mut self.http] {
             let opened = port.poll_file(&self.clients.registry, now);
             take_opened(port, opened, &mut self.clients);
         }
@@ -177,7 +170,7 @@ impl LocalServer {
 
     /// Why a socket does not listen although it should; for people.
     pub fn errors(&self) -> impl Iterator<Item = &String> {
-        self.ports.iter().rev().filter_map(Port::error)
+        [&self.http, &self.lines].into_iter().filter_map(Port::error)
     }
 
     /// Does what the readiness of `token` allows; the request that is complete now, if any.
@@ -217,8 +210,10 @@ impl LocalServer {
     }
 
     fn accept(&mut self, protocol: Protocol, now: Instant) {
-        let [lines, http] = &mut self.ports;
-        let port = if protocol == Protocol::Lines { lines } else { http };
+        let port = match protocol {
+            Protocol::Lines => &mut self.lines,
+            Protocol::Http => &mut self.http,
+        };
         port.on_readable();
         for _ in 0..ACCEPTS_MAX {
             // HTTP clients are soon gone, so others may wait; a helper may stay for ever.
@@ -244,10 +239,9 @@ impl LocalServer {
     /// not wait. Ask before every wait: an answer or a deadline makes room for queued connections,
     /// and after an answer or a pause there may be lines that were read long ago.
     pub fn pending(&self, now: Instant) -> impl Iterator<Item = Token> {
-        let [lines, http] = &self.ports;
-        let lines = (self.clients.rung || lines.is_pending()).then_some(lines.token);
+        let lines = (self.clients.rung || self.lines.is_pending()).then_some(self.lines.token);
         let has_room = self.clients.room_at().is_some_and(|at| at <= now);
-        let http = (http.is_pending() && has_room).then_some(http.token);
+        let http = (self.http.is_pending() && has_room).then_some(self.http.token);
         lines.into_iter().chain(http).chain(self.clients.pending())
     }
 
@@ -281,16 +275,15 @@ impl LocalServer {
 
     /// When [`on_deadline`](Self::on_deadline) is due, or there is room for a queued connection.
     pub fn next_deadline(&self) -> Option<Instant> {
-        let ports = self.ports.iter().filter_map(Port::next_deadline);
-        let [_, http] = &self.ports;
-        let room_at = http.is_pending().then(|| self.clients.room_at()).flatten();
+        let ports = [&self.lines, &self.http].into_iter().filter_map(Port::next_deadline);
+        let room_at = self.http.is_pending().then(|| self.clients.room_at()).flatten();
         ports.chain(self.clients.next_deadline()).chain(room_at).min()
     }
 
     /// Ends what took too long, ends pauses, and tries again what is due.
     pub fn on_deadline(&mut self, now: Instant) {
         self.clients.update_all(&mut |client, registry| client.on_deadline(now, registry));
-        for port in &mut self.ports {
+        for port in [&mut self.lines, &mut self.http] {
             let opened = port.on_deadline(&self.clients.registry, now);
             take_opened(port, opened, &mut self.clients);
         }

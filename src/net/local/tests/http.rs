@@ -36,14 +36,12 @@ impl Loop {
     }
 
     fn http_address(&self) -> Option<SocketAddr> {
-        let [_, http] = &self.server.ports;
-        http.local_address()
+        self.server.http.local_address()
     }
 
     /// Why the status server does not listen.
     fn error(&self) -> Option<String> {
-        let [_, http] = &self.server.ports;
-        http.error().cloned()
+        self.server.http.error().cloned()
     }
 
     fn connect_http(&self) -> TcpStream {
