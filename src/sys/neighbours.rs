@@ -8,10 +8,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
+use rustix::net::bind;
 use rustix::net::netlink::SocketAddrNetlink;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 
-use super::netlink::receive;
+use super::netlink::{open, receive};
 use linkbeat_core::proto::link::Neighbour;
 use linkbeat_core::wire::rtnetlink::{MessageKind, messages};
 
@@ -32,9 +32,7 @@ impl NeighbourSocket {
     ///
     /// What socket(2) and bind(2) say.
     pub fn open() -> io::Result<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        // Protocol 0 is NETLINK_ROUTE.
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        let fd = open()?;
         bind(&fd, &SocketAddrNetlink::new(0, GROUPS))?;
         Ok(Self(fd))
     }

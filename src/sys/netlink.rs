@@ -84,9 +84,7 @@ impl RouteSocket {
     ///
     /// What socket(2) and bind(2) say, such as `EAFNOSUPPORT` where a sandbox forbids netlink.
     pub fn new() -> io::Result<Self> {
-        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-        // Protocol 0 is NETLINK_ROUTE.
-        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
+        let fd = open()?;
         // Only CAP_NET_ADMIN may exceed net.core.rmem_max; the other call is cut to it.
         set_socket_recv_buffer_size_force(&fd, QUEUE)
             .or_else(|_| set_socket_recv_buffer_size(&fd, QUEUE))?;
@@ -172,6 +170,13 @@ impl AsFd for RouteSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Opens a socket of rtnetlink(7) that belongs to no group.
+pub(super) fn open() -> Result<OwnedFd, Errno> {
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    // Protocol 0 is NETLINK_ROUTE.
+    socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)
 }
 
 /// Reads one datagram; an empty one in place of one that the kernel did not send.

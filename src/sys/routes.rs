@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 
 use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socket_with};
+use rustix::net::{SendFlags, send};
 
-use super::netlink::receive;
+use super::netlink::{open, receive};
 use linkbeat_core::proto::link::LinkIndex;
 use linkbeat_core::proto::route::{Route, RouteQuestion};
 use linkbeat_core::wire::rtnetlink::{Form, Found, QUESTION_MAX, addressed, answers};
@@ -178,12 +178,6 @@ impl RouteAsker {
         }
         read
     }
-}
-
-fn open() -> Result<OwnedFd, Errno> {
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    // Protocol 0 is NETLINK_ROUTE.
-    socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)
 }
 
 #[cfg(test)]
