@@ -129,11 +129,7 @@ impl History {
     /// Records a turn of events that is in no note.
     pub fn turn(&mut self, change: Change, now: Instant) {
         let transition = Transition { id: self.next_id(), at: now, change };
-        if self.transitions.is_full() {
-            self.transitions.pop_front();
-        }
-        let pushed = self.transitions.push_back(transition).is_ok();
-        debug_assert!(pushed, "room was made for it");
+        push_last(&mut self.transitions, transition);
     }
 
     fn beat(
@@ -146,11 +142,7 @@ impl History {
     ) {
         let beat =
             BeatRecord { id: self.next_id(), at: now, seq, reason: reason.clone(), via, outcome };
-        if self.beats.is_full() {
-            self.beats.pop_front();
-        }
-        let pushed = self.beats.push_back(beat).is_ok();
-        debug_assert!(pushed, "room was made for it");
+        push_last(&mut self.beats, beat);
     }
 
     const fn next_id(&mut self) -> Id {
@@ -161,21 +153,16 @@ impl History {
     /// Takes a beat of an earlier run back; `None` if it cannot have come after those that are
     /// there.
     pub fn put_beat(&mut self, beat: BeatRecord, now: Instant) -> Option<()> {
-        let last = self.beats.back().map_or((0, Instant::default()), |last| (last.id, last.at));
-        if beat.id <= last.0 || beat.id > RESTORED_MAX || beat.at < last.1 || beat.at > now {
-            return None;
-        }
+        let last = self.beats.back().map(|last| (last.id, last.at));
+        check_restored(last, (beat.id, beat.at), now)?;
         self.last_id = self.last_id.max(beat.id);
         self.beats.push_back(beat).ok()
     }
 
     /// Takes a turn of events of an earlier run back; `None` if it cannot be.
     pub fn put_turn(&mut self, turn: Transition, now: Instant) -> Option<()> {
-        let last =
-            self.transitions.back().map_or((0, Instant::default()), |last| (last.id, last.at));
-        if turn.id <= last.0 || turn.id > RESTORED_MAX || turn.at < last.1 || turn.at > now {
-            return None;
-        }
+        let last = self.transitions.back().map(|last| (last.id, last.at));
+        check_restored(last, (turn.id, turn.at), now)?;
         self.last_id = self.last_id.max(turn.id);
         self.transitions.push_back(turn).ok()
     }
@@ -260,4 +247,19 @@ impl History {
     pub const fn round_trip(&self) -> &Histogram {
         &self.round_trip
     }
+}
+
+/// Adds an item behind the others; the first one makes room for it.
+fn push_last<T, const N: usize>(items: &mut Deque<T, N>, item: T) {
+    if items.is_full() {
+        items.pop_front();
+    }
+    let pushed = items.push_back(item).is_ok();
+    debug_assert!(pushed, "room was made for it");
+}
+
+/// `None` if an entry of an earlier run cannot have come after the `last` one that is there.
+fn check_restored(last: Option<(Id, Instant)>, entry: (Id, Instant), now: Instant) -> Option<()> {
+    let ((last_id, last_at), (id, at)) = (last.unwrap_or_default(), entry);
+    (id > last_id && id <= RESTORED_MAX && (last_at..=now).contains(&at)).then_some(())
 }
