@@ -76,22 +76,13 @@ const NUMBER_MAX: u32 = u32::MAX / 2;
 /// The last outage, and those that the server has not heard of.
 #[derive(Debug, PartialEq, Eq, Default)]
 pub struct Outages {
-    /// A beat was acknowledged before: else nothing is an outage.
-    delivered: bool,
+    kept: KeptOutages,
     /// The uplink that is or was last in use.
     uplink: Option<InterfaceName>,
     /// Beats that fell due since the round under way began, its own included.
     due: u32,
     /// What is missing in the ongoing one is known for certain.
     is_certain: bool,
-    /// The last one, over or not.
-    last: Option<Outage>,
-    /// Those that are over and were not reported, the oldest ones, in order.
-    unreported: Vec<Outage, UNREPORTED_MAX>,
-    /// The highest number that was given.
-    numbered: u32,
-    /// The highest number that the server has heard of.
-    reported: u32,
     /// Those that are over, by kind, since start.
     counts: [u32; OutageKind::ALL.len()],
 }
@@ -99,7 +90,7 @@ pub struct Outages {
 /// What outlives the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeptOutages {
-    /// A beat was acknowledged in this boot.
+    /// A beat was acknowledged in this boot: else nothing is an outage.
     pub delivered: bool,
     /// The highest number that was given.
     pub numbered: u32,
@@ -107,26 +98,27 @@ pub struct KeptOutages {
     pub reported: u32,
     /// The last one, over or not.
     pub last: Option<Outage>,
-    /// Those that are over and were not reported, in order.
+    /// Those that are over and were not reported, the oldest ones, in order.
     pub unreported: Vec<Outage, UNREPORTED_MAX>,
 }
 
 impl Outages {
     /// The last one, over or not; a blip included.
     pub const fn last(&self) -> Option<Outage> {
-        self.last
+        self.kept.last
     }
 
     /// What a report written now contains, oldest first, at most [`UNREPORTED_MAX`].
     pub fn unreported(&self) -> impl Iterator<Item = Outage> + Clone {
-        let ongoing = self.ongoing().filter(|it| it.number.is_some() && !self.unreported.is_full());
-        self.unreported.iter().copied().chain(ongoing)
+        let ongoing =
+            self.ongoing().filter(|it| it.number.is_some() && !self.kept.unreported.is_full());
+        self.kept.unreported.iter().copied().chain(ongoing)
     }
 
     /// How many the server has not heard of besides those of [`unreported`](Self::unreported).
     pub fn others(&self) -> u32 {
         let last = self.unreported().last().and_then(|outage| outage.number);
-        self.numbered - last.unwrap_or(self.reported)
+        self.kept.numbered - last.unwrap_or(self.kept.reported)
     }
 
     /// How many are over, since start, by the place of their kind in [`OutageKind::ALL`].
@@ -136,15 +128,15 @@ impl Outages {
 
     /// The highest number that was given, and that of the last outage in a report written now.
     pub(super) const fn numbered(&self) -> u32 {
-        self.numbered
+        self.kept.numbered
     }
 
     fn ongoing(&self) -> Option<Outage> {
-        self.last.filter(|outage| outage.ended_at.is_none())
+        self.kept.last.filter(|outage| outage.ended_at.is_none())
     }
 
     fn ongoing_mut(&mut self) -> Option<&mut Outage> {
-        self.last.as_mut().filter(|outage| outage.ended_at.is_none())
+        self.kept.last.as_mut().filter(|outage| outage.ended_at.is_none())
     }
 
     /// Notes which uplink is in use, if there is one.
@@ -165,21 +157,21 @@ impl Outages {
 
     /// Adds beats to those missed in the ongoing outage, which thereby gets its number.
     fn miss(&mut self, beats: u32) {
-        let next = self.numbered.saturating_add(1);
+        let next = self.kept.numbered.saturating_add(1);
         let Some(outage) = self.ongoing_mut().filter(|_| beats > 0) else { return };
         outage.missed = outage.missed.saturating_add(beats);
         if outage.number.is_none() {
             outage.number = Some(next);
-            self.numbered = next;
+            self.kept.numbered = next;
         }
     }
 
     fn begin(&mut self, kind: OutageKind, began_at: Instant, missed: u32) {
-        if !self.delivered {
+        if !self.kept.delivered {
             return;
         }
         let (number, cause, uplink) = (None, None, self.uplink);
-        self.last =
+        self.kept.last =
             Some(Outage { number, began_at, ended_at: None, kind, cause, uplink, missed: 0 });
         self.is_certain = kind != OutageKind::Server;
         self.miss(missed);
@@ -223,9 +215,9 @@ impl Outages {
 
     /// A report was acknowledged that reported everything up to this number.
     pub(super) fn acknowledged(&mut self, reported: u32, now: Instant) {
-        self.delivered = true;
-        self.reported = self.reported.max(reported);
-        self.unreported.retain(|outage| outage.number > Some(self.reported));
+        self.kept.delivered = true;
+        self.kept.reported = self.kept.reported.max(reported);
+        self.kept.unreported.retain(|outage| outage.number > Some(self.kept.reported));
         self.end(now);
     }
 
@@ -238,38 +230,36 @@ impl Outages {
         if let Some(count) = self.counts.get_mut(outage.kind as usize) {
             *count = count.saturating_add(1);
         }
-        if number > self.reported {
+        if number > self.kept.reported {
             // The oldest are kept, and others only counted.
-            let kept = self.unreported.push(outage);
-            debug_assert!(kept.is_ok() || self.unreported.is_full());
+            let kept = self.kept.unreported.push(outage);
+            debug_assert!(kept.is_ok() || self.kept.unreported.is_full());
         }
     }
 
     /// What a file keeps over a restart of the agent.
-    pub fn kept(&self) -> KeptOutages {
-        let Self { delivered, numbered, reported, last, .. } = *self;
-        KeptOutages { delivered, numbered, reported, last, unreported: self.unreported.clone() }
+    pub const fn kept(&self) -> &KeptOutages {
+        &self.kept
     }
 
     /// Takes back what an earlier run has left; `None` if it cannot be.
     #[must_use]
     pub fn restored(kept: KeptOutages, now: Instant) -> Option<Self> {
-        let KeptOutages { delivered, numbered, reported, last, unreported } = kept;
+        let KeptOutages { numbered, reported, last, unreported, .. } = &kept;
         let is_over = |it: &Outage| it.ended_at.is_some();
         let is_of_the_past = |it: &Outage| {
             it.began_at <= now && it.ended_at.is_none_or(|at| (it.began_at..=now).contains(&at))
         };
         let ongoing = last.filter(|it| !is_over(it) && it.number.is_some());
-        let mut highest = reported;
+        let mut highest = *reported;
         let mut follows = |it: &Outage| {
             let number = it.number.unwrap_or_default();
             number > core::mem::replace(&mut highest, number)
         };
-        let is_sound = last.iter().chain(&unreported).all(is_of_the_past)
+        let is_sound = last.iter().chain(unreported).all(is_of_the_past)
             && unreported.iter().all(|it| is_over(it) && follows(it))
             && ongoing.as_ref().is_none_or(follows)
-            && (highest..=NUMBER_MAX).contains(&numbered);
-        let known = Self { delivered, numbered, reported, last, unreported, ..Self::default() };
-        is_sound.then_some(Self { is_certain: true, ..known })
+            && (highest..=NUMBER_MAX).contains(numbered);
+        is_sound.then(|| Self { kept, is_certain: true, ..Self::default() })
     }
 }

@@ -101,7 +101,7 @@ pub fn emit(
             to.u32(number);
         }
     }
-    outages::emit(&outages.kept(), &mut to);
+    outages::emit(outages.kept(), &mut to);
     let sum = checksum(to.written());
     to.u64(sum);
     to.end()

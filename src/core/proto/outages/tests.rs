@@ -182,7 +182,7 @@ fn ongoing_and_unreported_ones_survive_a_restart() {
     outage(&mut outages, 30);
     outages.round_began();
     outages.round_failed(Failure::Refused, at(60));
-    let mut again = Outages::restored(outages.kept(), at(65)).expect("what was kept");
+    let mut again = Outages::restored(outages.kept().clone(), at(65)).expect("what was kept");
     assert!(again.unreported().eq(outages.unreported()));
     again.round_began();
     again.acknowledged(again.numbered(), at(70));
@@ -201,7 +201,7 @@ fn what_cannot_have_been_is_not_taken_back() {
     outage(&mut outages, 60);
     outages.round_began();
     outages.round_failed(Failure::Refused, at(90));
-    let sound = outages.kept();
+    let sound = outages.kept().clone();
     let now = at(100);
     assert!(Outages::restored(sound.clone(), now).is_some());
     assert_eq!(Outages::restored(sound.clone(), at(80)), None, "it is of the future");

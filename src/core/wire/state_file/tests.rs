@@ -146,7 +146,7 @@ fn outages_survive_a_round_trip() {
 
 #[test]
 fn outages_of_the_future_invalidate_the_file() {
-    let (mut kept, now) = (outages(3, "eth0").kept(), at(u64::from(HOUR_US)));
+    let (mut kept, now) = (outages(3, "eth0").kept().clone(), at(u64::from(HOUR_US)));
     kept.last = kept.last.map(|last| Outage { began_at: now, ..last });
     let later = Outages::restored(kept, now).expect("it began just now");
     let file = written_with(&History::new(1), &later, at(2));
