@@ -57,7 +57,6 @@ impl Agent {
     /// An agent that knows nothing and waits for its first [`Input::Configured`].
     ///
     /// `seed` feeds the jitter; two devices must not have the same one.
-    #[must_use]
     pub fn new(seed: u64, now: Instant) -> Self {
         Self {
             settings: None,
@@ -132,13 +131,11 @@ impl Agent {
     }
 
     /// Whether the last beat is wanted or under way, after [`Input::Stopping`].
-    #[must_use]
     pub const fn says_goodbye(&self) -> bool {
         self.says_goodbye
     }
 
     /// When to call [`handle`](Self::handle) with [`Input::Deadline`] if nothing happens before.
-    #[must_use]
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
         let start = match self.start_at(now) {
             StartAt::At(at) if self.delivery.is_idle() => Some(at),
