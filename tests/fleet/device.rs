@@ -50,6 +50,8 @@ pub(crate) struct Device {
     /// This boot.
     boot_id: u64,
     round_trip: Duration,
+    /// When it did something last.
+    now: Instant,
     coming: Vec<(Instant, Coming)>,
     /// Its connections.
     open: Vec<(ConnectionId, IpAddr)>,
@@ -59,6 +61,8 @@ pub(crate) struct Device {
     pub(crate) attempts: (u32, u32),
     /// Cut off: what it sends vanishes.
     pub(crate) cut_off: bool,
+    /// Without power: it does nothing any more.
+    pub(crate) dead: bool,
     /// When a beat of it was acknowledged first since this was emptied.
     pub(crate) heard_at: Option<Instant>,
 }
@@ -79,11 +83,13 @@ impl Device {
             key,
             boot_id: seed,
             round_trip,
+            now,
             coming: Vec::new(),
             open: Vec::new(),
             ticket: None,
             attempts: (0, 0),
             cut_off: false,
+            dead: false,
             heard_at: None,
         };
         let host = Host::Name("api.example.org".try_into().expect("a name"));
@@ -103,14 +109,25 @@ impl Device {
         device
     }
 
+    /// Does all that is due before `end`.
+    pub(crate) fn run_until(&mut self, end: Instant, server: &Backend, load: &mut Load) {
+        while let Some(at) = self.next_at()
+            && at < end
+        {
+            self.now = at;
+            self.step(at, server, load);
+        }
+    }
+
     /// When something is to be done for it next.
-    pub(crate) fn next_at(&self, now: Instant) -> Option<Instant> {
+    fn next_at(&self) -> Option<Instant> {
         let coming = self.coming.iter().map(|(at, _)| *at).min();
-        coming.into_iter().chain(self.agent.next_deadline(now)).min().map(|at| at.max(now))
+        let next = coming.into_iter().chain(self.agent.next_deadline(self.now)).min();
+        next.filter(|_| !self.dead).map(|at| at.max(self.now))
     }
 
     /// Does what is due.
-    pub(crate) fn step(&mut self, now: Instant, server: &Backend, load: &mut Load) {
+    fn step(&mut self, now: Instant, server: &Backend, load: &mut Load) {
         while let Some(due) = self.coming.iter().position(|(at, _)| *at <= now) {
             let (_, coming) = self.coming.remove(due);
             match coming {
@@ -152,8 +169,8 @@ impl Device {
     /// Feeds the core, and performs the resulting actions.
     fn input(&mut self, input: Input<'_>, now: Instant, server: &Backend, load: &mut Load) {
         let actions = self.agent.handle(input, now);
-        for action in actions {
-            match action {
+        for action in &actions {
+            match *action {
                 Action::AskRoutes => {
                     let routes: heapless::Vec<_, 32> =
                         self.agent.questions().filter_map(default_route).collect();

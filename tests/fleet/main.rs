@@ -9,6 +9,8 @@
 #[cfg(test)]
 mod device;
 #[cfg(test)]
+mod fleet;
+#[cfg(test)]
 mod plain;
 #[cfg(test)]
 mod receiver;
@@ -17,171 +19,13 @@ mod server;
 
 #[cfg(test)]
 mod tests {
-    use std::cmp::Reverse;
-    use std::collections::BinaryHeap;
-    use std::ops::Range;
     use std::time::Duration;
 
     use linkbeat_core::proto::reach::budget::{ROUNDS_HOUR, SYNS_OF_A_CONNECTION};
-    use linkbeat_core::proto::rng::Rng;
-    use linkbeat_core::proto::time::Instant;
 
-    use super::device::Device;
+    use super::fleet::{EVENT_AT, Fleet, Plan, WATCHED, at, seconds};
     use super::plain::INTERVAL;
-    use super::server::{ADDRESSES, Fate, Load, MOVED, Second, Server};
-
-    /// The share of the fleet that a regional event hits, in percent.
-    const REGION: usize = 30;
-    /// Longest round trip to the server.
-    const ROUND_TRIP_MAX: Duration = Duration::from_millis(80);
-    /// How long the steady state is watched before and after an event.
-    const WATCHED: Duration = Duration::from_secs(300);
-    /// When the first event happens: every device has found its rhythm.
-    const EVENT_AT: Duration = Duration::from_secs(500);
-
-    struct Fleet {
-        devices: Vec<Device>,
-        next_at: Vec<Option<Instant>>,
-        queue: BinaryHeap<Reverse<(Instant, usize)>>,
-        server: Server,
-        load: Load,
-        rng: Rng,
-        recovery_spread: Duration,
-        now: Instant,
-    }
-
-    fn at(since_start: Duration) -> Instant {
-        Instant::default() + since_start
-    }
-
-    const fn seconds(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    impl Fleet {
-        /// A fleet that has run for a while when the event comes.
-        fn new(seed: u64) -> Self {
-            Self::spreading(seed, Duration::ZERO)
-        }
-
-        /// The same with this `recovery_spread`.
-        fn spreading(seed: u64, recovery_spread: Duration) -> Self {
-            Self::with(seed, recovery_spread, false)
-        }
-
-        /// The same with a server that has a name.
-        fn with(seed: u64, recovery_spread: Duration, named: bool) -> Self {
-            let size =
-                std::env::var("FLEET_DEVICES").map_or(10_000, |it| it.parse().expect("a number"));
-            let mut fleet = Self {
-                devices: Vec::new(),
-                next_at: Vec::new(),
-                queue: BinaryHeap::new(),
-                server: Server {
-                    fate: Fate::Well,
-                    interval: None,
-                    named,
-                    addresses: &ADDRESSES,
-                    ticket_keys: 1,
-                },
-                load: Load::default(),
-                rng: Rng::new(seed),
-                recovery_spread,
-                now: Instant::default(),
-            };
-            let mut boots: Vec<Instant> =
-                (0..size).map(|_| at(fleet.rng.fraction(seconds(60)))).collect();
-            boots.sort_unstable();
-            for (place, boot_at) in boots.into_iter().enumerate() {
-                fleet.run_until(boot_at);
-                let device = fleet.boot(place);
-                fleet.devices.push(device);
-                fleet.next_at.push(None);
-                fleet.arm(place);
-            }
-            fleet.run_until(at(EVENT_AT));
-            fleet
-        }
-
-        fn boot(&mut self, place: usize) -> Device {
-            let (seed, round_trip) = (self.rng.next_u64(), self.rng.fraction(ROUND_TRIP_MAX));
-            let own = (round_trip, self.recovery_spread);
-            Device::boot(place, seed, own, self.now, &self.server, &mut self.load)
-        }
-
-        fn arm(&mut self, place: usize) {
-            let next_at = self.devices[place].next_at(self.now);
-            self.next_at[place] = next_at;
-            self.queue.extend(next_at.map(|at| Reverse((at, place))));
-        }
-
-        fn run_until(&mut self, end: Instant) {
-            while let Some(&Reverse((at, place))) = self.queue.peek()
-                && at < end
-            {
-                self.queue.pop();
-                if self.next_at[place] == Some(at) {
-                    self.now = at;
-                    self.devices[place].step(at, &self.server, &mut self.load);
-                    self.arm(place);
-                }
-            }
-            self.now = end;
-        }
-
-        fn pass(&mut self, time: Duration) {
-            self.run_until(self.now + time);
-        }
-
-        /// The devices of the region.
-        fn region(&self) -> Range<usize> {
-            0..self.devices.len() * REGION / 100
-        }
-
-        fn cut_off(&mut self, cut_off: bool) {
-            for place in self.region() {
-                self.devices[place].cut_off = cut_off;
-                self.devices[place].heard_at = None;
-            }
-        }
-
-        /// Requests in a second at which every device sends at a time of its own.
-        fn steady(&self) -> f64 {
-            f64::from(u32::try_from(self.devices.len()).unwrap()) / INTERVAL.as_secs_f64()
-        }
-
-        /// The largest of these seconds, as a multiple of the steady rate.
-        fn most(&self, from: Instant, to: Instant, what: impl Fn(&Second) -> u32) -> f64 {
-            let second = |at: Instant| usize::try_from(at.as_micros() / 1_000_000).unwrap();
-            let watched = self.load.seconds.iter().take(second(to)).skip(second(from));
-            let most = watched.map(what).max();
-            f64::from(most.unwrap_or_default()) / self.steady()
-        }
-
-        /// The event is over now: the fleet may not be in step from two intervals later on, and
-        /// before that the peak may have this size. Prints what the server got.
-        fn settles(&mut self, name: &str, peak_max: f64) {
-            let over = self.now;
-            self.pass(INTERVAL * 2);
-            let settled = self.now;
-            self.pass(WATCHED);
-            let requests = |second: &Second| second.requests;
-            let during = self.most(at(EVENT_AT), over.max(at(EVENT_AT) + seconds(1)), requests);
-            let peak = self.most(over, settled, requests);
-            let later = self.most(settled, self.now, requests);
-            let connections = self.most(over, settled, |second| second.connections);
-            let full = self.most(over, settled, |second| second.full);
-            let resumed = self.most(over, settled, |second| second.resumed);
-            let in_vain = self.most(at(EVENT_AT), settled, |second| second.in_vain);
-            let repeated = self.most(at(EVENT_AT), settled, |second| second.repeated);
-            println!(
-                "{name:34} requests: {during:5.2} {peak:5.2} {later:5.2}, connections {connections:5.2}, \
-                 handshakes {full:5.2} {resumed:5.2}, SYNs in vain {in_vain:5.2} {repeated:5.2}"
-            );
-            assert!(peak <= peak_max, "{name}: a second with {peak:.2} times the steady rate");
-            assert!(later <= 1.5, "{name}: in step, with {later:.2} times the steady rate");
-        }
-    }
+    use super::server::{Fate, MOVED, Second};
 
     #[test]
     fn a_fleet_that_nothing_happens_to_sends_evenly() {
@@ -212,7 +56,8 @@ mod tests {
             ("region, 10 s, spread 5 s", seconds(10)),
             ("region, 10 min, spread 5 s", seconds(600)),
         ] {
-            let mut fleet = Fleet::spreading(7, seconds(5));
+            let mut fleet =
+                Fleet::of(Plan { seed: 7, recovery_spread: seconds(5), ..Plan::default() });
             fleet.cut_off(true);
             fleet.pass(time);
             fleet.cut_off(false);
@@ -264,7 +109,7 @@ mod tests {
     /// Nobody is left at the old addresses, and the new nodes have ticket keys of their own.
     #[test]
     fn a_name_that_moves_takes_every_device_with_it_within_an_interval() {
-        let mut fleet = Fleet::with(9, Duration::ZERO, true);
+        let mut fleet = Fleet::of(Plan { seed: 9, named: true, ..Plan::default() });
         fleet.server.addresses = &MOVED;
         fleet.server.ticket_keys += 1;
         fleet.devices.iter_mut().for_each(|device| device.heard_at = None);
@@ -315,10 +160,7 @@ mod tests {
     #[test]
     fn power_that_returns_leaves_nobody_in_step() {
         let mut fleet = Fleet::new(6);
-        for place in 0..fleet.devices.len() {
-            fleet.devices[place] = fleet.boot(place);
-            fleet.arm(place);
-        }
+        fleet.reboot();
         fleet.settles("power cut", f64::MAX);
     }
 
@@ -326,7 +168,8 @@ mod tests {
     /// every thousandth of them dies.
     #[test]
     fn who_believes_what_beats_promise_takes_only_the_dead_for_dead() {
-        let mut fleet = Fleet::spreading(8, seconds(5));
+        let plan = Plan { seed: 8, recovery_spread: seconds(5), heard: true, ..Plan::default() };
+        let mut fleet = Fleet::of(plan);
         let size = fleet.devices.len();
         let fates = [
             Fate::Overloaded { retry_after: None },
@@ -336,11 +179,11 @@ mod tests {
         for fate in fates.into_iter().cycle() {
             fleet.server.fate = fate;
             fleet.pass(seconds(300));
-            if fleet.load.receiver.beats >= 100 * u64::try_from(size).unwrap() {
+            if fleet.receiver.beats >= 100 * u64::try_from(size).unwrap() {
                 break;
             }
         }
-        let receiver = &mut fleet.load.receiver;
+        let receiver = &mut fleet.receiver;
         receiver.pass(fleet.now);
         assert_eq!(receiver.offline, [], "of {} beats", receiver.beats);
         assert_eq!(receiver.online(), size);
@@ -348,10 +191,10 @@ mod tests {
         let died_at = fleet.now;
         let dead: Vec<usize> = (0..size).step_by(1000).collect();
         for &place in &dead {
-            fleet.next_at[place] = None;
+            fleet.devices[place].dead = true;
         }
         fleet.pass(asked + seconds(120));
-        let receiver = &mut fleet.load.receiver;
+        let receiver = &mut fleet.receiver;
         receiver.pass(fleet.now);
         let mut found: Vec<usize> = receiver.offline.iter().map(|(_, key, _)| *key).collect();
         found.sort_unstable();

@@ -71,14 +71,20 @@ pub(crate) struct Second {
 }
 
 /// What arrived, second by second since the beginning.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Load {
     pub(crate) seconds: Vec<Second>,
-    /// Who is online, by what the beats promise.
-    pub(crate) receiver: Receiver,
+    /// The beats that no receiver has read, each with the `Retry-After` of its answer; `None` if
+    /// there is no receiver.
+    beats: Option<Vec<(Instant, Beat, Option<Duration>)>>,
 }
 
 impl Load {
+    /// Nothing yet; with beats `heard`, a receiver will read them.
+    pub(crate) fn new(heard: bool) -> Self {
+        Self { seconds: Vec::new(), beats: heard.then(Vec::new) }
+    }
+
     fn second(&mut self, now: Instant) -> &mut Second {
         let second = usize::try_from(now.as_micros() / 1_000_000).expect("a small number");
         if self.seconds.len() <= second {
@@ -90,7 +96,7 @@ impl Load {
     /// A beat that is answered with this `Retry-After`, if any.
     pub(crate) fn request(&mut self, beat: Beat, retry_after: Option<Duration>, now: Instant) {
         self.second(now).requests += 1;
-        self.receiver.hear(beat, retry_after, now);
+        self.beats.iter_mut().for_each(|beats| beats.push((now, beat, retry_after)));
     }
 
     pub(crate) fn connection(&mut self, now: Instant) {
@@ -106,5 +112,32 @@ impl Load {
         let second = self.second(now);
         second.in_vain += 1;
         second.repeated += u32::from(repeated);
+    }
+
+    /// Passes the beats to the receiver, in the order in which they came.
+    pub(crate) fn read(&mut self, receiver: &mut Receiver) {
+        let mut beats = self.beats.as_mut().map(std::mem::take).unwrap_or_default();
+        beats.sort_by_key(|(at, ..)| *at);
+        for (at, beat, retry_after) in beats {
+            receiver.hear(beat, retry_after, at);
+        }
+    }
+
+    /// Adds what other devices sent.
+    pub(crate) fn add(&mut self, other: Self) {
+        if self.seconds.len() < other.seconds.len() {
+            self.seconds.resize(other.seconds.len(), Second::default());
+        }
+        for (sum, second) in self.seconds.iter_mut().zip(other.seconds) {
+            sum.requests += second.requests;
+            sum.connections += second.connections;
+            sum.full += second.full;
+            sum.resumed += second.resumed;
+            sum.in_vain += second.in_vain;
+            sum.repeated += second.repeated;
+        }
+        if let (Some(beats), Some(others)) = (&mut self.beats, other.beats) {
+            beats.extend(others);
+        }
     }
 }
