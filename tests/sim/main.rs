@@ -154,9 +154,9 @@ mod tests {
     }
 
     /// Seeds in which a claim failed once, each for another reason.
-    const WORST: [u64; 17] = [
+    const WORST: [u64; 19] = [
         53, 984, 1409, 1510, 1701, 1861, 2182, 2332, 2540, 2576, 3468, 6050, 8908, 11773, 13863,
-        15573, 16566,
+        15573, 16566, 24332, 25010,
     ];
 
     #[test]

@@ -268,10 +268,10 @@ impl Race {
     }
 
     /// The silence that makes a connection on this interface doubtful: twice its last round trip,
-    /// or [`DOUBT_MIN`].
+    /// from [`DOUBT_MIN`] to [`SLOW_MIN`].
     pub(super) fn patience(&self, via: Option<InterfaceName>) -> Duration {
         let known = self.round_trips.iter().find(|(name, _)| *name == via);
-        known.map_or(DOUBT_MIN, |(_, round_trip)| DOUBT_MIN.max(*round_trip * 2))
+        known.map_or(DOUBT_MIN, |(_, round_trip)| (*round_trip * 2).clamp(DOUBT_MIN, SLOW_MIN))
     }
 
     /// Notes the time a SYN took to be answered over this interface, until an answer to a beat
