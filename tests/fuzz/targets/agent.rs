@@ -419,6 +419,10 @@ fn settings(bytes: &mut Bytes<'_>) -> Settings {
             interval: Duration::from_secs(bytes.pick(&[10, 1, 3_600])),
         })
         .collect();
+    settings.recovery_spread = Duration::from_millis(bytes.pick(&[0, 5_000, 30_000]));
+    settings.standby_check = Duration::from_secs(bytes.pick(&[0, 10, 86_400]));
+    settings.metered.interfaces = bytes.maybe(Bytes::name).into_iter().collect();
+    settings.metered.interval = Duration::from_secs(bytes.pick(&[300, 1, 86_400]));
     settings
 }
 
