@@ -75,7 +75,7 @@ impl Display for Metrics<'_> {
 
 impl Metrics<'_> {
     fn state(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        head(f, "build_info", "The program that runs.", GAUGE)?;
+        head(f, "build_info", "The program that runs.")?;
         writeln!(f, "linkbeat_build_info{{version=\"{}\"}} 1", Escaped(self.version))?;
         if let Some(unix_s) = self.unix_s {
             let started_s = unix_s.saturating_sub((self.now - self.started_at).as_secs());
@@ -84,58 +84,53 @@ impl Metrics<'_> {
             writeln!(f, "# TYPE {name} gauge\n{name} {started_s}")?;
         }
         let uptime = Seconds::of(self.now - self.started_at);
-        one(f, "uptime_seconds", "Time since the agent started.", GAUGE, &uptime)?;
+        one(f, "uptime_seconds", "Time since the agent started.", &uptime)?;
         let what = "Whether the server acknowledges the beats.";
-        one(f, "online", what, GAUGE, &u8::from(self.online))?;
-        head(f, "state_info", "How it goes, in the word that the status has.", GAUGE)?;
+        one(f, "online", what, &u8::from(self.online))?;
+        head(f, "state_info", "How it goes, in the word that the status has.")?;
         writeln!(f, "linkbeat_state_info{{state=\"{}\"}} 1", Escaped(self.state))?;
         let what = "Whether the configuration wants beats.";
-        one(f, "enabled", what, GAUGE, &u8::from(self.enabled))?;
+        one(f, "enabled", what, &u8::from(self.enabled))?;
         let interval = Seconds::of(self.interval);
-        one(f, "interval_seconds", "Time between two beats of the cycle.", GAUGE, &interval)?;
+        one(f, "interval_seconds", "Time between two beats of the cycle.", &interval)?;
         if let Some(uplink) = self.uplink {
-            head(f, "uplink_info", "The uplink in use.", GAUGE)?;
+            head(f, "uplink_info", "The uplink in use.")?;
             writeln!(f, "linkbeat_uplink_info{{uplink=\"{}\"}} 1", Escaped(uplink))?;
         }
-        one(f, "usable_uplinks", "Uplinks that lead out.", GAUGE, &self.uplinks)?;
+        one(f, "usable_uplinks", "Uplinks that lead out.", &self.uplinks)?;
         let what = "Rounds of attempts that failed since the last acknowledgement.";
-        one(f, "consecutive_failures", what, GAUGE, &self.failures)?;
+        one(f, "consecutive_failures", what, &self.failures)?;
         let Some(at) = self.acknowledged_at else { return Ok(()) };
         let what = "Time since a beat was last acknowledged.";
-        one(f, "last_acknowledged_age_seconds", what, GAUGE, &Seconds::of(self.now - at))?;
+        one(f, "last_acknowledged_age_seconds", what, &Seconds::of(self.now - at))?;
         let Some(unix_s) = self.unix_s else { return Ok(()) };
         let what = "When a beat was last acknowledged, in seconds since 1970 UTC.";
         let at_s = unix_s.saturating_sub((self.now - at).as_secs());
-        one(f, "last_acknowledged_timestamp_seconds", what, GAUGE, &at_s)
+        one(f, "last_acknowledged_timestamp_seconds", what, &at_s)
     }
 
     fn beats(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let counters = self.history.counters();
-        head(f, "beats_total", "Beats acknowledged, by what asked for them.", COUNTER)?;
+        head(f, "beats_total", "Beats acknowledged, by what asked for them.")?;
         for (class, count) in Class::ALL.into_iter().zip(counters.beats) {
             writeln!(f, "linkbeat_beats_total{{reason=\"{}\"}} {count}", class.as_str())?;
         }
         let what = "Rounds of attempts that failed, by how the last attempt ended.";
-        head(f, "beat_failures_total", what, COUNTER)?;
+        head(f, "beat_failures_total", what)?;
         for (failure, count) in FAILURES.into_iter().zip(counters.failures) {
             let cause = FailureClass(failure);
             writeln!(f, "linkbeat_beat_failures_total{{cause=\"{cause}\"}} {count}")?;
         }
         let what = "Triggers that asked for a beat of their own.";
-        one(f, "triggers_total", what, COUNTER, &counters.triggers)?;
+        one(f, "triggers_total", what, &counters.triggers)?;
         let what = "Triggers that came while a beat was pending that covers them.";
-        one(f, "triggers_merged_total", what, COUNTER, &counters.merged)
+        one(f, "triggers_merged_total", what, &counters.merged)
     }
 
     fn services(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut tested = self.standby.iter().filter_map(|it| it.works.zip(Some(it.uplink)));
         if tested.clone().next().is_some() {
-            head(
-                f,
-                "standby_up",
-                "Whether the server is reached over an uplink in reserve.",
-                GAUGE,
-            )?;
+            head(f, "standby_up", "Whether the server is reached over an uplink in reserve.")?;
         }
         tested.try_for_each(|(works, uplink)| {
             let up = u8::from(works);
@@ -145,7 +140,7 @@ impl Metrics<'_> {
         let known = |service: &&Service| service.state != ServiceState::Unknown;
         let mut known = self.services.iter().filter(known).peekable();
         if known.peek().is_some() {
-            head(f, "service_up", "Whether a service on the device answers.", GAUGE)?;
+            head(f, "service_up", "Whether a service on the device answers.")?;
         }
         known.try_for_each(|service| {
             let up = u8::from(service.state == ServiceState::Up);
@@ -156,55 +151,47 @@ impl Metrics<'_> {
     fn network(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let counters = self.history.counters();
         let what = "Time without connectivity.";
-        one(f, "offline_seconds_total", what, COUNTER, &Seconds(counters.offline_us))?;
+        one(f, "offline_seconds_total", what, &Seconds(counters.offline_us))?;
         let what = "Outages in which a beat fell due and that are over, by what was missing.";
-        head(f, "outages_total", what, COUNTER)?;
+        head(f, "outages_total", what)?;
         for (kind, count) in OutageKind::ALL.into_iter().zip(self.outages.counts()) {
             writeln!(f, "linkbeat_outages_total{{kind=\"{}\"}} {count}", kind.as_str())?;
         }
         let what = "Connections to the server that were begun.";
-        one(f, "connects_total", what, COUNTER, &self.connects)?;
+        one(f, "connects_total", what, &self.connects)?;
         let what = "Connections to the server that were established.";
-        one(f, "connections_total", what, COUNTER, &counters.connections)?;
-        head(f, "tls_handshakes_total", "TLS handshakes with the server.", COUNTER)?;
+        one(f, "connections_total", what, &counters.connections)?;
+        head(f, "tls_handshakes_total", "TLS handshakes with the server.")?;
         for (kind, count) in [("full", counters.full_handshakes), ("resumed", counters.resumptions)]
         {
             writeln!(f, "linkbeat_tls_handshakes_total{{kind=\"{kind}\"}} {count}")?;
         }
         let what = "Bytes sent on connections to the server, with TLS and without TCP.";
-        one(f, "sent_bytes_total", what, COUNTER, &counters.sent_bytes)?;
+        one(f, "sent_bytes_total", what, &counters.sent_bytes)?;
         let what = "Bytes received on connections to the server, with TLS and without TCP.";
-        one(f, "received_bytes_total", what, COUNTER, &counters.received_bytes)?;
+        one(f, "received_bytes_total", what, &counters.received_bytes)?;
         let what = "Probes sent to find out whether the outside is reachable.";
-        one(f, "probes_total", what, COUNTER, &self.probes)?;
+        one(f, "probes_total", what, &self.probes)?;
         let what = "How often the kernel could not tell of all changes of the network.";
-        one(f, "netlink_overflows_total", what, COUNTER, &counters.overflows)
+        one(f, "netlink_overflows_total", what, &counters.overflows)
     }
 }
 
-/// A value that rises and falls.
-const GAUGE: &str = "gauge";
-/// A value that only rises, from 0 at start.
-const COUNTER: &str = "counter";
-
-fn head(f: &mut Formatter<'_>, name: &str, what: &str, kind: &str) -> fmt::Result {
+/// Begins a metric. By convention the name of a counter, which only rises from 0 at start, ends in
+/// `_total`; every other metric rises and falls.
+fn head(f: &mut Formatter<'_>, name: &str, what: &str) -> fmt::Result {
+    let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
     writeln!(f, "# HELP linkbeat_{name} {what}\n# TYPE linkbeat_{name} {kind}")
 }
 
 /// A metric without labels.
-fn one(
-    f: &mut Formatter<'_>,
-    name: &str,
-    what: &str,
-    kind: &str,
-    value: &dyn Display,
-) -> fmt::Result {
-    head(f, name, what, kind)?;
+fn one(f: &mut Formatter<'_>, name: &str, what: &str, value: &dyn Display) -> fmt::Result {
+    head(f, name, what)?;
     writeln!(f, "linkbeat_{name} {value}")
 }
 
 fn histogram(f: &mut Formatter<'_>, name: &str, what: &str, times: &Histogram) -> fmt::Result {
-    head(f, name, what, "histogram")?;
+    writeln!(f, "# HELP linkbeat_{name} {what}\n# TYPE linkbeat_{name} histogram")?;
     let mut below = 0;
     for (end, count) in BUCKETS_US.iter().zip(times.counts) {
         below += count;
