@@ -115,7 +115,7 @@ impl EventLoop {
     pub(super) fn reconfigure(&mut self) {
         self.listen_http();
         self.local.listen_lines(self.setup.config.trigger_socket.as_deref(), self.now);
-        self.sessions.forget_acknowledged();
+        self.sessions.forget_written();
         self.configure();
     }
 

@@ -35,10 +35,10 @@ struct Session {
     response: Response,
     /// When the rest of the answer is given up.
     body_until: Option<Instant>,
-    /// What the last report said of the interface, and by which configuration.
-    sent: Option<(Identity, u64)>,
-    /// What the last report said that was acknowledged.
-    acknowledged: Option<(Identity, u64)>,
+    /// What the last report of the configuration in force said of the interface.
+    sent: Option<Identity>,
+    /// What the last one said that was acknowledged.
+    acknowledged: Option<Identity>,
 }
 
 /// What status and log say while connections are held.
@@ -79,8 +79,6 @@ pub(super) struct Sessions {
     random_at: Option<Instant>,
     /// Whether it had them once, and so has them for good.
     random: bool,
-    /// Counts the configurations, whose values are in reports too.
-    configuration: u64,
 }
 
 impl Sessions {
@@ -92,7 +90,6 @@ impl Sessions {
             held: heapless::Vec::new(),
             random_at: None,
             random: false,
-            configuration: 0,
         }
     }
 
@@ -165,7 +162,7 @@ impl Sessions {
     /// acknowledged before.
     pub(super) fn note_sent(&mut self, id: ConnectionId, identity: Identity) -> bool {
         let Some((_, session)) = self.open.find(id) else { return false };
-        session.sent = Some((identity, self.configuration));
+        session.sent = Some(identity);
         session.acknowledged == session.sent
     }
 
@@ -176,9 +173,11 @@ impl Sessions {
         }
     }
 
-    /// The configuration is another: no report that was acknowledged says the same as the next.
-    pub(super) const fn forget_acknowledged(&mut self) {
-        self.configuration += 1;
+    /// The configuration is another: no report that was written says the same as the next.
+    pub(super) fn forget_written(&mut self) {
+        for session in self.open.iter_mut() {
+            (session.sent, session.acknowledged) = (None, None);
+        }
     }
 
     /// Moves a connection one step and counts what it did; `None` when there is nothing at this

@@ -59,6 +59,11 @@ impl<Id: Copy + PartialEq, Socket: AsFd, const N: usize> Slots<Id, Socket, N> {
         places.filter_map(|(slot, place)| place.as_ref().map(|(_, socket)| (slot, socket)))
     }
 
+    /// The sockets, to change.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Socket> {
+        self.slots.iter_mut().flatten().map(|(_, socket)| socket)
+    }
+
     /// The socket at a slot, and its id.
     pub(super) fn at(&mut self, slot: usize) -> Option<(Id, &mut Socket)> {
         let (id, socket) = self.slots.get_mut(slot)?.as_mut()?;

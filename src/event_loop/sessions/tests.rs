@@ -174,6 +174,6 @@ fn report_says_what_is_known_only_on_its_connection_and_by_the_same_configuratio
     assert!(!bench.sessions.note_sent(other, one));
     assert!(!bench.sessions.note_sent(id, moved));
     bench.sessions.note_acknowledged(id);
-    bench.sessions.forget_acknowledged();
+    bench.sessions.forget_written();
     assert!(!bench.sessions.note_sent(id, moved), "another configuration");
 }
