@@ -111,8 +111,7 @@ fn emit_beat(beat: &BeatRecord, to: &mut Buffer<'_>) {
     to.u32(beat.id);
     to.u64(beat.at.as_micros());
     to.u64(beat.seq);
-    let class = Class::of(&beat.reason);
-    to.u8(Class::ALL.iter().position(|known| *known == class).unwrap_or_default());
+    to.u8(Class::of(&beat.reason) as usize);
     to.text(match &beat.reason {
         Reason::Triggered(Some(word)) => word.as_str(),
         Reason::FailoverTo(name) | Reason::Priority(name) => name.as_str(),
