@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::sys::file;
 use linkbeat_core::proto::link::InterfaceName;
 use linkbeat_core::proto::settings::Settings;
-use linkbeat_core::proto::uplink::matches;
+use linkbeat_core::proto::uplink::is_ignored;
 
 /// The directory of the setting, below the root.
 const DIRECTORY: &str = "proc/sys/net/ipv4/conf";
@@ -31,16 +31,13 @@ pub fn strict_interfaces(root: &Path, settings: &Settings) -> Vec<InterfaceName>
         let number = |text: &[u8]| str::from_utf8(text).ok()?.trim().parse().ok();
         text.ok().and_then(|(text, _)| number(&text)).unwrap_or_default()
     };
-    let is_ignored = |name: InterfaceName| {
-        settings.ignore_interfaces.iter().any(|pattern| matches(*pattern, name))
-    };
     let Ok(entries) = fs::read_dir(&directory) else { return Vec::new() };
     let mut uplinks = Vec::new();
     for entry in entries {
         let name = entry.ok().and_then(|entry| InterfaceName::new(entry.file_name().to_str()?));
         if let Some(name) = name
-            && !matches!(name.as_str(), "all" | "default" | "lo")
-            && !is_ignored(name)
+            && !matches!(name.as_str(), "all" | "default")
+            && !is_ignored(settings, name)
         {
             uplinks.push(name);
         }

@@ -157,7 +157,7 @@ pub(super) fn priority(settings: &Settings, name: InterfaceName) -> usize {
 }
 
 /// Whether an interface of this name is never an uplink.
-pub(super) fn is_ignored(settings: &Settings, name: InterfaceName) -> bool {
+pub fn is_ignored(settings: &Settings, name: InterfaceName) -> bool {
     name.as_str() == "lo"
         || settings.ignore_interfaces.iter().any(|&pattern| matches(pattern, name))
 }
