@@ -247,7 +247,7 @@ impl EventLoop {
             resolver: ResolverSettings::default(),
             reader: None,
             setup: Setup::new(config),
-            vitals: Vitals::new(),
+            vitals: Vitals::default(),
             reporter: Reporter::new(clock::seed()),
             history_file: HistoryFile::default(),
         })

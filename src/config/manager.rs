@@ -82,7 +82,8 @@ impl<'a> WebManager<'a> {
 
     /// When it disconnects WiFi because Ethernet is up.
     pub fn disconnects_wifi(&self) -> Option<DisconnectsWifi> {
-        if self.env_value("WIFI_MANUAL_OVERRIDE").is_some_and(|value| value == "yes") {
+        let env = self.read(ENV).unwrap_or_default();
+        if env::find(&env, "WIFI_MANUAL_OVERRIDE") == Some("yes") {
             return None;
         }
         let text = self.read(FAILOVER).unwrap_or_default();
@@ -106,11 +107,6 @@ impl<'a> WebManager<'a> {
 
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
         file::read(&self.root.join(path), FILE_SIZE_MAX).map(|(text, _)| text)
-    }
-
-    /// The value of a key in `config.env`.
-    fn env_value(&self, key: &str) -> Option<String> {
-        env::find(&self.read(ENV).ok()?, key).map(String::from)
     }
 }
 

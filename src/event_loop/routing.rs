@@ -4,14 +4,13 @@ use std::io;
 
 use crate::sys::routes::RouteAsker;
 use linkbeat_core::proto::agent::Agent;
-use linkbeat_core::proto::link::LinkIndex;
 use linkbeat_core::proto::route::Route;
 
 /// The socket that asks, and its last answers.
 #[derive(Debug)]
 pub(super) struct Routing {
-    /// The socket.
-    asker: RouteAsker,
+    /// The socket, which also says whether an interface has an address.
+    pub(super) asker: RouteAsker,
     /// Room for the answers.
     answers: Vec<Route>,
     /// Whether the core has questions.
@@ -24,11 +23,6 @@ impl Routing {
     pub(super) fn new() -> io::Result<Self> {
         let asker = RouteAsker::new()?;
         Ok(Self { asker, answers: Vec::new(), wanted: false, failed: false })
-    }
-
-    /// Whether an interface has an address to send from.
-    pub(super) fn has_address(&mut self, index: LinkIndex) -> bool {
-        self.asker.has_address(index)
     }
 
     /// Puts the questions of the core to the kernel. The answers are to be given back by

@@ -63,14 +63,8 @@ pub struct Vitals {
 }
 
 impl Default for Vitals {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Vitals {
     /// Opens nothing yet.
-    pub const fn new() -> Self {
+    fn default() -> Self {
         Self {
             uptime: KernelFile::new("/proc/uptime"),
             load: KernelFile::new("/proc/loadavg"),
@@ -78,7 +72,9 @@ impl Vitals {
             temperature: KernelFile::new("/sys/class/thermal/thermal_zone0/temp"),
         }
     }
+}
 
+impl Vitals {
     /// Reads the present state into a report that has nothing else yet.
     pub fn read(&mut self) -> Report<'static> {
         let mut buffer = [0; READ_MAX];

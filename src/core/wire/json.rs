@@ -262,12 +262,7 @@ impl<'a> Scanner<'a> {
                     self.expected = self.separator();
                     Token::Scalar
                 }
-                (Colon, Some(b':')) => {
-                    self.at += 1;
-                    self.expected = Value;
-                    continue;
-                }
-                (ArraySeparator, Some(b',')) => {
+                (Colon, Some(b':')) | (ArraySeparator, Some(b',')) => {
                     self.at += 1;
                     self.expected = Value;
                     continue;

@@ -125,7 +125,7 @@ fn missing_source_reads_as_empty() {
 
 #[test]
 fn vitals_of_this_machine_are_read_again_and_again() {
-    let mut vitals = Vitals::new();
+    let mut vitals = Vitals::default();
     for _ in 0..2 {
         let boot_id = String::from("boot");
         let report = Report { boot_id: Some(&boot_id), ..vitals.read() };
