@@ -162,7 +162,8 @@ impl<'a> JsonFile<'a> {
                 self.problems.warning(self.file, self.place(key.offset()), message);
                 continue;
             }
-            if object.members().filter(|(other, _)| *other == *key_text).count() > 1 {
+            let same = || object.members().filter(|(other, _)| *other == *key_text);
+            if same().count() > 1 {
                 self.problems.warning(
                     self.file,
                     self.place(key.offset()),
@@ -172,8 +173,11 @@ impl<'a> JsonFile<'a> {
                     ),
                 );
             }
+            let counts = same().last().is_some_and(|(last, _)| last.offset() == key.offset());
             let prefix = format!("{name}.");
             match (holds, value.kind()) {
+                // The last of a repeated key takes the place of the others, whatever they are.
+                _ if !counts => {}
                 (Holds::Object, ValueKind::Object) => self.finish_object(value, &prefix),
                 (Holds::Object, ValueKind::Null) | (Holds::Value | Holds::Unknown, _) => {}
                 (Holds::Object, _) => {

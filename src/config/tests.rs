@@ -538,7 +538,7 @@ fn unknown_keys_are_warnings_with_the_nearest_name() {
 }
 
 #[test]
-fn repeated_key_is_told_and_the_last_one_counts() {
+fn repeated_key_is_reported_and_only_the_last_one_counts() {
     let text = r#"{"heartbeat_interval": 1, "tls": {}, "heartbeat_interval": 2, "x": 1, "x": 2}"#;
     let directory = Directory::new("twice").with("meeting.json", text);
     assert_eq!(directory.config().settings.interval, Duration::from_secs(2));
@@ -548,6 +548,17 @@ fn repeated_key_is_told_and_the_last_one_counts() {
         "meeting.json:1:2: warning: \"heartbeat_interval\" is there more than once, \
          the last one counts"
     );
+
+    let text = r#"{"probe": 3, "probe": {"unknown": 1}, "probe": {"timeout_ms": 700}}"#;
+    let directory = Directory::new("objects").with("linkbeat.json", text);
+    let expected = [2, 14, 39].map(|column| {
+        format!(
+            "linkbeat.json:1:{column}: warning: \"probe\" is there more than once, \
+             the last one counts"
+        )
+    });
+    assert_eq!(directory.problems(), expected);
+    assert_eq!(directory.config().settings.probe_timeout, Duration::from_millis(700));
 }
 
 #[test]
