@@ -1,4 +1,4 @@
-//! Passes the time of the build to the program, since a clock that is earlier is wrong; makes its
+//! Passes the time of the build to the program, because an earlier clock is wrong, and assembles its
 //! pages.
 
 use std::env;

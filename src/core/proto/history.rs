@@ -1,4 +1,4 @@
-//! What came to pass, for people: the last beats and turns of events, the day by the hour, numbers.
+//! The history, for people: the last beats and turns of events, the day by the hour, numbers.
 //!
 //! It has a fixed size, is fed by the core's [`Note`]s and a few facts of the loop, and decides
 //! nothing. All its times are boot time, translated when they are shown: a wall clock that jumps

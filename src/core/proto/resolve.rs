@@ -19,11 +19,11 @@
 //! the first answer of each wins. A name with fewer dots than `ndots` is tried with each search
 //! domain, then bare, any other the other way round: these are the *candidates*, and the first that
 //! has an address ends the search. A candidate that every nameserver refuses to answer for is
-//! passed over like one that does not exist. After a candidate that all nameservers were silent
-//! about twice the next one follows when the rest is over; a late address of it still counts, and
-//! that the others do not exist says nothing of it. Other ways and nameservers are asked from the
-//! first candidate on. A family without an answer after a whole pass counts as empty if the other
-//! one has an address.
+//! passed over like one that does not exist. A candidate that all nameservers were silent about
+//! twice is followed by the next one when the wait is over. A late address of it still counts, and
+//! the denial of other candidates says nothing of it. Other ways and nameservers are asked from
+//! the first candidate on. A family without an answer after a whole pass counts as empty if the
+//! other one has an address.
 //!
 //! An agent that needs no address sends no question. One that needs one all the time and has three
 //! silent nameservers sends six every 5.9 s, at most 3,700 an hour. A search adds 392 candidates an

@@ -1,4 +1,4 @@
-//! How the kernel would send where: the questions of the core, the kernel's answers, and when to
+//! Which way the kernel would send packets: the questions of the core, the kernel's answers, and when to
 //! ask again.
 //!
 //! The core models no routing table. It asks (rtnetlink(7), RTM_GETROUTE) for the few destinations

@@ -1,4 +1,4 @@
-//! What the server was sent over the wrong uplink, and still has to receive over the right one.
+//! A change of uplink that was sent over the old uplink, and still has to be sent over the new one.
 //!
 //! A change of uplink is news because the device has another address now. When the new uplink is
 //! slow to carry (the switch behind a cable just plugged in drops what comes first), the race
