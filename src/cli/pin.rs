@@ -50,16 +50,16 @@ Compare the pin with the one that the owner of the server computes from its cert
 /// [`Error::Config`] without an `https` server, after the reason has been printed;
 /// [`Error::System`].
 pub(super) fn show(file: &Path, out: &mut dyn Write) -> Result<u8, Error> {
-    let mut tell = |text: fmt::Arguments<'_>| {
+    let mut print = |text: fmt::Arguments<'_>| {
         out.write_fmt(text).map_err(Error::system("write to standard output"))
     };
     let loaded = config::load(file);
     for problem in &loaded.problems {
-        tell(format_args!("{problem}\n"))?;
+        print(format_args!("{problem}\n"))?;
     }
     let url = loaded.config.ok_or(Error::Config)?.api_url;
     let Some(url) = url.filter(|url| url.is_tls()) else {
-        tell(format_args!("{}: error: api_url is not an https URL\n", file.display()))?;
+        print(format_args!("{}: error: api_url is not an https URL\n", file.display()))?;
         return Err(Error::Config);
     };
     let server = url.server();
@@ -69,18 +69,18 @@ pub(super) fn show(file: &Path, out: &mut dyn Write) -> Result<u8, Error> {
         Host::Name(name) => waiter.look_up(name, &server.host)?,
     };
     if addresses.is_empty() {
-        tell(format_args!("{url}: the name of the server was not found\n"))?;
+        print(format_args!("{url}: the name of the server was not found\n"))?;
     }
     for address in addresses {
         let to = SocketAddr::new(address, server.port);
         match waiter.ask(to, &server.host)? {
             Ok(pin) => {
-                tell(format_args!(
+                print(format_args!(
                     "{url} ({to}) presents the key\ntls.pin_sha256: {pin}\n{PROVES_NOTHING}"
                 ))?;
                 return Ok(EXIT_DONE);
             }
-            Err(words) => tell(format_args!("{url} ({to}): {words}\n"))?,
+            Err(words) => print(format_args!("{url} ({to}): {words}\n"))?,
         }
     }
     Ok(EXIT_FAILED)

@@ -140,7 +140,7 @@ struct SeenEvents {
     /// Greatest number printed of this run; greater ones are requested.
     last_id: u64,
     /// Greatest number printed of earlier runs of the agent.
-    told: u64,
+    earlier: u64,
 }
 
 impl SeenEvents {
@@ -149,14 +149,14 @@ impl SeenEvents {
         let run = history.get("run").map(|run| run.raw().to_owned()).unwrap_or_default();
         if run != self.run && !self.run.is_empty() {
             // The agent was restarted: its numbers continue or start again, so request all of them.
-            *self = Self { run, last_id: 0, told: self.last_id.max(self.told) };
+            *self = Self { run, last_id: 0, earlier: self.last_id.max(self.earlier) };
             return String::new();
         }
         let last_id = history.get("last_id").and_then(|id| id.as_whole()).unwrap_or_default();
-        *self = Self { run, last_id, told: self.told };
+        *self = Self { run, last_id, earlier: self.earlier };
         let mut lines = String::new();
         let entries = entries(Fields(*history), format.colour).into_iter();
-        for entry in entries.filter(|entry| !entry.is_earlier() || entry.id > self.told) {
+        for entry in entries.filter(|entry| !entry.is_earlier() || entry.id > self.earlier) {
             if format.json {
                 lines.push_str(&escaped(entry.fields.0.raw()));
             } else {
@@ -188,7 +188,7 @@ mod tests {
         OutputFormat { json: false, again: true, terminal: false, colour: false };
 
     /// The numbers of the entries that one answer makes a follower print.
-    fn told(known: &mut SeenEvents, run: &str, entries: &[(u64, bool)]) -> Vec<String> {
+    fn printed(known: &mut SeenEvents, run: &str, entries: &[(u64, bool)]) -> Vec<String> {
         let turn = |(id, earlier): &(u64, bool)| {
             format!(r#"{{"id":{id},"at":"{id}","kind":"online","earlier":{earlier}}}"#)
         };
@@ -201,19 +201,19 @@ mod tests {
     }
 
     #[test]
-    fn follower_is_told_everything_once_whatever_a_restart_does_to_the_numbers() {
+    fn follower_prints_everything_once_whatever_a_restart_does_to_the_numbers() {
         let mut known = SeenEvents::default();
         let ours =
             |ids: std::ops::RangeInclusive<u64>| ids.map(|id| (id, false)).collect::<Vec<_>>();
-        assert_eq!(told(&mut known, "a", &ours(1..=2)), ["1", "2"]);
-        assert_eq!(told(&mut known, "a", &ours(1..=3)), ["3"]);
-        assert_eq!(told(&mut known, "a", &ours(1..=3)), [""; 0]);
+        assert_eq!(printed(&mut known, "a", &ours(1..=2)), ["1", "2"]);
+        assert_eq!(printed(&mut known, "a", &ours(1..=3)), ["3"]);
+        assert_eq!(printed(&mut known, "a", &ours(1..=3)), [""; 0]);
         // A restart without a history file, with more entries than before.
-        assert_eq!(told(&mut known, "b", &ours(1..=5)), [""; 0]);
-        assert_eq!(told(&mut known, "b", &ours(1..=5)), ["1", "2", "3", "4", "5"]);
+        assert_eq!(printed(&mut known, "b", &ours(1..=5)), [""; 0]);
+        assert_eq!(printed(&mut known, "b", &ours(1..=5)), ["1", "2", "3", "4", "5"]);
         // A restart with a history file whose last entries were not printed yet.
         let kept = [(4, true), (5, true), (6, true), (7, false)];
-        assert_eq!(told(&mut known, "c", &kept), [""; 0]);
-        assert_eq!(told(&mut known, "c", &kept), ["6", "7"]);
+        assert_eq!(printed(&mut known, "c", &kept), [""; 0]);
+        assert_eq!(printed(&mut known, "c", &kept), ["6", "7"]);
     }
 }

@@ -1,7 +1,7 @@
 //! The web manager that linkbeat is a guest of, and what it does on this device that gets in the way.
 //!
 //! Its files are read as it reads them itself: where one is missing or damaged its defaults count,
-//! and those are to beat and to disconnect WiFi. `src/MIGRATION.md` tells people what follows.
+//! and those are to beat and to disconnect WiFi. `src/MIGRATION.md` has what follows for people.
 
 use std::fmt;
 use std::fs;
@@ -47,7 +47,7 @@ impl<'a> WebManager<'a> {
 
     /// Whether it sends beats for the device of `config`, which linkbeat does as well.
     ///
-    /// Only its files can tell: the server's answer to a beat shows nothing of other senders, its
+    /// Only its files show that: the server's answer to a beat shows nothing of other senders, its
     /// `last_seen` is the time of that very beat.
     pub fn second_sender(&self, config: &Config) -> Option<SecondSender> {
         let is_started = fs::symlink_metadata(self.root.join(STARTED)).is_ok();

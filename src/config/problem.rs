@@ -144,9 +144,9 @@ pub(super) struct UnknownKey<'a> {
 impl Display for UnknownKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name: String = self.name.chars().take(NAME_MAX).collect();
-        let told = told(&name);
-        write!(f, "unknown key {}", InQuotes::text(&told))?;
-        if told != name {
+        let harmless = harmless(&name);
+        write!(f, "unknown key {}", InQuotes::text(&harmless))?;
+        if harmless != name {
             return f.write_str(" with something behind it");
         }
         match nearest(&name, self.known) {
@@ -159,8 +159,9 @@ impl Display for UnknownKey<'_> {
     }
 }
 
-/// What may be told of a key: behind a name, or behind that of a secret, there may be the secret.
-fn told(key: &str) -> &str {
+/// The part of a key that may be shown: behind a name, or behind that of a secret, there may be the
+/// secret.
+fn harmless(key: &str) -> &str {
     let is_name = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
     let end = match SECRETS.iter().find(|name| key.starts_with(**name)) {
         Some(name) => name.len(),

@@ -267,7 +267,7 @@ fn own_file_has_a_directory_of_its_own_and_the_former_one_is_read_without_it() {
         fs::create_dir_all(directory.0.join(path).with_file_name("")).expect("own directory");
     }
     let write = |path, text| fs::write(directory.0.join(path), text).expect("own file");
-    let told = || -> Vec<String> {
+    let reported = || -> Vec<String> {
         let root = format!("{}/", directory.0.display());
         let problems = load_files(&files).problems;
         problems.iter().map(|problem| problem.to_string().replace(&root, "/")).collect()
@@ -276,13 +276,13 @@ fn own_file_has_a_directory_of_its_own_and_the_former_one_is_read_without_it() {
     write(former, r#"{"heartbeat_interval": 7}"#);
     let expected = "/etc/rpi-cam/linkbeat.json: warning: move it, its directory is the web manager's: \
                     mkdir -p /etc/linkbeat && mv /etc/rpi-cam/linkbeat.json /etc/linkbeat";
-    assert_eq!((interval(), told()), (7, vec![String::from(expected)]));
+    assert_eq!((interval(), reported()), (7, vec![String::from(expected)]));
     write(own, r#"{"heartbeat_interval": 8}"#);
     let expected = "/etc/rpi-cam/linkbeat.json: warning: is not read beside \
                     /etc/linkbeat/linkbeat.json: move its keys there and rm /etc/rpi-cam/linkbeat.json";
-    assert_eq!((interval(), told()), (8, vec![String::from(expected)]));
+    assert_eq!((interval(), reported()), (8, vec![String::from(expected)]));
     fs::remove_file(directory.0.join(former)).expect("own file");
-    assert_eq!((interval(), told()), (8, vec![]));
+    assert_eq!((interval(), reported()), (8, vec![]));
 }
 
 #[test]
@@ -301,7 +301,7 @@ fn each_usual_file_and_its_directory_stands_for_all_of_them() {
     }
 }
 
-/// A file, and how the one problem in it is told.
+/// A file, and how the one problem in it is reported.
 const WRONG: &[(&str, &str)] = &[
     (r#"{"enabled": "yes"}"#, r#"1:13: error: enabled: expected true or false, found "yes""#),
     (r#"{"enabled": 1}"#, "1:13: error: enabled: expected true or false, found 1"),

@@ -38,7 +38,7 @@ impl EventLoop {
             let watch = &|events: &Inotify| {
                 readiness::watch(registry, events, Token(WATCH), Interest::READABLE)
             };
-            // That there is none was told at start.
+            // The start has reported that there is none.
             self.watch.open(watch).ok();
             self.poll_files_at = self.now + wait(&self.watch);
             changed = self.watch.stat_changed();

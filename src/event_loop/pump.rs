@@ -45,7 +45,7 @@ impl EventLoop {
             let Some((id, step)) = self.sessions.step(slot, self.now, counters) else {
                 return;
             };
-            // TLS takes its time: the stamps of a beat tell its steps apart within one wake-up.
+            // TLS takes its time: the stamps distinguish the steps of a beat within one wake-up.
             self.now = clock::now();
             match step {
                 Ok(Progress::Drained) => {

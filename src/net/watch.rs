@@ -14,8 +14,8 @@
 //!   watched without the latter: /run/systemd for "resolve"
 //! ```
 //!
-//! A file that is given to another owner or mode is told too, as is one whose directory is: it may
-//! be readable from now on, or no longer.
+//! A file that is given to another owner or mode is reported too, and so is one whose directory is: it
+//! may be readable from now on, or no longer.
 //!
 //! A file that disappears is left to [`Watch::stat_changed`]: editors remove the old file before
 //! they write the new one, and the agent must not be unconfigured in between.
@@ -310,7 +310,7 @@ fn watch_way(inotify: &Inotify, target: usize, path: &Path) -> Option<Spot> {
             // The next part of the path appeared before its watch.
             Ok(_) => way = path,
             Err(error) if is_missing(&error) => way = way.parent()?,
-            // Its parent is told when it is opened to us.
+            // A change of its parent is reported when that is opened to us.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 is_closed = true;
                 way = way.parent()?;

@@ -269,7 +269,7 @@ function when(t) {
 }
 
 // The text of an entry, and its tone.
-function told(entry) {
+function described(entry) {
   const { kind, reason, result, cause, stamps, via } = entry;
   if (kind) return HAPPENED[kind]?.(entry) ?? [kind, ""];
   if (result === "failed") return [`beat ${reason} failed: ${cause}`, "bad"];
@@ -299,7 +299,7 @@ function showEvents() {
   say(byId("more"), `Show all ${newest.length}`);
   show("events", [past.run, past.last_id, shownMost, past.clock_set].join(), () => (
     newest.slice(0, shownMost).map((entry) => {
-      const [words, tone] = told(entry);
+      const [words, tone] = described(entry);
       return make("li", "", when(entry.t), make("span", `mark ${tone}`), make("span", "", words));
     })));
 }

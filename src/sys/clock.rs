@@ -35,7 +35,7 @@ pub fn unix_seconds() -> u64 {
 /// What the wall clock showed when boot time began, since 1970 UTC, by what both clocks read now.
 ///
 /// With it an instant has one date, whenever it is asked for; two times rounded to seconds would
-/// not tell it exactly.
+/// not give it exactly.
 pub fn boot_date() -> Duration {
     let since_boot = duration_of(clock_gettime(ClockId::Boottime));
     duration_of(clock_gettime(ClockId::Realtime)).saturating_sub(since_boot)

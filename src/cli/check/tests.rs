@@ -126,8 +126,8 @@ fn roots_that_cannot_be_used_are_an_error_where_they_are_needed() {
             fs::write(directory.0.join("meeting.json"), text).expect("own file");
             let (shown, good) = checked(&directory, "meeting.json");
             assert_eq!(good, expected, "{url}: {shown}");
-            let told = shown.contains("linkbeat.json:1:21: error: tls.ca_file: ");
-            assert!(good || (told && shown.contains(words) && shown.contains(file)), "{shown}");
+            let reported = shown.contains("linkbeat.json:1:21: error: tls.ca_file: ");
+            assert!(good || (reported && shown.contains(words) && shown.contains(file)), "{shown}");
         }
     }
 }

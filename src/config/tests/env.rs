@@ -60,7 +60,7 @@ fn comments_of_the_env_file_are_no_values() {
 fn bad_value_of_the_env_file_costs_its_key_and_is_named() {
     let directory = |text: &[u8]| Directory::new("bad-env").with("config.env", text);
     let sound = directory(SOUND_ENV.as_bytes()).config();
-    for (line, told) in [
+    for (line, reported) in [
         ("MEETING_API_URL=ftp://x", "api_url has no scheme: begin it with https:// or http://"),
         ("MEETING_TOKEN_CODE=\"do not show\"", "expected at most 512 visible ASCII characters"),
         ("MEETING_HEARTBEAT_INTERVAL=0", "expected a whole number from 1 to 86400"),
@@ -82,9 +82,9 @@ fn bad_value_of_the_env_file_costs_its_key_and_is_named() {
         ("MEETING_DEVICE_KEY=********", "expected a key, and not what a form shows in its place"),
     ] {
         let (key, _) = line.split_once('=').unwrap();
-        let told = [format!("config.env:6:1: warning: {key}: left out: {told}")];
+        let reported = [format!("config.env:6:1: warning: {key}: left out: {reported}")];
         let bad = directory(format!("{SOUND_ENV}{line}\n").as_bytes());
-        assert_eq!(bad.problems(), told);
+        assert_eq!(bad.problems(), reported);
         assert_eq!(load(&bad.0).config, Some(sound.clone()), "{line}");
     }
     let bytes = [SOUND_ENV.as_bytes(), b"MEETING_API_URL=\xff\nOTHER=\xff\n"].concat();
@@ -93,9 +93,9 @@ fn bad_value_of_the_env_file_costs_its_key_and_is_named() {
     assert_eq!(load(&bad.0).config, Some(sound));
     drop(bad);
     let unknown = directory(format!("{SOUND_ENV}MEETING_DEVICEKEY=cam\n").as_bytes());
-    let told = "config.env:6:1: warning: unknown key \"MEETING_DEVICEKEY\", \
+    let reported = "config.env:6:1: warning: unknown key \"MEETING_DEVICEKEY\", \
                 did you mean \"MEETING_DEVICE_KEY\"?";
-    assert_eq!(unknown.problems(), [told]);
+    assert_eq!(unknown.problems(), [reported]);
 }
 
 #[test]
@@ -108,9 +108,9 @@ fn mangled_line_of_the_env_file_is_named_without_what_may_be_a_secret() {
         "MEETING_TOKEN_CODE-s3cret=x",
     ] {
         let bad = Directory::new("mangled").with("config.env", format!("{SOUND_ENV}{line}\n"));
-        let told =
+        let reported =
             r#"config.env:6:1: warning: unknown key "MEETING_TOKEN_CODE" with something behind it"#;
-        assert_eq!(bad.problems(), [told], "{line}");
+        assert_eq!(bad.problems(), [reported], "{line}");
         assert_eq!(bad.config().token_code, Some(Secret::new("secret".into())), "{line}");
     }
     let exported = Directory::new("exported").with("config.env", "export MEETING_ENABLED\n");
@@ -119,11 +119,11 @@ fn mangled_line_of_the_env_file_is_named_without_what_may_be_a_secret() {
     drop(exported);
     let text = r#"{"token_code: s3cret": "", "status_token=s3cret": 1}"#;
     let mangled = Directory::new("mangled").with("meeting.json", text);
-    let told = [
+    let reported = [
         r#"meeting.json:1:2: warning: unknown key "token_code" with something behind it"#,
         r#"meeting.json:1:28: warning: unknown key "status_token" with something behind it"#,
     ];
-    assert_eq!(mangled.problems(), told);
+    assert_eq!(mangled.problems(), reported);
 }
 
 /// Another value of each key that has no default, and the interval.
@@ -148,7 +148,7 @@ fn blank_values_of_the_env_file_are_none() {
 
 #[test]
 fn what_is_no_yes_in_the_env_file_is_a_no() {
-    for (word, enabled, told) in [
+    for (word, enabled, reported) in [
         ("yes", true, 0),
         ("TRUE", true, 0),
         ("1", true, 0),
@@ -168,6 +168,6 @@ fn what_is_no_yes_in_the_env_file_is_a_no() {
         let directory = Directory::new("words").with("config.env", text);
         let config = directory.config();
         assert_eq!((config.settings.enabled, config.provisioned), (enabled, enabled), "{word}");
-        assert_eq!(directory.problems().len(), 2 * told, "{word}");
+        assert_eq!(directory.problems().len(), 2 * reported, "{word}");
     }
 }

@@ -223,11 +223,11 @@ mod tests {
             let mut now = 0;
             for (wait, reserve) in asks {
                 now += wait;
-                let told = bucket.token_at(reserve, at(now));
-                if told > at(now) {
-                    prop_assert!(!bucket.clone().take(reserve, at(told.as_micros() - 1)));
+                let promised = bucket.token_at(reserve, at(now));
+                if promised > at(now) {
+                    prop_assert!(!bucket.clone().take(reserve, at(promised.as_micros() - 1)));
                 }
-                prop_assert!(bucket.clone().take(reserve, told));
+                prop_assert!(bucket.clone().take(reserve, promised));
                 let _granted = bucket.take(reserve, at(now));
             }
         }

@@ -106,9 +106,9 @@ fn a_portal_comes_with_its_status_and_where_it_leads() {
     let mut reporter = Reporter::new(0);
     reporter.remark("http://portal.example/login");
     reporter.record(&failed(Failure::Portal(302)), after(1));
-    let told =
+    let reported =
         "a login page answers in place of the server (HTTP 302): http://portal.example/login";
-    assert_eq!(reporter.error, told);
+    assert_eq!(reporter.error, reported);
 }
 
 #[test]

@@ -86,22 +86,22 @@ fn readiness_is_told_once_and_the_line_when_it_changes() {
 fn the_watchdog_is_fed_on_the_cycle_and_at_half_its_time_at_the_latest() {
     let supervisor = Supervisor::new();
     let mut notify = supervisor.notify(Some("90000000"));
-    let mut tell = |seconds| {
+    let mut update = |seconds| {
         notify.update(at(seconds), format_args!("-"));
         (
             supervisor.heard().is_some_and(|said| said.contains("WATCHDOG=1\n")),
             notify.next_deadline(),
         )
     };
-    assert_eq!(tell(0), (true, Some(at(45))));
+    assert_eq!(update(0), (true, Some(at(45))));
     // Four times a second while the network heals.
-    assert_eq!(tell(1), (false, Some(at(45))));
-    assert_eq!(tell(22), (false, Some(at(45))));
+    assert_eq!(update(1), (false, Some(at(45))));
+    assert_eq!(update(22), (false, Some(at(45))));
     // The cycle of 30 s comes first.
-    assert_eq!(tell(30), (true, Some(at(75))));
-    assert_eq!(tell(75), (true, Some(at(120))));
+    assert_eq!(update(30), (true, Some(at(75))));
+    assert_eq!(update(75), (true, Some(at(120))));
     // Late, as after a suspend.
-    assert_eq!(tell(500), (true, Some(at(545))));
+    assert_eq!(update(500), (true, Some(at(545))));
 }
 
 #[test]

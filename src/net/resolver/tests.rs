@@ -25,7 +25,7 @@ fn nameserver(address: &str) -> Nameserver {
     socket
 }
 
-/// A query, and the poll that tells when to look at it.
+/// A query, and the poll that shows when to look at it.
 struct Bench {
     poll: Poll,
     query: QuerySocket,

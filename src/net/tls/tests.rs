@@ -107,8 +107,10 @@ fn bad_certificate_is_left_out_by_name_and_the_others_count() {
         assert_eq!((roots.len(), servers.len()), (2, 2), "{words}");
         let line = 1 + good.lines().count();
         assert_eq!(*material.left_out, [LeftOut { position: 2, line, flaw }]);
-        let told = material.left_out[0].to_string();
-        assert!(told.starts_with(&format!("certificate 2 (line {line}) is left out: it {words}")));
+        let reported = material.left_out[0].to_string();
+        assert!(
+            reported.starts_with(&format!("certificate 2 (line {line}) is left out: it {words}"))
+        );
         // Alone, it is an error.
         let error = Pem::new("alone", bad).load().unwrap_err();
         assert!(error.to_string().starts_with("certificate 1 in "), "{error}");
@@ -214,7 +216,7 @@ fn every_kind_of_error_has_its_failure() {
 fn what_a_server_says_of_certificates_it_says_of_ours() {
     use TlsFailure::{ClientCertificateRefused, ClientCertificateWanted, RefusedByServer};
     use rustls::AlertDescription as Alert;
-    // Alert, as told to a device that showed one or was not asked, and to one that had none to show.
+    // The alert, what it means for a device that showed one or was not asked, and for one that had none to show.
     for (alert, shown, missed) in [
         (Alert::CertificateRequired, ClientCertificateWanted, ClientCertificateWanted),
         (Alert::HandshakeFailure, RefusedByServer, ClientCertificateWanted),
@@ -332,12 +334,12 @@ pub(crate) fn details() -> Vec<(Failure, String)> {
         TlsError::General(String::new()),
     ]);
     // With a clock that is set, and with one that is not.
-    let told = |error: &TlsError| {
+    let reported = |error: &TlsError| {
         [0, 1_800_000_000].map(|wall_s| {
             (failure::failure_of(error, false), describe(error, wall_s).as_str().to_owned())
         })
     };
-    let mut details: Vec<_> = errors.iter().flat_map(told).collect();
+    let mut details: Vec<_> = errors.iter().flat_map(reported).collect();
     let wanted = Failure::Tls(TlsFailure::ClientCertificateWanted);
     details.push((wanted, failure::LATE.to_owned()));
     details.extend(identity::WORDS.map(|words| (Failure::Status(403), words.to_owned())));

@@ -94,9 +94,9 @@ fn a_file_is_told_when_its_writer_closes_it_and_not_before() {
         file.write_all(b"}").expect("own file");
         drop(file);
         assert_eq!(watch.drain(), CONFIG, "{name}");
-        assert_eq!(watch.drain(), NOTHING, "{name} is told once");
+        assert_eq!(watch.drain(), NOTHING, "{name} is reported once");
     }
-    assert_eq!(watch.stat_changed(), NOTHING, "what an event told is not told again");
+    assert_eq!(watch.stat_changed(), NOTHING, "what an event reported is not reported again");
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_removed_file_is_left_to_the_stat_and_its_return_is_told_at_once() {
     root.write("etc/rpi-cam/meeting.json", "{}");
     assert_eq!(watch.drain(), CONFIG);
     root.remove("etc/rpi-cam");
-    assert_eq!(watch.drain(), NOTHING, "nor is it told when its directory goes with it");
+    assert_eq!(watch.drain(), NOTHING, "nor is it reported when its directory goes with it");
     assert_eq!(watch.stat_changed(), CONFIG);
 }
 
@@ -255,26 +255,26 @@ fn the_file_of_roots_belongs_to_the_configuration_and_may_be_another_one() {
 fn a_file_that_is_written_under_another_name_is_told() {
     let root = Root::new("other-name");
     root.create("docker");
-    for (file, told) in [
+    for (file, reported) in [
         ("etc/hosts", RESOLVER),
         ("run/resolve/stub.conf", RESOLVER),
         ("etc/rpi-cam/meeting.json", CONFIG),
     ] {
-        // As a bind mount has it: the same file, and another directory that is told.
-        let other = root.at("docker").join(told.resolver.to_string()).with_extension("conf");
+        // As a bind mount has it: the same file, and another directory that is reported.
+        let other = root.at("docker").join(reported.resolver.to_string()).with_extension("conf");
         fs::remove_file(&other).or_else(|_| fs::metadata(root.at(file)).map(|_| ())).unwrap();
         fs::hard_link(root.at(file), &other).expect("own file");
         let mut watch = root.watch();
         for text in ["# one", "# two", "# three and longer"] {
             fs::write(&other, text).expect("own file");
             assert!(is_readable(&watch), "{file}");
-            assert_eq!(watch.drain(), told, "{file}");
+            assert_eq!(watch.drain(), reported, "{file}");
             assert!(!is_readable(&watch), "{file}");
         }
         // A file that takes its place is watched in its stead.
         root.write("docker/new", "# new");
         root.rename("docker/new", file);
-        assert_eq!(watch.drain(), told, "{file}");
+        assert_eq!(watch.drain(), reported, "{file}");
         watch.drain();
         fs::write(&other, "# the old one").expect("own file");
         assert!(!is_readable(&watch), "{file}");
@@ -326,7 +326,7 @@ fn another_mode_of_a_file_or_of_its_directory_is_told() {
         for mode in [0o700, 0o750] {
             set_mode(&root, path, mode);
             assert_eq!(watch.drain(), CONFIG, "{path}");
-            assert_eq!(watch.drain(), NOTHING, "{path} is told once");
+            assert_eq!(watch.drain(), NOTHING, "{path} is reported once");
         }
     }
     set_mode(&root, "run/resolve/stub.conf", 0o640);
@@ -416,13 +416,13 @@ fn an_overflow_of_the_kernels_queue_is_a_change_of_everything_and_drains_in_boun
     }
     root.write("run/resolve/stub.conf", "lost");
     let mut steps = 0;
-    let mut told = Changed { more: true, ..NOTHING };
-    while told.more {
-        told = watch.drain();
+    let mut changed = Changed { more: true, ..NOTHING };
+    while changed.more {
+        changed = watch.drain();
         steps += 1;
     }
     assert!(steps > 1, "{limit} events are more than one step");
-    assert_eq!(told, Changed { config: true, resolver: true, manager: true, more: false });
+    assert_eq!(changed, Changed { config: true, resolver: true, manager: true, more: false });
     root.write("run/resolve/stub.conf", "heard");
     assert_eq!(watch.drain(), RESOLVER);
 }

@@ -84,9 +84,9 @@ fn usual() -> History {
 #[test]
 fn every_field_of_the_contract_is_there() {
     let history = usual();
-    let told = read(past(&history, at(11_000_500)));
+    let shown = read(past(&history, at(11_000_500)));
     assert_eq!(
-        told["beats"],
+        shown["beats"],
         json!([
             {
                 "id": 3, "ago_ms": 9917, "at": "2026-02-02T11:59:50Z", "seq": 812,
@@ -105,16 +105,16 @@ fn every_field_of_the_contract_is_there() {
         ])
     );
     assert_eq!(
-        told["hours"],
+        shown["hours"],
         json!([{ "ago_h": 0, "beats": 1, "immediate": 1, "failed": 1, "offline_s": 0 }])
     );
-    assert_eq!(told["counters"]["beats"]["priority"], 1);
-    assert_eq!(told["counters"]["failures"], json!({ "http_4xx": 1 }));
+    assert_eq!(shown["counters"]["beats"]["priority"], 1);
+    assert_eq!(shown["counters"]["failures"], json!({ "http_4xx": 1 }));
     assert_eq!(
-        (&told["counters"]["probes"], &told["counters"]["connects"]),
+        (&shown["counters"]["probes"], &shown["counters"]["connects"]),
         (&json!(7), &json!(3))
     );
-    let histogram = &told["histograms"]["round_trip"];
+    let histogram = &shown["histograms"]["round_trip"];
     assert_eq!((&histogram["sum_us"], &histogram["count"]), (&json!(43_300), &json!(1)));
     assert_eq!(histogram["le_us"].as_array().unwrap().len() + 1, 16);
     assert_eq!(histogram["counts"][5], 1, "{histogram}");
@@ -125,21 +125,21 @@ fn every_field_of_the_contract_is_there() {
         ("uptime_s", json!(11)),
         ("clock_set", json!(true)),
     ] {
-        assert_eq!(told[key], value, "{key}");
+        assert_eq!(shown[key], value, "{key}");
     }
 }
 
 #[test]
 fn every_turn_of_events_has_its_fields() {
     let history = usual();
-    let told = read(past(&history, at(11_000_500)));
+    let shown = read(past(&history, at(11_000_500)));
     let turn = |id: u32, ago_ms: u32, at: &str, rest: Value| {
         let mut turn = json!({ "id": id, "ago_ms": ago_ms, "at": at });
         turn.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
         turn
     };
     assert_eq!(
-        told["transitions"],
+        shown["transitions"],
         json!([
             turn(1, 11_000, "2026-02-02T11:59:49Z", json!({ "kind": "started" })),
             turn(
@@ -163,8 +163,8 @@ fn every_turn_of_events_has_its_fields() {
 fn date_is_the_same_whenever_it_is_asked_for() {
     let history = usual();
     for now in [11_000_000, 11_400_000, 11_999_999, 12_000_000] {
-        let told = read(past(&history, at(now)));
-        assert_eq!(told["transitions"][2]["at"], "2026-02-02T11:59:50Z", "{now}");
+        let shown = read(past(&history, at(now)));
+        assert_eq!(shown["transitions"][2]["at"], "2026-02-02T11:59:50Z", "{now}");
     }
 }
 
@@ -172,9 +172,9 @@ fn date_is_the_same_whenever_it_is_asked_for() {
 fn clock_that_is_not_set_dates_nothing() {
     let mut history = History::new(1);
     history.record(&failed(1), at(1));
-    let told = read(HistoryAnswer { boot_date: None, ..past(&history, at(2_000_001)) });
-    assert_eq!(told["clock_set"], false);
-    for entry in [&told["beats"][0], &told["transitions"][0]] {
+    let shown = read(HistoryAnswer { boot_date: None, ..past(&history, at(2_000_001)) });
+    assert_eq!(shown["clock_set"], false);
+    for entry in [&shown["beats"][0], &shown["transitions"][0]] {
         assert_eq!((&entry["at"], &entry["ago_ms"]), (&Value::Null, &json!(2000)));
     }
 }
@@ -185,11 +185,11 @@ fn after_leaves_out_what_is_known_already() {
     for seq in 1..10 {
         history.record(&failed(seq), at(seq));
     }
-    let told = read(HistoryAnswer { after: 8, ..past(&history, at(10)) });
-    let ids: Vec<_> = told["beats"].as_array().unwrap().iter().map(|beat| &beat["id"]).collect();
+    let shown = read(HistoryAnswer { after: 8, ..past(&history, at(10)) });
+    let ids: Vec<_> = shown["beats"].as_array().unwrap().iter().map(|beat| &beat["id"]).collect();
     assert_eq!(ids, [9, 10]);
-    assert_eq!(told["transitions"], json!([]));
-    assert_eq!(told["last_id"], 10);
+    assert_eq!(shown["transitions"], json!([]));
+    assert_eq!(shown["last_id"], 10);
     assert_eq!(
         read(HistoryAnswer { after: u32::MAX, ..past(&history, at(10)) })["beats"],
         json!([])
@@ -204,9 +204,9 @@ fn name_with_quotes_is_still_json() {
         &acknowledged(1, Reason::FailoverTo(InterfaceName::new(name).unwrap()), name, at(1)),
         at(2),
     );
-    let told = read(past(&history, at(3)));
-    assert_eq!(told["beats"][0]["via"], name);
-    assert_eq!(told["beats"][0]["reason"], format!("failover_to_{name}"));
+    let shown = read(past(&history, at(3)));
+    assert_eq!(shown["beats"][0]["via"], name);
+    assert_eq!(shown["beats"][0]["reason"], format!("failover_to_{name}"));
 }
 
 /// Fills every place with the longest there is, or with the usual.
@@ -237,16 +237,16 @@ fn full(longest: bool) -> History {
 #[test]
 fn usual_history_is_shown_whole_and_the_longest_without_its_oldest() {
     let (usual, longest) = (full(false), full(true));
-    let told = read(past(&usual, at(1 << 45)));
-    assert_eq!(told["transitions"].as_array().unwrap().len(), 256);
-    assert_eq!(told["beats"].as_array().unwrap().len(), 64);
+    let shown = read(past(&usual, at(1 << 45)));
+    assert_eq!(shown["transitions"].as_array().unwrap().len(), 256);
+    assert_eq!(shown["beats"].as_array().unwrap().len(), 64);
     let whole = past(&longest, at(1 << 45));
     assert_eq!(whole.emit_into(&mut vec![0; HISTORY_MAX]), Err(TooLarge));
     assert!(whole.emit_into(&mut vec![0; 2 * HISTORY_MAX]).is_ok());
     assert!(whole.emit().len() <= HISTORY_MAX);
-    let told = read(whole);
-    assert_eq!(told["beats"].as_array().unwrap().len(), 64);
-    let turns = told["transitions"].as_array().unwrap();
+    let shown = read(whole);
+    assert_eq!(shown["beats"].as_array().unwrap().len(), 64);
+    let turns = shown["transitions"].as_array().unwrap();
     assert!((150..256).contains(&turns.len()), "{}", turns.len());
-    assert_eq!(told["last_id"], turns.last().unwrap()["id"].as_u64().unwrap() + 1);
+    assert_eq!(shown["last_id"], turns.last().unwrap()["id"].as_u64().unwrap() + 1);
 }

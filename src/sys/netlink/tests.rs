@@ -109,10 +109,16 @@ fn loss_is_told_once_until_a_dump_is_ordered() {
 
 #[test]
 fn events_are_told_in_every_state_whoever_caused_them() {
-    let told = stay(Step::Report(RouteEvent::Link(event())));
-    check(|progress| progress.on_message(message(0, false, MessageKind::Event(event()))), told);
-    check(|progress| progress.on_message(message(OURS, false, MessageKind::Event(event()))), told);
-    check(|progress| progress.on_message(message(OLDER, true, MessageKind::Event(event()))), told);
+    let reported = stay(Step::Report(RouteEvent::Link(event())));
+    check(|progress| progress.on_message(message(0, false, MessageKind::Event(event()))), reported);
+    check(
+        |progress| progress.on_message(message(OURS, false, MessageKind::Event(event()))),
+        reported,
+    );
+    check(
+        |progress| progress.on_message(message(OLDER, true, MessageKind::Event(event()))),
+        reported,
+    );
     check(
         |progress| progress.on_message(message(OURS, false, MessageKind::Ignored)),
         stay(Step::Nothing),
@@ -125,8 +131,8 @@ fn events_from_before_an_overflow_are_not_told() {
     assert_eq!(progress.missed(Errno::NOBUFS), LOST);
     assert_eq!(progress.on_message(message(0, false, MessageKind::Event(event()))), Step::Nothing);
     assert_eq!(progress.emptied(), Step::Nothing);
-    let told = Step::Report(RouteEvent::Link(event()));
-    assert_eq!(progress.on_message(message(0, false, MessageKind::Event(event()))), told);
+    let reported = Step::Report(RouteEvent::Link(event()));
+    assert_eq!(progress.on_message(message(0, false, MessageKind::Event(event()))), reported);
 }
 
 #[test]

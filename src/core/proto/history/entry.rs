@@ -8,7 +8,7 @@ use crate::proto::time::{Instant, micros};
 /// One number for each entry, growing over beats and transitions together, in the order they came.
 pub type Id = u32;
 
-/// The kinds of reason; they do not tell the words of helpers apart.
+/// The kinds of reason, whatever the words of helpers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// The cycle.

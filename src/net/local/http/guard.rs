@@ -54,7 +54,7 @@ pub(in crate::net::local) enum Gate {
 /// The token, the sessions that were given for it, and the addresses that guess it.
 pub(in crate::net::local) struct Guard {
     token: std::string::String,
-    /// The port of the server, which browsers do not tell cookies apart by.
+    /// The port of the server, by which browsers do not distinguish cookies.
     port: u16,
     /// The sessions.
     sessions: Ring<Session, SESSIONS_MAX>,

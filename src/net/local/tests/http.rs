@@ -482,7 +482,7 @@ fn more_connections_than_slots_wait_for_their_turn() {
     }
     assert_eq!(tested.connected(), HTTP_CLIENTS_MAX);
     assert_eq!(tested.pending(), [], "full, and yet visited again and again");
-    // A client that has ended its side is gone with its answer: no readiness tells of the room.
+    // A client that has ended its side is gone with its answer: no readiness reports the room.
     for (client, request) in clients.iter().zip(&requests) {
         client.shutdown(Shutdown::Write).unwrap();
         tested.reply(request, b"{}");

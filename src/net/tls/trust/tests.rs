@@ -143,15 +143,15 @@ fn certificate_of_an_unknown_form_says_what_to_do() {
         ),
         ("version1", "certificate is X.509 version 1: accepted from a server only if tls.ca_file"),
     ] {
-        let (_, told) = verdict(&trust, shown, "h.example", VALID_S).unwrap_err();
-        assert!(told.starts_with(words), "{told}");
+        let (_, reported) = verdict(&trust, shown, "h.example", VALID_S).unwrap_err();
+        assert!(reported.starts_with(words), "{reported}");
     }
     let trust = trusting(&file("other_alt_name"));
-    let (_, told) = verdict(&trust, "other_alt_name", "h.example", VALID_S).unwrap_err();
-    assert_eq!(told, "certificate is not for h.example, but for other.example");
+    let (_, reported) = verdict(&trust, "other_alt_name", "h.example", VALID_S).unwrap_err();
+    assert_eq!(reported, "certificate is not for h.example, but for other.example");
     let trust = trusting(&file("nameless"));
-    let (_, told) = verdict(&trust, "nameless", "h.example", VALID_S).unwrap_err();
-    assert_eq!(told, "certificate is not for h.example, but for no name");
+    let (_, reported) = verdict(&trust, "nameless", "h.example", VALID_S).unwrap_err();
+    assert_eq!(reported, "certificate is not for h.example, but for no name");
 }
 
 /// By `openssl x509 -pubkey -noout | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64`.
@@ -183,8 +183,8 @@ fn any_of_several_pins_will_do_and_none_pins_nobody() {
     for (shown, pin) in PINS {
         assert_eq!(verdict(&all, shown, "h.example", VALID_S), Ok(()));
         let (failure, words) = verdict(&none, shown, "h.example", VALID_S).unwrap_err();
-        let told = format!("the key of what answers has the pin {pin}, which is not in ");
-        assert!(failure == TlsFailure::WrongKey && words.starts_with(&told), "{words}");
+        let reported = format!("the key of what answers has the pin {pin}, which is not in ");
+        assert!(failure == TlsFailure::WrongKey && words.starts_with(&reported), "{words}");
     }
 }
 
