@@ -163,7 +163,9 @@ impl Device {
                 }
             }
         }
-        self.input(Input::Deadline, now, server, load);
+        if self.agent.next_deadline(now).is_some_and(|at| at <= now) {
+            self.input(Input::Deadline, now, server, load);
+        }
     }
 
     /// Feeds the core, and performs the resulting actions.
