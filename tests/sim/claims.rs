@@ -189,6 +189,8 @@ pub(crate) struct Claims {
     asks_for_quiet: bool,
     /// End of the last Retry-After in this round.
     asked_until: Option<Instant>,
+    /// Whether that round may have been restarted since by another configuration.
+    may_start_over: bool,
     /// Retry-After of an earlier response in a round that failed later. It counts unless the round
     /// was restarted.
     asked_before: Option<Quiet>,
@@ -247,6 +249,7 @@ impl Claims {
             winner: None,
             asks_for_quiet: false,
             asked_until: None,
+            may_start_over: false,
             asked_before: None,
             quiet: None,
             silent: true,
@@ -298,9 +301,9 @@ impl Claims {
         self.heard.hear(news);
         match news {
             News::Configured(settings) => {
-                // The beat starts over, and the limits may have changed.
+                // The beat may start over, and the limits may have changed.
                 self.in_flight_since = None;
-                self.asked_until = None;
+                self.may_start_over = true;
                 self.rounds.forgive();
                 self.connects.forgive();
                 self.in_vain.forgive();
@@ -363,7 +366,10 @@ impl Claims {
         let asked = reply.retry_after.filter(|asked| !asked.is_zero());
         let until = asked.map(|asked| now + asked.min(HOLD_MAX));
         self.asks_for_quiet = until.is_some();
-        self.asked_until = until.or(self.asked_until);
+        if until.is_some() {
+            self.asked_until = until;
+            self.may_start_over = false;
+        }
         match open {
             Some(open) if reply.keep_alive => *open = Open { kept: true, sent: None, ..*open },
             _ => drop(self.attempts.remove(&id)),
@@ -589,7 +595,7 @@ impl Claims {
         }
         let until = self.asked_until.take().filter(|_| retry_at.is_some());
         let quiet = until.map(|until| Quiet { until, passed: false, passing: false });
-        if self.asks_for_quiet {
+        if self.asks_for_quiet && !self.may_start_over {
             self.quiet = quiet.or(self.quiet);
         } else {
             self.asked_before = quiet;
@@ -599,7 +605,8 @@ impl Claims {
     /// Checks the state after an input and all its actions.
     pub(crate) fn settle(&mut self, agent: &Agent, now: Instant) {
         let view = agent.view(now);
-        if let Some(quiet) = self.asked_before.take().filter(|_| view.held_until.is_some()) {
+        let holds = |quiet: &Quiet| view.held_until.is_some_and(|held| held >= quiet.until);
+        if let Some(quiet) = self.asked_before.take().filter(holds) {
             self.quiet = Some(quiet);
         }
         assert_eq!(view.seq, self.seq + 1);

@@ -218,11 +218,13 @@ impl Race {
         self.retry();
     }
 
-    /// The round ends: a connection whose silence says nothing yet had no turn, and goes first in
-    /// the next one.
-    pub(super) fn cut_short(&mut self, now: Instant) {
+    /// The round ends that began at `began_at`: a connection that was opened later, and whose
+    /// silence says nothing yet, had no turn. It goes first in the next round.
+    pub(super) fn cut_short(&mut self, began_at: Instant, now: Instant) {
         for open in &self.attempts {
-            if matches!(open.liveness, Liveness::Until(until) if now < until) {
+            let cut_short = matches!(open.liveness, Liveness::Until(until) if now < until);
+            let late = open.stage == Stage::Connecting && began_at < open.stamps.opened_at;
+            if late && cut_short {
                 self.turns.unmark(open.via, open.to.ip());
             }
         }

@@ -111,7 +111,9 @@ impl Agent {
     /// Ends a round without an acknowledgement; the same beat is tried again unless the answer is
     /// final.
     pub(super) fn fail_round(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
-        self.delivery.race_mut().cut_short(now);
+        if let Some(round_at) = self.delivery.round_at() {
+            self.delivery.race_mut().cut_short(round_at, now);
+        }
         self.delivery.close_attempts(actions);
         let Some(flight) = self.end_beat(now) else { return };
         let (seq, covers, reason) = (self.delivery.seq(), flight.covers, flight.carried.reason());

@@ -94,11 +94,14 @@ impl Choice<'_> {
         })
     }
 
-    /// The first silent path a second time, once in a round: its one SYN may have been lost. It
-    /// goes the kernel's own way, which may be open where a bound socket hears no answer.
+    /// A silent path a second time, once in a round: its one SYN may have been lost. It goes the
+    /// kernel's own way, which may be open where a bound socket hears no answer. The address that
+    /// acknowledged the last beat comes first: what is named since may be wrong.
     fn again(&self) -> Option<Candidate> {
         let network = self.situation.network;
-        let silent = self.race.attempts().iter().find(|open| open.liveness == Liveness::Suspect)?;
+        let good = network.resolver().last_good();
+        let silent = self.race.attempts().iter().filter(|it| it.liveness == Liveness::Suspect);
+        let silent = silent.min_by_key(|open| Some(open.to.ip()) != good)?;
         let (to, via) = (silent.to, silent.via);
         let unbound = network.kernel_leads(to.ip()) && !self.is_slow(None, to.ip());
         let bound = Some(via).filter(|via| network.binds() && network.leads(*via, to.ip()));

@@ -66,9 +66,12 @@ impl Network {
 
     /// How a socket bound to this uplink would send to `to`; `None`: it could not.
     fn leads_out(&self, uplink: &Uplink, to: IpAddr) -> Option<&Route> {
-        // The uplinks are those of the kernel's last answers, and its report of a carrier may be
-        // newer.
-        self.links.by_index(uplink.index).filter(|link| link.running)?;
+        // The uplinks are those of the kernel's last answers, and its report of a carrier or of
+        // another name may be newer.
+        let link = self.links.by_index(uplink.index)?;
+        if !link.running || link.name != uplink.name {
+            return None;
+        }
         uplink::leads_out(&self.routing, to, uplink.index)
     }
 

@@ -436,3 +436,31 @@ fn a_connection_that_became_ready_after_a_doubt_is_no_failed_path() {
     bench.reply(second, 200, false);
     assert!(bench.agent.view(bench.now).failed_paths.is_empty(), "its handshake was slow");
 }
+
+#[test]
+fn silent_round_repeats_the_address_that_acknowledged_the_last_beat() {
+    let mut bench = Bench::with(&named());
+    bench.nameserver(local(LinkIndex(ETH0.into()), 1));
+    let answer = |address: IpAddr| Answer { addresses: [address].into_iter().collect(), ttl_s: 5 };
+    let query = bench.query().expect("a question");
+    bench.input(Input::QueryAnswered(query, &answer(SERVER)));
+    bench.deliver(false);
+    bench.pass(ms(10_000));
+    bench.trigger();
+    // The name is a portal's by now.
+    let query = bench.query().expect("the question once more");
+    let portal = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 66));
+    bench.deliver(false);
+    bench.input(Input::QueryAnswered(query, &Answer { ttl_s: 3600, ..answer(portal) }));
+    bench.pass(ms(10_000));
+    bench.trigger();
+    let mut opened = bench.connects();
+    assert_eq!(opened[0].2.ip(), portal);
+    for action in bench.pass(ms(2_000)) {
+        if let Action::Connect { id, to, via } = action {
+            opened.push((id, via, to));
+        }
+    }
+    let unbound: Vec<_> = opened.iter().filter(|it| it.1.is_none()).map(|it| it.2.ip()).collect();
+    assert_eq!(unbound, [SERVER], "{opened:?}");
+}
