@@ -185,6 +185,7 @@ impl Device {
                     self.syn(id, 0, now, server, load);
                 }
                 Action::SendQuery { query, kind, .. } if !self.cut_off => {
+                    load.question(now);
                     self.coming.push((now + self.round_trip, Coming::Named(query, kind)));
                 }
                 Action::CloseQuery(query) => self.coming.retain(

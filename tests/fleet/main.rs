@@ -115,6 +115,12 @@ mod tests {
         fleet.devices.iter_mut().for_each(|device| device.heard_at = None);
         let moved_at = fleet.now;
         fleet.settles("name that moves", 2.0);
+        // Nor do they ask or connect in step.
+        let questions = fleet.most(moved_at, fleet.now, |second| second.questions);
+        let connections = fleet.most(moved_at, fleet.now, |second| second.connections);
+        println!("name that moves                    questions: {questions:5.2}");
+        assert!((0.9..=2.0).contains(&questions), "{questions:.2} questions for each beat");
+        assert!(connections <= 2.0, "a second with {connections:.2} times the steady rate");
         let waits = fleet.devices.iter().map(|device| device.heard_at.expect("a beat") - moved_at);
         let longest = waits.max().expect("a device");
         println!("heard at the new address: within {longest:?}");

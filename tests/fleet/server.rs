@@ -68,6 +68,8 @@ pub(crate) struct Second {
     pub(crate) in_vain: u32,
     /// Those of them that the kernel repeats.
     pub(crate) repeated: u32,
+    /// Questions at the nameserver.
+    pub(crate) questions: u32,
 }
 
 /// What arrived, second by second since the beginning.
@@ -114,6 +116,10 @@ impl Load {
         second.repeated += u32::from(repeated);
     }
 
+    pub(crate) fn question(&mut self, now: Instant) {
+        self.second(now).questions += 1;
+    }
+
     /// Passes the beats to the receiver, in the order in which they came.
     pub(crate) fn read(&mut self, receiver: &mut Receiver) {
         let mut beats = self.beats.as_mut().map(std::mem::take).unwrap_or_default();
@@ -135,6 +141,7 @@ impl Load {
             sum.resumed += second.resumed;
             sum.in_vain += second.in_vain;
             sum.repeated += second.repeated;
+            sum.questions += second.questions;
         }
         if let (Some(beats), Some(others)) = (&mut self.beats, other.beats) {
             beats.extend(others);
