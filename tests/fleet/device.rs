@@ -46,7 +46,7 @@ enum Coming {
 pub(crate) struct Device {
     agent: Agent,
     /// The device key.
-    key: usize,
+    pub(crate) key: usize,
     /// This boot.
     boot_id: u64,
     round_trip: Duration,

@@ -5,7 +5,6 @@
 //! is free, and what the server got in each second is added up afterwards.
 
 use std::num::NonZero;
-use std::ops::Range;
 use std::sync::Mutex;
 use std::thread;
 use std::time::Duration;
@@ -18,8 +17,6 @@ use crate::plain::INTERVAL;
 use crate::receiver::Receiver;
 use crate::server::{ADDRESSES, Fate, Load, Second, Server};
 
-/// The share of the fleet that a regional event hits, in percent.
-const REGION: usize = 30;
 /// Longest round trip to the server.
 const ROUND_TRIP_MAX: Duration = Duration::from_millis(80);
 /// How long the fleet takes to boot.
@@ -32,15 +29,29 @@ pub(crate) const WATCHED: Duration = Duration::from_secs(300);
 const TAKEN: usize = 64;
 
 /// What a fleet is like.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
+    /// The number of devices.
+    pub(crate) size: usize,
     /// The `recovery_spread` of every device.
     pub(crate) recovery_spread: Duration,
     /// The server has a name.
     pub(crate) named: bool,
     /// A receiver hears the beats.
     pub(crate) heard: bool,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let size = size().unwrap_or(10_000);
+        Self { seed: 0, size, recovery_spread: Duration::ZERO, named: false, heard: false }
+    }
+}
+
+/// The size that is asked for.
+pub(crate) fn size() -> Option<usize> {
+    std::env::var("FLEET_DEVICES").ok().map(|it| it.parse().expect("a number"))
 }
 
 pub(crate) struct Fleet {
@@ -70,8 +81,6 @@ impl Fleet {
 
     /// The same with other properties.
     pub(crate) fn of(plan: Plan) -> Self {
-        let size =
-            std::env::var("FLEET_DEVICES").map_or(10_000, |it| it.parse().expect("a number"));
         let server = Server {
             fate: Fate::Well,
             interval: None,
@@ -88,7 +97,8 @@ impl Fleet {
             plan,
             rng: Rng::new(plan.seed),
         };
-        let mut boots: Vec<Instant> = (0..size).map(|_| at(fleet.rng.fraction(BOOT))).collect();
+        let mut boots: Vec<Instant> =
+            (0..plan.size).map(|_| at(fleet.rng.fraction(BOOT))).collect();
         boots.sort_unstable();
         for (key, boot_at) in boots.into_iter().enumerate() {
             let device = fleet.boot(key, boot_at);
@@ -137,15 +147,14 @@ impl Fleet {
         self.run_until(self.now + time);
     }
 
-    /// The devices of the region.
-    pub(crate) fn region(&self) -> Range<usize> {
-        0..self.devices.len() * REGION / 100
-    }
-
-    pub(crate) fn cut_off(&mut self, cut_off: bool) {
-        for place in self.region() {
-            self.devices[place].cut_off = cut_off;
-            self.devices[place].heard_at = None;
+    /// Cuts a region with so many percent of the devices off, and nobody else.
+    pub(crate) fn cut_off(&mut self, percent: usize) {
+        for device in &mut self.devices {
+            let former = device.cut_off;
+            device.cut_off = device.key % 100 < percent;
+            if device.cut_off != former {
+                device.heard_at = None;
+            }
         }
     }
 

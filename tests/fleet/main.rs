@@ -1,11 +1,13 @@
 //! A fleet of devices with the real core, each with its own seed, boot time and round trip, through
 //! what hits many of them at once: what the server gets in every second.
 //!
-//! `FLEET_DEVICES=n` is the size of the fleet (10,000). Each event prints the largest second during
-//! it, in the two intervals after it, and in the five minutes that follow, as multiples of the
-//! steady rate; then connections, full and resumed handshakes after it, and SYNs in vain with those
-//! among them that the kernel repeats.
+//! `FLEET_DEVICES=n` is the size of the fleet (10,000; 2,000 for a day of many events). Each event
+//! prints the largest second during it, in the two intervals after it, and in the five minutes that
+//! follow, as multiples of the steady rate; then connections, full and resumed handshakes after it,
+//! and SYNs in vain with those among them that the kernel repeats.
 
+#[cfg(test)]
+mod day;
 #[cfg(test)]
 mod device;
 #[cfg(test)]
@@ -23,9 +25,13 @@ mod tests {
 
     use linkbeat_core::proto::reach::budget::{ROUNDS_HOUR, SYNS_OF_A_CONNECTION};
 
-    use super::fleet::{EVENT_AT, Fleet, Plan, WATCHED, at, seconds};
+    use super::day::{DAY, Day, Event, LONG_DAY};
+    use super::fleet::{EVENT_AT, Fleet, Plan, WATCHED, at, seconds, size};
     use super::plain::INTERVAL;
     use super::server::{Fate, MOVED, Second};
+
+    /// The share of the fleet that a regional event hits, in percent.
+    const REGION: usize = 30;
 
     #[test]
     fn a_fleet_that_nothing_happens_to_sends_evenly() {
@@ -43,9 +49,9 @@ mod tests {
             ("region cut off for 2 h", seconds(7200)),
         ] {
             let mut fleet = Fleet::new(2);
-            fleet.cut_off(true);
+            fleet.cut_off(REGION);
             fleet.pass(time);
-            fleet.cut_off(false);
+            fleet.cut_off(0);
             fleet.settles(name, f64::MAX);
         }
     }
@@ -58,9 +64,9 @@ mod tests {
         ] {
             let mut fleet =
                 Fleet::of(Plan { seed: 7, recovery_spread: seconds(5), ..Plan::default() });
-            fleet.cut_off(true);
+            fleet.cut_off(REGION);
             fleet.pass(time);
-            fleet.cut_off(false);
+            fleet.cut_off(0);
             fleet.settles(name, 3.0);
         }
     }
@@ -68,16 +74,14 @@ mod tests {
     #[test]
     fn after_ten_minutes_devices_are_online_again_within_about_a_second() {
         let mut fleet = Fleet::new(3);
-        fleet.cut_off(true);
+        fleet.cut_off(REGION);
         fleet.pass(seconds(600));
-        fleet.cut_off(false);
+        fleet.cut_off(0);
         let healed_at = fleet.now;
         fleet.pass(seconds(60));
-        let region = fleet.region();
-        let mut waits: Vec<Duration> = fleet.devices[region]
-            .iter()
-            .map(|device| device.heard_at.expect("a beat") - healed_at)
-            .collect();
+        let region = fleet.devices.iter().filter(|device| device.key % 100 < REGION);
+        let mut waits: Vec<Duration> =
+            region.map(|device| device.heard_at.expect("a beat") - healed_at).collect();
         waits.sort_unstable();
         let slow = waits[waits.len() * 99 / 100];
         println!("online again after 10 min: 99 % within {slow:?}");
@@ -217,5 +221,31 @@ mod tests {
             receiver.copies,
             dead.len()
         );
+    }
+
+    /// With `FLEET_RESULTS`, what the server got so far is written to this directory.
+    fn live_through(events: &'static [Event], size: usize, name: &str) {
+        let results = std::env::var("FLEET_RESULTS");
+        let mut day = Day::new(events);
+        while day.grow(size) {
+            if let Ok(directory) = &results {
+                std::fs::write(format!("{directory}/{name}.md"), day.table()).expect("a table");
+                std::fs::write(format!("{directory}/{name}.csv"), day.data()).expect("data");
+            }
+        }
+        print!("{}", day.table());
+        for (event, later) in day.later() {
+            assert!(later <= 1.5, "{event}: in step, with {later:.2} times the steady rate");
+        }
+    }
+
+    #[test]
+    fn a_fleet_is_steady_again_after_every_event_of_a_day() {
+        live_through(DAY, size().unwrap_or(2_000), "day");
+    }
+
+    #[test]
+    fn a_fleet_is_steady_again_after_a_long_outage() {
+        live_through(LONG_DAY, size().unwrap_or(2_000), "long");
     }
 }
