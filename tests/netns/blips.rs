@@ -29,7 +29,7 @@ fn blip(world: &World, camera: &Camera, uplink: &str, time: Duration) {
 }
 
 /// Each loss of the only uplink's carrier causes exactly one beat.
-fn is_told_once(families: Families, bridge: bool) {
+fn is_reported_once(families: Families, bridge: bool) {
     let world = World::with(families);
     only(&world, &["eth0"]);
     let (mut setting, mut uplink) = (setting(&world, SECURE), "eth0");
@@ -56,21 +56,21 @@ fn is_told_once(families: Families, bridge: bool) {
 
 #[test]
 fn short_loss_of_the_only_carrier_sends_one_beat() {
-    is_told_once(Families::V4, false);
+    is_reported_once(Families::V4, false);
 }
 
 #[test]
 fn short_loss_of_the_only_carrier_sends_one_beat_over_ipv6() {
-    is_told_once(Families::V6, false);
+    is_reported_once(Families::V6, false);
 }
 
 #[test]
 fn short_loss_of_a_bridge_port_sends_one_beat() {
-    is_told_once(Families::V4, true);
+    is_reported_once(Families::V4, true);
 }
 
 /// With a second uplink both changes cause a beat, the one for the return over the better uplink.
-fn is_told_over_the_better_uplink(families: Families) {
+fn is_reported_over_the_better_uplink(families: Families) {
     let world = World::with(families);
     only(&world, &["eth0", "wlan1"]);
     let mut camera = Camera::start(&world, &setting(&world, SECURE));
@@ -87,12 +87,12 @@ fn is_told_over_the_better_uplink(families: Families) {
 
 #[test]
 fn short_loss_of_the_better_uplink_returns_to_it() {
-    is_told_over_the_better_uplink(Families::V4);
+    is_reported_over_the_better_uplink(Families::V4);
 }
 
 #[test]
 fn short_loss_of_the_better_uplink_returns_to_it_over_ipv6() {
-    is_told_over_the_better_uplink(Families::V6);
+    is_reported_over_the_better_uplink(Families::V6);
 }
 
 /// The round trip of a kept connection jumps, as when an upload fills the line: one beat, sent

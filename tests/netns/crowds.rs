@@ -74,8 +74,8 @@ fn uplink_that_comes_after_two_hundred_links_is_found() {
 
 /// Interfaces beyond the limit are left out. This is reported once, and shown until it is over.
 #[test]
-fn interfaces_that_find_no_room_are_told() {
-    const TOLD: &str = "more than 32 interfaces";
+fn interfaces_that_find_no_room_are_reported() {
+    const WORDS: &str = "more than 32 interfaces";
     let world = World::new();
     only(&world, &["eth0"]);
     let mut camera = Camera::start(&world, &setting(&world, SECURE));
@@ -87,19 +87,20 @@ fn interfaces_that_find_no_room_are_told() {
             "link add lan{n}a type veth peer name lan{n}b\nlink set lan{n}a up\nlink set lan{n}b up\n"
         )
     });
-    camera.agent.said(TOLD);
-    let is_told = |status: &Value| status["warnings"].to_string().contains(TOLD);
-    camera.shows("what is left out", is_told);
+    camera.agent.said(WORDS);
+    let is_reported = |status: &Value| status["warnings"].to_string().contains(WORDS);
+    camera.shows("what is left out", is_reported);
     let words = camera.words(&world);
-    assert!(words.contains(TOLD) && words.contains("ignore_interfaces"), "{words}");
+    assert!(words.contains(WORDS) && words.contains("ignore_interfaces"), "{words}");
     // The uplink in use is not left out.
     assert_eq!(camera.curl(&world, &[SECURE]), 200);
     camera.ring();
     assert_eq!(camera.beat_over(&world, "eth0").reason(), "trigger");
     cables(&|n| format!("link delete lan{n}a\n"));
-    camera.shows("that all have room", |status| status["state"] == "online" && !is_told(status));
+    camera
+        .shows("that all have room", |status| status["state"] == "online" && !is_reported(status));
     let lines = camera.agent.lines().all();
-    assert_eq!(lines.iter().filter(|line| line.text.contains(TOLD)).count(), 1, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.text.contains(WORDS)).count(), 1, "{lines:?}");
 }
 
 /// Processor time of the agent, in µs (proc(5), `schedstat`).

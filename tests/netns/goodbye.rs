@@ -11,7 +11,7 @@ use crate::camera::{Camera, QUIET, RARELY, binary, is_own};
 const WORD: &str = "/run/linkbeat/stopping";
 
 #[test]
-fn server_is_told_why_the_agent_stops_over_the_kept_connection() {
+fn server_learns_why_the_agent_stops_over_the_kept_connection() {
     for (target, word) in [
         (None, "stop"),
         (Some("reboot"), "reboot"),

@@ -32,6 +32,8 @@ mod preference;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod reported;
+#[cfg(test)]
 mod reserve;
 #[cfg(test)]
 mod round_trips;
@@ -47,8 +49,6 @@ mod services;
 mod shapes;
 #[cfg(test)]
 mod stale;
-#[cfg(test)]
-mod told;
 #[cfg(test)]
 mod triggers;
 #[cfg(test)]

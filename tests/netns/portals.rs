@@ -38,7 +38,7 @@ fn is_passed_by_wifi((what, url, status): Kind) {
 }
 
 /// With a portal on the only uplink, the agent reports it, and beats after the login.
-fn is_told_and_waited_for((what, url, status): Kind) {
+fn is_reported_and_waited_for((what, url, status): Kind) {
     let world = World::new();
     only(&world, &["eth0"]);
     let portal = Middlebox::on(&world, "eth0", what);
@@ -81,22 +81,22 @@ fn portal_with_another_certificate_is_avoided_over_wifi() {
 
 #[test]
 fn portal_that_redirects_is_reported_until_the_login() {
-    is_told_and_waited_for(REDIRECT);
+    is_reported_and_waited_for(REDIRECT);
 }
 
 #[test]
 fn portal_that_requires_a_login_is_reported_until_the_login() {
-    is_told_and_waited_for(REQUIRED);
+    is_reported_and_waited_for(REQUIRED);
 }
 
 #[test]
 fn portal_that_sends_its_page_is_reported_until_the_login() {
-    is_told_and_waited_for(PAGE);
+    is_reported_and_waited_for(PAGE);
 }
 
 #[test]
 fn portal_with_another_certificate_is_reported_until_the_login() {
-    is_told_and_waited_for(CERTIFICATE);
+    is_reported_and_waited_for(CERTIFICATE);
 }
 
 #[test]

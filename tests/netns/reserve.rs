@@ -19,7 +19,7 @@ fn tested<'a>(status: &'a Value, name: &str) -> &'a Value {
 }
 
 /// Has the camera beat, and returns what the beat says of the uplinks in reserve.
-fn told(camera: &mut Camera) -> Value {
+fn reported(camera: &mut Camera) -> Value {
     camera.beats.skip();
     camera.ring();
     let beat = camera.beats.expect("beat", SOON, |beat: &Beat| beat.reason() == "trigger");
@@ -29,7 +29,7 @@ fn told(camera: &mut Camera) -> Value {
 }
 
 #[test]
-fn dead_uplink_in_reserve_is_shown_and_told_once() {
+fn dead_uplink_in_reserve_is_shown_and_reported_once() {
     let world = World::new();
     let setting = Setting::new(&world).every(RARELY).own("standby_check_s", 10);
     let mut camera = Camera::start(&world, &setting);
@@ -37,14 +37,14 @@ fn dead_uplink_in_reserve_is_shown_and_told_once() {
     camera.shows_within(SHOWN, "both tested", |status| {
         ["wlan1", "wlan0"].iter().all(|name| tested(status, name) == "ok")
     });
-    assert_eq!(told(&mut camera)["wlan1"], "ok");
+    assert_eq!(reported(&mut camera)["wlan1"], "ok");
     let mut lines = camera.agent.lines().follow();
     world.block(&[Block { uplink: Some("wlan1"), to: None, verdict: Verdict::Drop }]);
     expect_line(&mut lines, "[Network] wlan1, in reserve: the server does not answer", SHOWN);
     assert_eq!(tested(&camera.status(), "wlan1"), "dead");
     assert!(camera.words(&world).contains(": the server does not answer over it"));
-    assert_eq!(told(&mut camera)["wlan1"], "dead");
-    assert_eq!(told(&mut camera)["wlan1"], Value::Null, "it is told once");
+    assert_eq!(reported(&mut camera)["wlan1"], "dead");
+    assert_eq!(reported(&mut camera)["wlan1"], Value::Null, "it is reported once");
     let lines = camera.agent.lines().all();
     assert!(!lines.iter().any(|line| line.text.contains("Connectivity lost")), "{lines:?}");
 }

@@ -116,8 +116,8 @@ fn interval_of_the_server_is_obeyed_and_one_out_of_bounds_is_reported_once() {
     let status = camera.agent.ask("status").unwrap();
     assert!(status.contains(r#""interval_s":10,"interval_source":"server""#), "{status}");
     // The configured interval is a day.
-    let told = camera.beats.expect("interval", SOON * 4, |beat| beat.reason() == "interval");
-    assert_eq!(told.body["next_within_s"], 10 + 10, "the interval and request_timeout_ms");
+    let reported = camera.beats.expect("interval", SOON * 4, |beat| beat.reason() == "interval");
+    assert_eq!(reported.body["next_within_s"], 10 + 10, "the interval and request_timeout_ms");
     let lines = camera.agent.lines().all();
     assert_eq!(lines.iter().filter(|line| line.text.contains(complaint)).count(), 1);
 }

@@ -119,7 +119,7 @@ fn interface_whose_name_is_not_utf_8_is_used() {
 }
 
 #[test]
-fn outage_of_a_pulled_cable_is_told_as_one() {
+fn outage_of_a_pulled_cable_is_reported_as_one() {
     let world = World::new();
     only(&world, &["eth0"]);
     let mut camera = Camera::calm(&world);
