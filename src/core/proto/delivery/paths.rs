@@ -95,13 +95,17 @@ impl Choice<'_> {
     }
 
     /// A silent path a second time, once in a round: its one SYN may have been lost. It goes the
-    /// kernel's own way, which may be open where a bound socket hears no answer. The address that
-    /// acknowledged the last beat comes first: what is named since may be wrong.
+    /// kernel's own way, which may be open where a bound socket hears no answer. Addresses take
+    /// turns there. The one that acknowledged the last beat comes first: what is named since may be
+    /// wrong.
     fn again(&self) -> Option<Candidate> {
         let network = self.situation.network;
-        let good = network.resolver().last_good();
+        let (good, turns) = (network.resolver().last_good(), &self.race.turns);
         let silent = self.race.attempts().iter().filter(|it| it.liveness == Liveness::Suspect);
-        let silent = silent.min_by_key(|open| Some(open.to.ip()) != good)?;
+        let silent = silent.min_by_key(|open| {
+            let ip = open.to.ip();
+            (turns.was_tried(None, ip), turns.turn(None, ip), good != Some(ip))
+        })?;
         let (to, via) = (silent.to, silent.via);
         let unbound = network.kernel_leads(to.ip()) && !self.is_slow(None, to.ip());
         let bound = Some(via).filter(|via| network.binds() && network.leads(*via, to.ip()));
