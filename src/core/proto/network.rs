@@ -55,6 +55,8 @@ pub(super) struct Network {
     active: Active,
     /// Since when the uplink in use is the first one.
     usable_at: Instant,
+    /// Whether there was a way at the last change.
+    had_way: bool,
     /// Connections put aside because their interfaces have lost the carrier.
     parked: Parked,
     /// The gateways that do not answer, while neighbours are listened to.
@@ -99,6 +101,7 @@ impl Network {
             uplinks: Uplinks::new(),
             active: Active::new(),
             usable_at: now,
+            had_way: false,
             parked: Parked::default(),
             watched: None,
             resolver: Resolver::new(),

@@ -35,6 +35,9 @@ pub(super) const DOUBT_MIN: Duration = Duration::from_millis(300);
 
 /// Wait for an answer that was acknowledged before another way is tried beside it, at least.
 pub(super) const SLOW_MIN: Duration = Duration::from_secs(2);
+/// A SYN that was answered later may have been lost and repeated (RFC 6298 §2.1), and says no more
+/// how long the line is.
+const SYN_REPEATED: Duration = Duration::from_secs(1);
 /// The same as a multiple of what the last good answer took.
 const SLOW_FACTOR: u32 = 3;
 
@@ -218,13 +221,16 @@ impl Race {
         self.retry();
     }
 
-    /// The round ends that began at `began_at`: a connection that was opened later, and whose
-    /// silence says nothing yet, had no turn. It goes first in the next round.
+    /// The round ends that began at `began_at`: a connection that was opened later had no turn if
+    /// its silence says nothing yet, or if it had less than half of the round. It goes first in the
+    /// next one.
     pub(super) fn cut_short(&mut self, began_at: Instant, now: Instant) {
         for open in &self.attempts {
-            let cut_short = matches!(open.liveness, Liveness::Until(until) if now < until);
-            let late = open.stage == Stage::Connecting && began_at < open.stamps.opened_at;
-            if late && cut_short {
+            let opened_at = open.stamps.opened_at;
+            let usual = matches!(open.liveness, Liveness::Until(until) if now < until);
+            let short = (now - opened_at) * 2 <= now - began_at;
+            let late = open.stage == Stage::Connecting && began_at < opened_at;
+            if late && (usual || short) {
                 self.turns.unmark(open.via, open.to.ip());
             }
         }
@@ -276,8 +282,8 @@ impl Race {
         known.map_or(DOUBT_MIN, |(_, round_trip)| (*round_trip * 2).clamp(DOUBT_MIN, SLOW_MIN))
     }
 
-    /// Notes the time a SYN took to be answered over this interface, until an answer to a beat
-    /// takes less.
+    /// Notes the time a SYN took to be answered over this interface. If it may have been repeated,
+    /// that is until an answer to a beat takes less.
     pub(super) fn measure(&mut self, via: Option<InterfaceName>, round_trip: Duration) {
         self.round_trips.retain(|(name, _)| *name != via);
         if self.round_trips.is_full() {
@@ -300,9 +306,8 @@ impl Race {
     /// now on.
     pub(super) fn delivered(&mut self, winner: &Attempt, now: Instant) {
         self.answer = now - winner.stamps.written_at;
-        // A SYN that was lost and repeated was answered later than the line is long (RFC 6298 §3).
         let known = self.round_trips.iter_mut().find(|(via, _)| *via == winner.via);
-        if let Some((_, round_trip)) = known {
+        if let Some((_, round_trip)) = known.filter(|(_, round_trip)| *round_trip >= SYN_REPEATED) {
             *round_trip = self.answer.min(*round_trip);
         }
         for open in &self.attempts {

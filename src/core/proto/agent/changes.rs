@@ -56,7 +56,7 @@ impl Agent {
             self.delivery.forget_held();
         }
         let bereft = self.delivery.close_dead_connections(&mut self.network, actions);
-        if change.gained {
+        if self.network.regains_way(now) || change.gained {
             self.demand.retry_early();
         }
         if change.first {

@@ -9,7 +9,7 @@ use super::Situation;
 use crate::proto::event::Failure;
 use crate::proto::link::InterfaceName;
 use crate::proto::network::Ways;
-use crate::proto::race::{Connection, Liveness, Race};
+use crate::proto::race::{Attempt, Connection, Liveness, Race};
 use crate::proto::route::Family;
 
 /// What paths are compared by: their turn in rounds that fail, whether they have failed while
@@ -99,18 +99,21 @@ impl Choice<'_> {
     /// turns there. The one that acknowledged the last beat comes first: what is named since may be
     /// wrong.
     fn again(&self) -> Option<Candidate> {
+        if self.race.is_repeated() {
+            return None;
+        }
         let network = self.situation.network;
         let (good, turns) = (network.resolver().last_good(), &self.race.turns);
+        let second = |open: &Attempt| {
+            let (to, ip) = (open.to, open.to.ip());
+            let unbound = network.kernel_leads(ip) && !self.is_slow(None, ip);
+            let bound = network.binds() && network.leads(open.via, ip);
+            let via = if unbound { None } else { Some(open.via).filter(|_| bound)? };
+            let rank = (turns.was_tried(via, ip), turns.turn(via, ip), good != Some(ip));
+            Some((rank, Candidate::Again(to, via)))
+        };
         let silent = self.race.attempts().iter().filter(|it| it.liveness == Liveness::Suspect);
-        let silent = silent.min_by_key(|open| {
-            let ip = open.to.ip();
-            (turns.was_tried(None, ip), turns.turn(None, ip), good != Some(ip))
-        })?;
-        let (to, via) = (silent.to, silent.via);
-        let unbound = network.kernel_leads(to.ip()) && !self.is_slow(None, to.ip());
-        let bound = Some(via).filter(|via| network.binds() && network.leads(*via, to.ip()));
-        let via = if unbound { None } else { bound? };
-        (!self.race.is_repeated()).then_some(Candidate::Again(to, via))
+        silent.filter_map(second).min_by_key(|(rank, _)| *rank).map(|(_, again)| again)
     }
 
     /// The kernel's own way, once in a round, when every bound one has failed in a manner that may

@@ -19,9 +19,8 @@ const NAME_PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct NameTurns {
     /// Which of their ways the nameservers are asked over, counted from the best.
     turn: usize,
-    /// How often the beat under way had them asked over other ways because they failed on the
-    /// former ones.
-    failed: usize,
+    /// How often the round under way had them asked over other ways at once.
+    moves: usize,
     /// The beat under way waits for a name.
     wait: Option<NameWait>,
 }
@@ -65,7 +64,7 @@ impl Network {
         if in_vain.is_some_and(|it| it != Failure::NoNameserver) {
             self.names.next();
         }
-        self.names.failed = 0;
+        self.names.moves = 0;
     }
 
     /// Notes since when an address of the server is known.
@@ -114,11 +113,13 @@ impl Network {
                 if wait.move_at <= now {
                     wait.move_at = now + NAME_PATIENCE;
                     next_turn = true;
+                } else if self.resolver.has_rested() {
+                    self.names.next();
                 }
             }
         }
         // What is known may have been right on another network.
-        if !self.has_way_to_server(now) {
+        if self.resolver.is_by_dns() && !self.has_way_to_server(now) {
             self.resolver.doubt(false);
         }
         if next_turn {
@@ -132,22 +133,21 @@ impl Network {
         self.note_names(now);
     }
 
-    /// Has the nameservers asked over the next of their ways.
+    /// Has the nameservers asked over the next of their ways at once, until a round has been through
+    /// them all: from then on the pace is that of a lookup in vain.
     ///
-    /// Where they fail on one, that is at once, until a beat has been through them all; but with
-    /// the next beat while offline: a network that rejects everything would be asked as often as it
-    /// rejects.
+    /// Where they fail while offline, the next way has its turn with the next round: a network that
+    /// rejects everything would be asked as often as it rejects.
     fn ask_elsewhere(&mut self, now: Instant) {
         let ways = |it: &Nameserver| self.ways(it.address).len();
-        let ways = self.resolver.nameservers().map(ways).max();
+        let ways = self.resolver.nameservers().map(ways).max().unwrap_or(0);
         let mut at_once = true;
         if matches!(self.resolver.state(now), resolve::State::Failed(_)) {
             self.names.wait = None;
-            self.names.failed += 1;
-            let offline = self.reach.connectivity() == Connectivity::Offline;
-            at_once = !offline && ways.is_some_and(|ways| self.names.failed < ways);
+            at_once = self.reach.connectivity() != Connectivity::Offline;
         }
-        if at_once && ways.is_some_and(|ways| ways > 1) {
+        self.names.moves += 1;
+        if at_once && self.names.moves < ways {
             self.names.next();
             self.resolver.network_back();
         }

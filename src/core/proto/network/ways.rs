@@ -110,11 +110,18 @@ impl Network {
             || (self.server_addresses(now).is_empty() && self.has_way_to_nameserver())
     }
 
-    /// Whether an attempt at a beat may come to something: there is a way, or something outside can
-    /// be reached and names may lead to the server there, for the addresses that are known lead
-    /// nowhere.
+    /// Whether there is a way now and was none at the last change of the network.
+    pub(crate) fn regains_way(&mut self, now: Instant) -> bool {
+        let has_way = self.has_way(now);
+        !core::mem::replace(&mut self.had_way, has_way) && has_way
+    }
+
+    /// Whether a round of attempts may come to something: there is a way, or the name is to be asked
+    /// for where anything outside can be reached. The addresses that are known may be those of
+    /// another network.
     pub(crate) fn is_worth_trying(&self, now: Instant) -> bool {
-        self.has_way(now) || (!self.reachable().is_empty() && self.has_way_to_nameserver())
+        let may_be_named = || self.resolver.is_by_dns() && self.has_way_to_nameserver();
+        self.has_way(now) || (!self.reachable().is_empty() && may_be_named())
     }
 
     /// Whether an address that is known of the server can be reached.

@@ -69,8 +69,9 @@ pub const SYNS_OF_A_CONNECTION: u32 = 6;
 /// Most SYNs of the connections of an hour without an answer.
 pub const SYNS_HOUR: u32 = CONNECTIONS_HOUR * SYNS_OF_A_CONNECTION;
 /// Most DNS packets in an hour, questions and answers, for a name without search domains, with two
-/// nameservers and three uplinks, whatever fails. Unanswered questions are put again after 1 s at
-/// first and 5 s later, and to the nameservers of the next uplink after a second.
+/// nameservers, three uplinks and the default interval and timeouts, whatever fails. Unanswered
+/// questions are put again after 1 s at first and 5 s later, and once in each round to the
+/// nameservers of the next uplink after a second.
 pub const DNS_PACKETS_HOUR: u32 = 5_000;
 
 /// The wait between two rounds, `age` after the search began.

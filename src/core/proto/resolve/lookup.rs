@@ -160,7 +160,10 @@ impl Lookup {
     /// on this one.
     pub(super) fn set_plan(&mut self, plan: Plan, families: Families) {
         if !self.has_plan(&plan) {
-            self.reset_rest();
+            // After a rest it is the turn of other ways, and nothing that ends the silence.
+            if self.phase != LookupPhase::Idle {
+                self.reset_rest();
+            }
             self.start_over();
         }
         self.plan = plan;

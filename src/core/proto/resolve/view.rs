@@ -54,8 +54,13 @@ impl Resolver {
         self.failure.filter(|_| !asking)
     }
 
+    /// Whether the rest after a pass in vain is over.
+    pub(crate) fn has_rested(&self) -> bool {
+        self.lookup.phase == LookupPhase::Idle && self.failure.is_some()
+    }
+
     /// Whether nameservers are what names the server.
-    fn is_by_dns(&self) -> bool {
+    pub(crate) fn is_by_dns(&self) -> bool {
         matches!(self.host, Some(Host::Name(_))) && self.settings.hosts.is_empty()
     }
 

@@ -65,6 +65,22 @@ fn round_shorter_than_patience_lets_each_address_go_first() {
     assert_eq!(first.as_slice(), hosts.as_slice());
 }
 
+#[test]
+fn path_that_had_less_than_half_of_a_round_goes_first_in_the_next_one() {
+    let mut bench = Bench::with(&Settings { request_timeout: ms(3_000), ..settings() });
+    // Its round trip of a second and more is known, so that it is doubted after two seconds only.
+    let (id, _) = bench.connect().expect("a connection");
+    bench.now = bench.now + ms(1_200);
+    bench.establish(id);
+    bench.now = bench.now + ms(1_200);
+    bench.reply(id, 200, false);
+    bench.up(WLAN1);
+    bench.pass(ms(10_000));
+    bench.trigger();
+    assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
+    assert_eq!(next_round(&mut bench).1, Some(name("wlan1")), "it had one second");
+}
+
 /// Connections of an hour with a server of so many addresses that answers nothing.
 fn silent_hour(addresses: u8, then: impl FnOnce(&mut Bench) -> usize) -> (usize, usize) {
     let mut bench = Bench::with(&named());
