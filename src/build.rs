@@ -1,5 +1,5 @@
-//! Passes the time of the build to the program, because an earlier clock is wrong, and assembles its
-//! pages.
+//! Passes the time of the build to the program, because an earlier clock is wrong, and assembles
+//! its pages.
 
 use std::env;
 use std::time::SystemTime;

@@ -51,8 +51,8 @@ impl EventLoop {
     }
 }
 
-/// When the agent ends after a request at `now` to stop: the first request leaves time for a last beat, if
-/// the configuration has `goodbye`.
+/// When the agent ends after a request at `now` to stop: the first request leaves time for a last
+/// beat, if the configuration has `goodbye`.
 fn end(before: Option<Stopping>, goodbye: bool, now: Instant) -> Instant {
     if goodbye && before.is_none() { now + GOODBYE } else { now }
 }

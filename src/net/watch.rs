@@ -14,8 +14,8 @@
 //!   watched without the latter: /run/systemd for "resolve"
 //! ```
 //!
-//! A file that is given to another owner or mode is reported too, and so is one whose directory is: it
-//! may be readable from now on, or no longer.
+//! A file that is given to another owner or mode is reported too, and so is one whose directory is:
+//! it may be readable from now on, or no longer.
 //!
 //! A file that disappears is left to [`Watch::stat_changed`]: editors remove the old file before
 //! they write the new one, and the agent must not be unconfigured in between.

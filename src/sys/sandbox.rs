@@ -1,5 +1,6 @@
-//! The sandbox that the agent enters before it reads anything, so that whoever takes it over has little
-//! in hand: no new privileges, no core files, and none of the system calls that it never makes.
+//! The sandbox that the agent enters before it reads anything, so that whoever takes it over has
+//! little in hand: no new privileges, no core files, and none of the system calls that it never
+//! makes.
 //!
 //! The list of calls is one of denials: a call that is forgotten in it is no worse than before, while
 //! a list of permissions would end an agent with a newer libc. A denied call fails with `EPERM`.

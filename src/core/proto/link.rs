@@ -71,8 +71,9 @@ pub enum LinkEvent {
         index: LinkIndex,
         /// Its name now; a rename shows as a new name for the same index.
         name: InterfaceName,
-        /// Whether it can carry packets: `IFF_UP` and `IFF_RUNNING` (netdevice(7)), which the kernel
-        /// sets for the operational states "up" and "unknown", and not for "dormant" (RFC 2863).
+        /// Whether it can carry packets: `IFF_UP` and `IFF_RUNNING` (netdevice(7)), which the
+        /// kernel sets for the operational states "up" and "unknown", and not for "dormant" (RFC
+        /// 2863).
         running: bool,
         /// Hardware address in use.
         mac: Option<Mac>,

@@ -10,9 +10,9 @@
 //!                                    in every report that is written, until one is acknowledged
 //! ```
 //!
-//! An outage in which no beat fell due is a blip: it is shown on the device and gets no number. There is
-//! none before the first acknowledged beat. An outage ends with an acknowledgement, and not before: what
-//! seems restored may not be.
+//! An outage in which no beat fell due is a blip: it is shown on the device and gets no number.
+//! There is none before the first acknowledged beat. An outage ends with an acknowledgement, and
+//! not before: what seems restored may not be.
 
 #[cfg(test)]
 mod tests;

@@ -9,10 +9,10 @@
 //!          the server answered a beat, or there is nothing left to find out
 //! ```
 //!
-//! While beats are acknowledged no probe is sent: the beat is the check. *Searching* sends fresh SYNs,
-//! fast at first and then slower, several outstanding at once, because the kernel repeats a lost
-//! SYN only after 1 s, 3 s, 7 s. Its first answer is the *restoration*, an edge reported once: not
-//! again before something went unanswered, so that a server that stays silent behind a working
+//! While beats are acknowledged no probe is sent: the beat is the check. *Searching* sends fresh
+//! SYNs, fast at first and then slower, several outstanding at once, because the kernel repeats a
+//! lost SYN only after 1 s, 3 s, 7 s. Its first answer is the *restoration*, an edge reported once:
+//! not again before something went unanswered, so that a server that stays silent behind a working
 //! network is not hammered. What it costs at most is in [`budget`].
 
 pub mod budget;

@@ -1,5 +1,5 @@
-//! Which way the kernel would send packets: the questions of the core, the kernel's answers, and when to
-//! ask again.
+//! Which way the kernel would send packets: the questions of the core, the kernel's answers, and
+//! when to ask again.
 //!
 //! The core models no routing table. It asks (rtnetlink(7), RTM_GETROUTE) for the few destinations
 //! that matter, and asks again when the kernel announces something new, or a path has failed.

@@ -9,9 +9,9 @@
 //!                      +---+---------------- retrying
 //! ```
 //!
-//! Reasons of one class count once: the server wants to know that we live, not how often we were asked.
-//! A *fresh* reason was never tried and waits for nothing but a token of moderation; a *retrying* one has
-//! failed and waits for the back-off too.
+//! Reasons of one class count once: the server wants to know that we live, not how often we were
+//! asked. A *fresh* reason was never tried and waits for nothing but a token of moderation; a
+//! *retrying* one has failed and waits for the back-off too.
 
 use core::time::Duration;
 

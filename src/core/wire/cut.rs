@@ -1,9 +1,10 @@
-//! Texts for people that have little room: cut at its end, and without what would control a terminal.
+//! Texts for people that have little room: cut at its end, and without what would control a
+//! terminal.
 
 use core::fmt::{self, Write};
 
-/// Passes on characters, each as `clean` has it, until one does not fit. That one and all that follow are
-/// dropped, and an error ends the writing.
+/// Passes on characters, each as `clean` has it, until one does not fit. That one and all that
+/// follow are dropped, and an error ends the writing.
 pub struct Cut<W> {
     /// Where they go.
     pub to: W,
@@ -30,8 +31,8 @@ pub fn without_controls(char: char) -> char {
     if char.is_control() { ' ' } else { char }
 }
 
-/// The character, or a space in place of one that could control a terminal: control characters, and those
-/// that change the direction of the text (Unicode UAX #9 §2).
+/// The character, or a space in place of one that could control a terminal: control characters, and
+/// those that change the direction of the text (Unicode UAX #9 §2).
 pub fn harmless(char: char) -> char {
     let steers = matches!(char, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     if steers { ' ' } else { without_controls(char) }

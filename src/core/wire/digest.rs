@@ -1,6 +1,7 @@
 //! A digest of bytes: FNV-1a of 64 bits.
 
-/// The digest of the bytes so far. Each step is invertible, so a single changed byte always changes it.
+/// The digest of the bytes so far. Each step is invertible, so a single changed byte always changes
+/// it.
 pub(super) struct Digest(pub(super) u64);
 
 impl Digest {

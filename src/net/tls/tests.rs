@@ -216,7 +216,8 @@ fn every_kind_of_error_has_its_failure() {
 fn what_a_server_says_of_certificates_it_says_of_ours() {
     use TlsFailure::{ClientCertificateRefused, ClientCertificateWanted, RefusedByServer};
     use rustls::AlertDescription as Alert;
-    // The alert, what it means for a device that showed one or was not asked, and for one that had none to show.
+    // The alert, what it means for a device that showed one or was not asked, and for one that had
+    // none to show.
     for (alert, shown, missed) in [
         (Alert::CertificateRequired, ClientCertificateWanted, ClientCertificateWanted),
         (Alert::HandshakeFailure, RefusedByServer, ClientCertificateWanted),

@@ -1,5 +1,5 @@
-//! Beats that many devices would send in one second, because the same happened to all of them: each is
-//! held back for a part of `recovery_spread`.
+//! Beats that many devices would send in one second, because the same happened to all of them: each
+//! is held back for a part of `recovery_spread`.
 
 use super::Demand;
 use crate::proto::rng::Rng;

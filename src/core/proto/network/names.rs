@@ -133,8 +133,8 @@ impl Network {
         self.note_names(now);
     }
 
-    /// Has the nameservers asked over the next of their ways at once, until a round has been through
-    /// them all: from then on the pace is that of a lookup in vain.
+    /// Has the nameservers asked over the next of their ways at once, until a round has been
+    /// through them all: from then on the pace is that of a lookup in vain.
     ///
     /// Where they fail while offline, the next way has its turn with the next round: a network that
     /// rejects everything would be asked as often as it rejects.

@@ -116,9 +116,9 @@ impl Network {
         !core::mem::replace(&mut self.had_way, has_way) && has_way
     }
 
-    /// Whether a round of attempts may come to something: there is a way, or the name is to be asked
-    /// for where anything outside can be reached. The addresses that are known may be those of
-    /// another network.
+    /// Whether a round of attempts may come to something: there is a way, or the name is to be
+    /// asked for where anything outside can be reached. The addresses that are known may be those
+    /// of another network.
     pub(crate) fn is_worth_trying(&self, now: Instant) -> bool {
         let may_be_named = || self.resolver.is_by_dns() && self.has_way_to_nameserver();
         self.has_way(now) || (!self.reachable().is_empty() && may_be_named())

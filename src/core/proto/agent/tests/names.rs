@@ -196,7 +196,8 @@ fn a_dead_gateway_costs_its_doubt_and_no_lookup_over_the_same_way() {
     assert_eq!(ways, [Some(name("eth0")), Some(name("wlan1"))]);
 }
 
-/// A camera without an uplink to bind to, which knows its server by name when the way there goes: what is left is a LAN.
+/// A camera without an uplink to bind to, which knows its server by name when the way there goes:
+/// what is left is a LAN.
 /// `ignored`: eth0 is, else sockets are not bound.
 fn way_out_lost(ignored: bool, nameserver: IpAddr) -> Bench {
     let ignore_interfaces = ["lo", if ignored { "eth0" } else { "docker0" }].map(name);
