@@ -601,6 +601,10 @@ impl Claims {
         if self.asks_for_quiet && !self.may_start_over {
             self.quiet = quiet.or(self.quiet);
         } else {
+            // Whether it counts shows in the state only, and a beat may start before.
+            if let (Some(quiet), Some(_)) = (&mut self.quiet, quiet) {
+                quiet.passed = false;
+            }
             self.asked_before = quiet;
         }
     }
