@@ -279,7 +279,7 @@ impl EventLoop {
                 history.turn(Change::ClockSet, self.now);
             }
             self.history_file.keep(&self.setup, history, self.agent.outages(), self.now);
-            self.tell_supervisor();
+            self.notify_supervisor();
             let deadline = self.next_deadline();
             let armed = self.timer.arm(Some(deadline));
             // Without the timer the wait itself has to end in time.

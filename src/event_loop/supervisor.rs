@@ -8,7 +8,7 @@ use linkbeat_core::proto::link::InterfaceName;
 
 impl EventLoop {
     /// Reports liveness and state.
-    pub(super) fn tell_supervisor(&mut self) {
+    pub(super) fn notify_supervisor(&mut self) {
         let Some(supervisor) = &mut self.supervisor else { return };
         let (config, view) = (&self.setup.config, self.agent.view(self.now));
         let state = AgentState::of(config, &view, self.reporter.delivered.is_some());

@@ -169,7 +169,7 @@ impl Agent {
         if self.network.is_question_due() {
             self.ask_kernel(actions);
         }
-        self.delivery.tell_outages_to(self.outages.numbered());
+        self.delivery.report_outages_to(self.outages.numbered());
     }
 
     fn ask_kernel(&mut self, actions: &mut Actions) {

@@ -122,7 +122,7 @@ impl Delivery {
     }
 
     /// From now on a report contains the outages up to this number.
-    pub(super) const fn tell_outages_to(&mut self, number: u32) {
+    pub(super) const fn report_outages_to(&mut self, number: u32) {
         self.outages = number;
     }
 

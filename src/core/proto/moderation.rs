@@ -214,7 +214,7 @@ mod tests {
         }
 
         #[test]
-        fn token_comes_exactly_when_told(
+        fn token_comes_exactly_when_announced(
             burst in 1_u32..6,
             every_ms in 0_u64..50,
             asks in prop::collection::vec((0_u64..30_000, 0_u32..7), 1..50),

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_telling_reason_is_told() {
+    fn the_most_telling_reason_is_reported() {
         let order = [
             Reason::Interval,
             Reason::Startup,
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_uplink_is_told() {
+    fn the_newest_uplink_is_reported() {
         let mut reasons = PendingReasons::default();
         reasons.add(Reason::FailoverTo(name("wlan0")), at(1));
         reasons.add(Reason::Priority(name("eth0")), at(2));

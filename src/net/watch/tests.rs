@@ -114,7 +114,7 @@ fn a_file_renamed_over_is_told_again_and_again() {
 }
 
 #[test]
-fn two_writes_of_the_same_size_at_the_same_moment_are_both_told() {
+fn two_writes_of_the_same_size_at_the_same_moment_are_both_reported() {
     let root = Root::new("same");
     let mut watch = root.watch();
     let file = File::open(root.at("etc/rpi-cam/meeting.json")).expect("own file");
@@ -252,7 +252,7 @@ fn the_file_of_roots_belongs_to_the_configuration_and_may_be_another_one() {
 }
 
 #[test]
-fn a_file_that_is_written_under_another_name_is_told() {
+fn a_file_that_is_written_under_another_name_is_reported() {
     let root = Root::new("other-name");
     root.create("docker");
     for (file, reported) in [
@@ -319,7 +319,7 @@ fn set_mode(root: &Root, path: &str, mode: u32) {
 }
 
 #[test]
-fn another_mode_of_a_file_or_of_its_directory_is_told() {
+fn another_mode_of_a_file_or_of_its_directory_is_reported() {
     let root = Root::new("mode");
     let mut watch = root.watch();
     for path in ["etc/rpi-cam/meeting.json", "etc/rpi-cam"] {

@@ -126,7 +126,7 @@ fn events_are_told_in_every_state_whoever_caused_them() {
 }
 
 #[test]
-fn events_from_before_an_overflow_are_not_told() {
+fn events_from_before_an_overflow_are_not_reported() {
     let mut progress = DumpProgress::new();
     assert_eq!(progress.missed(Errno::NOBUFS), LOST);
     assert_eq!(progress.on_message(message(0, false, MessageKind::Event(event()))), Step::Nothing);

@@ -405,7 +405,7 @@ fn what_a_lost_carrier_took_is_closed_a_second_after_it_is_back() {
     assert!(bench.actions.iter().any(|action| matches!(action, Action::ParkConnection(_))));
     assert!(
         !bench.pass(ms(10_000)).contains(&Action::CloseParked),
-        "nobody is told on a dead link"
+        "nothing is sent on a dead link"
     );
     bench.link(ETH0, true);
     bench.deliver(true);
@@ -425,7 +425,7 @@ fn a_repeated_link_message_is_no_change() {
 }
 
 #[test]
-fn a_new_address_on_the_same_uplink_is_told() {
+fn a_new_address_on_the_same_uplink_is_reported() {
     let mut bench = Bench::idle();
     let index = LinkIndex(ETH0.into());
     bench.address(ETH0, 77);

@@ -1,4 +1,4 @@
-//! Order, size and numbers of the history, over notes that a core could tell.
+//! Order, size and numbers of the history, over notes that a core could make.
 
 use core::time::Duration;
 
@@ -200,7 +200,7 @@ fn hour_of_the_day_before_makes_room() {
     }
     let ago: Vec<_> = history.hours(at(24 * HOUR)).map(|(ago, _)| ago).collect();
     assert_eq!(ago, [23, 1, 0]);
-    assert_eq!(history.hours(at(48 * HOUR)).count(), 0, "of a day ago nothing is told");
+    assert_eq!(history.hours(at(48 * HOUR)).count(), 0, "nothing is left of a day ago");
 }
 
 fn any_note() -> impl Strategy<Value = Note> {

@@ -104,7 +104,7 @@ fn lost_uplink_is_named_and_the_moment_is_that_of_its_loss() {
 }
 
 #[test]
-fn blip_has_no_number_and_is_not_told() {
+fn blip_has_no_number_and_is_not_reported() {
     let mut outages = delivered();
     outages.lost(false, None, at(5));
     assert_eq!(outages.unreported().count(), 0);

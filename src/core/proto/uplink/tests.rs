@@ -304,7 +304,7 @@ fn first_uplink_at_start_is_no_news_but_later_it_is() {
     }
 }
 
-/// Every pair of uplinks before and after a change, and what the server is told.
+/// Every pair of uplinks before and after a change, and what is reported to the server.
 #[test]
 fn reason_follows_from_the_uplinks_before_and_after() {
     let all = ["eth0", "wlan1", "wlan0"];
@@ -334,7 +334,7 @@ fn reason_follows_from_the_uplinks_before_and_after() {
                 (_, Some(now)) => Some(format!("failover_to_{now}")),
             };
             assert_eq!(reason, expected, "{before:03b} -> {after:03b}");
-            assert_eq!(world.reason(), None, "told once: {before:03b} -> {after:03b}");
+            assert_eq!(world.reason(), None, "reported once: {before:03b} -> {after:03b}");
         }
     }
 }
@@ -411,7 +411,7 @@ fn second_family_is_no_news_but_the_loss_of_ipv4_is() {
     assert_eq!(world.reason(), None, "gained");
     world.tables.drop_address("10.0.1.2");
     assert_eq!(world.reason().as_deref(), Some("address_changed"), "lost");
-    assert_eq!(world.reason(), None, "told once");
+    assert_eq!(world.reason(), None, "reported once");
     world.tables.address(1, "10.0.1.2");
     assert_eq!(world.reason(), None, "back as it was");
     world.tables.drop_address("2001:db8::2");

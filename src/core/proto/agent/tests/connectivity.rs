@@ -284,7 +284,7 @@ fn a_server_whose_kernel_answers_again_is_sent_the_waiting_beat() {
     assert!(bench.connect().is_some());
 }
 
-fn tell_neighbour(bench: &mut Bench, host: u8, answers: bool) {
+fn report_neighbour(bench: &mut Bench, host: u8, answers: bool) {
     let index = LinkIndex(ETH0.into());
     bench.input(Input::Neighbour(Neighbour { index, address: local(index, host), answers }));
 }
@@ -293,7 +293,7 @@ fn tell_neighbour(bench: &mut Bench, host: u8, answers: bool) {
 fn gateway_lost() -> Bench {
     let mut bench = Bench::idle();
     bench.pass(ms(30_000 + 700_000));
-    tell_neighbour(&mut bench, 1, false);
+    report_neighbour(&mut bench, 1, false);
     assert!(bench.actions.is_empty(), "nothing can be done about it");
     while bench.probe().is_none() {
         bench.pass(ms(100));
@@ -305,7 +305,7 @@ fn gateway_lost() -> Bench {
 #[test]
 fn a_gateway_that_answers_again_starts_beat_and_probe_at_once() {
     let mut bench = gateway_lost();
-    tell_neighbour(&mut bench, 1, true);
+    report_neighbour(&mut bench, 1, true);
     assert!(bench.notes().contains(&Note::GatewayBack(name("eth0"))));
     let (id, via) = bench.connect().expect("a connection");
     assert_eq!(via, Some(name("eth0")));
@@ -321,9 +321,9 @@ fn a_gateway_that_never_failed_and_a_neighbour_that_is_none_are_no_evidence() {
         let mut bench = gateway_lost();
         bench.agent.network.forget_lost_gateways();
         if fails {
-            tell_neighbour(&mut bench, host, false);
+            report_neighbour(&mut bench, host, false);
         }
-        tell_neighbour(&mut bench, host, true);
+        report_neighbour(&mut bench, host, true);
         assert!(bench.actions.is_empty(), "{:?}", bench.actions);
     }
 }
@@ -343,7 +343,7 @@ fn a_gateway_that_failed_in_an_earlier_outage_is_no_evidence_in_the_next_one() {
     while bench.probe().is_none() {
         bench.pass(ms(100));
     }
-    tell_neighbour(&mut bench, 1, true);
+    report_neighbour(&mut bench, 1, true);
     assert!(!bench.notes().contains(&Note::GatewayBack(name("eth0"))));
 }
 
@@ -362,8 +362,8 @@ fn neighbours_are_listened_to_while_probes_are_sent() {
     assert_eq!(watched(&bench), Some(true));
     bench.pass(ms(60_000));
     assert_eq!(watched(&bench), None, "once is enough");
-    tell_neighbour(&mut bench, 1, false);
-    tell_neighbour(&mut bench, 1, true);
+    report_neighbour(&mut bench, 1, false);
+    report_neighbour(&mut bench, 1, true);
     let (id, _) = bench.connect().expect("a connection");
     bench.establish(id);
     bench.input(Input::Written(id));
@@ -376,8 +376,8 @@ fn a_gateway_that_comes_and_goes_costs_its_tokens() {
     let mut bench = gateway_lost();
     let mut connects = 0;
     for _ in 0..1000 {
-        tell_neighbour(&mut bench, 1, false);
-        tell_neighbour(&mut bench, 1, true);
+        report_neighbour(&mut bench, 1, false);
+        report_neighbour(&mut bench, 1, true);
         connects += bench.connects().len();
         bench.pass(ms(10));
         connects += bench.connects().len();
@@ -439,12 +439,12 @@ fn detour_around_eth0() -> (Bench, Option<bool>) {
 }
 
 #[test]
-fn a_gateway_that_is_back_is_used_at_once_and_the_server_is_told() {
+fn a_gateway_that_is_back_is_used_at_once_and_reported() {
     let (mut bench, watched) = detour_around_eth0();
     assert_eq!(watched, Some(true), "although it is online");
-    tell_neighbour(&mut bench, 1, false);
+    report_neighbour(&mut bench, 1, false);
     assert!(bench.actions.is_empty());
-    tell_neighbour(&mut bench, 1, true);
+    report_neighbour(&mut bench, 1, true);
     assert!(bench.actions.contains(&Action::WatchNeighbours(false)));
     assert_eq!(bench.connect().map(|(_, via)| via), Some(Some(name("eth0"))));
     assert_eq!(bench.deliver(false).1, Reason::Priority(name("eth0")));

@@ -1,6 +1,7 @@
 use super::*;
 
-/// A change to eth0 was told over wlan1, because eth0 does not carry yet; its connection is late.
+/// A change to eth0 was reported over wlan1, because eth0 does not carry yet; its connection is
+/// late.
 fn told_by_the_wrong_uplink() -> (Bench, ConnectionId) {
     let mut bench = Bench::idle();
     bench.up(WLAN1);

@@ -32,7 +32,7 @@ fn a_pulled_cable_is_an_outage_once_a_beat_falls_due() {
 }
 
 #[test]
-fn a_blip_between_two_beats_is_not_told() {
+fn a_blip_between_two_beats_is_not_reported() {
     let mut bench = Bench::idle();
     bench.pass(ms(5_000));
     bench.link(ETH0, false);

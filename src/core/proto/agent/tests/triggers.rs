@@ -69,7 +69,7 @@ fn a_trigger_after_the_retry_is_written_is_promised_another_beat() {
     let Some(TriggerAnswer::Set { seq }) = bench.answer() else { panic!("not set") };
     bench.reply(id, 200, true);
     let [Note::BeatAcknowledged { covers, .. }] = bench.notes()[..] else { panic!("no beat") };
-    assert!(covers < seq, "told to be covered by a report that was written before");
+    assert!(covers < seq, "said to be covered by a report that was written before");
 }
 
 #[test]

@@ -91,12 +91,12 @@ fn any_order_of_events_keeps_the_promises() {
         for step in 0..STEPS {
             disturb(&mut bench, &mut rng);
             let known = bench.addresses();
-            let told = format!("seed {seed}, step {step}");
-            assert_eq!(bench.state() == State::Known, !known.is_empty(), "{told}");
-            assert_eq!(bench.resolver.lookup.is_open(), !bench.open.is_empty(), "{told}");
-            assert!(known.is_empty() || bench.fallback().is_none(), "{told}");
+            let described = format!("seed {seed}, step {step}");
+            assert_eq!(bench.state() == State::Known, !known.is_empty(), "{described}");
+            assert_eq!(bench.resolver.lookup.is_open(), !bench.open.is_empty(), "{described}");
+            assert!(known.is_empty() || bench.fallback().is_none(), "{described}");
             if matches!(bench.state(), State::Failed(_)) {
-                assert_eq!(bench.fallback(), Some(ip(GOOD)), "{told}");
+                assert_eq!(bench.fallback(), Some(ip(GOOD)), "{described}");
             }
         }
         bench.via.clear();

@@ -16,15 +16,19 @@ fn address_of_one_family_counts_whatever_is_said_of_the_other() {
                     bench.hear(kind, word);
                 }
                 bench.wait(ms(50));
-                let told = format!("{order:?}");
-                assert_eq!(bench.state(), State::Known, "{told}");
-                assert_eq!(bench.addresses().len(), 1 + usize::from(other == Address), "{told}");
+                let described = format!("{order:?}");
+                assert_eq!(bench.state(), State::Known, "{described}");
+                assert_eq!(
+                    bench.addresses().len(),
+                    1 + usize::from(other == Address),
+                    "{described}"
+                );
                 // It is settled: the other family is not asked for again within its minute.
                 bench.wait(ms(300));
                 bench.resolve();
                 bench.wait(s(40));
                 bench.resolve();
-                assert_eq!((bench.sent, bench.state()), (2, State::Known), "{told}");
+                assert_eq!((bench.sent, bench.state()), (2, State::Known), "{described}");
             }
         }
     }

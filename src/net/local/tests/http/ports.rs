@@ -104,7 +104,7 @@ fn unix_socket_serves_whoever_may_open_it() {
 }
 
 #[test]
-fn unix_socket_whose_file_is_gone_is_made_again_and_one_in_use_is_told() {
+fn unix_socket_whose_file_is_gone_is_made_again_and_one_in_use_is_reported() {
     let directory = Directory::new();
     let path = directory.0.join("http.sock");
     let place = format!("unix:{}", path.display());
