@@ -10,7 +10,9 @@ use linkbeat_core::proto::event::{
     RequestId, TriggerAnswer,
 };
 use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
-use linkbeat_core::proto::reach::budget::{ATTEMPTS, OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX};
+use linkbeat_core::proto::reach::budget::{
+    ATTEMPTS, EVIDENCE_RESERVE, OUTSTANDING_MAX, PER_SECOND, TARGETS_MAX,
+};
 use linkbeat_core::proto::resolve::QUERIES_MAX;
 use linkbeat_core::proto::route::{Route, RouteQuestion};
 use linkbeat_core::proto::settings::{Host, SERVICES_MAX, Settings};
@@ -80,9 +82,13 @@ impl Leaky {
         self.level = 0.0;
     }
 
-    fn add(&mut self, now: Instant, per_second: f64, size: f64) -> bool {
+    fn level(&self, now: Instant, per_second: f64) -> f64 {
         let leaked = (now - self.at).as_secs_f64() * per_second;
-        self.level = (self.level - leaked).max(0.0) + 1.0;
+        (self.level - leaked).max(0.0)
+    }
+
+    fn add(&mut self, now: Instant, per_second: f64, size: f64) -> bool {
+        self.level = self.level(now, per_second) + 1.0;
         self.at = now;
         self.level <= size
     }
@@ -205,6 +211,10 @@ pub(crate) struct Claims {
     connects: Leaky,
     /// Connections since the last answer of the server.
     in_vain: Leaky,
+    /// Those of them that took a token.
+    spent: Leaky,
+    /// The next one takes none, as the first one of its round.
+    is_free: bool,
     reports: Leaky,
     rounds: Leaky,
     probing: Leaky,
@@ -259,6 +269,8 @@ impl Claims {
             late_since: None,
             connects: Leaky::new(now),
             in_vain: Leaky::new(now),
+            spent: Leaky::new(now),
+            is_free: true,
             reports: Leaky::new(now),
             rounds: Leaky::new(now),
             probing: Leaky::new(now),
@@ -361,6 +373,7 @@ impl Claims {
         let open = self.attempts.get_mut(&id);
         if open.is_some() && !matches!(reply.failure, Some(Failure::Portal(_))) {
             self.in_vain.forgive();
+            self.spent.forgive();
         }
         self.winner = open.as_deref().copied();
         let asked = reply.retry_after.filter(|asked| !asked.is_zero());
@@ -465,6 +478,9 @@ impl Claims {
         self.heard.check(&self.settings, to, via);
         let (rate, size) = connects(&self.settings);
         assert!(self.connects.add(now, rate, size), "more connections than promised");
+        if !std::mem::take(&mut self.is_free) {
+            self.spent.add(now, token_rate(), f64::INFINITY);
+        }
         let (rate, size) = connects_in_vain(&self.settings);
         assert!(self.in_vain.add(now, rate, size), "more connections in vain than promised");
         self.keep_quiet(now);
@@ -579,6 +595,7 @@ impl Claims {
     fn beat_failed(&mut self, seq: u64, covers: u64, retry_at: Option<Instant>, now: Instant) {
         self.count_round(now);
         assert_eq!(seq, self.seq + 1);
+        self.is_free = true;
         self.in_flight_since = None;
         self.new_round();
         if let Some(quiet) = &mut self.quiet {
@@ -607,6 +624,12 @@ impl Claims {
             }
             self.asked_before = quiet;
         }
+    }
+
+    /// Whether a server that does not answer may have had all connections that are not reserved.
+    pub(crate) fn may_be_spent(&self, now: Instant) -> bool {
+        let kept = f64::from(ATTEMPTS.burst - EVIDENCE_RESERVE) - 1.0;
+        self.spent.level(now, token_rate()) > kept
     }
 
     /// Checks the state after an input and all its actions.
@@ -686,10 +709,14 @@ fn connects(settings: &Settings) -> (f64, f64) {
     ((rate + 1.0 / 3.0) * in_a_round, size * in_a_round)
 }
 
+/// Tokens per second for connections to a server that does not answer.
+fn token_rate() -> f64 {
+    ATTEMPTS.every.as_secs_f64().recip()
+}
+
 /// Rate of connections per second since the server's last answer, and burst. A round and a restored
 /// connectivity have one, the others take tokens: neither addresses nor paths multiply them.
 fn connects_in_vain(settings: &Settings) -> (f64, f64) {
     let (rate, size) = rounds(settings);
-    let tokens = ATTEMPTS.every.as_secs_f64().recip();
-    (rate + 1.0 / 3.0 + tokens, size + 1.0 + f64::from(ATTEMPTS.burst))
+    (rate + 1.0 / 3.0 + token_rate(), size + 1.0 + f64::from(ATTEMPTS.burst))
 }

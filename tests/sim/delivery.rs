@@ -62,7 +62,8 @@ pub(crate) struct Delivery {
     carried_since: Option<Instant>,
     /// Longest time since then that a beat loses on paths that do not work.
     in_vain: Duration,
-    /// Until this time no beat was wanted, or a Retry-After was in force.
+    /// Until this time no beat was wanted, a Retry-After was in force, or the connections of an hour
+    /// were spent on a server that does not answer.
     excused_until: Option<Instant>,
     wanted: bool,
     settled_at: Option<Instant>,
@@ -131,6 +132,9 @@ impl Delivery {
             self.excused_until = Some(now);
         }
         self.excused_until = self.excused_until.max(view.held_until);
+        if claims.may_be_spent(now) {
+            self.excused_until = Some(now);
+        }
         let settled_at = self.settled_at.replace(now).unwrap_or(now);
         let Some(since) = self.carried_since else { return };
         let since = since.max(claims.acknowledged_at);

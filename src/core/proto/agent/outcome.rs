@@ -1,5 +1,7 @@
 //! How a beat ends: by an answer, by the failure of a connection, or by that of a whole round.
 
+use core::net::IpAddr;
+
 use super::Agent;
 use crate::proto::delivery::Last;
 use crate::proto::event::{
@@ -69,7 +71,11 @@ impl Agent {
         if keep_alive {
             Action::CloseConnection(open.id).push_to(actions);
         }
-        self.delivery.met_portal(open, self.network.server_addresses(now));
+        // Unbound, other addresses may leave by another interface.
+        let line = |ip| self.network.interface(open.via, ip);
+        let of_the_line = |ip: &IpAddr| line(*ip) == line(open.to.ip());
+        let addresses = self.network.server_addresses(now).into_iter().filter(of_the_line);
+        self.delivery.met_portal(open, addresses);
         self.delivery.note_failure(failure, None);
         self.network.resolver_mut().doubt(false);
     }

@@ -173,3 +173,19 @@ fn more_ways_than_are_kept_are_told_once() {
     }
     assert_eq!(times, 1);
 }
+
+#[test]
+fn portal_on_one_interface_says_nothing_of_an_unbound_path_over_another() {
+    let mut bench = Bench::with(&Settings { bind_to_uplink: false, ..named() });
+    bench.up(WLAN1);
+    let other = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 10));
+    bench.tables.entries.push(Entry::new(WLAN1.into(), "198.51.100.0", 24, 0));
+    let hosts = [other, SERVER].into_iter().collect();
+    bench.input(Input::ResolverChanged(&ResolverSettings { hosts, ..Default::default() }));
+    let (id, _, to) = bench.connects()[0];
+    assert_eq!(to.ip(), other);
+    bench.establish(id);
+    let failure = Some(Failure::Portal(200));
+    bench.input(Input::Replied(id, Reply { failure, ..Reply::of(200) }));
+    assert_eq!(bench.connects().first().map(|it| it.2.ip()), Some(SERVER), "{:?}", bench.actions);
+}
