@@ -56,13 +56,13 @@ fn connection_cut_short_by_the_end_of_a_round_goes_first_in_the_next_one() {
 #[test]
 fn round_shorter_than_patience_lets_each_address_go_first() {
     let mut bench = Bench::with(&Settings { request_timeout: ms(200), ..named() });
-    let hosts: heapless::Vec<_, _> =
-        (10..14).map(|host| IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))).collect();
-    let resolver = ResolverSettings { hosts: hosts.clone(), ..Default::default() };
+    let hosts: Vec<_> = (10..14).map(|host| IpAddr::V4(Ipv4Addr::new(203, 0, 113, host))).collect();
+    let hosts_file = hosts.iter().copied().collect();
+    let resolver = ResolverSettings { hosts: hosts_file, ..Default::default() };
     bench.input(Input::ResolverChanged(&resolver));
     let mut first = vec![bench.connects()[0].2.ip()];
     first.extend((1..hosts.len()).map(|_| next_round(&mut bench).2.ip()));
-    assert_eq!(first.as_slice(), hosts.as_slice());
+    assert_eq!(first, hosts);
 }
 
 #[test]
