@@ -4,14 +4,14 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::fleet::{EVENT_AT, Fleet, Plan, seconds};
+use crate::fleet::{EVENT_AT, Fleet, Plan, seconds, steady};
 use crate::plain::INTERVAL;
 use crate::server::{Fate, Load, MOVED, Second};
 
 /// Most devices that live at the same time: larger fleets run in pieces.
 const PIECE: usize = 10_000;
-/// How long the steady state is watched after an event.
-const WATCHED: Duration = Duration::from_secs(120);
+/// How long the steady state is watched between two events.
+const STEADY: Duration = Duration::from_secs(120);
 
 /// Something that hits many devices at once.
 pub(crate) struct Event {
@@ -112,7 +112,7 @@ impl Day {
             (event.begins)(&mut fleet);
             fleet.pass(event.lasts);
             (event.ends)(&mut fleet);
-            fleet.pass(INTERVAL * 2 + WATCHED);
+            fleet.pass(INTERVAL * 2 + STEADY);
         }
         self.load.add(fleet.load);
         self.devices += piece;
@@ -123,37 +123,27 @@ impl Day {
     fn events(&self) -> impl Iterator<Item = (&'static Event, usize, usize)> {
         self.events.iter().scan(EVENT_AT, |begin, event| {
             let (from, to) = (*begin, *begin + event.lasts);
-            *begin = to + INTERVAL * 2 + WATCHED;
+            *begin = to + INTERVAL * 2 + STEADY;
             Some((event, whole(from), whole(to)))
         })
-    }
-
-    fn steady(&self) -> f64 {
-        f64::from(u32::try_from(self.devices).expect("fewer than 2^32")) / INTERVAL.as_secs_f64()
-    }
-
-    /// The largest of these seconds.
-    fn most(&self, from: usize, to: usize, what: impl Fn(&Second) -> u32) -> u32 {
-        let watched = self.load.seconds.iter().take(to).skip(from);
-        watched.map(what).max().unwrap_or_default()
     }
 
     /// The largest second of each event from two intervals after its end on, as a multiple of the
     /// steady rate.
     pub(crate) fn later(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let (settled, watched) = (whole(INTERVAL * 2), whole(WATCHED));
+        let (settled, watched) = (whole(INTERVAL * 2), whole(STEADY));
         self.events().map(move |(event, _, end)| {
-            let later = self.most(end + settled, end + settled + watched, |it| it.requests);
-            (event.name, f64::from(later) / self.steady())
+            let later = self.load.most(end + settled, end + settled + watched, |it| it.requests);
+            (event.name, f64::from(later) / steady(self.devices))
         })
     }
 
     /// The largest second of each part of the day, as a table in Markdown.
     pub(crate) fn table(&self) -> String {
-        let (settled, watched) = (whole(INTERVAL * 2), whole(WATCHED));
+        let (settled, watched) = (whole(INTERVAL * 2), whole(STEADY));
         let requests = |from, to| {
-            let most = self.most(from, to, |second| second.requests);
-            let times = f64::from(most) / self.steady();
+            let most = self.load.most(from, to, |second| second.requests);
+            let times = f64::from(most) / steady(self.devices);
             if from == to { "–".to_owned() } else { format!("{} ({times:.2})", grouped(most)) }
         };
         let mut table =
@@ -166,7 +156,7 @@ impl Day {
         let first = ("none, steady state", quiet, quiet, quiet + settled);
         let events = self.events().map(|(event, from, to)| (event.name, from, to, to + settled));
         for (name, from, to, until) in [first].into_iter().chain(events) {
-            let cell = |what: fn(&Second) -> u32| grouped(self.most(from, until, what));
+            let cell = |what: fn(&Second) -> u32| grouped(self.load.most(from, until, what));
             let (during, after, later) =
                 (requests(from, to), requests(to, until), requests(until, until + watched));
             let (connections, full, resumed) =

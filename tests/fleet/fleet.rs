@@ -73,6 +73,11 @@ pub(crate) const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// Requests in a second at which so many devices send, each at a time of its own.
+pub(crate) fn steady(devices: usize) -> f64 {
+    f64::from(u32::try_from(devices).expect("fewer than 2^32")) / INTERVAL.as_secs_f64()
+}
+
 impl Fleet {
     /// A fleet that has run for a while when the event comes.
     pub(crate) fn new(seed: u64) -> Self {
@@ -158,17 +163,10 @@ impl Fleet {
         }
     }
 
-    /// Requests in a second at which every device sends at a time of its own.
-    fn steady(&self) -> f64 {
-        f64::from(u32::try_from(self.devices.len()).unwrap()) / INTERVAL.as_secs_f64()
-    }
-
     /// The largest of these seconds, as a multiple of the steady rate.
     pub(crate) fn most(&self, from: Instant, to: Instant, what: impl Fn(&Second) -> u32) -> f64 {
         let second = |at: Instant| usize::try_from(at.as_micros() / 1_000_000).unwrap();
-        let watched = self.load.seconds.iter().take(second(to)).skip(second(from));
-        let most = watched.map(what).max();
-        f64::from(most.unwrap_or_default()) / self.steady()
+        f64::from(self.load.most(second(from), second(to), what)) / steady(self.devices.len())
     }
 
     /// The event is over now: the fleet may not be in step from two intervals later on, and

@@ -4,7 +4,7 @@
 //! `FLEET_DEVICES=n` is the size of the fleet (10,000; 2,000 for a day of many events). Each event
 //! prints the largest second during it, in the two intervals after it, and in the five minutes that
 //! follow, as multiples of the steady rate; then connections, full and resumed handshakes after it,
-//! and SYNs in vain with those among them that the kernel repeats.
+//! and SYNs in vain with those among them that the kernel repeats. A day makes a table of the same.
 
 #[cfg(test)]
 mod day;

@@ -87,6 +87,12 @@ impl Load {
         Self { seconds: Vec::new(), beats: heard.then(Vec::new) }
     }
 
+    /// The largest of these seconds, counted from the boot of the fleet.
+    pub(crate) fn most(&self, from: usize, to: usize, what: impl Fn(&Second) -> u32) -> u32 {
+        let watched = self.seconds.iter().take(to).skip(from);
+        watched.map(what).max().unwrap_or_default()
+    }
+
     fn second(&mut self, now: Instant) -> &mut Second {
         let second = usize::try_from(now.as_micros() / 1_000_000).expect("a small number");
         if self.seconds.len() <= second {
