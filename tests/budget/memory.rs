@@ -1,7 +1,7 @@
 //! Memory of the agent while it waits for its next beat with a kept TLS connection.
 //!
 //! A test build has no meaningful size, so this test measures the release binary in `LINKBEAT`.
-//! `scripts/size --rss` builds and runs it. Under an emulator there is no check.
+//! `scripts/test memory` builds and runs it. Under an emulator there is no check.
 
 use std::fmt::Write as _;
 use std::fs;
