@@ -37,6 +37,8 @@ const PROBES_AT_ONCE: f64 = PER_SECOND as f64 + TARGETS_MAX as f64;
 struct Open {
     /// Idle between two beats.
     kept: bool,
+    /// TLS is established.
+    secured: bool,
     /// The beat it carries, and the number of the action that sent it.
     sent: Option<(u64, u64)>,
     /// The interface that the socket is bound to.
@@ -354,10 +356,11 @@ impl Claims {
             News::Failed(id, _) => {
                 self.attempts.remove(id);
             }
-            // A connection that completes after the end of its beat is kept for the next one.
-            News::Secured(id) if self.late_since.is_some() => {
+            News::Secured(id) => {
                 if let Some(open) = self.attempts.get_mut(id) {
-                    open.kept = true;
+                    open.secured = true;
+                    // A connection that completes after the end of its beat is kept for the next.
+                    open.kept |= self.late_since.is_some();
                 }
             }
             // These inputs may restart the beat.
@@ -386,6 +389,11 @@ impl Claims {
         match open {
             Some(open) if reply.keep_alive => *open = Open { kept: true, sent: None, ..*open },
             _ => drop(self.attempts.remove(&id)),
+        }
+        if reply.failure.is_none() {
+            // So is one that has completed in vain, unless it is closed now.
+            let in_vain = |open: &&mut Open| open.secured && open.sent.is_none();
+            self.attempts.values_mut().filter(in_vain).for_each(|open| open.kept = true);
         }
     }
 

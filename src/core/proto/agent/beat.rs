@@ -68,8 +68,9 @@ impl Agent {
             self.network.end_name_wait();
             return;
         }
-        let failing = self.delivery.last().failure().is_some();
-        self.network.ask_for_names(self.delivery.race().is_silent(), failing, now, actions);
+        let silent = self.delivery.race().is_silent();
+        let failing = silent || self.delivery.failure().is_some();
+        self.network.ask_for_names(silent, failing, now, actions);
     }
 
     /// The best path left.

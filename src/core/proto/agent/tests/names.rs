@@ -279,6 +279,29 @@ fn lookup_moves_to_the_other_uplink_a_second_after_the_known_addresses_failed() 
 }
 
 #[test]
+fn lookup_moves_to_the_other_uplink_in_the_first_round_that_fails() {
+    let mut bench = Bench::with(&named());
+    bench.nameserver("9.9.9.9".parse().expect("an address"));
+    let query = bench.query().expect("a question");
+    let answer = Answer { addresses: [SERVER].into_iter().collect(), ttl_s: 3600 };
+    bench.input(Input::QueryAnswered(query, &answer));
+    bench.deliver(false);
+    bench.up(WLAN1);
+    bench.pass(ms(10_000));
+    bench.trigger();
+    let mut round = bench.actions.clone();
+    round.extend(bench.pass(ms(30_000)));
+    let failed = |it: &Action| matches!(it, Action::Note(Note::BeatFailed { .. }));
+    let ways = round.iter().take_while(|it| !failed(it)).filter_map(|it| match it {
+        Action::SendQuery { via, .. } => *via,
+        _ => None,
+    });
+    let mut ways: Vec<_> = ways.collect();
+    ways.dedup();
+    assert_eq!(ways.first_chunk(), Some(&[name("eth0"), name("wlan1")]));
+}
+
+#[test]
 fn lookup_moves_to_the_other_uplink_where_the_known_addresses_lead_nowhere() {
     let mut bench = Bench::with(&named());
     bench.up(WLAN1);
