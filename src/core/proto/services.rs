@@ -16,8 +16,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use super::event::{Action, Actions, CheckId};
-use super::label::ServiceName;
+use super::event::{Action, Actions, CheckId, Note};
 use super::settings::{SERVICES_MAX, ServiceSettings};
 use super::time::Instant;
 
@@ -68,18 +67,6 @@ enum CheckPhase {
     Waiting { look_at: Instant },
     Checking { check: CheckId, give_up_at: Instant },
 }
-
-/// What a check has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceTransition {
-    /// The service does not answer any more, or has not yet.
-    Lost(ServiceName),
-    /// It did not answer, and does.
-    Recovered(ServiceName),
-}
-
-/// What the checks that ended at one moment have changed.
-pub type Transitions = Vec<ServiceTransition, SERVICES_MAX>;
 
 /// The services of a configuration.
 #[derive(Debug, Default)]
@@ -133,8 +120,8 @@ impl Services {
 
     /// Starts the checks that are due, and gives up those that take too long; returns what the
     /// latter change.
-    pub fn tick(&mut self, now: Instant, actions: &mut Actions) -> Transitions {
-        let mut turns = Transitions::new();
+    pub fn tick(&mut self, now: Instant, actions: &mut Actions) -> Vec<Note, SERVICES_MAX> {
+        let mut changes = Vec::new();
         for service in &mut self.services {
             match service.phase {
                 CheckPhase::Waiting { look_at } if look_at <= now => {
@@ -146,21 +133,16 @@ impl Services {
                 }
                 CheckPhase::Checking { check, give_up_at } if give_up_at <= now => {
                     Action::CloseServiceCheck(check).push_to(actions);
-                    turns.extend(service.conclude(false, now));
+                    changes.extend(service.conclude(false, now));
                 }
                 CheckPhase::Waiting { .. } | CheckPhase::Checking { .. } => {}
             }
         }
-        turns
+        changes
     }
 
-    /// Takes the end of a check. One that was given up changes nothing.
-    pub fn check_finished(
-        &mut self,
-        check: CheckId,
-        answers: bool,
-        now: Instant,
-    ) -> Option<ServiceTransition> {
+    /// Takes the end of a check; returns what it changes. One that was given up changes nothing.
+    pub fn check_finished(&mut self, check: CheckId, answers: bool, now: Instant) -> Option<Note> {
         let is_it = |service: &&mut Service| match service.phase {
             CheckPhase::Checking { check: under_way, .. } => under_way == check,
             CheckPhase::Waiting { .. } => false,
@@ -170,7 +152,7 @@ impl Services {
 }
 
 impl Service {
-    fn conclude(&mut self, answers: bool, now: Instant) -> Option<ServiceTransition> {
+    fn conclude(&mut self, answers: bool, now: Instant) -> Option<Note> {
         let former = self.state;
         self.state = if answers { ServiceState::Up } else { ServiceState::Down };
         let interval = self.settings.interval;
@@ -180,12 +162,11 @@ impl Service {
             return None;
         }
         self.since = now;
-        match (former, self.state) {
-            (ServiceState::Down, ServiceState::Up) => {
-                Some(ServiceTransition::Recovered(self.settings.name))
-            }
-            (_, ServiceState::Down) => Some(ServiceTransition::Lost(self.settings.name)),
-            (_, ServiceState::Up | ServiceState::Unknown) => None,
+        let name = self.settings.name;
+        match former {
+            _ if !answers => Some(Note::ServiceLost(name)),
+            ServiceState::Down => Some(Note::ServiceRecovered(name)),
+            ServiceState::Unknown | ServiceState::Up => None,
         }
     }
 }

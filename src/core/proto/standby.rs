@@ -18,7 +18,7 @@ use core::time::Duration;
 
 use heapless::Vec;
 
-use super::event::{Action, Actions, ProbeId};
+use super::event::{Action, Actions, Note, ProbeId};
 use super::link::InterfaceName;
 use super::time::Instant;
 use super::uplink::UPLINKS_MAX;
@@ -53,15 +53,6 @@ struct Test {
     give_up_at: Instant,
     /// It goes over the uplink in use, because the one over the reserve has failed.
     is_control: bool,
-}
-
-/// What a test has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StandbyChange {
-    /// The uplink.
-    pub uplink: InterfaceName,
-    /// Whether it works now.
-    pub works: bool,
 }
 
 /// How and where is tested.
@@ -187,7 +178,7 @@ impl StandbyTests {
 
     /// The test under way has ended; `None`: this device could not test. A test that failed changes
     /// nothing before its control, which [`tick`](Self::tick) sends.
-    pub(super) fn finished(&mut self, works: Option<bool>, now: Instant) -> Option<StandbyChange> {
+    pub(super) fn finished(&mut self, works: Option<bool>, now: Instant) -> Option<Note> {
         let test = self.under_way.take()?;
         if works? {
             // An answer to the control: the server is there, and not over the other uplink.
@@ -197,18 +188,13 @@ impl StandbyTests {
         None
     }
 
-    fn conclude(
-        &mut self,
-        uplink: InterfaceName,
-        works: bool,
-        now: Instant,
-    ) -> Option<StandbyChange> {
+    fn conclude(&mut self, uplink: InterfaceName, works: bool, now: Instant) -> Option<Note> {
         let standby = self.uplinks.iter_mut().find(|it| it.uplink == uplink)?;
         if standby.works.replace(works) == Some(works) {
             return None;
         }
         (standby.since, standby.is_unreported) = (now, true);
-        Some(StandbyChange { uplink, works })
+        Some(Note::StandbyChanged { uplink, works })
     }
 
     /// When [`tick`](Self::tick) has something to do.

@@ -7,7 +7,6 @@ use crate::proto::event::{Action, Actions, CheckId, Failure, Note, ProbeId, Reas
 use crate::proto::link::{InterfaceName, Neighbour};
 use crate::proto::reach::{Finding, Targets};
 use crate::proto::resolve::Families;
-use crate::proto::services::ServiceTransition;
 use crate::proto::settings::PROBE_ADDRESSES_MAX;
 use crate::proto::time::Instant;
 
@@ -157,8 +156,8 @@ impl Agent {
 
     /// Looks at the services that are due.
     pub(super) fn tick_services(&mut self, now: Instant, actions: &mut Actions) {
-        for transition in self.network.services_mut().tick(now, actions) {
-            self.service_changed(transition, now, actions);
+        for change in self.network.services_mut().tick(now, actions) {
+            self.service_changed(change, now, actions);
         }
     }
 
@@ -169,26 +168,18 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
-        if let Some(transition) = self.network.services_mut().check_finished(check, answers, now) {
-            self.service_changed(transition, now, actions);
+        if let Some(change) = self.network.services_mut().check_finished(check, answers, now) {
+            self.service_changed(change, now, actions);
         }
     }
 
-    fn service_changed(
-        &mut self,
-        transition: ServiceTransition,
-        now: Instant,
-        actions: &mut Actions,
-    ) {
-        match transition {
-            ServiceTransition::Lost(name) => Action::Note(Note::ServiceLost(name)).push_to(actions),
-            ServiceTransition::Recovered(name) => {
-                Action::Note(Note::ServiceRecovered(name)).push_to(actions);
-                if self.demand.is_running() {
-                    self.request_beat(Reason::ServiceRecovered(name), now);
-                }
-            }
+    fn service_changed(&mut self, change: Note, now: Instant, actions: &mut Actions) {
+        if let Note::ServiceRecovered(name) = change
+            && self.demand.is_running()
+        {
+            self.request_beat(Reason::ServiceRecovered(name), now);
         }
+        Action::Note(change).push_to(actions);
     }
 
     /// Sends the probes that are due, over the way out that the beat takes.

@@ -4,8 +4,8 @@ use core::net::SocketAddr;
 
 use super::Agent;
 use crate::proto::delivery::Last;
-use crate::proto::event::{Action, Actions, Failure, Note, ProbeId};
-use crate::proto::standby::{Plan, StandbyChange};
+use crate::proto::event::{Action, Actions, Failure, ProbeId};
+use crate::proto::standby::Plan;
 use crate::proto::time::Instant;
 
 impl Agent {
@@ -56,13 +56,9 @@ impl Agent {
             Some(Failure::Exhausted | Failure::Denied) => None,
             Some(_) => Some(false),
         };
-        note(standby.finished(works, now), actions);
+        if let Some(change) = standby.finished(works, now) {
+            Action::Note(change).push_to(actions);
+        }
         true
-    }
-}
-
-fn note(change: Option<StandbyChange>, actions: &mut Actions) {
-    if let Some(StandbyChange { uplink, works }) = change {
-        Action::Note(Note::StandbyChanged { uplink, works }).push_to(actions);
     }
 }

@@ -1,6 +1,7 @@
 use core::net::SocketAddr;
 
 use super::*;
+use crate::proto::label::ServiceName;
 
 const EVERY: Duration = Duration::from_secs(10);
 
@@ -38,7 +39,7 @@ impl Bench {
         self.services.configure(&list(all), now, &mut self.actions);
     }
 
-    fn tick(&mut self, now: Instant) -> Vec<ServiceTransition, SERVICES_MAX> {
+    fn tick(&mut self, now: Instant) -> Vec<Note, SERVICES_MAX> {
         self.actions.clear();
         self.services.tick(now, &mut self.actions)
     }
@@ -52,7 +53,7 @@ impl Bench {
     }
 
     /// Looks at the next deadline, with this result.
-    fn next(&mut self, answers: bool) -> (Instant, Option<ServiceTransition>) {
+    fn next(&mut self, answers: bool) -> (Instant, Option<Note>) {
         let now = self.services.next_deadline().unwrap();
         assert!(self.tick(now).is_empty());
         (now, self.services.check_finished(self.check(), answers, now))
@@ -76,13 +77,12 @@ fn names_have_their_characters_and_their_length() {
 fn recovery_is_from_down_to_up_and_nothing_else() {
     use ServiceState::{Down, Unknown, Up};
     let rtsp = ServiceName::new("rtsp").unwrap();
-    let (lost, recovered) =
-        (Some(ServiceTransition::Lost(rtsp)), Some(ServiceTransition::Recovered(rtsp)));
+    let (lost, recovered) = (Some(Note::ServiceLost(rtsp)), Some(Note::ServiceRecovered(rtsp)));
     for (from, answers, to, turn) in [
         (Unknown, true, Up, None),
-        (Unknown, false, Down, lost),
+        (Unknown, false, Down, lost.clone()),
         (Up, true, Up, None),
-        (Up, false, Down, lost),
+        (Up, false, Down, lost.clone()),
         (Down, false, Down, None),
         (Down, true, Up, recovered),
     ] {

@@ -41,7 +41,7 @@ impl Bench {
     }
 
     /// The test under way fails and its control, over the uplink in use, is answered.
-    fn fails(&mut self, leading: &[&str], second: u64) -> Option<StandbyChange> {
+    fn fails(&mut self, leading: &[&str], second: u64) -> Option<Note> {
         assert_eq!(self.0.finished(Some(false), at(second)), None, "not without a control");
         assert_eq!(self.tick(leading, second), Some(name("eth0")));
         self.0.finished(Some(true), at(second))
@@ -71,14 +71,14 @@ fn each_uplink_is_tested_once_in_its_time_and_one_after_the_other() {
 fn uplink_is_dead_without_an_answer_and_works_with_the_next() {
     let mut bench = Bench::new(&["wlan1"]);
     bench.tick(&["wlan1"], 0);
-    let dead = StandbyChange { uplink: name("wlan1"), works: false };
+    let change = |works| Some(Note::StandbyChanged { uplink: name("wlan1"), works });
     // Its time is over.
     assert_eq!(bench.tick(&["wlan1"], 2), Some(name("eth0")));
-    assert_eq!(bench.0.finished(Some(true), at(2)), Some(dead));
+    assert_eq!(bench.0.finished(Some(true), at(2)), change(false));
     bench.tick(&["wlan1"], 60);
     assert_eq!(bench.tick(&["wlan1"], 62), None, "it was dead before");
     bench.tick(&["wlan1"], 120);
-    assert_eq!(bench.0.finished(Some(true), at(121)), Some(StandbyChange { works: true, ..dead }));
+    assert_eq!(bench.0.finished(Some(true), at(121)), change(true));
     assert_eq!(bench.0.all()[0].works, Some(true));
 }
 
