@@ -186,7 +186,7 @@ impl Demand {
 
     /// Wants nothing any more, and stops the cycle.
     pub(super) fn clear(&mut self) {
-        self.cycle.stop();
+        self.cycle = Cycle::default();
         self.promise = Promise::default();
         self.fresh = PendingReasons::default();
         self.retrying = PendingReasons::default();
@@ -223,9 +223,9 @@ impl Demand {
             return StartAt::At(now);
         }
         let change = self.fresh.has_uplink_change().then(|| self.changes.token_at(0, now));
-        if let Some(asked) = self.retry_after.filter(|asked| asked.until() > now) {
-            let through = change.filter(|_| asked.lets_a_change_through());
-            return StartAt::At(through.map_or(asked.until(), |at| at.min(asked.until())));
+        if let Some(asked) = self.retry_after.filter(|asked| asked.until > now) {
+            let through = change.filter(|_| !asked.passed);
+            return StartAt::At(through.map_or(asked.until, |at| at.min(asked.until)));
         }
         if let Some(until) = self.held_back_until(now) {
             return StartAt::At(until);
@@ -262,8 +262,8 @@ impl Demand {
             self.take_token(now);
         }
         self.retry_early = false;
-        let mut carried = self.fresh.take();
-        carried.merge(self.retrying.take());
+        let mut carried = core::mem::take(&mut self.fresh);
+        carried.merge(core::mem::take(&mut self.retrying));
         carried
     }
 
@@ -272,8 +272,8 @@ impl Demand {
     /// A token for a local change makes the back-off start anew: a link that flaps beside a server
     /// that fails may not turn it off.
     fn take_token(&mut self, now: Instant) {
-        if let Some(asked) = self.retry_after.as_mut().filter(|asked| asked.until() > now) {
-            asked.pass();
+        if let Some(asked) = self.retry_after.as_mut().filter(|asked| asked.until > now) {
+            asked.passed = true;
         }
         let evidence = (self.fresh.has_uplink_change() && self.changes.take(0, now))
             || (self.has_evidence() && self.changes.take(1, now));
@@ -331,7 +331,7 @@ impl Demand {
         self.retrying.merge(carried);
         self.retry_after = asked.or(self.retry_after);
         self.last_beat &= self.quiet_until(now).is_none();
-        self.retry_after.map_or(self.retry_at, |asked| asked.until().max(self.retry_at))
+        self.retry_after.map_or(self.retry_at, |asked| asked.until.max(self.retry_at))
     }
 
     /// The beat that `carried` these reasons has no way left: it waits for a local change, or until
@@ -349,7 +349,7 @@ impl Demand {
 
     /// Until when the server has asked for quiet, if that is not over.
     pub(super) fn quiet_until(&self, now: Instant) -> Option<Instant> {
-        self.retry_after.map(|asked| asked.until()).filter(|until| *until > now)
+        self.retry_after.map(|asked| asked.until).filter(|until| *until > now)
     }
 }
 

@@ -62,9 +62,9 @@ impl Bucket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RetryAfter {
     /// When it is over.
-    until: Instant,
+    pub until: Instant,
     /// Whether a change of uplink has used the one exception.
-    passed: bool,
+    pub passed: bool,
 }
 
 impl RetryAfter {
@@ -74,21 +74,6 @@ impl RetryAfter {
         // A server may ask for more seconds than a sum of two waits can hold.
         let asked = asked.min(RETRY_AFTER_MAX);
         Self { until: now + asked + rng.fraction(asked), passed: false }
-    }
-
-    /// When it is over.
-    pub(super) const fn until(&self) -> Instant {
-        self.until
-    }
-
-    /// Whether a change of uplink may still pass.
-    pub(super) const fn lets_a_change_through(&self) -> bool {
-        !self.passed
-    }
-
-    /// A change of uplink has passed.
-    pub(super) const fn pass(&mut self) {
-        self.passed = true;
     }
 }
 

@@ -43,12 +43,7 @@ impl PendingReasons {
             Reason::Interval => self.interval = true,
             Reason::Startup => self.startup = true,
             Reason::ConfigChanged => self.config = true,
-            Reason::Triggered(word) => {
-                let slot = self.trigger.get_or_insert_with(|| word.clone());
-                if slot.is_none() {
-                    *slot = word;
-                }
-            }
+            Reason::Triggered(word) => self.trigger = Some(self.trigger.take().flatten().or(word)),
             Reason::Restored => self.restored = true,
             Reason::ServiceRecovered(name) => self.service = Some(name),
             Reason::AddressChanged => self.address = true,
@@ -58,10 +53,7 @@ impl PendingReasons {
 
     /// Takes over everything `older` wants; where both have a word or an uplink, ours is kept.
     pub(super) fn merge(&mut self, older: Self) {
-        self.since = match (self.since, older.since) {
-            (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
-            (ours, theirs) => ours.or(theirs),
-        };
+        self.since = [self.since, older.since].into_iter().flatten().min();
         self.uplink = self.uplink.take().or(older.uplink);
         self.address |= older.address;
         self.restored |= older.restored;
@@ -73,12 +65,6 @@ impl PendingReasons {
         self.config |= older.config;
         self.startup |= older.startup;
         self.interval |= older.interval;
-    }
-
-    /// Leaves nothing behind and returns what was there.
-    #[must_use]
-    pub(super) fn take(&mut self) -> Self {
-        core::mem::take(self)
     }
 
     /// Whether nothing is wanted.
@@ -175,11 +161,6 @@ impl Cycle {
     /// Starts the cycle: its first tick comes within the interval.
     pub(super) fn start(&mut self, interval: Duration, now: Instant, rng: &mut Rng) {
         self.due_at = Some(now + rng.fraction(interval));
-    }
-
-    /// Stops the cycle until the next [`start`](Self::start).
-    pub(super) fn stop(&mut self) {
-        self.due_at = None;
     }
 
     /// When the next tick is due.

@@ -47,6 +47,16 @@ pub enum Failure {
     NoNameserver,
 }
 
+/// Where a failure comes from.
+enum Origin {
+    /// Packets do not get through.
+    Network,
+    /// A program at the far end.
+    FarEnd,
+    /// The device, a nameserver or any box on the way.
+    Other,
+}
+
 impl Failure {
     /// Whether a portal seems to answer in the server's place until people have logged in there;
     /// `delivered`: the server itself has acknowledged a beat, so that its certificate is known to
@@ -61,35 +71,13 @@ impl Failure {
         }
     }
 
-    /// Whether packets do not get through, as opposed to an answer that refuses the request.
-    pub const fn is_of_the_network(self) -> bool {
+    const fn origin(self) -> Origin {
         match self {
             Self::Refused
             | Self::Unreachable
             | Self::TimedOut
             | Self::NoInterface
-            | Self::NameServerSilent => true,
-            Self::Reset
-            | Self::Closed
-            | Self::Denied
-            | Self::Exhausted
-            | Self::Tls(_)
-            | Self::Malformed
-            | Self::Http2Only
-            | Self::TooLarge
-            | Self::Status(_)
-            | Self::Portal(_)
-            | Self::NotAccepted
-            | Self::NameNotFound
-            | Self::NameServerFailed
-            | Self::NoNameserver => false,
-        }
-    }
-
-    /// Whether a program at the far end took the request or the handshake in, so that the network
-    /// carries.
-    pub const fn is_an_answer(self) -> bool {
-        match self {
+            | Self::NameServerSilent => Origin::Network,
             Self::Status(_)
             | Self::Portal(_)
             | Self::NotAccepted
@@ -97,20 +85,26 @@ impl Failure {
             | Self::Malformed
             | Self::Http2Only
             | Self::TooLarge
-            | Self::Closed => true,
-            // A forwarder that has lost its own uplink reports the same.
+            | Self::Closed => Origin::FarEnd,
+            // A forwarder that has lost its own uplink reports the same as one that has not.
             Self::NameServerFailed
-            | Self::NameServerSilent
             | Self::NameNotFound
             | Self::NoNameserver
-            | Self::Refused
-            | Self::Unreachable
-            | Self::TimedOut
             | Self::Reset
-            | Self::NoInterface
             | Self::Denied
-            | Self::Exhausted => false,
+            | Self::Exhausted => Origin::Other,
         }
+    }
+
+    /// Whether packets do not get through, as opposed to an answer that refuses the request.
+    pub const fn is_of_the_network(self) -> bool {
+        matches!(self.origin(), Origin::Network)
+    }
+
+    /// Whether a program at the far end took the request or the handshake in, so that the network
+    /// carries.
+    pub const fn is_an_answer(self) -> bool {
+        matches!(self.origin(), Origin::FarEnd)
     }
 
     /// Whether a certificate is not valid by the clock of this device.
