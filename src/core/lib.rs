@@ -5,5 +5,8 @@
 //! The simulation (`tests/sim`) and the fuzz targets run this crate alone.
 #![cfg_attr(not(test), no_std)]
 
+#[macro_use]
+mod words;
+
 pub mod proto;
 pub mod wire;

@@ -26,28 +26,15 @@ use super::time::Instant;
 /// Most outages that are kept for the server, the oldest ones; others are only counted.
 pub const UNREPORTED_MAX: usize = 8;
 
-/// What was missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutageKind {
-    /// No interface led out.
-    Link,
-    /// Nothing outside answered.
-    Network,
-    /// The server did not acknowledge, whether or not the network is known to have carried.
-    Server,
-}
-
-impl OutageKind {
-    /// Every kind; the number of each is its place, in files too.
-    pub const ALL: [Self; 3] = [Self::Link, Self::Network, Self::Server];
-
-    /// Its name in reports and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Link => "link",
-            Self::Network => "network",
-            Self::Server => "server",
-        }
+words! {
+    /// What was missing. Files name it by its place.
+    pub enum OutageKind {
+        /// No interface led out.
+        Link = "link",
+        /// Nothing outside answered.
+        Network = "network",
+        /// The server did not acknowledge, whether or not the network is known to have carried.
+        Server = "server",
     }
 }
 

@@ -1,6 +1,5 @@
 //! Routes as the kernel reports them: plain types.
 
-use core::fmt;
 use core::net::IpAddr;
 
 use super::link::LinkIndex;
@@ -49,13 +48,14 @@ impl Route {
     }
 }
 
-/// An address family. `Display` is its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
+words! {
+    /// An address family.
+    pub enum Family {
+        /// IPv4.
+        V4 = "IPv4",
+        /// IPv6.
+        V6 = "IPv6",
+    }
 }
 
 impl Family {
@@ -65,14 +65,5 @@ impl Family {
             IpAddr::V4(_) => Self::V4,
             IpAddr::V6(_) => Self::V6,
         }
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::V4 => "IPv4",
-            Self::V6 => "IPv6",
-        })
     }
 }

@@ -28,25 +28,15 @@ pub const PATIENCE: Duration = Duration::from_secs(2);
 /// Longest time between two checks of a service that is down.
 pub const DOWN_EVERY: Duration = Duration::from_secs(1);
 
-/// Whether a service answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceState {
-    /// It was not checked yet.
-    Unknown,
-    /// It does.
-    Up,
-    /// It does not.
-    Down,
-}
-
-impl ServiceState {
-    /// Its name in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Up => "up",
-            Self::Down => "down",
-        }
+words! {
+    /// Whether a service answers.
+    pub enum ServiceState {
+        /// It was not checked yet.
+        Unknown = "unknown",
+        /// It does.
+        Up = "up",
+        /// It does not.
+        Down = "down",
     }
 }
 

@@ -45,25 +45,15 @@ pub struct Reading {
     pub synchronised: bool,
 }
 
-/// Where a floor comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Source {
-    /// The program was built then.
-    Build,
-    /// A file of the configuration, or that of the history, was last written then.
-    File,
-    /// A server said so over a verified connection.
-    Server,
-}
-
-impl Source {
-    /// Its name in JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Build => "build",
-            Self::File => "file",
-            Self::Server => "server",
-        }
+words! {
+    /// Where a floor comes from.
+    pub enum Source {
+        /// The program was built then.
+        Build = "build",
+        /// A file of the configuration, or that of the history, was last written then.
+        File = "file",
+        /// A server said so over a verified connection.
+        Server = "server",
     }
 }
 

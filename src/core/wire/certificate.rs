@@ -209,35 +209,36 @@ impl PublicKey<'_> {
     }
 }
 
-/// An algorithm of a key or signature in a certificate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// rsaEncryption
-    Rsa,
-    /// id-RSASSA-PSS
-    RsaPss,
-    /// id-dsa, with any hash.
-    Dsa,
-    /// prime256v1, secp256r1
-    P256,
-    /// secp384r1
-    P384,
-    /// secp521r1
-    P521,
-    /// An elliptic curve that is not listed here.
-    Curve,
-    /// Ed25519
-    Ed25519,
-    /// Ed448
-    Ed448,
-    /// A signature with MD5.
-    Md5,
-    /// A signature with SHA-1.
-    Sha1,
-    /// ecdsa-with-SHA512
-    EcdsaSha512,
-    /// An algorithm that is not listed here.
-    Other,
+words! {
+    /// An algorithm of a key or signature in a certificate.
+    pub enum Algorithm {
+        /// rsaEncryption
+        Rsa = "RSA",
+        /// id-RSASSA-PSS
+        RsaPss = "RSA-PSS",
+        /// id-dsa, with any hash.
+        Dsa = "DSA",
+        /// prime256v1, secp256r1
+        P256 = "P-256",
+        /// secp384r1
+        P384 = "P-384",
+        /// secp521r1
+        P521 = "P-521",
+        /// An elliptic curve that is not listed here.
+        Curve = "another elliptic curve",
+        /// Ed25519
+        Ed25519 = "Ed25519",
+        /// Ed448
+        Ed448 = "Ed448",
+        /// A signature with MD5.
+        Md5 = "MD5",
+        /// A signature with SHA-1.
+        Sha1 = "SHA-1",
+        /// ecdsa-with-SHA512
+        EcdsaSha512 = "ECDSA with SHA-512",
+        /// An algorithm that is not listed here.
+        Other = "an unknown algorithm",
+    }
 }
 
 impl Algorithm {
@@ -269,25 +270,6 @@ impl Algorithm {
             [0x2b, 0x65, 0x70] => Self::Ed25519,
             [0x2b, 0x65, 0x71] => Self::Ed448,
             _ => Self::Other,
-        }
-    }
-
-    /// The name of the algorithm in messages.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rsa => "RSA",
-            Self::RsaPss => "RSA-PSS",
-            Self::Dsa => "DSA",
-            Self::P256 => "P-256",
-            Self::P384 => "P-384",
-            Self::P521 => "P-521",
-            Self::Curve => "another elliptic curve",
-            Self::Ed25519 => "Ed25519",
-            Self::Ed448 => "Ed448",
-            Self::Md5 => "MD5",
-            Self::Sha1 => "SHA-1",
-            Self::EcdsaSha512 => "ECDSA with SHA-512",
-            Self::Other => "an unknown algorithm",
         }
     }
 }

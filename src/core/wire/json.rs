@@ -149,42 +149,27 @@ impl fmt::Display for ErrorKind {
     }
 }
 
-/// What the grammar allows next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expected {
-    /// Any value.
-    Value,
-    /// A value, or the end of the array that has just begun.
-    FirstValue,
-    /// A key.
-    Key,
-    /// A key, or the end of the object that has just begun.
-    FirstKey,
-    /// The colon after a key.
-    Colon,
-    /// A comma, or the end of the array.
-    ArraySeparator,
-    /// A comma, or the end of the object.
-    ObjectSeparator,
-    /// The quote that ends a string.
-    Quote,
-    /// The end of the text.
-    Nothing,
-}
-
-impl fmt::Display for Expected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Value => "a value",
-            Self::FirstValue => "a value or ']'",
-            Self::Key => "a key in double quotes",
-            Self::FirstKey => "a key in double quotes or '}'",
-            Self::Colon => "':'",
-            Self::ArraySeparator => "',' or ']'",
-            Self::ObjectSeparator => "',' or '}'",
-            Self::Quote => "a closing '\"'",
-            Self::Nothing => "nothing more",
-        })
+words! {
+    /// What the grammar allows next.
+    pub enum Expected {
+        /// Any value.
+        Value = "a value",
+        /// A value, or the end of the array that has just begun.
+        FirstValue = "a value or ']'",
+        /// A key.
+        Key = "a key in double quotes",
+        /// A key, or the end of the object that has just begun.
+        FirstKey = "a key in double quotes or '}'",
+        /// The colon after a key.
+        Colon = "':'",
+        /// A comma, or the end of the array.
+        ArraySeparator = "',' or ']'",
+        /// A comma, or the end of the object.
+        ObjectSeparator = "',' or '}'",
+        /// The quote that ends a string.
+        Quote = "a closing '\"'",
+        /// The end of the text.
+        Nothing = "nothing more",
     }
 }
 

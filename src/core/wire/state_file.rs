@@ -7,8 +7,6 @@
 //! Times are boot time, so the file is valid for one boot only. Numbers are little-endian. Texts
 //! and lists are preceded by their length. Any invalid part invalidates the whole file.
 
-use core::fmt;
-
 use super::buffer::{Buffer, TooLarge};
 use crate::proto::event::{Failure, Reason};
 use crate::proto::history::{
@@ -34,27 +32,17 @@ const NAME: &[u8] = b"linkbeat history ";
 /// Longest file, in bytes.
 pub const STATE_MAX: usize = 24 << 10;
 
-/// Why a file cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Useless {
-    /// The file is from another boot.
-    OtherBoot,
-    /// The file has another version of the format, or is not a state file.
-    OtherFormat,
-    /// The checksum or the content is wrong.
-    Damaged,
-    /// The file belongs to a user who is not to be believed.
-    OtherUser,
-}
-
-impl fmt::Display for Useless {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OtherBoot => "it is of an earlier boot",
-            Self::OtherFormat => "it is not of this version of linkbeat",
-            Self::Damaged => "it is damaged",
-            Self::OtherUser => "it is another user's",
-        })
+words! {
+    /// Why a file cannot be used.
+    pub enum Useless {
+        /// The file is from another boot.
+        OtherBoot = "it is of an earlier boot",
+        /// The file has another version of the format, or is not a state file.
+        OtherFormat = "it is not of this version of linkbeat",
+        /// The checksum or the content is wrong.
+        Damaged = "it is damaged",
+        /// The file belongs to a user who is not to be believed.
+        OtherUser = "it is another user's",
     }
 }
 

@@ -215,7 +215,7 @@ fn describe_signature(
     write!(
         line,
         "the chain is signed with {}; it must be {KEYS} with SHA-256 or SHA-384",
-        algorithm.name()
+        algorithm.as_str()
     )
 }
 

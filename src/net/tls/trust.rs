@@ -224,7 +224,7 @@ impl fmt::Display for TrustRefusal {
                 f.write_str("the key in the certificate is ")?;
                 match bits {
                     Some(bits) => write!(f, "RSA of {bits} bits")?,
-                    None => f.write_str(algorithm.name())?,
+                    None => f.write_str(algorithm.as_str())?,
                 }
                 write!(f, "; it must be {KEYS}")
             }

@@ -16,7 +16,7 @@ fn read(der: &[u8]) {
     if let Some(ours) = &ours {
         let _ = (ours.validity_s(), ours.has_alt_names(), ours.common_name());
         if let Some(key) = ours.public_key() {
-            let _ = (Algorithm::of(key.algorithm).name(), key.rsa_bits());
+            let _ = (Algorithm::of(key.algorithm).as_str(), key.rsa_bits());
         }
     }
     let Ok(theirs) = EndEntityCert::try_from(&other) else { return };

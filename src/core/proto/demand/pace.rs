@@ -6,25 +6,15 @@ use super::Demand;
 use crate::proto::rng::Rng;
 use crate::proto::time::{Instant, micros};
 
-/// Who has set the interval in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntervalSource {
-    /// `heartbeat_interval`.
-    Configuration,
-    /// The server's last word.
-    Server,
-    /// `metered.interval_s`, as long as such an uplink is in use.
-    Metered,
-}
-
-impl IntervalSource {
-    /// The word for it in the status (WIRE.md §3).
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Configuration => "configuration",
-            Self::Server => "server",
-            Self::Metered => "metered",
-        }
+words! {
+    /// Who has set the interval in force.
+    pub enum IntervalSource {
+        /// `heartbeat_interval`.
+        Configuration = "configuration",
+        /// The server's last word.
+        Server = "server",
+        /// `metered.interval_s`, as long as such an uplink is in use.
+        Metered = "metered",
     }
 }
 

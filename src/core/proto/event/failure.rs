@@ -3,7 +3,7 @@
 use core::fmt::{self, Display, Formatter};
 
 /// An expected bad outcome: the network or the server did it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
     /// ECONNREFUSED: no program listens, or a router rejects.
     Refused,
@@ -131,29 +131,30 @@ impl Failure {
     }
 }
 
-/// What exactly TLS disliked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TlsFailure {
-    /// The certificate's validity has not begun.
-    NotYetValid,
-    /// The certificate has expired.
-    Expired,
-    /// The certificate is for another name.
-    WrongName,
-    /// The chain does not end in a known root.
-    UnknownIssuer,
-    /// The server's key is none of those that are pinned.
-    WrongKey,
-    /// The certificate is otherwise unacceptable.
-    BadCertificate,
-    /// The server sent a fatal alert.
-    RefusedByServer,
-    /// The server asked for a client certificate, and none was shown.
-    ClientCertificateWanted,
-    /// The server does not accept the client certificate that was shown.
-    ClientCertificateRefused,
-    /// The handshake failed otherwise.
-    Handshake,
+words! {
+    /// What exactly TLS disliked.
+    pub enum TlsFailure {
+        /// The certificate's validity has not begun.
+        NotYetValid = "tls_not_yet_valid",
+        /// The certificate has expired.
+        Expired = "tls_expired",
+        /// The certificate is for another name.
+        WrongName = "tls_wrong_name",
+        /// The chain does not end in a known root.
+        UnknownIssuer = "tls_unknown_issuer",
+        /// The server's key is none of those that are pinned.
+        WrongKey = "tls_wrong_key",
+        /// The certificate is otherwise unacceptable.
+        BadCertificate = "tls_bad_certificate",
+        /// The server sent a fatal alert.
+        RefusedByServer = "tls_refused_by_server",
+        /// The server asked for a client certificate, and none was shown.
+        ClientCertificateWanted = "tls_client_certificate_wanted",
+        /// The server does not accept the client certificate that was shown.
+        ClientCertificateRefused = "tls_client_certificate_refused",
+        /// The handshake failed otherwise.
+        Handshake = "tls_handshake",
+    }
 }
 
 impl Failure {
@@ -171,16 +172,7 @@ impl Failure {
             Self::NoInterface => "no_interface",
             Self::Denied => "denied",
             Self::Exhausted => "exhausted",
-            Self::Tls(TlsFailure::NotYetValid) => "tls_not_yet_valid",
-            Self::Tls(TlsFailure::Expired) => "tls_expired",
-            Self::Tls(TlsFailure::WrongName) => "tls_wrong_name",
-            Self::Tls(TlsFailure::UnknownIssuer) => "tls_unknown_issuer",
-            Self::Tls(TlsFailure::WrongKey) => "tls_wrong_key",
-            Self::Tls(TlsFailure::BadCertificate) => "tls_bad_certificate",
-            Self::Tls(TlsFailure::RefusedByServer) => "tls_refused_by_server",
-            Self::Tls(TlsFailure::ClientCertificateWanted) => "tls_client_certificate_wanted",
-            Self::Tls(TlsFailure::ClientCertificateRefused) => "tls_client_certificate_refused",
-            Self::Tls(TlsFailure::Handshake) => "tls_handshake",
+            Self::Tls(failure) => failure.as_str(),
             Self::Malformed => "malformed",
             Self::Http2Only => "http2_only",
             Self::TooLarge => "too_large",

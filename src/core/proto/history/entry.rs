@@ -8,43 +8,31 @@ use crate::proto::time::{Instant, micros};
 /// One number for each entry, growing over beats and transitions together, in the order they came.
 pub type Id = u32;
 
-/// The kinds of reason, whatever the words of helpers are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// The cycle.
-    Interval,
-    /// The first beat after start.
-    Startup,
-    /// The configuration changed.
-    Config,
-    /// A local helper asked.
-    Trigger,
-    /// Offline, then online again.
-    Restored,
-    /// The uplink has another address.
-    Address,
-    /// A lower interface took over, or any after none.
-    Failover,
-    /// A higher interface became active again.
-    Priority,
-    /// A service on the device answers again.
-    Service,
+words! {
+    /// The kinds of reason, whatever the words of helpers are.
+    pub enum Class {
+        /// The cycle.
+        Interval = "interval",
+        /// The first beat after start.
+        Startup = "startup",
+        /// The configuration changed.
+        Config = "config",
+        /// A local helper asked.
+        Trigger = "trigger",
+        /// Offline, then online again.
+        Restored = "restored",
+        /// The uplink has another address.
+        Address = "address",
+        /// A lower interface took over, or any after none.
+        Failover = "failover",
+        /// A higher interface became active again.
+        Priority = "priority",
+        /// A service on the device answers again.
+        Service = "service",
+    }
 }
 
 impl Class {
-    /// Every class; the number of each is its place.
-    pub const ALL: [Self; 9] = [
-        Self::Interval,
-        Self::Startup,
-        Self::Config,
-        Self::Trigger,
-        Self::Restored,
-        Self::Address,
-        Self::Failover,
-        Self::Priority,
-        Self::Service,
-    ];
-
     /// The class of a reason.
     pub const fn of(reason: &Reason) -> Self {
         match reason {
@@ -57,21 +45,6 @@ impl Class {
             Reason::FailoverTo(_) => Self::Failover,
             Reason::Priority(_) => Self::Priority,
             Reason::ServiceRecovered(_) => Self::Service,
-        }
-    }
-
-    /// Its name in JSON and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Interval => "interval",
-            Self::Startup => "startup",
-            Self::Config => "config",
-            Self::Trigger => "trigger",
-            Self::Restored => "restored",
-            Self::Address => "address",
-            Self::Failover => "failover",
-            Self::Priority => "priority",
-            Self::Service => "service",
         }
     }
 }

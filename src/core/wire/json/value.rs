@@ -13,34 +13,21 @@ pub struct Value<'a> {
     offset: usize,
 }
 
-/// The type of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueKind {
-    /// `null`.
-    Null,
-    /// `true` or `false`.
-    Bool,
-    /// A number.
-    Number,
-    /// A string.
-    Text,
-    /// An array.
-    Array,
-    /// An object.
-    Object,
-}
-
-impl fmt::Display for ValueKind {
-    /// The name of the type with its article: `a number`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Null => "null",
-            Self::Bool => "true or false",
-            Self::Number => "a number",
-            Self::Text => "a string",
-            Self::Array => "an array",
-            Self::Object => "an object",
-        })
+words! {
+    /// The type of a value.
+    pub enum ValueKind {
+        /// `null`.
+        Null = "null",
+        /// `true` or `false`.
+        Bool = "true or false",
+        /// A number.
+        Number = "a number",
+        /// A string.
+        Text = "a string",
+        /// An array.
+        Array = "an array",
+        /// An object.
+        Object = "an object",
     }
 }
 
