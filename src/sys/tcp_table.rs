@@ -4,7 +4,7 @@
 //! The exact answer of one socket would be `SIOCOUTQ` or `TCP_INFO`, which no safe call offers, and
 //! sock_diag(7) is missing from small kernels and from emulators. `/proc/net/tcp` is everywhere.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -16,8 +16,8 @@ const TABLES: [&str; 2] = ["/proc/net/tcp", "/proc/net/tcp6"];
 /// Bytes read at once; several times the longest row (proc_pid_net(5): under 200 bytes).
 const BUFFER: usize = 4096;
 
-/// Most reads, which is about 7,000 sockets: the loop may not be held up by a busy machine.
-const READS_MAX: usize = 256;
+/// Most bytes read, about 7,000 sockets: the loop may not be held up by a busy machine.
+const TABLE_MAX: u64 = 1 << 20;
 
 /// Whether the peer has acknowledged every byte of the connection from `local` to `remote`, its
 /// SYN included. `None` if the connection is not in the table (reset, for one), or no table is.
@@ -39,45 +39,21 @@ pub fn is_listening(port: u16, except: Option<SocketAddr>) -> bool {
 }
 
 /// As [`all_acked`], of this table.
-pub fn find(mut table: impl Read, local: SocketAddr, remote: SocketAddr) -> Option<bool> {
-    let mut acked = None;
-    search(&mut table, &mut |row| {
-        let is_it = row.local == endpoint(local) && row.remote == endpoint(remote);
-        if is_it {
-            acked = Some(row.acked);
-        }
-        is_it
-    });
-    acked
+pub fn find(table: impl Read, local: SocketAddr, remote: SocketAddr) -> Option<bool> {
+    let (local, remote) = (endpoint(local), endpoint(remote));
+    rows(table).find(|row| row.local == local && row.remote == remote).map(|row| row.acked)
 }
 
 /// As [`is_listening`], of this table.
-pub fn listens(mut table: impl Read, port: u16, except: Option<SocketAddr>) -> bool {
+pub fn listens(table: impl Read, port: u16, except: Option<SocketAddr>) -> bool {
     let except = except.map(endpoint);
-    search(&mut table, &mut |row| row.listens && row.local.1 == port && Some(row.local) != except)
-        .is_some()
+    rows(table).any(|row| row.listens && row.local.1 == port && Some(row.local) != except)
 }
 
-/// Reads the rows up to the first that is `wanted`; `None` if none is.
-fn search(table: &mut dyn Read, wanted: &mut dyn FnMut(&Row) -> bool) -> Option<()> {
-    let mut buffer = [0; BUFFER];
-    let mut filled = 0;
-    for _ in 0..READS_MAX {
-        let length = table.read(buffer.get_mut(filled..)?).ok().filter(|&length| length > 0)?;
-        filled += length;
-        let mut rest = buffer.get(..filled)?;
-        while let Some(end) = rest.iter().position(|&byte| byte == b'\n') {
-            let (row, after) = rest.split_at_checked(end)?;
-            if str::from_utf8(row).ok().and_then(parse_row).is_some_and(|row| wanted(&row)) {
-                return Some(());
-            }
-            rest = after.get(1..)?;
-        }
-        let unfinished = filled - rest.len()..filled;
-        filled = rest.len();
-        buffer.copy_within(unfinished, 0);
-    }
-    None
+/// The rows, without lines that are none.
+fn rows(table: impl Read) -> impl Iterator<Item = Row> {
+    let lines = BufReader::with_capacity(BUFFER, table.take(TABLE_MAX)).split(b'\n');
+    lines.map_while(Result::ok).filter_map(|line| parse_row(str::from_utf8(&line).ok()?))
 }
 
 struct Row {
