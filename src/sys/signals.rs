@@ -3,7 +3,7 @@
 //! The handler sets a flag and writes a byte into a socket pair, nothing else. `SIGPIPE` needs no
 //! care: the standard library ignores it before `main`, and writing to a closed pipe is `EPIPE`.
 
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -73,15 +73,8 @@ impl Signals {
 
     /// What was asked for since the last call.
     pub fn drain(&mut self) -> Received {
-        let mut bytes = [0; 64];
-        loop {
-            match self.wake.read(&mut bytes) {
-                Ok(length) if length == bytes.len() => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // Less than there was room for, or EWOULDBLOCK. The other end lives as long as we.
-                Ok(_) | Err(_) => break,
-            }
-        }
+        // Ends with EWOULDBLOCK: the other end lives as long as we.
+        self.wake.read_to_end(&mut Vec::new()).ok();
         Received {
             terminate: self.terminate.swap(false, Ordering::SeqCst),
             reload: self.reload.swap(false, Ordering::SeqCst),
