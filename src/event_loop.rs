@@ -281,7 +281,7 @@ impl EventLoop {
             self.history_file.keep(&self.setup, history, self.agent.outages(), self.now);
             self.notify_supervisor();
             let deadline = self.next_deadline();
-            let armed = self.timer.arm(Some(deadline));
+            let armed = self.timer.arm(deadline);
             // Without the timer the wait itself has to end in time.
             let timeout = (!armed).then(|| deadline - self.now + TICK);
             self.wait(&mut events, timeout)?;

@@ -13,7 +13,7 @@ use rustix::time::{
 
 use linkbeat_core::proto::time::Instant;
 
-const DISARMED: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+const ZERO: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 const NEVER: Timespec = Timespec { tv_sec: i64::MAX, tv_nsec: 0 };
 
 /// A timerfd_create(2) timer on `CLOCK_BOOTTIME`: time spent in suspend counts.
@@ -36,22 +36,20 @@ impl Timer {
         Ok(Self { fd: timerfd_create(TimerfdClockId::Boottime, flags)?, armed: None })
     }
 
-    /// Has the timer expire at `at`, at once if that has passed; `None` disarms it.
+    /// Has the timer expire at `at`, at once if that has passed.
     ///
     /// Asks the kernel only if `at` is another time than in the last call, or the timer has
     /// expired since. An expiry that was not drained yet is forgotten when the time changes.
     ///
     /// False if timerfd_settime(2) refuses, as a sandbox may have it: it may not expire at `at`.
     #[must_use]
-    pub fn arm(&mut self, at: Option<Instant>) -> bool {
-        if at == self.armed {
-            return true;
+    pub fn arm(&mut self, at: Instant) -> bool {
+        if self.armed != Some(at) {
+            let once = Itimerspec { it_interval: ZERO, it_value: timespec_of(at) };
+            let set = timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once);
+            self.armed = set.is_ok().then_some(at);
         }
-        let it_value = at.map_or(DISARMED, timespec_of);
-        let once = Itimerspec { it_interval: DISARMED, it_value };
-        let set = timerfd_settime(&self.fd, TimerfdTimerFlags::ABSTIME, &once);
-        self.armed = at.filter(|_| set.is_ok());
-        set.is_ok()
+        self.armed.is_some()
     }
 
     /// Whether the timer has expired since the last call; it is disarmed then.
@@ -85,7 +83,7 @@ impl ClockWatch {
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(TimerfdClockId::Realtime, flags)?;
-        let once = Itimerspec { it_interval: DISARMED, it_value: NEVER };
+        let once = Itimerspec { it_interval: ZERO, it_value: NEVER };
         let flags = TimerfdTimerFlags::ABSTIME | TimerfdTimerFlags::CANCEL_ON_SET;
         timerfd_settime(&fd, flags, &once)?;
         Ok(Self(fd))
@@ -124,14 +122,14 @@ mod tests {
     }
 
     fn is_ready(timer: &Timer) -> bool {
-        poll(&mut [PollFd::new(timer, PollFlags::IN)], Some(&DISARMED)).unwrap() == 1
+        poll(&mut [PollFd::new(timer, PollFlags::IN)], Some(&ZERO)).unwrap() == 1
     }
 
     #[test]
     fn expires_at_its_time_and_not_before() {
         let mut timer = Timer::new().unwrap();
         let at = clock::now() + Duration::from_millis(20);
-        assert!(timer.arm(Some(at)));
+        assert!(timer.arm(at));
         assert!(wait(&timer));
         assert!(clock::now() >= at);
         assert!(timer.drain());
@@ -141,9 +139,9 @@ mod tests {
     #[test]
     fn past_time_expires_at_once() {
         let mut timer = Timer::new().unwrap();
-        assert!(timer.arm(Some(Instant::from_micros(0))));
+        assert!(timer.arm(Instant::from_micros(0)));
         assert!(wait(&timer));
-        assert!(timer.arm(Some(Instant::from_micros(1))));
+        assert!(timer.arm(Instant::from_micros(1)));
         assert!(wait(&timer));
     }
 
@@ -151,9 +149,9 @@ mod tests {
     fn same_time_can_be_armed_again_after_it_expired() {
         let mut timer = Timer::new().unwrap();
         let at = clock::now();
-        assert!(timer.arm(Some(at)));
+        assert!(timer.arm(at));
         assert!(wait(&timer) && timer.drain());
-        assert!(timer.arm(Some(at)));
+        assert!(timer.arm(at));
         assert!(wait(&timer) && timer.drain());
     }
 
@@ -161,25 +159,15 @@ mod tests {
     #[test]
     fn clock_that_nobody_sets_is_not_told_of() {
         let watch = ClockWatch::new().unwrap();
-        assert_eq!(poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&DISARMED)).unwrap(), 0);
+        assert_eq!(poll(&mut [PollFd::new(&watch, PollFlags::IN)], Some(&ZERO)).unwrap(), 0);
         assert!(!watch.drain());
-    }
-
-    #[test]
-    fn disarmed_timer_forgets_its_expiry() {
-        let mut timer = Timer::new().unwrap();
-        assert!(timer.arm(Some(Instant::from_micros(1))));
-        assert!(wait(&timer));
-        assert!(timer.arm(None));
-        assert!(!is_ready(&timer));
-        assert!(!timer.drain());
     }
 
     #[test]
     fn later_time_replaces_an_earlier_one() {
         let mut timer = Timer::new().unwrap();
-        assert!(timer.arm(Some(Instant::from_micros(1))));
-        assert!(timer.arm(Some(Instant::from_micros(u64::MAX))));
+        assert!(timer.arm(Instant::from_micros(1)));
+        assert!(timer.arm(Instant::from_micros(u64::MAX)));
         assert!(!is_ready(&timer));
     }
 
@@ -188,7 +176,7 @@ mod tests {
         let fd = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
         let mut timer = Timer { fd, armed: None };
         for _ in 0..2 {
-            assert!(!timer.arm(Some(Instant::from_micros(1))));
+            assert!(!timer.arm(Instant::from_micros(1)));
         }
     }
 }
