@@ -209,13 +209,7 @@ impl Watch {
         });
         if rebuild {
             self.rebuild();
-            for target in &mut self.targets {
-                let now = FileIdentity::of(&target.path);
-                if now.is_some() {
-                    target.changed |= now != target.seen;
-                    target.seen = now;
-                }
-            }
+            self.stat(|now| now.is_some());
         }
         self.take_changed(more)
     }
@@ -225,19 +219,22 @@ impl Watch {
     /// It finds files that disappeared, and changes behind a linked directory or on a file system
     /// whose writers are elsewhere.
     pub fn stat_changed(&mut self) -> Changed {
-        let mut rebuild = false;
-        for target in &mut self.targets {
-            let now = FileIdentity::of(&target.path);
-            if now != target.seen {
-                target.changed = true;
-                target.seen = now;
-                rebuild = true;
-            }
-        }
-        if rebuild {
+        if self.stat(|_| true) {
             self.rebuild();
         }
         self.take_changed(false)
+    }
+
+    /// Notes the files that are others now, and whether there are any; only what `counts` is seen.
+    fn stat(&mut self, counts: impl Fn(Option<FileIdentity>) -> bool) -> bool {
+        let mut any = false;
+        for target in &mut self.targets {
+            let now = FileIdentity::of(&target.path);
+            if now != target.seen && counts(now) {
+                (target.changed, target.seen, any) = (true, now, true);
+            }
+        }
+        any
     }
 
     /// Is ready when something is mounted or unmounted. That may put another file at a path without
