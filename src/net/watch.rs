@@ -26,6 +26,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::sys::file::directory_of;
 use crate::sys::inotify::{Directory, Event, Inotify};
 
 #[cfg(test)]
@@ -338,15 +339,6 @@ impl Spot {
             Event::Gone(directory) => self.directory == directory,
             Event::Overflow => true,
         }
-    }
-}
-
-/// The directory that `path` is in.
-fn directory_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-        Some(parent) => parent,
-        None => path,
     }
 }
 

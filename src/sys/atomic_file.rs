@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open, statfs};
 
@@ -39,7 +39,8 @@ pub fn check(path: &Path, limit: usize, is_ours: fn(&[u8]) -> bool) -> io::Resul
 ///
 /// Whatever the system refuses; the former file is still there then.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let beside = beside(path);
+    let mut beside = OsString::from(path);
+    beside.push(".new");
     // What is there is left of a crash, or a trap: it is not written through.
     match fs::remove_file(&beside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -56,21 +57,15 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// Whether what is written at `path` stays in memory; `None` if that cannot be found out.
 pub fn is_in_memory(path: &Path) -> Option<bool> {
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
-    let kind = statfs(directory.unwrap_or(Path::new("."))).ok()?.f_type;
+    let kind = statfs(file::directory_of(path)).ok()?.f_type;
     // Its type differs from one architecture to the next; the numbers have 32 bits on all.
     Some(IN_MEMORY.iter().any(|known| i128::from(*known) == i128::from(kind) & 0xFFFF_FFFF))
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".new");
-    name.into()
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
+    use std::path::PathBuf;
 
     use super::*;
     use crate::sys::file::read;

@@ -14,7 +14,14 @@ use rustix::process::geteuid;
 ///
 /// What open(2) says, and [`io::ErrorKind::InvalidInput`] for a directory, a device or a pipe.
 pub fn open(path: &Path) -> io::Result<File> {
-    open_with_metadata(path).map(|(file, _)| file)
+    // Without NONBLOCK, open(2) of a FIFO waits for a writer.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let file = File::from(open_at(path, flags, Mode::empty())?);
+    // Checked on what was opened: the path may lead elsewhere by now.
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(file)
 }
 
 /// Reads a regular file of at most `limit` bytes.
@@ -23,13 +30,13 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// As [`open`], what read(2) says, and [`io::ErrorKind::FileTooLarge`] for a larger file.
 pub fn read(path: &Path, limit: usize) -> io::Result<(Vec<u8>, Metadata)> {
-    let (file, metadata) = open_with_metadata(path)?;
+    let file = open(path)?;
     let mut content = Vec::new();
     // One byte more than allowed distinguishes a file that is too large from one that just fits.
     if read_on(&file, limit + 1, &mut content)? > limit {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
-    Ok((content, metadata))
+    Ok((content, file.metadata()?))
 }
 
 /// Reads at most `most` bytes from the file's current position, appends them to `bytes` and returns
@@ -42,21 +49,18 @@ pub fn read_on(file: &File, most: usize, bytes: &mut Vec<u8>) -> io::Result<usiz
     file.take(u64::try_from(most).unwrap_or(u64::MAX)).read_to_end(bytes)
 }
 
+/// The directory that `path` is in; of the root, itself.
+pub fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => path,
+    }
+}
+
 /// Whether a file is this user's or root's: what others leave in its place counts for nothing.
 pub fn is_trusted(metadata: &Metadata) -> bool {
     metadata.uid() == 0 || metadata.uid() == geteuid().as_raw()
-}
-
-fn open_with_metadata(path: &Path) -> io::Result<(File, Metadata)> {
-    // Without NONBLOCK, open(2) of a FIFO waits for a writer.
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    let file = File::from(open_at(path, flags, Mode::empty())?);
-    // Checked on what was opened: the path may lead elsewhere by now.
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    Ok((file, metadata))
 }
 
 #[cfg(test)]

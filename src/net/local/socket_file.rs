@@ -11,6 +11,7 @@ use rustix::net::sockopt::socket_peercred;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::error::Error;
+use crate::sys::file::directory_of;
 
 /// Most connections that the kernel queues for a listening socket.
 pub(super) const QUEUE_MAX: i32 = 16;
@@ -111,10 +112,7 @@ fn take_place(own: &Path, path: &Path) -> Result<(), Error> {
 }
 
 fn make_directory(path: &Path) -> Result<(), Error> {
-    let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty())
-    else {
-        return Ok(());
-    };
+    let directory = directory_of(path);
     match DirBuilder::new().mode(DIRECTORY_MODE).create(directory) {
         // mkdir(2): the umask took bits away.
         Ok(()) => fs::set_permissions(directory, Permissions::from_mode(DIRECTORY_MODE))
