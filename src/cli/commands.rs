@@ -30,7 +30,7 @@ pub fn execute(command: Command) -> Result<ExitCode, Error> {
     let terminal = stdout.is_terminal();
     let colour = terminal && wants_colour(|name| std::env::var_os(name));
     let format = OutputFormat { json: false, again: false, terminal, colour };
-    execute_to(command, format, &mut Out::Open(stdout.lock())).map(ExitCode::from)
+    execute_to(command, format, &mut Out(stdout.lock())).map(ExitCode::from)
 }
 
 /// As [`execute`], with the result to `out`; of `format`, what the command does not say itself.

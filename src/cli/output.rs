@@ -51,36 +51,23 @@ pub(super) fn say(out: &mut impl Write, text: &str) -> Result<(), Error> {
     said.map_err(Error::system("write to standard output"))
 }
 
-/// Standard output. A reader that has closed the pipe is no error; the rest is then dropped.
-pub(super) enum Out<'a> {
-    Open(StdoutLock<'a>),
-    Gone,
-}
-
-impl Out<'_> {
-    fn attempt<T>(
-        &mut self,
-        otherwise: T,
-        write: impl FnOnce(&mut StdoutLock<'_>) -> io::Result<T>,
-    ) -> io::Result<T> {
-        let Self::Open(stdout) = self else { return Ok(otherwise) };
-        match write(stdout) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                *self = Self::Gone;
-                Ok(otherwise)
-            }
-            result => result,
-        }
-    }
-}
+/// Standard output. A reader that has closed the pipe is no error; what it does not read is dropped.
+pub(super) struct Out<'a>(pub(super) StdoutLock<'a>);
 
 impl Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.attempt(bytes.len(), |stdout| stdout.write(bytes))
+        unless_gone(self.0.write(bytes), bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.attempt((), |stdout| stdout.flush())
+        unless_gone(self.0.flush(), ())
+    }
+}
+
+fn unless_gone<T>(written: io::Result<T>, otherwise: T) -> io::Result<T> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(otherwise),
+        result => result,
     }
 }
 

@@ -16,15 +16,16 @@ pub(super) use self::fields::Fields;
 use self::fields::{beat, interface, outage, reserve, safe, span, steps, unset_clock};
 pub(super) use self::timeline::entries;
 
-/// The status in terms of exit codes.
+/// The status as an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum StatusVerdict {
     /// Online, and the last acknowledged beat is fresh.
-    Fresh,
+    Fresh = 0,
     /// Offline; or not online for another reason, while the last beat is still fresh.
-    Offline,
+    Offline = 1,
     /// The last acknowledged beat is older than two intervals and a time-out, or there was none.
-    Stale,
+    Stale = 2,
 }
 
 /// The status of a running agent. `Display` is the page for people.
@@ -37,7 +38,7 @@ pub(super) struct Page<'a> {
 }
 
 impl Page<'_> {
-    /// The status in terms of exit codes.
+    /// The status as an exit code.
     pub(super) fn verdict(&self) -> StatusVerdict {
         let fresh_for = self.status.number("stale_after").unwrap_or_default();
         let fresh = self.status.number("last_heartbeat_ago").is_some_and(|ago| ago <= fresh_for);

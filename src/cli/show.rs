@@ -7,8 +7,8 @@ use std::path::Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::client::{ANSWER_TIME, End, ask, object};
-use super::output::{OutputFormat, escaped, say};
-use super::page::{Fields, Page, StatusVerdict, entries};
+use super::output::{EXIT_DONE, OutputFormat, escaped, say};
+use super::page::{Fields, Page, entries};
 use crate::error::Error;
 use crate::sys::clock;
 use linkbeat_core::wire::cut::harmless;
@@ -16,12 +16,6 @@ use linkbeat_core::wire::date::Utc;
 use linkbeat_core::wire::json::Value;
 use linkbeat_core::wire::outcome::emit_error;
 
-/// Exit code: online and the last beat is fresh, or the reader of a watch has gone.
-const EXIT_FRESH: u8 = 0;
-/// Exit code: offline, or not online for another reason.
-const EXIT_OFFLINE: u8 = 1;
-/// Exit code: no beat was acknowledged lately.
-const EXIT_STALE: u8 = 2;
 /// Pause between two requests while watching.
 const PAUSE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 
@@ -37,11 +31,7 @@ pub(super) fn status(
     let answer = ask(socket, "status\n", ANSWER_TIME, End::Connection)?;
     let page = Page { status: Fields(object(socket, &answer)?), colour: format.colour };
     say(out, &if format.json { escaped(page.status.0.raw()) } else { page.to_string() })?;
-    Ok(match page.verdict() {
-        StatusVerdict::Fresh => EXIT_FRESH,
-        StatusVerdict::Offline => EXIT_OFFLINE,
-        StatusVerdict::Stale => EXIT_STALE,
-    })
+    Ok(page.verdict() as u8)
 }
 
 /// Prints the state of the agent until the reader has gone: the page on a terminal, a line for each
@@ -50,35 +40,27 @@ fn watch(format: OutputFormat, socket: &Path, out: &mut impl Write) -> Result<u8
     let mut known = String::new();
     loop {
         let now = Utc(clock::unix_seconds());
-        let answer = match ask(socket, "status\n", ANSWER_TIME, End::Connection) {
-            Ok(answer) => answer,
+        let (line, page, json) = match ask(socket, "status\n", ANSWER_TIME, End::Connection) {
+            Ok(answer) => {
+                let page = Page { status: Fields(object(socket, &answer)?), colour: format.colour };
+                (page.line(), page.to_string(), escaped(page.status.0.raw()))
+            }
             Err(error @ Error::NoAgent { .. }) => {
                 let gone = error.chain().to_string();
-                if format.terminal {
-                    say(out, &screen(&format!("{gone}\n"), now))?;
-                } else if known != gone {
-                    let text: String = gone.chars().map(harmless).collect();
-                    say(
-                        out,
-                        &if format.json { error_json(&text) } else { format!("{now} {gone}\n") },
-                    )?;
-                }
-                known = gone;
-                if pause()? { continue } else { return Ok(EXIT_FRESH) }
+                let text: String = gone.chars().map(harmless).collect();
+                let page = format!("{gone}\n");
+                (gone, page, error_json(&text))
             }
             Err(error) => return Err(error),
         };
-        let page = Page { status: Fields(object(socket, &answer)?), colour: format.colour };
-        let line = page.line();
         if format.terminal {
-            say(out, &screen(&page.to_string(), now))?;
+            say(out, &screen(&page, now))?;
         } else if line != known {
-            let json = format.json.then(|| escaped(page.status.0.raw()));
-            say(out, &json.unwrap_or_else(|| format!("{now} {line}\n")))?;
+            say(out, &if format.json { json } else { format!("{now} {line}\n") })?;
         }
         known = line;
         if !pause()? {
-            return Ok(EXIT_FRESH);
+            return Ok(EXIT_DONE);
         }
     }
 }
@@ -127,7 +109,7 @@ pub(super) fn events(
             Err(error) => return Err(error),
         }
         if !format.again || !pause()? {
-            return Ok(EXIT_FRESH);
+            return Ok(EXIT_DONE);
         }
     }
 }
