@@ -40,29 +40,22 @@ impl HistoryFile {
     /// Takes back what an earlier run of the agent has left, and begins this one. Returns its
     /// outages.
     pub(super) fn restore(setup: &Setup, history: &mut History, now: Instant) -> Option<Outages> {
-        let mut outages = None;
-        if let Some(path) = &setup.config.state_file {
-            match file::read(path, STATE_MAX) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => log::warn!("the history in {} is lost: {error}", path.display()),
-                Ok((content, metadata)) => {
-                    let restored = if file::is_trusted(&metadata) {
-                        state_file::restore(&content, &setup.identity.boot_id, now, history)
-                    } else {
-                        Err(Useless::OtherUser)
-                    };
-                    match restored {
-                        Ok(kept) => {
-                            log::info!("the history goes on from {}", path.display());
-                            outages = Some(kept);
-                        }
-                        Err(useless) => {
-                            log::warn!("the history in {} is lost: {useless}", path.display());
-                        }
-                    }
+        let outages = setup.config.state_file.as_ref().and_then(|path| {
+            let restored = match file::read(path, STATE_MAX) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+                Err(error) => Err(error.to_string()),
+                Ok((_, other)) if !file::is_trusted(&other) => Err(Useless::OtherUser.to_string()),
+                Ok((content, _)) => {
+                    state_file::restore(&content, &setup.identity.boot_id, now, history)
+                        .map_err(|useless| useless.to_string())
                 }
+            };
+            match &restored {
+                Ok(_) => log::info!("the history goes on from {}", path.display()),
+                Err(why) => log::warn!("the history in {} is lost: {why}", path.display()),
             }
-        }
+            restored.ok()
+        });
         history.turn(Change::Started, now);
         outages
     }
