@@ -151,6 +151,12 @@ impl Wall {
         self.clock.best(clock::unix_seconds(), now)
     }
 
+    /// The date of `at` by the best estimate, to the nearest second.
+    pub(super) fn date(&self, at: Instant, now: Instant) -> Utc {
+        let seconds = |wait: Duration| (wait + Duration::from_millis(500)).as_secs();
+        Utc((self.best(now) + seconds(at - now)).saturating_sub(seconds(now - at)))
+    }
+
     /// Since when the clock has not been set, and the lower bound that is known; `None` if it is
     /// set.
     pub(super) fn unset(&self, now: Instant) -> Option<(Instant, Floor)> {
