@@ -77,12 +77,16 @@ impl Setup {
 
     /// Logs that the web manager beats as well, once for each time that it begins to.
     pub(super) fn warn_of_second_sender(&mut self) {
-        let manager = WebManager::find(Path::new("/"));
-        let second = manager.and_then(|manager| manager.second_sender(&self.config));
+        let second = self.second_sender();
         if let Some(second) = second.filter(|_| self.second_sender != second) {
             log::warn!("[Meeting] {second}");
         }
         self.second_sender = second;
+    }
+
+    /// The web manager, if it beats as well now.
+    pub(super) fn second_sender(&self) -> Option<SecondSender> {
+        WebManager::find(Path::new("/"))?.second_sender(&self.config)
     }
 
     /// The path of the configuration file.
@@ -201,10 +205,8 @@ fn tls_of(config: &Config, material: Material, times: &Times) -> Option<Client> 
 
 fn report(problems: &[Problem]) {
     for problem in problems {
-        let level = match problem.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warn,
-        };
+        let is_error = problem.severity == Severity::Error;
+        let level = if is_error { Level::Error } else { Level::Warn };
         log::log!(level, "{problem}");
     }
 }

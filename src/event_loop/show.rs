@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::EventLoop;
 use super::sessions::WAITS_FOR_RANDOM;
-use crate::config::manager::WebManager;
 use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::status::history::HistoryAnswer;
 use crate::status::network::{BindingForbidden, FailedPath, LinksLeftOut, NoWay};
@@ -35,8 +34,7 @@ impl EventLoop {
         // Of no other interface is an answer waited for.
         strict.retain(|name| view.uplinks.iter().any(|uplink| uplink.name == *name));
         let strict: Vec<_> = strict.into_iter().map(Strict).collect();
-        let manager = WebManager::find(Path::new("/"));
-        let second = manager.and_then(|manager| manager.second_sender(&self.setup.config));
+        let second = self.setup.second_sender();
         let instead = self.reporter.delivered.as_ref().and_then(|delivered| delivered.via);
         let failed = |&(via, family): &RacePath| FailedPath { via, family, instead };
         let forbidden = self.setup.config.settings.bind_to_uplink && bind::is_forbidden();
