@@ -196,21 +196,13 @@ impl EventLoop {
         let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
         let watch = Watch::new(ConfigFiles::of(&config).all(), &RESOLVER_FILES, &manager::FILES);
         let wall = Wall::new();
-        listen(&poll, &timer, TIMER)?;
-        if let Some(watch) = &wall.watch {
-            listen(&poll, watch, CLOCK)?;
-        }
-        listen(&poll, &routes, RTNETLINK)?;
-        listen(&poll, &signals, SIGNALS)?;
-        if let Some(events) = watch.events() {
-            listen(&poll, events, WATCH)?;
-        }
-        if let Some(mounts) = watch.mounts() {
-            listen(&poll, mounts, MOUNTS)?;
-        }
-        if let Some(trigger) = &trigger {
-            listen(&poll, trigger, TRIGGER)?;
-        }
+        listen(&poll, [&timer], TIMER)?;
+        listen(&poll, &wall.watch, CLOCK)?;
+        listen(&poll, [&routes], RTNETLINK)?;
+        listen(&poll, [&signals], SIGNALS)?;
+        listen(&poll, watch.events(), WATCH)?;
+        listen(&poll, watch.mounts(), MOUNTS)?;
+        listen(&poll, &trigger, TRIGGER)?;
         let poll_files_at = now + files::wait(&watch);
         let local = LocalServer::new(poll.registry(), Token(HELPER_FIRST), Token(STATUS_FIRST))
             .map_err(Error::system("duplicate epoll"))?;
@@ -392,7 +384,12 @@ impl EventLoop {
     }
 }
 
-fn listen(poll: &Poll, source: &impl AsFd, token: usize) -> Result<(), Error> {
-    let watched = watch(poll.registry(), source, Token(token), Interest::READABLE);
-    watched.map_err(Error::system("watch a descriptor"))
+/// Has a source watched, if there is one.
+fn listen<'a, S: AsFd + 'a>(
+    poll: &Poll,
+    source: impl IntoIterator<Item = &'a S>,
+    token: usize,
+) -> Result<(), Error> {
+    let watch = |source| watch(poll.registry(), source, Token(token), Interest::READABLE);
+    source.into_iter().try_for_each(watch).map_err(Error::system("watch a descriptor"))
 }

@@ -111,7 +111,7 @@ impl EventLoop {
     fn open_neighbours(&self) -> Option<NeighbourSocket> {
         let opened = NeighbourSocket::open().map_err(Error::system("open rtnetlink socket"));
         opened
-            .and_then(|socket| listen(&self.poll, &socket, NEIGHBOURS).map(|()| socket))
+            .and_then(|socket| listen(&self.poll, [&socket], NEIGHBOURS).map(|()| socket))
             .inspect_err(|error| log::debug!("neighbours cannot be listened to: {error}"))
             .ok()
     }
