@@ -16,7 +16,7 @@ use mio::{Events, Interest, Poll, Token};
 use super::output::{EXIT_DONE, EXIT_FAILED};
 use crate::config;
 use crate::error::Error;
-use crate::net::connection::{Connection, Progress, Security};
+use crate::net::connection::{Connection, Progress};
 use crate::net::resolver::{QueryProgress, QuerySocket, SettingsReader};
 use crate::net::tls::{self, Client, Material, Pin, Times, TlsSession, Trust, server_name};
 use crate::net::watch::RESOLVER_FILES;
@@ -126,7 +126,7 @@ impl Waiter {
         let material = Material { trust: nobody, identity: None, left_out: heapless::Vec::new() };
         let client =
             Client::new(tls::Config::new(material, Times::default()), false, server_name(host));
-        let mut connection = match Connection::open(to, None, Security::Tls(client)) {
+        let mut connection = match Connection::open(to, None, Some(client)) {
             Ok(connection) => connection,
             Err(failure) => return Ok(Err(failure.as_str().into())),
         };

@@ -94,8 +94,8 @@ impl EventLoop {
 
     fn connect(&mut self, order: Order) {
         self.wall.update(self.now);
-        let (registry, security) = (self.poll.registry(), self.setup.security());
-        match self.sessions.open(registry, order, security, self.now) {
+        let (registry, tls) = (self.poll.registry(), self.setup.tls.clone());
+        match self.sessions.open(registry, order, tls, self.now) {
             Ok(Some(local)) => self.outcomes.push_back(Input::Opened(order.id, local)),
             Ok(None) => self.reporter.remark(WAITS_FOR_RANDOM),
             Err(failure) => self.outcomes.push_back(Input::ConnectionFailed(order.id, failure)),

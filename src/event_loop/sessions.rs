@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
+use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
 use super::slots::Slots;
-use crate::net::connection::{Connection, Parked, Progress, Security};
-use crate::net::traffic::{Handshake, Traffic};
+use crate::net::connection::{Connection, Progress, Traffic};
+use crate::net::tls::Client;
 use crate::sys::random;
 use linkbeat_core::proto::agent::Identity;
 use linkbeat_core::proto::event::{ATTEMPTS_MAX, ConnectionId, Failure};
@@ -72,7 +73,7 @@ pub(super) struct Sessions {
     /// Those in use.
     open: Slots<ConnectionId, Session, SESSIONS_MAX>,
     /// Those that were put aside.
-    parked: heapless::Vec<Parked, PARKED_MAX>,
+    parked: heapless::Vec<TcpStream, PARKED_MAX>,
     /// Those that wait for random numbers.
     held: heapless::Vec<Order, SESSIONS_MAX>,
     /// When the kernel is asked again whether it has them; `None` while nothing waits.
@@ -103,11 +104,11 @@ impl Sessions {
         &mut self,
         registry: &Registry,
         order: Order,
-        security: Security,
+        tls: Option<Client>,
         now: Instant,
     ) -> Result<Option<IpAddr>, Failure> {
         let Order { id, to, via } = order;
-        if matches!(security, Security::Tls(_)) && !self.has_random() {
+        if tls.is_some() && !self.has_random() {
             self.held.push(order).map_err(|_| Failure::Exhausted)?;
             if self.random_at.is_none() {
                 log::warn!("[Meeting] {WAITS_FOR_RANDOM}");
@@ -115,7 +116,7 @@ impl Sessions {
             self.random_at.get_or_insert(now + RANDOM_RETRY);
             return Ok(None);
         }
-        let connection = Connection::open(to, via, security)?;
+        let connection = Connection::open(to, via, tls)?;
         let local = connection.local().ip();
         let session = Session {
             connection,
@@ -200,12 +201,12 @@ impl Sessions {
             *body_until = None;
             step = Ok(connection.cut_answer(response));
         }
-        let Traffic { sent, received, handshake } = connection.take_traffic();
+        let Traffic { sent, received, full_handshakes, resumptions } = connection.take_traffic();
         counters.sent_bytes += sent;
         counters.received_bytes += received;
         counters.connections += u64::from(step == Ok(Progress::Connected));
-        counters.full_handshakes += u64::from(handshake == Some(Handshake::Full));
-        counters.resumptions += u64::from(handshake == Some(Handshake::Resumed));
+        counters.full_handshakes += full_handshakes;
+        counters.resumptions += resumptions;
         Some((id, step))
     }
 

@@ -8,7 +8,6 @@ use log::Level;
 use crate::config::manager::{SecondSender, WebManager};
 use crate::config::{self, Config, Problem, Severity};
 use crate::logger;
-use crate::net::connection::Security;
 use crate::net::device_info::DeviceIdentity;
 use crate::net::tls::{self, Client, Material, Times, server_name};
 use crate::net::watch::Watch;
@@ -46,7 +45,7 @@ pub(super) struct Setup {
     /// The files of TLS that `tls` was made of.
     material: Option<Material>,
     /// What connections to an `https://` server share.
-    tls: Option<Client>,
+    pub tls: Option<Client>,
     /// The hardware address that the device key is derived from if the configuration has none, once
     /// chosen.
     pub mac: Option<Mac>,
@@ -185,14 +184,6 @@ impl Setup {
     pub(super) fn decide_mac(&mut self, mac: Mac) {
         self.mac.get_or_insert(mac);
         self.config.derive_device_key(&self.identity.hostname, mac);
-    }
-
-    /// TLS or plain TCP for connections to the server.
-    pub(super) fn security(&self) -> Security {
-        match &self.tls {
-            None => Security::Plain,
-            Some(client) => Security::Tls(client.clone()),
-        }
     }
 }
 

@@ -14,7 +14,6 @@
 //! speaks without being asked, is a failure at once and not at the next beat.
 
 mod channel;
-mod parked;
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,14 +21,14 @@ use std::time::Duration;
 
 use mio::Registry;
 use mio::net::TcpStream;
+use rustls::HandshakeKind;
 use socket2::SockRef;
 
 use self::channel::{Channel, ReplyBytes};
-pub use self::parked::Parked;
 use super::dial;
 use super::tls::{Client, Pulled, TlsSession};
-use super::traffic::Traffic;
 use crate::sys::failure_of;
+use crate::sys::readiness::unwatch;
 use linkbeat_core::proto::event::Failure;
 use linkbeat_core::proto::link::InterfaceName;
 use linkbeat_core::wire::request::REQUEST_MAX;
@@ -51,15 +50,6 @@ const READS_MAX: usize = 16;
 /// meanwhile.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Whether bytes travel in the open.
-#[derive(Debug)]
-pub enum Security {
-    /// `http://`
-    Plain,
-    /// `https://`
-    Tls(Client),
-}
-
 /// How far [`Connection::on_ready`] came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -77,6 +67,19 @@ pub enum Progress {
     Drained,
     /// There is more, but others wait: call again without waiting for a readiness.
     Spent,
+}
+
+/// What a connection did beside its steps, for the counters of the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Bytes that the kernel took, TLS records included.
+    pub sent: u64,
+    /// Bytes that arrived.
+    pub received: u64,
+    /// Whether a TLS handshake was completed without a ticket: 1, or 0.
+    pub full_handshakes: u64,
+    /// The same from a ticket of an earlier session (RFC 8446 §2.2).
+    pub resumptions: u64,
 }
 
 /// A connection. Dropping it resets it; see [`close`](Self::close) for the polite end.
@@ -109,7 +112,8 @@ enum ConnectionPhase {
 }
 
 impl Connection {
-    /// Starts to connect to `to`, through the interface `via` if given.
+    /// Starts to connect to `to`, through the interface `via` if given; without `tls`, bytes travel in
+    /// the open.
     ///
     /// Have it watched for reading and writing next.
     ///
@@ -119,14 +123,11 @@ impl Connection {
     pub fn open(
         to: SocketAddr,
         via: Option<InterfaceName>,
-        security: Security,
+        tls: Option<Client>,
     ) -> Result<Self, Failure> {
         let stream = dial::dial(to, via)?;
         // After the SYN: the key share is made while it travels.
-        let channel = match security {
-            Security::Plain => Channel::new(None),
-            Security::Tls(client) => Channel::new(Some(TlsSession::new(&client)?)),
-        };
+        let channel = Channel::new(tls.map(TlsSession::new).transpose()?);
         let local = stream.local_addr().map_err(|error| failure_of(&error))?;
         let (phase, traffic) = (ConnectionPhase::Connecting, Traffic::default());
         Ok(Self { stream, channel, phase, local, remote: to, received: 0, traffic })
@@ -239,10 +240,24 @@ impl Connection {
         }
     }
 
-    /// Puts the connection aside without sending anything, if it is one.
+    /// Puts the connection aside on a link that has lost its carrier: nothing is sent on it, and
+    /// dropping the socket resets it. `None` if it was not established: the kernel forgets such a one
+    /// without a packet.
+    ///
+    /// Closing it would send a RST, and with that the kernel would ask for the gateway on a dead link
+    /// and wait out a second before it asks again (ndisc and arp: `retrans_time_ms`): a blip of the
+    /// carrier shorter than three seconds would cost the beat after it up to that second.
     #[must_use]
-    pub fn park(self, registry: &Registry) -> Option<Parked> {
-        Parked::new(self.stream, registry)
+    pub fn park(self, registry: &Registry) -> Option<TcpStream> {
+        self.stream.peer_addr().ok()?;
+        // Of bytes that are not acknowledged the kernel repeats what it must, once at most.
+        let socket = SockRef::from(&self.stream);
+        let silenced = socket.set_tcp_user_timeout(Some(Duration::from_millis(1)));
+        if let Err(error) = silenced.and(unwatch(registry, &self.stream)) {
+            log::debug!("a connection could not be parked: {error}");
+            return None;
+        }
+        Some(self.stream)
     }
 
     /// The TLS session; `None` if bytes travel in the open.
@@ -252,8 +267,10 @@ impl Connection {
 
     /// What it did since the last call, without the goodbye of [`close`](Self::close).
     pub fn take_traffic(&mut self) -> Traffic {
-        if let Some(session) = &mut self.channel.tls {
-            self.traffic.handshake = session.take_handshake();
+        match self.channel.tls.as_mut().and_then(TlsSession::take_handshake) {
+            Some(HandshakeKind::Resumed) => self.traffic.resumptions = 1,
+            Some(_) => self.traffic.full_handshakes = 1,
+            None => {}
         }
         std::mem::take(&mut self.traffic)
     }

@@ -8,5 +8,4 @@ pub mod notify;
 pub mod probe;
 pub mod resolver;
 pub mod tls;
-pub mod traffic;
 pub mod watch;

@@ -20,7 +20,6 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion};
 
 use super::dial::unless_blocked;
-use super::traffic::Handshake;
 use linkbeat_core::proto::event::{Failure, TlsFailure};
 use linkbeat_core::proto::settings::Host;
 use linkbeat_core::wire::request::REQUEST_MAX;
@@ -148,10 +147,8 @@ impl Client {
 /// The TLS side of one connection.
 pub struct TlsSession {
     tls: ClientConnection,
-    verifier: Arc<Verifier>,
-    identity: Arc<ClientIdentity>,
+    client: Client,
     name: ServerName<'static>,
-    unproven: Rc<Cell<bool>>,
     early: Early,
     /// What may have to be written (once more); of no meaning when `early` is `Unused`.
     request: heapless::Vec<u8, REQUEST_MAX>,
@@ -161,7 +158,7 @@ pub struct TlsSession {
     /// Whether a request was not taken whole: the next flush ends the connection.
     torn: bool,
     /// The completed handshake, until [`take_handshake`](Self::take_handshake).
-    handshake: Option<Handshake>,
+    handshake: Option<HandshakeKind>,
 }
 
 /// What became of the request that did not wait for the handshake.
@@ -179,7 +176,7 @@ enum Early {
 
 impl TlsSession {
     /// Begins a session; the first [`flush`](Self::flush) sends the `ClientHello`.
-    pub(super) fn new(client: &Client) -> Result<Self, Failure> {
+    pub(super) fn new(client: Client) -> Result<Self, Failure> {
         let name = client.name.clone().ok_or(Failure::Tls(TlsFailure::WrongName))?;
         let mut tls = ClientConnection::new(client.config(), name.clone())
             .map_err(|error| Failure::Tls(failure::classify(&error, false)))?;
@@ -188,10 +185,8 @@ impl TlsSession {
         tls.set_buffer_limit(None);
         Ok(Self {
             tls,
-            verifier: Arc::clone(&client.config.verifier),
-            identity: Arc::clone(&client.config.identity),
+            client,
             name,
-            unproven: Rc::clone(&client.unproven),
             early: Early::Unused,
             request: heapless::Vec::new(),
             error: None,
@@ -229,7 +224,7 @@ impl TlsSession {
             None => Early::Held,
             Some(mut early) => {
                 self.torn |= !is_whole(early.write(request), request);
-                self.unproven.set(true);
+                self.client.unproven.set(true);
                 Early::Sent
             }
         };
@@ -243,7 +238,7 @@ impl TlsSession {
             return false;
         }
         // Whatever the answer promised, the server may have closed.
-        self.unproven.set(true);
+        self.client.unproven.set(true);
         if lives {
             self.write_late();
         }
@@ -257,11 +252,8 @@ impl TlsSession {
 
     /// Notes how the handshake ended, and what became of the request.
     fn finish_handshake(&mut self) {
-        self.unproven.set(false);
-        self.handshake = Some(match self.tls.handshake_kind() {
-            Some(HandshakeKind::Resumed) => Handshake::Resumed,
-            _ => Handshake::Full,
-        });
+        self.client.unproven.set(false);
+        self.handshake = self.tls.handshake_kind();
         match self.early {
             Early::Sent if self.tls.is_early_data_accepted() => self.early = Early::Accepted,
             Early::Held | Early::Sent => self.write_late(),
@@ -270,7 +262,7 @@ impl TlsSession {
     }
 
     /// The handshake when it is completed, once.
-    pub(super) const fn take_handshake(&mut self) -> Option<Handshake> {
+    pub(super) const fn take_handshake(&mut self) -> Option<HandshakeKind> {
         self.handshake.take()
     }
 
@@ -320,7 +312,7 @@ impl TlsSession {
             Ok(state) if bytes == 0 => Ok(Pulled::End { announced: state.peer_has_closed() }),
             Ok(_) => Ok(Pulled::Bytes(bytes)),
             Err(error) => {
-                let missed = self.identity.is_missed();
+                let missed = self.client.config.identity.is_missed();
                 let failure = failure::failure_of(&error, missed);
                 self.error = Some(error);
                 // The alert is for the server's log. Sent or not, we fail for that reason.
@@ -345,7 +337,7 @@ impl TlsSession {
     /// Whether the server's chain is valid at this very second too, in seconds since 1970 UTC.
     pub fn is_valid_at(&self, unix_s: u64) -> bool {
         let chain = self.tls.peer_certificates().unwrap_or_default();
-        self.verifier.allows(chain, &self.name, unix_s)
+        self.client.config.verifier.allows(chain, &self.name, unix_s)
     }
 
     /// The key that was shown and is none of those that were pinned.
@@ -372,7 +364,7 @@ impl TlsSession {
 
     /// What this HTTP answer says of a client certificate.
     pub fn hint(&self, status: u16, body: &[u8]) -> Option<Hint> {
-        self.identity.hint(status, body, self.renegotiated)
+        self.client.config.identity.hint(status, body, self.renegotiated)
     }
 
     /// What went wrong, in words.
@@ -380,7 +372,9 @@ impl TlsSession {
         if self.renegotiated {
             return Detail::try_from(failure::LATE).ok();
         }
-        self.error.as_ref().map(|error| failure::describe(error, self.verifier.wall_s()))
+        self.error
+            .as_ref()
+            .map(|error| failure::describe(error, self.client.config.verifier.wall_s()))
     }
 }
 

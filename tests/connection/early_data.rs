@@ -33,7 +33,7 @@ impl Pair {
     }
 
     fn open_at(&self, to: SocketAddr) -> Client {
-        Client::open(to, Security::Tls(self.shared.clone()))
+        Client::open(to, Some(self.shared.clone()))
     }
 
     /// The last request that the server received.
@@ -194,7 +194,7 @@ fn a_request_larger_than_the_ticket_allows_waits_for_the_handshake() {
                 // Waits until the client has received the tickets.
                 drop(tls.read(&mut [0; 1]));
             });
-            let mut client = Client::open(at, Security::Tls(shared.clone()));
+            let mut client = Client::open(at, Some(shared.clone()));
             assert_eq!(client.first_beat().map(|reply| reply.status), Ok(200));
             assert_eq!(client.settle(), Ok(()));
             client.connection.close();

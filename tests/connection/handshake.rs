@@ -53,8 +53,7 @@ fn a_certificate_may_be_for_an_address() {
     let config = certificates.server(Shown::Good, false);
     let (at, serving) = serve_tls(config, |_, _| {});
     let name = Some(Ipv4Addr::LOCALHOST.into());
-    let mut client =
-        Client::open(at, Security::Tls(tls::Client::new(trusting(&certificates), false, name)));
+    let mut client = Client::open(at, Some(tls::Client::new(trusting(&certificates), false, name)));
     assert_eq!(client.establish(), Ok(()));
     drop(client);
     serving.join().expect("served");
@@ -184,7 +183,7 @@ fn end_of_stream_in_the_handshake_is_closed() {
 #[test]
 fn plain_text_to_a_tls_port_is_malformed() {
     let server = Server::start();
-    let mut client = Client::open(server.https, Security::Plain);
+    let mut client = Client::open(server.https, None);
     // TLS can only answer with an alert.
     assert_eq!(client.first_beat_fails(), Failure::Malformed);
 }

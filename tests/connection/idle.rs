@@ -45,7 +45,7 @@ fn parked_connection_sends_nothing_until_it_is_dropped() {
                 listen_to(stream);
             })
         };
-        let security = if tls { secure(&server.config) } else { Security::Plain };
+        let security = if tls { secure(&server.config) } else { None };
         let mut client = Client::open(at, security);
         client.first_beat().expect("an answer");
         let Client { poll, connection, .. } = client;
@@ -60,7 +60,7 @@ fn parked_connection_sends_nothing_until_it_is_dropped() {
 #[test]
 fn parked_connection_is_not_watched_and_must_be_established() {
     let listener = listen();
-    let mut client = Client::open(address(&listener), Security::Plain);
+    let mut client = Client::open(address(&listener), None);
     client.establish().expect("established");
     let Client { mut poll, connection, .. } = client;
     let parked = connection.park(poll.registry());
@@ -70,7 +70,7 @@ fn parked_connection_is_not_watched_and_must_be_established() {
     poll.poll(&mut events, Some(SILENCE)).expect("poll");
     assert!(events.is_empty());
     drop(parked);
-    let refused = Client::open(nobody(), Security::Plain);
+    let refused = Client::open(nobody(), None);
     assert!(refused.connection.park(refused.poll.registry()).is_none());
 }
 
@@ -97,7 +97,7 @@ fn keys_may_change_between_two_beats() {
 #[test]
 fn a_kept_connection_that_the_server_closes_ends_at_once() {
     let server = Server::start();
-    for security in [Security::Plain, secure(&server.config)] {
+    for security in [None, secure(&server.config)] {
         let mut client = server.client(security);
         client.first_beat().expect("a beat");
         assert_eq!(client.settle(), Ok(()));

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use linkbeat::net::connection::{Connection, Progress, Security};
+use linkbeat::net::connection::{Connection, Progress};
 use linkbeat::net::tls::{self, Detail, Roots, TlsSession};
 use linkbeat::sys::readiness::watch;
 use linkbeat_core::proto::event::{Failure, Reply, TlsFailure};
@@ -54,8 +54,8 @@ struct Client {
 }
 
 impl Client {
-    fn open(to: SocketAddr, security: Security) -> Self {
-        let connection = Connection::open(to, None, security).expect("a socket");
+    fn open(to: SocketAddr, tls: Option<tls::Client>) -> Self {
+        let connection = Connection::open(to, None, tls).expect("a socket");
         let poll = Poll::new().expect("epoll");
         let interest = Interest::READABLE | Interest::WRITABLE;
         watch(poll.registry(), &connection, Token(0), interest).expect("registered");
@@ -165,9 +165,9 @@ impl Server {
         server
     }
 
-    fn client(&self, security: Security) -> Client {
-        let to = if matches!(security, Security::Plain) { self.http } else { self.https };
-        Client::open(to, security)
+    fn client(&self, tls: Option<tls::Client>) -> Client {
+        let to = if tls.is_none() { self.http } else { self.https };
+        Client::open(to, tls)
     }
 
     fn tls(&self) -> Client {
@@ -175,7 +175,7 @@ impl Server {
     }
 
     fn both(&self) -> Vec<Client> {
-        vec![self.client(Security::Plain), self.tls()]
+        vec![self.client(None), self.tls()]
     }
 }
 
@@ -244,8 +244,8 @@ fn trusting(certificates: &Certificates) -> Arc<tls::Config> {
     tls::Config::new(material.expect("sound roots"), tls::Times::default())
 }
 
-fn secure(config: &Arc<tls::Config>) -> Security {
-    Security::Tls(tls::Client::new(Arc::clone(config), false, "localhost".try_into().ok()))
+fn secure(config: &Arc<tls::Config>) -> Option<tls::Client> {
+    Some(tls::Client::new(Arc::clone(config), false, "localhost".try_into().ok()))
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn both_addresses_are_known_before_the_syn_ack() {
 #[test]
 fn no_user_timeout_and_no_keepalive_are_set() {
     let listener = listen();
-    let mut client = Client::open(address(&listener), Security::Plain);
+    let mut client = Client::open(address(&listener), None);
     client.establish().expect("established");
     let socket = SockRef::from(&client.connection);
     // A round trip may jump to seconds. The core decides when that is too long.
@@ -291,14 +291,14 @@ fn no_user_timeout_and_no_keepalive_are_set() {
 #[test]
 fn a_missing_interface_fails_at_once() {
     let via = InterfaceName::new("gone0");
-    let opened = Connection::open(address(&listen()), via, Security::Plain);
+    let opened = Connection::open(address(&listen()), via, None);
     assert_eq!(opened.err(), Some(Failure::NoInterface));
 }
 
 #[test]
 fn a_port_without_a_listener_refuses() {
     let server = Server::start();
-    for security in [Security::Plain, secure(&server.config)] {
+    for security in [None, secure(&server.config)] {
         assert_eq!(Client::open(nobody(), security).next(), Err(Failure::Refused));
     }
 }
@@ -312,7 +312,7 @@ fn a_black_hole_leaves_the_connection_waiting() {
     listener.listen(0).expect("a queue");
     let hole = listener.local_addr().ok().and_then(|at| at.as_socket()).expect("an address");
     let _queued = TcpStream::connect(hole).expect("the one there is room for");
-    let mut client = Client::open(hole, Security::Plain);
+    let mut client = Client::open(hole, None);
     assert_eq!(client.connection.on_ready(&mut client.response), Ok(Progress::Drained));
     assert!(!client.wait(SILENCE));
 }
@@ -333,7 +333,7 @@ fn a_request_written_in_pieces_arrives_whole() {
     let listener = listen();
     // Accepted sockets inherit it, rounded up to the kernel's minimum (socket(7)).
     SockRef::from(&listener).set_recv_buffer_size(1).expect("a small buffer");
-    let mut client = Client::open(address(&listener), Security::Plain);
+    let mut client = Client::open(address(&listener), None);
     SockRef::from(&client.connection).set_send_buffer_size(1).expect("a small buffer");
     client.establish().expect("established");
     // No room is left when the request comes, which is smaller than the smallest buffers.

@@ -12,7 +12,7 @@ fn limit_of_received_bytes_applies_to_each_response() {
             stream.write_all(&vec![b'x'; BODY]).expect("written");
         }
     });
-    let mut client = Client::open(at, Security::Plain);
+    let mut client = Client::open(at, None);
     client.establish().expect("established");
     for _ in 0..10 {
         assert_eq!(client.beat().map(|reply| reply.keep_alive), Ok(true));
@@ -126,7 +126,7 @@ fn bytes_after_a_response_prevent_reuse() {
         stream.write_all(&[ANSWER, ANSWER].concat()).expect("written");
         stream.read(&mut [0; 1]).expect_err("no more");
     });
-    let mut client = Client::open(at, Security::Plain);
+    let mut client = Client::open(at, None);
     assert!(!client.first_beat().expect("a beat").keep_alive);
     drop(client);
     serving.join().expect("served");
@@ -135,7 +135,7 @@ fn bytes_after_a_response_prevent_reuse() {
 #[test]
 fn a_server_that_sends_first_gets_no_request() {
     let (at, serving) = serve(|mut stream| stream.write_all(ANSWER).expect("written"));
-    let mut client = Client::open(at, Security::Plain);
+    let mut client = Client::open(at, None);
     client.establish().expect("established");
     assert_eq!(client.next(), Err(Failure::Closed));
     serving.join().expect("served");
@@ -147,7 +147,7 @@ fn http_2_frames_are_recognized_before_and_after_the_request() {
     let server = Server::start();
     // Before the request and after it, in plain text and over TLS without ALPN.
     let (at, serving) = serve(|mut stream| stream.write_all(SETTINGS).expect("written"));
-    let mut client = Client::open(at, Security::Plain);
+    let mut client = Client::open(at, None);
     client.establish().expect("established");
     assert_eq!(client.next(), Err(Failure::Http2Only));
     serving.join().expect("served");
@@ -172,7 +172,7 @@ fn a_long_response_is_read_in_several_calls() {
         stream.write_all(&vec![b'x'; BODY]).expect("written");
         told.send(()).expect("somebody listens");
     });
-    let mut client = Client::open(at, Security::Plain);
+    let mut client = Client::open(at, None);
     client.establish().expect("established");
     client.connection.write(REQUEST);
     assert_eq!(client.next(), Ok(Progress::Written));

@@ -28,7 +28,7 @@ impl Bench {
         let to = self.listener.local_addr().unwrap();
         let registry = self.poll.registry();
         let order = Order { id, to, via: None };
-        let opened = self.sessions.open(registry, order, Security::Plain, START).unwrap();
+        let opened = self.sessions.open(registry, order, None, START).unwrap();
         assert!(opened.is_some(), "nothing waits for random numbers without TLS");
         let (peer, _) = self.listener.accept().unwrap();
         peer.set_nonblocking(true).unwrap();

@@ -9,7 +9,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use linkbeat::net::connection::{Connection, Progress, RECEIVED_MAX, Security};
+use linkbeat::net::connection::{Connection, Progress, RECEIVED_MAX};
 use linkbeat::sys::readiness::watch;
 use linkbeat_core::proto::event::{Failure, Reply};
 use linkbeat_core::wire::request::REQUEST_MAX;
@@ -53,7 +53,7 @@ struct Pair {
 impl Pair {
     fn open() -> Self {
         let to: SocketAddr = LISTENER.local_addr().expect("an address");
-        let connection = Connection::open(to, None, Security::Plain).expect("a socket");
+        let connection = Connection::open(to, None, None).expect("a socket");
         let (server, _) = LISTENER.accept().expect("a connection");
         server.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         // No port is left in TIME-WAIT.
