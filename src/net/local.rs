@@ -53,7 +53,6 @@ const ACCEPTS_MAX: usize = 4;
 const RING: Request = Request { id: None, ask: Ask::Trigger(None) };
 
 /// The server. It never fails after its start: what it cannot do is among [`errors`](Self::errors).
-#[derive(Debug)]
 pub struct LocalServer {
     /// The listening socket for lines.
     lines: Port,

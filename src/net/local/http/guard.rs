@@ -41,7 +41,6 @@ const QUIET: Duration = Duration::from_secs(60);
 pub(super) type SessionId = String<32>;
 
 /// What keeps strangers out.
-#[derive(Debug)]
 pub(in crate::net::local) enum Gate {
     /// There is no token: other machines cannot connect.
     Loopback,
@@ -57,22 +56,15 @@ pub(in crate::net::local) struct Guard {
     /// The port of the server, by which browsers do not distinguish cookies.
     port: u16,
     /// The sessions.
-    sessions: Ring<Session, SESSIONS_MAX>,
+    sessions: Vec<Session, SESSIONS_MAX>,
     /// The addresses that gave the right token.
-    friends: Ring<IpAddr, FRIENDS_MAX>,
+    friends: Vec<IpAddr, FRIENDS_MAX>,
     /// The addresses that gave wrong tokens.
     offenders: Vec<Offender, OFFENDERS_MAX>,
     /// The wrong tokens of all other addresses.
     others: Guesses,
     /// When guesses were logged last: of one address, and of the others.
     logged_at: [Option<Instant>; 2],
-}
-
-/// Shows no token.
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Guard")
-    }
 }
 
 /// A browser that is logged in.
@@ -89,24 +81,12 @@ impl Session {
     }
 }
 
-/// The last `N` items.
-struct Ring<T, const N: usize> {
-    places: [Option<T>; N],
-    /// The place of the next item.
-    next: usize,
-}
-
-impl<T, const N: usize> Ring<T, N> {
-    const fn new() -> Self {
-        Self { places: [const { None }; N], next: 0 }
+/// Adds an item, for which the oldest one goes if there is no room.
+fn push<T, const N: usize>(items: &mut Vec<T, N>, item: T) {
+    if items.is_full() {
+        items.remove(0);
     }
-
-    fn push(&mut self, item: T) {
-        if let Some(place) = self.places.get_mut(self.next) {
-            *place = Some(item);
-        }
-        self.next = (self.next + 1) % N;
-    }
+    assert!(items.push(item).is_ok(), "there is room");
 }
 
 /// An address that gave a wrong token.
@@ -176,8 +156,8 @@ impl Guard {
         Self {
             token,
             port,
-            sessions: Ring::new(),
-            friends: Ring::new(),
+            sessions: Vec::new(),
+            friends: Vec::new(),
             offenders: Vec::new(),
             others: Guesses { wrong: 0, last_at: Instant::from_micros(0) },
             logged_at: [None; 2],
@@ -190,7 +170,7 @@ impl Guard {
     }
 
     fn admit(&mut self, request: &Request<'_>, from: IpAddr, now: Instant) -> Result<(), Refusal> {
-        let mut sessions = self.sessions.places.iter().flatten();
+        let mut sessions = self.sessions.iter();
         if sessions.any(|session| now < session.ends_at && session.is_shown(request, self.port)) {
             return Ok(());
         }
@@ -210,15 +190,13 @@ impl Guard {
         let token: std::vec::Vec<u8> = token.take(self.token.len() + 1).collect();
         self.check(&token, from, now)?;
         let id = new_session().ok_or(Refusal::NoEntropy)?;
-        self.sessions.push(Session { id: id.clone(), ends_at: now + SESSION_TIME });
+        push(&mut self.sessions, Session { id: id.clone(), ends_at: now + SESSION_TIME });
         Ok(id)
     }
 
     /// Ends the session of `request`.
     pub(super) fn log_out(&mut self, request: &Request<'_>) {
-        for place in &mut self.sessions.places {
-            place.take_if(|session| session.is_shown(request, self.port));
-        }
+        self.sessions.retain(|session| !session.is_shown(request, self.port));
     }
 
     /// Compares a token, unless it comes from an address that gave too many wrong ones.
@@ -234,7 +212,7 @@ impl Guard {
         let known = self.offenders.iter().position(|offender| offender.address == from);
         let guesses = known.and_then(|place| self.offenders.get(place));
         let pause = guesses.map_or(self.others, |offender| offender.guesses).pause(now);
-        let is_friend = from.is_loopback() || self.friends.places.contains(&Some(from));
+        let is_friend = from.is_loopback() || self.friends.contains(&from);
         // Right or wrong, the token is not compared: the answer would disclose which.
         let refused = pause.map(|wait| Refusal::TooManyGuesses { wait_s: wait.as_secs() + 1 });
         if let Some(refusal) = refused.filter(|_| !is_friend) {
@@ -242,7 +220,7 @@ impl Guard {
         }
         if constant_time_eq(self.token.as_bytes(), token) {
             if !is_friend {
-                self.friends.push(from);
+                push(&mut self.friends, from);
             }
             return Ok(());
         }

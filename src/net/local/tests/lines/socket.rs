@@ -33,7 +33,7 @@ fn dead_socket_is_replaced_and_a_live_one_defended() {
     assert!(path.exists());
     let poll = Poll::new().unwrap();
     let _live = bind(&path, &poll).unwrap();
-    let second = bind(&path, &poll).unwrap_err();
+    let second = bind(&path, &poll).err().unwrap();
     let Error::AlreadyRunning { socket, pid } = second else { panic!("{second}") };
     assert_eq!((socket, pid), (path, Some(process::id())));
 }
@@ -53,7 +53,7 @@ fn agent_that_hangs_is_alive_as_well() {
         }
         queued.push(socket);
     }
-    let second = bind(&path, &poll).unwrap_err();
+    let second = bind(&path, &poll).err().unwrap();
     assert!(matches!(second, Error::AlreadyRunning { pid: None, .. }), "{second}");
 }
 
