@@ -270,26 +270,26 @@ impl Kernel {
     pub(crate) fn set_up(&mut self, at: usize, up: bool) -> Vec<LinkEvent> {
         let former = std::mem::replace(&mut self.interfaces[at].up, up);
         let it = &self.interfaces[at];
-        let mut told = vec![it.link()];
+        let mut events = vec![it.link()];
         if !up {
-            told.push(down_announced(it.index));
-            told.extend(self.drop_v6(at));
+            events.push(down_announced(it.index));
+            events.extend(self.drop_v6(at));
             self.forget_routes(at);
         } else if !former {
-            told.extend(self.connected(at).map(|entry| entry.announced(false)));
+            events.extend(self.connected(at).map(|entry| entry.announced(false)));
         }
-        told
+        events
     }
 
     /// Unplugs the interface from the bus. Everything on it disappears.
     pub(crate) fn vanish(&mut self, at: usize) -> Vec<LinkEvent> {
-        let mut told = self.drop_v6(at);
-        told.extend(self.drop_address(at));
+        let mut events = self.drop_v6(at);
+        events.extend(self.drop_address(at));
         self.forget_routes(at);
         let it = &mut self.interfaces[at];
         it.present = false;
-        told.extend([LinkEvent::LinkGone { index: it.index }, down_announced(it.index)]);
-        told
+        events.extend([LinkEvent::LinkGone { index: it.index }, down_announced(it.index)]);
+        events
     }
 
     /// Restores everything that is missing. An interface that was unplugged gets a new index.
@@ -302,32 +302,32 @@ impl Kernel {
         it.present = true;
         it.name = InterfaceName::new(ALL_NAMES[at]).unwrap();
         it.carrier = true;
-        let mut told = self.set_up(at, true);
+        let mut events = self.set_up(at, true);
         if self.interfaces[at].v4.is_none() {
-            told.extend(self.give_address(at, 10));
+            events.extend(self.give_address(at, 10));
         }
         let gateway = self.default_of(at, true).and_then(|entry| entry.gateway);
         if at < NAMES.len() && gateway.is_none() {
-            told.extend(self.give_route(at, 1));
+            events.extend(self.give_route(at, 1));
         }
-        told
+        events
     }
 
     /// Restores the state of a camera without any changes by others.
     pub(crate) fn tidy(&mut self) -> Vec<LinkEvent> {
-        let mut told = self.close_tunnel();
-        told.extend(self.set_policy(Policy::Main));
+        let mut events = self.close_tunnel();
+        events.extend(self.set_policy(Policy::Main));
         for at in [DOCKER, LAN] {
             if self.interfaces[at].present {
-                told.extend(self.vanish(at));
+                events.extend(self.vanish(at));
             }
         }
-        told.extend(self.remove_routes(|entry| entry.prefix > 0));
+        events.extend(self.remove_routes(|entry| entry.prefix > 0));
         for at in 0..NAMES.len() {
-            told.extend(self.restore(at));
+            events.extend(self.restore(at));
         }
-        told.extend(self.drop_address(LOOPBACK));
-        told
+        events.extend(self.drop_address(LOOPBACK));
+        events
     }
 
     pub(crate) fn rename(&mut self, at: usize, name: &str) -> Vec<LinkEvent> {
@@ -344,8 +344,8 @@ impl Kernel {
         let (index, Some(address)) = (it.index, it.v4.take()) else { return vec![] };
         // With the last address the kernel silently removes all other IPv4 routes.
         self.routes.retain(|entry| entry.index != index || !entry.network.is_ipv4());
-        let told = address_announced(index, address.into(), Stage::Preferred, true);
-        [told].into_iter().chain(network.map(|entry| entry.announced(true))).collect()
+        let event = address_announced(index, address.into(), Stage::Preferred, true);
+        [event].into_iter().chain(network.map(|entry| entry.announced(true))).collect()
     }
 
     /// Sets the address, replacing a former one.
@@ -353,13 +353,13 @@ impl Kernel {
         let it = &mut self.interfaces[at];
         let (index, address) = (it.index, v4(at, host));
         let former = it.v4.replace(address);
-        let mut told = vec![address_announced(index, address.into(), Stage::Preferred, false)];
+        let mut events = vec![address_announced(index, address.into(), Stage::Preferred, false)];
         let added = self.connected(at).find(|entry| entry.network.is_ipv4());
-        told.extend(added.filter(|_| former.is_none()).map(|entry| entry.announced(false)));
+        events.extend(added.filter(|_| former.is_none()).map(|entry| entry.announced(false)));
         if let Some(former) = former.filter(|former| *former != address) {
-            told.push(address_announced(index, former.into(), Stage::Preferred, true));
+            events.push(address_announced(index, former.into(), Stage::Preferred, true));
         }
-        told
+        events
     }
 
     /// Moves the address to the loopback interface. The default route remains, and packets are sent
@@ -368,13 +368,13 @@ impl Kernel {
         if !self.interfaces[at].up {
             return vec![];
         }
-        let mut told = self.drop_address(at);
+        let mut events = self.drop_address(at);
         let lo = &mut self.interfaces[LOOPBACK];
         lo.v4 = Some(BORROWED);
-        told.push(address_announced(lo.index, BORROWED.into(), Stage::Preferred, false));
+        events.push(address_announced(lo.index, BORROWED.into(), Stage::Preferred, false));
         let entry = Entry { gateway: None, ..self.new_default(at, true, 0) };
-        told.extend(self.set_route(entry));
-        told
+        events.extend(self.set_route(entry));
+        events
     }
 
     /// A router announces an IPv6 prefix. The address begins in this stage.
@@ -385,27 +385,27 @@ impl Kernel {
         }
         let (index, address) = (it.index, v6(at, host));
         let former = it.v6.replace((address, stage));
-        let mut told = vec![address_announced(index, address.into(), stage, false)];
+        let mut events = vec![address_announced(index, address.into(), stage, false)];
         if let Some((former, _)) = former.filter(|(former, _)| *former != address) {
-            told.push(address_announced(index, former.into(), Stage::Preferred, true));
+            events.push(address_announced(index, former.into(), Stage::Preferred, true));
         }
         if former.is_none() {
-            told.extend(
+            events.extend(
                 self.connected(at).filter(is_global_v6).map(|entry| entry.announced(false)),
             );
         }
-        told.extend(self.set_route(self.new_default(at, false, 1)));
-        told
+        events.extend(self.set_route(self.new_default(at, false, 1)));
+        events
     }
 
     pub(crate) fn drop_v6(&mut self, at: usize) -> Vec<LinkEvent> {
         let index = self.interfaces[at].index;
-        let mut told: Vec<_> =
+        let mut events: Vec<_> =
             self.connected(at).filter(is_global_v6).map(|entry| entry.announced(true)).collect();
-        told.extend(self.remove_routes(|entry| entry.index == index && entry.network.is_ipv6()));
+        events.extend(self.remove_routes(|entry| entry.index == index && entry.network.is_ipv6()));
         let former = self.interfaces[at].v6.take();
-        told.extend(former.map(|(v6, stage)| address_announced(index, v6.into(), stage, true)));
-        told
+        events.extend(former.map(|(v6, stage)| address_announced(index, v6.into(), stage, true)));
+        events
     }
 
     /// The lifetime of the router advertisement ends. The kernel stops using the route, but
@@ -464,17 +464,17 @@ impl Kernel {
         let is_default =
             |entry: &Entry| entry.prefix == 0 && entry.table == former && former != table;
         let moved: Vec<_> = self.routes.iter().filter(|it| is_default(it)).copied().collect();
-        let mut told = self.remove_routes(is_default);
+        let mut events = self.remove_routes(is_default);
         for entry in moved {
-            told.extend(self.set_route(Entry { table, ..entry }));
+            events.extend(self.set_route(Entry { table, ..entry }));
         }
-        told.extend(self.set_rules(|rule| rule.priority > 100, policy.rules()));
-        told
+        events.extend(self.set_rules(|rule| rule.priority > 100, policy.rules()));
+        events
     }
 
     /// Opens the tunnel, which takes all traffic.
     pub(crate) fn open_tunnel(&mut self, how: Tunnel) -> Vec<LinkEvent> {
-        let mut told = self.restore(TUNNEL);
+        let mut events = self.restore(TUNNEL);
         let index = self.interfaces[TUNNEL].index;
         let entry = |table, network: [u8; 4], prefix| {
             let network = IpAddr::V4(network.into());
@@ -482,32 +482,32 @@ impl Kernel {
         };
         match how {
             Tunnel::Ruled => {
-                told.extend(self.set_route(entry(TUNNELLED, [0; 4], 0)));
-                told.extend(self.set_rules(|rule| !rule.is_of_tunnel(), Rule::of_tunnel()));
+                events.extend(self.set_route(entry(TUNNELLED, [0; 4], 0)));
+                events.extend(self.set_rules(|rule| !rule.is_of_tunnel(), Rule::of_tunnel()));
             }
             Tunnel::Halves => {
-                told.extend(self.set_route(entry(MAIN, [0; 4], 1)));
-                told.extend(self.set_route(entry(MAIN, [128, 0, 0, 0], 1)));
+                events.extend(self.set_route(entry(MAIN, [0; 4], 1)));
+                events.extend(self.set_route(entry(MAIN, [128, 0, 0, 0], 1)));
             }
         }
-        told
+        events
     }
 
     /// Closes the tunnel and removes its rules.
     pub(crate) fn close_tunnel(&mut self) -> Vec<LinkEvent> {
         self.kill_switch = false;
-        let mut told = self.set_rules(|rule| !rule.is_of_tunnel(), vec![]);
+        let mut events = self.set_rules(|rule| !rule.is_of_tunnel(), vec![]);
         if self.interfaces[TUNNEL].present {
-            told.extend(self.vanish(TUNNEL));
+            events.extend(self.vanish(TUNNEL));
         }
-        told
+        events
     }
 
     /// Replaces the rules that `stays` does not keep.
     fn set_rules(&mut self, stays: impl Fn(&Rule) -> bool, new: Vec<Rule>) -> Vec<LinkEvent> {
         let former = std::mem::take(&mut self.rules);
         let (stay, go): (Vec<_>, Vec<_>) = former.into_iter().partition(|rule| stays(rule));
-        let told: Vec<_> = go
+        let events: Vec<_> = go
             .iter()
             .filter(|rule| !new.contains(rule))
             .map(|rule| rule.announced(true))
@@ -515,7 +515,7 @@ impl Kernel {
             .collect();
         self.rules = stay.into_iter().chain(new).collect();
         self.rules.sort();
-        told
+        events
     }
 
     /// Adds a route, replacing one to the same network with the same metric.

@@ -105,8 +105,8 @@ mod tests {
         world.pass(world.settings.interval * 3 + Duration::from_secs(10));
         assert!(!world.claims.has_pending(), "a trigger is lost");
         assert!(!world.agent.view(world.now).server_silent);
-        world.told.read(&world.net.taken);
-        world.told.verify(&world.agent);
+        world.reported.read(&world.net.taken);
+        world.reported.verify(&world.agent);
     }
 
     #[test]

@@ -186,7 +186,7 @@ pub(crate) struct Net {
     asked_until: Instant,
     /// Until this time the kernel's messages do not fit the socket buffer.
     pub(crate) deaf_until: Option<Instant>,
-    lost_told: bool,
+    loss_reported: bool,
     dump: u32,
     dumping: bool,
     rng: Rng,
@@ -208,7 +208,7 @@ impl Net {
             beliefs: vec![],
             asked_until: Instant::default(),
             deaf_until: None,
-            lost_told: false,
+            loss_reported: false,
             dump: 0,
             dumping: false,
             rng: Rng::new(seed),
@@ -288,15 +288,15 @@ impl Net {
     // ----- The kernel's messages.
 
     /// The kernel announces changes, a moment later.
-    pub(crate) fn notify(&mut self, told: Vec<LinkEvent>, now: Instant) {
+    pub(crate) fn notify(&mut self, events: Vec<LinkEvent>, now: Instant) {
         if self.deaf_until.is_some_and(|until| now < until) {
-            if !told.is_empty() && !self.lost_told {
-                self.lost_told = true;
+            if !events.is_empty() && !self.loss_reported {
+                self.loss_reported = true;
                 self.news.push(News::LinksLost);
             }
             return;
         }
-        for event in told {
+        for event in events {
             self.put(now + Duration::from_micros(100), Event::Notify(event));
         }
     }
@@ -307,7 +307,7 @@ impl Net {
     }
 
     pub(crate) fn start_dump(&mut self, now: Instant) {
-        self.lost_told = false;
+        self.loss_reported = false;
         self.dumping = true;
         self.dump += 1;
         self.put(now + Duration::from_micros(100), Event::Dump(self.dump));
@@ -317,7 +317,7 @@ impl Net {
     pub(crate) fn interrupt_dump(&mut self) {
         if std::mem::take(&mut self.dumping) {
             self.dump += 1;
-            self.lost_told = true;
+            self.loss_reported = true;
             self.news.push(News::LinksLost);
         }
     }

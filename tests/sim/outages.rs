@@ -10,7 +10,7 @@ use super::net::Request;
 
 /// One outage in a report.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
+pub(crate) struct ReportedOutage {
     pub(crate) outage: Outage,
     /// When the report was written.
     pub(crate) written_at: Instant,
@@ -20,11 +20,11 @@ pub(crate) struct Told {
 #[derive(Debug, Default)]
 pub(crate) struct Outages {
     /// The outages of each report, by the number of the action that sent it.
-    written: BTreeMap<u64, Vec<Told>>,
+    written: BTreeMap<u64, Vec<ReportedOutage>>,
     /// Reports of the server that were read here.
     read: usize,
     /// Every outage that the server has heard of, as it was reported first, by number.
-    pub(crate) heard: BTreeMap<u32, Told>,
+    pub(crate) heard: BTreeMap<u32, ReportedOutage>,
     /// How many the server knows of by their count only.
     pub(crate) others: u32,
 }
@@ -34,7 +34,7 @@ impl Outages {
     pub(crate) fn write(&mut self, order: u64, agent: &Agent, now: Instant) {
         let outages = agent.outages();
         let reported: Vec<_> =
-            outages.unreported().map(|outage| Told { outage, written_at: now }).collect();
+            outages.unreported().map(|outage| ReportedOutage { outage, written_at: now }).collect();
         let numbers: Vec<_> = reported.iter().map(|reported| reported.outage.number).collect();
         assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
         assert!(numbers.iter().all(Option::is_some), "a blip is reported");
@@ -49,12 +49,12 @@ impl Outages {
             for reported in reported {
                 let number = reported.outage.number.expect("a number");
                 let first = *self.heard.entry(number).or_insert(*reported);
-                let same = |told: &Told| (told.outage.began_at, told.outage.uplink);
+                let same = |report: &ReportedOutage| (report.outage.began_at, report.outage.uplink);
                 assert_eq!(same(&first), same(reported), "{number}");
                 // The copies may arrive in another order than they were written in.
                 let mut copies = [first, *reported];
-                copies.sort_by_key(|told| told.written_at);
-                let [before, after] = copies.map(|told| told.outage.missed);
+                copies.sort_by_key(|report| report.written_at);
+                let [before, after] = copies.map(|report| report.outage.missed);
                 assert!(after >= before && before > 0, "{copies:?}");
             }
         }

@@ -126,8 +126,8 @@ fn a_gateway_that_returns_is_used_within_the_round_trips_of_a_beat() {
             if answers {
                 world.net.outside.flows = [Flow::Open; PLACES];
             }
-            let told = world.net.kernel.gateway(ETH0, answers).expect("somebody listens");
-            world.hear(News::Neighbour(told));
+            let neighbour = world.net.kernel.gateway(ETH0, answers).expect("somebody listens");
+            world.hear(News::Neighbour(neighbour));
         }
         let back_at = world.now;
         let took = until_taken(&mut world, back_at, ms(60_000));
@@ -167,8 +167,8 @@ fn a_pulled_cable_delays_a_beat_by_its_round_trips_only() {
         world.pass(ms(40_000 + seed * 1_500));
         for (carrier, way) in [(false, WLAN1), (true, ETH0)] {
             let now = world.now;
-            let told = world.net.kernel.set_carrier(ETH0, carrier);
-            world.net.notify(told, now);
+            let events = world.net.kernel.set_carrier(ETH0, carrier);
+            world.net.notify(events, now);
             let took = until_taken(&mut world, now, ms(60_000));
             let bound = round_trips(3, world.net.outside.round_trips[way]) + ms(5);
             assert!(took <= bound, "{took:?} of {bound:?}\n{}", world.trace.tail());
@@ -427,8 +427,8 @@ fn storm(what: &str, wait: Duration, happen: impl Fn(&mut World, u32)) -> Cost {
 
 fn flap(world: &mut World, at: usize, turn: u32) {
     let (carrier, now) = (turn % 2 == 1, world.now);
-    let told = world.net.kernel.set_carrier(at, carrier);
-    world.net.notify(told, now);
+    let events = world.net.kernel.set_carrier(at, carrier);
+    world.net.notify(events, now);
 }
 
 #[test]

@@ -101,9 +101,9 @@ impl Wall {
 
     /// Whether the certificate is valid now, and remains so after the date of the next response.
     pub(crate) fn trusts(&self, at: Instant) -> bool {
-        let mut told = self.clone();
-        told.hear_date(at);
-        self.verdict(at).is_none() && told.verdict(at).is_none()
+        let mut dated = self.clone();
+        dated.hear_date(at);
+        self.verdict(at).is_none() && dated.verdict(at).is_none()
     }
 
     /// Handles the date of a verified response, which counts if the certificate is valid at that

@@ -54,9 +54,9 @@ impl Weather {
         let now = world.now;
         match kind {
             0..=3 => {
-                let told = change_link(&mut world.net.kernel, kind, at, rng);
+                let events = change_link(&mut world.net.kernel, kind, at, rng);
                 world.trace.weather(now, &(kind, at));
-                world.net.notify(told, now);
+                world.net.notify(events, now);
             }
             4 | 5 => {
                 let at = if chance(rng, 75) { at } else { pick(rng, &[TUNNEL, LAN]) };
@@ -91,8 +91,8 @@ impl Weather {
             13 => change_settings(world, rng),
             14 => change_server(world, rng),
             15 => {
-                let told = world.net.kernel.gateway(at, chance(rng, 50));
-                told.into_iter().for_each(|told| world.hear(News::Neighbour(told)));
+                let neighbour = world.net.kernel.gateway(at, chance(rng, 50));
+                neighbour.into_iter().for_each(|it| world.hear(News::Neighbour(it)));
             }
             16 => set_clock(world, rng),
             17 => {
@@ -107,9 +107,9 @@ impl Weather {
                 world.resolve(resolver);
             }
             _ => {
-                let told = ways::change(&mut world.net.kernel, kind - 20, at, rng);
+                let events = ways::change(&mut world.net.kernel, kind - 20, at, rng);
                 world.trace.weather(now, &(kind, at));
-                world.net.notify(told, now);
+                world.net.notify(events, now);
             }
         }
         let overheard = world.net.overheard();
@@ -245,8 +245,8 @@ fn lose_messages(world: &mut World, rng: &mut Rng) {
         world.net.interrupt_dump();
     } else {
         world.net.deaf_until = Some(world.now + rng.fraction(Duration::from_secs(1)));
-        let told = world.net.kernel.repeat(0);
-        world.net.notify(told, world.now);
+        let events = world.net.kernel.repeat(0);
+        world.net.notify(events, world.now);
     }
 }
 

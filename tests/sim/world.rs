@@ -33,7 +33,7 @@ pub(crate) enum Step {
     /// A change of the network or its configuration.
     Weather(String),
     /// An input to the core.
-    Told(News),
+    Input(News),
     /// An action of the core.
     Ordered(Action),
 }
@@ -85,11 +85,11 @@ fn line(now: Instant, step: &Step) -> String {
     let (seconds, micros) = (now.as_micros() / 1_000_000, now.as_micros() % 1_000_000);
     match step {
         Step::Weather(what) => format!("{seconds:>6}.{micros:06} * {what}\n"),
-        Step::Told(News::Routes(routes)) => {
+        Step::Input(News::Routes(routes)) => {
             let routes: String = routes.iter().map(brief).collect();
             format!("{seconds:>6}.{micros:06} > Routes{routes}\n")
         }
-        Step::Told(news) => format!("{seconds:>6}.{micros:06} > {news:?}\n"),
+        Step::Input(news) => format!("{seconds:>6}.{micros:06} > {news:?}\n"),
         Step::Ordered(action) => format!("{seconds:>6}.{micros:06}   < {action:?}\n"),
     }
 }
@@ -113,8 +113,8 @@ pub(crate) struct World {
     /// The check that beats are delivered while a path works.
     pub(crate) delivery: Delivery,
     pub(crate) chronicle: Chronicle,
-    /// What the server is told of outages.
-    pub(crate) told: Outages,
+    /// The outages that are reported to the server.
+    pub(crate) reported: Outages,
     pub(crate) trace: Trace,
     pub(crate) settings: Settings,
     pub(crate) resolver: ResolverSettings,
@@ -140,7 +140,7 @@ impl World {
             claims: Claims::new(&settings, now),
             delivery: Delivery::new(),
             chronicle: Chronicle::new(),
-            told: Outages::default(),
+            reported: Outages::default(),
             trace: Trace::new(),
             settings: settings.clone(),
             resolver: resolver.clone(),
@@ -257,7 +257,7 @@ impl World {
     }
 
     fn feed(&mut self, news: &News) {
-        self.trace.add(self.now, Step::Told(news.clone()));
+        self.trace.add(self.now, Step::Input(news.clone()));
         self.claims.hear(news, self.now);
         if let News::Link(event) = news {
             self.chronicle.hear(event);
@@ -306,7 +306,7 @@ impl World {
                 })
             }
             Action::SendReport { id, seq, reason: _ } => {
-                self.told.write(order, &self.agent, self.now);
+                self.reported.write(order, &self.agent, self.now);
                 let next_within = self.agent.next_within(self.now);
                 self.net.send_report(id, Request { seq, order, next_within }, self.now);
                 None

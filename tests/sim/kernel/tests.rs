@@ -29,12 +29,12 @@ fn way(kernel: &Kernel, to: IpAddr) -> Option<(usize, u8, u32)> {
     Some((kernel.place(route.index)?, route.prefix, route.table))
 }
 
-fn announcements(told: &[LinkEvent]) -> Vec<Announcement> {
+fn announcements(events: &[LinkEvent]) -> Vec<Announcement> {
     let announced = |event: &LinkEvent| match event {
         LinkEvent::Announced(announcement) => Some(*announcement),
         _ => None,
     };
-    told.iter().filter_map(announced).collect()
+    events.iter().filter_map(announced).collect()
 }
 
 #[test]
@@ -85,14 +85,14 @@ fn lost_carrier_keeps_routes_and_setting_a_link_down_removes_them() {
     assert_eq!(kernel.set_carrier(ETH0, false).len(), 1);
     assert_eq!(way(&kernel, SERVER), Some((ETH0, 0, MAIN)));
     assert!(bound(&kernel, SERVER, ETH0).is_some());
-    let told = kernel.set_up(ETH0, false);
-    assert_eq!(announcements(&told).len(), 1, "IPv4 routes go without a word of their own");
+    let events = kernel.set_up(ETH0, false);
+    assert_eq!(announcements(&events).len(), 1, "IPv4 routes go without a word of their own");
     assert_eq!(bound(&kernel, SERVER, ETH0), None);
     assert_eq!(way(&kernel, SERVER), Some((WLAN1, 0, MAIN)));
     // The network returns with the address, the default route does not.
-    let told = announcements(&kernel.set_up(ETH0, true));
+    let announced = announcements(&kernel.set_up(ETH0, true));
     let network = ("192.168.0.0".parse().unwrap(), 24);
-    assert!(told.iter().any(|it| it.network == Some(network) && !it.gone));
+    assert!(announced.iter().any(|it| it.network == Some(network) && !it.gone));
     assert_eq!(bound(&kernel, SERVER, ETH0), None);
     assert!(bound(&kernel, "192.168.0.1".parse().unwrap(), ETH0).is_some());
 }
@@ -100,10 +100,10 @@ fn lost_carrier_keeps_routes_and_setting_a_link_down_removes_them() {
 #[test]
 fn removed_address_removes_routes_and_announces_only_its_network() {
     let mut kernel = Kernel::new(false);
-    let told = announcements(&kernel.drop_address(ETH0));
-    assert_eq!(told.len(), 2);
-    assert!(told.iter().all(|it| it.gone));
-    assert!(told.iter().all(|it| it.network.is_none_or(|(_, prefix)| prefix == 24)));
+    let announced = announcements(&kernel.drop_address(ETH0));
+    assert_eq!(announced.len(), 2);
+    assert!(announced.iter().all(|it| it.gone));
+    assert!(announced.iter().all(|it| it.network.is_none_or(|(_, prefix)| prefix == 24)));
     assert_eq!(bound(&kernel, SERVER, ETH0), None);
 }
 
@@ -142,10 +142,10 @@ fn tentative_address_is_no_source_and_deprecated_one_the_last_choice() {
 #[test]
 fn rules_lead_to_default_routes_in_other_tables() {
     let mut kernel = Kernel::new(false);
-    let told = announcements(&kernel.set_policy(Policy::Managed));
+    let announced = announcements(&kernel.set_policy(Policy::Managed));
     // Three routes are removed and three added, and two rules are added.
-    assert_eq!(told.len(), 8);
-    assert_eq!(told.iter().filter(|it| it.network.is_none()).count(), 2);
+    assert_eq!(announced.len(), 8);
+    assert_eq!(announced.iter().filter(|it| it.network.is_none()).count(), 2);
     assert_eq!(way(&kernel, SERVER), Some((ETH0, 0, MANAGED)));
     assert_eq!(bound(&kernel, SERVER, WLAN1).unwrap().table, MANAGED);
     assert_eq!(way(&kernel, "192.168.2.1".parse().unwrap()), Some((WLAN0, 24, MAIN)));

@@ -14,8 +14,8 @@ fn settled() -> World {
     let mut world = weather::fair(7, |_| ());
     world.pass(ms(10_000));
     for at in 0..NAMES.len() {
-        let told = world.net.kernel.refresh(at);
-        world.net.notify(told, world.now);
+        let events = world.net.kernel.refresh(at);
+        world.net.notify(events, world.now);
     }
     world.pass(ms(40_000));
     world
@@ -28,9 +28,9 @@ fn repeated_announcements_cause_no_query_connection_or_beat() {
     let objects: usize = (0..NAMES.len()).map(|at| world.net.kernel.refresh(at).len()).sum();
     // 2,400 a minute.
     for turn in 0..1_200 {
-        let told = world.net.kernel.refresh(turn % NAMES.len());
-        let (now, one) = (world.now, turn / NAMES.len() % told.len());
-        world.net.notify(vec![told[one]], now);
+        let events = world.net.kernel.refresh(turn % NAMES.len());
+        let (now, one) = (world.now, turn / NAMES.len() % events.len());
+        world.net.notify(vec![events[one]], now);
         world.pass(ms(25));
     }
     let [asks, connects, probes, _] = deeds(&world);
@@ -64,9 +64,9 @@ fn containers_that_start_and_stop_cause_no_beat_and_no_connection() {
     for _ in 0..30 {
         for present in [true, false] {
             let kernel = &mut world.net.kernel;
-            let told = if present { kernel.restore(DOCKER) } else { kernel.vanish(DOCKER) };
+            let events = if present { kernel.restore(DOCKER) } else { kernel.vanish(DOCKER) };
             let now = world.now;
-            world.net.notify(told, now);
+            world.net.notify(events, now);
             world.pass(ms(500));
         }
     }

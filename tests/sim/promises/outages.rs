@@ -1,10 +1,10 @@
-//! What the server is told of an outage is what happened, within the bounds of what the agent can
+//! The server receives a report of an outage as it happened, within the bounds of what the agent can
 //! know.
 
 use linkbeat_core::proto::outages::{Outage, OutageKind};
 
 use super::*;
-use crate::outages::Told;
+use crate::outages::ReportedOutage;
 
 /// What the simulated network does.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,8 +33,8 @@ const FAULTS: [Fault; 7] = [
 fn wired(seed: u64) -> World {
     let mut world = weather::fair(seed, |_| ());
     for at in (0..PLACES).filter(|at| *at != ETH0) {
-        let (told, now) = (world.net.kernel.set_carrier(at, false), world.now);
-        world.net.notify(told, now);
+        let (events, now) = (world.net.kernel.set_carrier(at, false), world.now);
+        world.net.notify(events, now);
     }
     world
 }
@@ -43,8 +43,8 @@ fn happen(world: &mut World, fault: Fault, begins: bool) {
     let flow = |flow| if begins { flow } else { Flow::Open };
     match fault {
         Fault::Unplugged => {
-            let (told, now) = (world.net.kernel.set_carrier(ETH0, !begins), world.now);
-            world.net.notify(told, now);
+            let (events, now) = (world.net.kernel.set_carrier(ETH0, !begins), world.now);
+            world.net.notify(events, now);
         }
         Fault::Silent => world.net.outside.flows = [flow(Flow::Silent); PLACES],
         Fault::Rejecting => {
@@ -55,20 +55,20 @@ fn happen(world: &mut World, fault: Fault, begins: bool) {
 }
 
 /// Runs until the server has heard of outage `number`.
-fn until_told(world: &mut World, number: u32) -> Told {
+fn until_reported(world: &mut World, number: u32) -> ReportedOutage {
     let end = world.now + ms(60_000);
     loop {
-        world.told.read(&world.net.taken);
-        if let Some(told) = world.told.heard.get(&number) {
-            return *told;
+        world.reported.read(&world.net.taken);
+        if let Some(reported) = world.reported.heard.get(&number) {
+            return *reported;
         }
-        assert!(world.now < end, "outage {number} is not told\n{}", world.trace.tail());
+        assert!(world.now < end, "outage {number} is not reported\n{}", world.trace.tail());
         world.step(end);
     }
 }
 
 #[test]
-fn every_outage_is_told_once_as_it_happened() {
+fn every_outage_is_reported_once_as_it_happened() {
     let (mut late, mut early) = (vec![], vec![]);
     for seed in 0..140 {
         let mut rng = Rng::new(seed);
@@ -85,9 +85,9 @@ fn every_outage_is_told_once_as_it_happened() {
             world.pass(ms(42_000) + rng.fraction(ms(200_000)));
             happen(&mut world, fault, false);
             let healed_at = world.now;
-            let told = until_told(&mut world, number);
+            let reported = until_reported(&mut world, number);
             let trace = world.trace.tail();
-            let Outage { kind, missed, began_at: told_at, .. } = told.outage;
+            let Outage { kind, missed, began_at: reported_at, .. } = reported.outage;
             let expected = match fault {
                 Fault::Unplugged => OutageKind::Link,
                 Fault::Silent | Fault::Rejecting => OutageKind::Network,
@@ -96,7 +96,7 @@ fn every_outage_is_told_once_as_it_happened() {
             assert_eq!(kind, expected, "seed {seed}: {fault:?}\n{trace}");
             // Nothing shows between two beats but the loss of a carrier.
             let shows_at = if fault == Fault::Unplugged { began_at } else { due_at };
-            let off = (told_at - shows_at).max(shows_at - told_at);
+            let off = (reported_at - shows_at).max(shows_at - reported_at);
             assert!(off <= ms(1_000), "seed {seed}: {fault:?} began {off:?} off\n{trace}");
             // Silence is looked into every second. A server is looked for every 5 s; one that answers
             // is tried again after a back-off of 30 s, and one that is mute after a time-out besides.
@@ -106,25 +106,28 @@ fn every_outage_is_told_once_as_it_happened() {
                 Fault::Server(Mood::Silent | Mood::Refusing) => SLOW + ms(1_000),
                 Fault::Server(_) => ms(42_000),
             };
-            let over = told.written_at - healed_at;
-            assert!(told.written_at >= healed_at || matches!(fault, Fault::Server(_)), "{fault:?}");
-            assert!(over <= found, "seed {seed}: {fault:?} told {over:?} late\n{trace}");
-            let ticks = (told.written_at - due_at).as_secs() / 30 + 1;
+            let over = reported.written_at - healed_at;
+            assert!(
+                reported.written_at >= healed_at || matches!(fault, Fault::Server(_)),
+                "{fault:?}"
+            );
+            assert!(over <= found, "seed {seed}: {fault:?} reported {over:?} late\n{trace}");
+            let ticks = (reported.written_at - due_at).as_secs() / 30 + 1;
             assert_eq!(u64::from(missed), ticks, "seed {seed}: {fault:?}\n{trace}");
             late.push(over);
             early.push(off);
             world.pass(ms(35_000) + rng.fraction(ms(30_000)));
         }
-        world.told.read(&world.net.taken);
-        assert_eq!(world.told.heard.len(), 4, "seed {seed}: {:?}", world.told.heard);
-        world.told.verify(&world.agent);
+        world.reported.read(&world.net.taken);
+        assert_eq!(world.reported.heard.len(), 4, "seed {seed}: {:?}", world.reported.heard);
+        world.reported.verify(&world.agent);
     }
-    summary("begin of an outage told, off by", early);
-    summary("outage told after its end", late);
+    summary("begin of an outage reported, off by", early);
+    summary("outage reported after its end", late);
 }
 
 #[test]
-fn a_blip_without_a_beat_due_is_not_told() {
+fn a_blip_without_a_beat_due_is_not_reported() {
     for seed in 0..50 {
         let mut rng = Rng::new(seed);
         let mut world = wired(seed);
@@ -140,7 +143,7 @@ fn a_blip_without_a_beat_due_is_not_told() {
             world.pass(ms(3_000) + rng.fraction(ms(5_000)));
         }
         world.pass(ms(40_000));
-        world.told.read(&world.net.taken);
-        assert!(world.told.heard.is_empty(), "seed {seed}: {:?}", world.told.heard);
+        world.reported.read(&world.net.taken);
+        assert!(world.reported.heard.is_empty(), "seed {seed}: {:?}", world.reported.heard);
     }
 }

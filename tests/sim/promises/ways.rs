@@ -54,8 +54,8 @@ fn beats(world: &mut World, count: usize) -> Vec<(Duration, Option<InterfaceName
 
 /// Changes the kernel's tables and announces it.
 fn alter(world: &mut World, change: impl FnOnce(&mut Kernel) -> Vec<LinkEvent>) {
-    let (told, now) = (change(&mut world.net.kernel), world.now);
-    world.net.notify(told, now);
+    let (events, now) = (change(&mut world.net.kernel), world.now);
+    world.net.notify(events, now);
 }
 
 fn set(world: &mut World, change: impl FnOnce(&mut Settings)) {

@@ -203,8 +203,8 @@ pub(crate) fn calm(world: &mut World) {
         ..fine()
     };
     world.net.deaf_until = None;
-    let told = world.net.kernel.tidy();
-    world.net.notify(told, world.now);
+    let events = world.net.kernel.tidy();
+    world.net.notify(events, world.now);
     let overheard = world.net.overheard();
     world.hear_all(overheard);
     world.net.wall.set_server(0);
