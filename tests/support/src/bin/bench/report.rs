@@ -212,7 +212,7 @@ All three agents run in the same network namespaces at the same time, so one act
 the processors while they react. They send a beat every 30 s over TLS and verify the certificate. Headers, body and URL are
 the same; the device key differs.
 
-- linkbeat: the release build with the default configuration, except that the moderation of triggers is off.
+- linkbeat: the static build of `scripts/cross` with the default configuration, except that the moderation of triggers is off.
 - curl + `ip monitor`: [tests/rivals/curl.sh](../rivals/curl.sh), with debounce, time-outs and retries.
 - the reference: [tests/rivals/reference.py](../rivals/reference.py), the design of the service that linkbeat replaces. Its
   times depend on the phase of its 30 s cycle in which an event falls; the runs are spread evenly over the cycle.
