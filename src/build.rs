@@ -8,6 +8,9 @@ use self::assemble::{Sources, Variables, assemble};
 
 #[path = "page/assemble.rs"]
 mod assemble;
+#[path = "core/wire/base64.rs"]
+#[expect(dead_code, unreachable_pub, reason = "a module of the core, whose encoder is needed")]
+mod base64;
 
 /// The documents of `page`.
 const DOCUMENTS: [Sources; 2] = [

@@ -9,6 +9,8 @@ use std::{env, fs, io};
 use hmac_sha256::Hash;
 use zopfli::{Format, Options};
 
+use super::base64::Base64;
+
 /// The sources of a document, files beside this one.
 pub(crate) struct Sources {
     /// The name of the document and of its HTML file.
@@ -42,8 +44,8 @@ pub(crate) fn assemble(sources: &Sources) -> io::Result<Variables> {
     Ok(Variables(vec![
         format!("{}=\"{tag}\"", variable("ETAG")),
         // CSP 3 §2.3.1: the hash of everything between the tags.
-        format!("{}='sha256-{}'", variable("STYLE"), base64(&Hash::hash(style.as_bytes()))),
-        format!("{}='sha256-{}'", variable("SCRIPT"), base64(&Hash::hash(script.as_bytes()))),
+        format!("{}='sha256-{}'", variable("STYLE"), Base64(&Hash::hash(style.as_bytes()))),
+        format!("{}='sha256-{}'", variable("SCRIPT"), Base64(&Hash::hash(script.as_bytes()))),
     ]))
 }
 
@@ -59,20 +61,4 @@ fn concatenate(names: &[&str]) -> io::Result<String> {
 
 fn is_comment(line: &str) -> bool {
     line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/")
-}
-
-/// Encodes base64 (RFC 4648 §4).
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |bits: u32| DIGITS.get(bits as usize & 63).map_or('=', |digit| char::from(*digit));
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or_default());
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        for place in 0..4 {
-            let there = place <= three.len();
-            text.push(if there { digit(bits >> (18 - 6 * place)) } else { '=' });
-        }
-    }
-    text
 }
