@@ -50,17 +50,7 @@ pub(super) fn failure_of(error: &Error, missed: bool) -> Failure {
 fn classify_alert(alert: AlertDescription, missed: bool) -> TlsFailure {
     match alert {
         AlertDescription::CertificateRequired => TlsFailure::ClientCertificateWanted,
-        AlertDescription::NoCertificate
-        | AlertDescription::BadCertificate
-        | AlertDescription::UnsupportedCertificate
-        | AlertDescription::CertificateRevoked
-        | AlertDescription::CertificateExpired
-        | AlertDescription::CertificateUnknown
-        | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied
-        | AlertDescription::HandshakeFailure
-            if missed =>
-        {
+        AlertDescription::NoCertificate | AlertDescription::HandshakeFailure if missed => {
             TlsFailure::ClientCertificateWanted
         }
         AlertDescription::BadCertificate
@@ -69,7 +59,13 @@ fn classify_alert(alert: AlertDescription, missed: bool) -> TlsFailure {
         | AlertDescription::CertificateExpired
         | AlertDescription::CertificateUnknown
         | AlertDescription::UnknownCA
-        | AlertDescription::AccessDenied => TlsFailure::ClientCertificateRefused,
+        | AlertDescription::AccessDenied => {
+            if missed {
+                TlsFailure::ClientCertificateWanted
+            } else {
+                TlsFailure::ClientCertificateRefused
+            }
+        }
         _ => TlsFailure::RefusedByServer,
     }
 }
@@ -102,14 +98,12 @@ fn classify_other(OtherError(error): &OtherError) -> TlsFailure {
 
 /// The pin of the key that the server presented, if it is not among the configured pins.
 pub(super) fn shown_pin(error: &Error) -> Option<Pin> {
-    match error {
-        Error::InvalidCertificate(CertificateError::Other(OtherError(error))) => {
-            match error.downcast_ref()? {
-                TrustRefusal::WrongKey(pin) => Some(*pin),
-                TrustRefusal::UnsupportedKey(..) => None,
-            }
-        }
-        _ => None,
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(error))) = error else {
+        return None;
+    };
+    match error.downcast_ref()? {
+        TrustRefusal::WrongKey(pin) => Some(*pin),
+        TrustRefusal::UnsupportedKey(..) => None,
     }
 }
 
