@@ -3,6 +3,7 @@
 //! A bad value leaves its key out, with a warning, and does not make the file invalid: the service
 //! that linkbeat replaces used its defaults for whatever it could not read.
 
+use std::fmt::Display;
 use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
@@ -37,10 +38,12 @@ pub(super) fn read(
     problems: &mut Problems,
 ) {
     for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
-        let place = Some((index + 1, 1));
+        let mut warn = |message: &dyn Display| {
+            problems.warning(file, Some((index + 1, 1)), message);
+        };
         let Ok(line) = std::str::from_utf8(line) else {
             if KEYS.iter().any(|key| line.trim_ascii_start().starts_with(key.as_bytes())) {
-                problems.warning(file, place, "not UTF-8: left out");
+                warn(&"not UTF-8: left out");
             }
             continue;
         };
@@ -51,28 +54,20 @@ pub(super) fn read(
         let Some(value) = value.filter(|_| is_known) else {
             // A key alone exports what was set before.
             if key.starts_with("MEETING_") && !is_known {
-                problems.warning(file, place, UnknownKey { name: key, known: KEYS });
+                warn(&UnknownKey { name: key, known: KEYS });
             }
             continue;
         };
         match set(key, value, config) {
-            Ok(()) if key == "MEETING_TOKEN_CODE" && config.token_code.is_some() => {
-                if files::is_public(metadata) {
+            Ok(()) => {
+                let is_token = key == "MEETING_TOKEN_CODE" && config.token_code.is_some();
+                if is_token && files::is_public(metadata) {
                     let mend = files::mend_file(file);
-                    problems.warning(
-                        file,
-                        place,
-                        format_args!("{key} can be read by every user: {mend}"),
-                    );
+                    warn(&format_args!("{key} can be read by every user: {mend}"));
                 }
             }
-            Ok(()) => {}
-            Err(Allowed::Url(error)) => {
-                problems.warning(file, place, format_args!("{key}: left out: {error}"));
-            }
-            Err(allowed) => {
-                problems.warning(file, place, format_args!("{key}: left out: expected {allowed}"));
-            }
+            Err(Allowed::Url(error)) => warn(&format_args!("{key}: left out: {error}")),
+            Err(allowed) => warn(&format_args!("{key}: left out: expected {allowed}")),
         }
     }
 }

@@ -81,24 +81,19 @@ impl<'a> JsonFile<'a> {
     ) {
         let Some(value) = self.find(key) else { return };
         match text(parse)(value) {
-            Ok(parsed) => {
-                *into = parsed;
-                if into.is_some() && self.public {
-                    let mend = files::mend_file(self.file);
-                    self.problems.warning(
-                        self.file,
-                        self.place(value.offset()),
-                        format_args!("{key} can be read by every user: {mend}"),
-                    );
-                }
-            }
+            Ok(parsed) => *into = parsed,
             Err(WrongValue { allowed, .. }) => {
-                self.problems.error(
-                    self.file,
-                    self.place(value.offset()),
-                    format_args!("{key}: expected {allowed}, found {}", value.kind()),
+                let found = value.kind();
+                self.error(
+                    value.offset(),
+                    format_args!("{key}: expected {allowed}, found {found}"),
                 );
+                return;
             }
+        }
+        if into.is_some() && self.public {
+            let mend = files::mend_file(self.file);
+            self.warning(value.offset(), format_args!("{key} can be read by every user: {mend}"));
         }
     }
 
@@ -124,16 +119,23 @@ impl<'a> JsonFile<'a> {
         Some(json::position(self.text, offset))
     }
 
+    fn error(&mut self, offset: usize, message: impl Display) {
+        self.problems.error(self.file, self.place(offset), message);
+    }
+
+    fn warning(&mut self, offset: usize, message: impl Display) {
+        self.problems.warning(self.file, self.place(offset), message);
+    }
+
     fn wrong(&mut self, key: &str, wrong: &WrongValue<'_>) {
-        let place = self.place(wrong.value.offset());
-        match &wrong.allowed {
+        let WrongValue { value, allowed } = wrong;
+        match allowed {
             // The address may contain a password, so the message does not repeat it.
-            Allowed::Url(error) => self.problems.error(self.file, place, error),
-            allowed => {
-                let found = FoundText(wrong.value);
-                self.problems.error(
-                    self.file,
-                    place,
+            Allowed::Url(error) => self.error(value.offset(), error),
+            _ => {
+                let found = FoundText(*value);
+                self.error(
+                    value.offset(),
                     format_args!("{key}: expected {allowed}, found {found}"),
                 );
             }
@@ -164,13 +166,10 @@ impl<'a> JsonFile<'a> {
             }
             let same = || object.members().filter(|(other, _)| *other == *key_text);
             if same().count() > 1 {
-                self.problems.warning(
-                    self.file,
-                    self.place(key.offset()),
-                    format_args!(
-                        "{} is there more than once, the last one counts",
-                        InQuotes::text(&name)
-                    ),
+                let name = InQuotes::text(&name);
+                self.warning(
+                    key.offset(),
+                    format_args!("{name} is there more than once, the last one counts"),
                 );
             }
             let counts = same().last().is_some_and(|(last, _)| last.offset() == key.offset());
