@@ -12,10 +12,11 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 
 use crate::config::LogTarget;
 use crate::error::Error;
+use crate::sys::readiness::is_ready;
 use linkbeat_core::wire::cut::{Cut, without_controls};
 
 #[cfg(test)]
@@ -146,9 +147,7 @@ fn send(socket: &UnixDatagram, path: &Path, line: &LogLine) -> io::Result<()> {
 /// The descriptor is shared with other processes and must stay blocking. poll(2) reports whether
 /// there is room, and for a pipe, a terminal and journald's stream that is room for a line.
 fn write_now(fd: impl AsFd, line: &LogLine) {
-    let mut ready = [PollFd::new(&fd, PollFlags::OUT)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    if poll(&mut ready, Some(&now)).is_ok_and(|ready| ready > 0) {
+    if is_ready(&fd, PollFlags::OUT).unwrap_or(false) {
         // An error cannot be reported anywhere else.
         rustix::io::write(&fd, line.as_bytes()).ok();
     }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use mio::unix::SourceFd;
 use mio::{Interest, Registry, Token};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Has a descriptor watched, edge-triggered.
 ///
@@ -18,6 +19,16 @@ pub fn watch(
     interest: Interest,
 ) -> io::Result<()> {
     registry.register(&mut SourceFd(&source.as_fd().as_raw_fd()), token, interest)
+}
+
+/// Whether a descriptor is ready at this moment, whoever watches it (poll(2)).
+///
+/// # Errors
+///
+/// What poll(2) says.
+pub fn is_ready(source: &impl AsFd, flags: PollFlags) -> io::Result<bool> {
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    Ok(poll(&mut [PollFd::new(source, flags)], Some(&at_once))? > 0)
 }
 
 /// Ends the watch of a descriptor whose open file stays open elsewhere, or here.

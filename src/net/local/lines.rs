@@ -26,14 +26,14 @@ use std::os::fd::AsFd;
 use heapless::{String, Vec};
 use mio::{Interest, Registry, Token};
 use rustix::cmsg_space;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 use super::request::{Ask, Event};
 use super::stream::{Closed, Stream};
 use super::throttle::Throttle;
 use crate::sys::eventfd::EventFd;
-use crate::sys::readiness::{unwatch, watch};
+use crate::sys::readiness::{is_ready, unwatch, watch};
 use linkbeat_core::proto::time::Instant;
 use linkbeat_core::wire::line::{self, BadLine, CommandLine, GREETING, LINE_MAX};
 
@@ -199,9 +199,7 @@ impl LineClient {
     /// answer is yes as well: a beat too many is better than one that is lost.
     pub(super) fn is_rung(&self) -> bool {
         self.eventfd().is_some_and(|eventfd| {
-            let mut fds = [PollFd::new(eventfd, PollFlags::IN)];
-            let ready = poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
-            ready.map_or(true, |ready| ready > 0) && eventfd.drain()
+            is_ready(eventfd, PollFlags::IN).unwrap_or(true) && eventfd.drain()
         })
     }
 

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::PollFlags;
 
 use super::*;
 use crate::config::ConfigFiles;
+use crate::sys::readiness::is_ready;
 
 const NOTHING: Changed = Changed { config: false, resolver: false, manager: false, more: false };
 const CONFIG: Changed = Changed { config: true, ..NOTHING };
@@ -66,8 +67,7 @@ impl Drop for Root {
 }
 
 fn is_readable(watch: &Watch) -> bool {
-    let mut fds = [PollFd::new(watch.events().expect("inotify is there"), PollFlags::IN)];
-    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).expect("poll works") > 0
+    is_ready(watch.events().expect("inotify is there"), PollFlags::IN).expect("poll works")
 }
 
 #[test]
