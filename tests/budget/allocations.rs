@@ -71,7 +71,7 @@ fn beat_on_a_kept_connection_allocates_only_in_rustls() {
     inside.count("kept", &mut entries, |_| {});
     let helper = Helper::connect(&inside.socket).expect("a helper");
     inside.count("triggered", &mut entries, |_| helper.trigger().expect("a trigger"));
-    inside.world.receiver.behave(Behaviour { close: Close::Told, ..Behaviour::default() });
+    inside.world.receiver.behave(Behaviour { close: Close::Announced, ..Behaviour::default() });
     inside.count("reconnecting", &mut entries, |_| {});
     settle("allocations of a beat", &entries);
 }

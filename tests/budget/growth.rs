@@ -53,8 +53,8 @@ fn memory_and_descriptors_do_not_grow_over_many_beats() {
     let mut seq = 1;
     for (nth, helper) in (1..=beats).zip(helpers.iter().cycle()) {
         let close = match nth % (2 * LAST_EVERY) {
-            0 => Close::Told,
-            LAST_EVERY => Close::Untold,
+            0 => Close::Announced,
+            LAST_EVERY => Close::Silent,
             _ => Close::Keep,
         };
         world.receiver.behave(Behaviour { close, ..Behaviour::default() });

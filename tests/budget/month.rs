@@ -78,7 +78,7 @@ fn curl(body: &str) -> Run {
 fn month_of_beats_costs_a_third_of_a_loop_around_curl() {
     let (kept, body) = linkbeat("a kept connection", Close::Keep, &[]);
     let (metered, short) = linkbeat("the same, metered", Close::Keep, &["*"]);
-    let (reconnecting, _) = linkbeat("a new connection, resumed", Close::Told, &[]);
+    let (reconnecting, _) = linkbeat("a new connection, resumed", Close::Announced, &[]);
     let curl = curl(&body);
     let mut report = String::from(
         "IP, TCP, TLS, HTTP and DNS, a beat every 30 s, every 300 s if metered, names that live for a minute:\n",

@@ -32,8 +32,8 @@ const MOODS: [&str; 9] = [
     "reset",
     "half-close",
     "garbage",
-    "close untold",
-    "close told",
+    "close silent",
+    "close announced",
 ];
 
 #[test]

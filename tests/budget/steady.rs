@@ -63,7 +63,7 @@ fn beat_on_a_kept_connection_stays_within_its_bounds() {
 
 #[test]
 fn beat_on_a_new_connection_stays_within_its_bounds() {
-    let seen = Seen::of(Close::Told);
+    let seen = Seen::of(Close::Announced);
     assert!(seen.beats.iter().all(|beat| beat.security == "TLSv1_3 resumed"), "{:?}", seen.beats);
     seen.settle("reconnecting", "beat on a new connection, resumed");
 }

@@ -127,13 +127,13 @@ fn status_425_for_a_request_without_early_data_is_the_response() {
 
 #[test]
 fn status_425_on_a_closing_connection_disables_early_data_once() {
-    for close in ["told", "untold"] {
+    for close in ["announced", "silent"] {
         let pair = Pair::acquainted();
         pair.server.receiver.follow("early-data too-early").expect("a word");
         pair.server.receiver.follow(&format!("close {close}")).expect("a word");
         let reply = pair.open().first_beat();
         match close {
-            "told" => assert_eq!(reply.map(|it| (it.status, it.keep_alive)), Ok((425, false))),
+            "announced" => assert_eq!(reply.map(|it| (it.status, it.keep_alive)), Ok((425, false))),
             // The repetition meets a closed connection.
             _ => assert!(reply.is_err(), "{reply:?}"),
         }

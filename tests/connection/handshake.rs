@@ -94,7 +94,7 @@ fn a_server_gets_an_alert_if_its_certificate_is_refused() {
     let mut client = Client::open(at, secure(&server.config));
     assert!(client.establish().is_err());
     drop(client);
-    serving.join().expect("told");
+    serving.join().expect("the alert was read");
 }
 
 #[test]

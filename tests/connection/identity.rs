@@ -125,8 +125,8 @@ fn client_certificate_is_accepted_or_its_refusal_is_reported() {
             (Mine::Foreign, TlsFailure::ClientCertificateRefused, "unknown_ca"),
             (Mine::Expired, TlsFailure::ClientCertificateRefused, "certificate_expired"),
         ] {
-            let (told, detail) = beat(mine, tls12_only).expect_err("let in");
-            assert_eq!(told, Failure::Tls(failure), "{mine:?}, TLS 1.2: {tls12_only}");
+            let (reported, detail) = beat(mine, tls12_only).expect_err("let in");
+            assert_eq!(reported, Failure::Tls(failure), "{mine:?}, TLS 1.2: {tls12_only}");
             assert!(detail.contains(words), "{mine:?}: {detail}");
         }
     }
@@ -153,7 +153,7 @@ fn flush(tls: &mut ServerConnection, stream: &mut TcpStream) {
 fn refusal_is_read_although_the_connection_is_reset() {
     let certificates = Certificates::new(&["localhost"]);
     let server = demanding(&certificates, &authority("ours"), false);
-    let (tell, written) = channel();
+    let (write, written) = channel();
     let (at, serving) = serve(move |mut stream| {
         let mut tls = ServerConnection::new(server).expect("a sound configuration");
         read_record(&mut tls, &mut stream).expect("a ClientHello");
@@ -167,7 +167,7 @@ fn refusal_is_read_although_the_connection_is_reset() {
     assert_eq!(client.establish(), Ok(()));
     client.connection.write(REQUEST);
     assert_eq!(client.next(), Ok(Progress::Written));
-    tell.send(()).expect("a server");
+    write.send(()).expect("a server");
     serving.join().expect("served");
     assert_eq!(client.next(), Err(Failure::Tls(TlsFailure::ClientCertificateWanted)));
 }

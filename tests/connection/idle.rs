@@ -21,7 +21,7 @@ fn parked_connection_sends_nothing_until_it_is_dropped() {
     let server = Server::start();
     let certificates = server.certificates.server(Shown::Good, false);
     for tls in [false, true] {
-        let (told, parked) = channel();
+        let (park, parked) = channel();
         let (silent, seen) = channel();
         let listen_to = move |mut stream: TcpStream| {
             parked.recv().expect("it is parked");
@@ -50,7 +50,7 @@ fn parked_connection_sends_nothing_until_it_is_dropped() {
         client.first_beat().expect("an answer");
         let Client { poll, connection, .. } = client;
         let parked = connection.park(poll.registry()).expect("it is established");
-        told.send(()).expect("the server listens");
+        park.send(()).expect("the server listens");
         assert_eq!(seen.recv(), Ok(Err(io::ErrorKind::WouldBlock)), "tls: {tls}");
         drop(parked);
         serving.join().expect("served");
@@ -108,7 +108,7 @@ fn a_kept_connection_that_the_server_closes_ends_at_once() {
 
 #[test]
 fn a_connection_closed_without_announcement_ends_at_once() {
-    let server = Server::behaving(Behaviour { close: Close::Untold, ..Behaviour::default() });
+    let server = Server::behaving(Behaviour { close: Close::Silent, ..Behaviour::default() });
     for mut client in server.both() {
         assert!(client.first_beat().expect("a beat").keep_alive);
         assert_eq!(client.next(), Err(Failure::Closed));
@@ -143,9 +143,9 @@ fn unrequested_bytes_end_an_idle_connection() {
 fn drop_resets_a_connection_and_close_ends_it() {
     let server = Server::start();
     for polite in [true, false] {
-        let (told, heard) = channel();
+        let (sender, heard) = channel();
         let config = server.certificates.server(Shown::Good, false);
-        let (at, serving) = serve_tls(config, move |tls, stream| report_end(tls, stream, &told));
+        let (at, serving) = serve_tls(config, move |tls, stream| report_end(tls, stream, &sender));
         let mut client = Client::open(at, secure(&server.config));
         client.establish().expect("established");
         assert_eq!(client.settle(), Ok(()));
@@ -165,9 +165,9 @@ fn drop_resets_a_connection_and_close_ends_it() {
 fn report_end(
     tls: ServerConnection,
     stream: TcpStream,
-    told: &Sender<Result<usize, io::ErrorKind>>,
+    sender: &Sender<Result<usize, io::ErrorKind>>,
 ) {
     let mut tls = rustls::StreamOwned::new(tls, stream);
     let end = tls.read(&mut [0; 1]).map_err(|error| error.kind());
-    told.send(end).expect("somebody listens");
+    sender.send(end).expect("somebody listens");
 }

@@ -23,7 +23,7 @@ fn limit_of_received_bytes_applies_to_each_response() {
 #[test]
 fn responses_are_read_with_every_framing() {
     for framing in [Framing::Length, Framing::Chunked, Framing::UntilClose] {
-        for close in [Close::Keep, Close::Told] {
+        for close in [Close::Keep, Close::Announced] {
             let behaviour = Behaviour { framing, close, ..Behaviour::default() };
             let server = Server::behaving(behaviour);
             for mut client in server.both() {
@@ -165,12 +165,12 @@ fn http_2_frames_are_recognized_before_and_after_the_request() {
 #[test]
 fn a_long_response_is_read_in_several_calls() {
     const BODY: usize = 1 << 16;
-    let (told, heard) = channel();
+    let (sender, heard) = channel();
     let (at, serving) = serve(move |mut stream| {
         read_request(&mut stream);
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {BODY}\r\n\r\n").expect("written");
         stream.write_all(&vec![b'x'; BODY]).expect("written");
-        told.send(()).expect("somebody listens");
+        sender.send(()).expect("somebody listens");
     });
     let mut client = Client::open(at, None);
     client.establish().expect("established");

@@ -206,12 +206,12 @@ fn answer_until_close_is_read() {
 
 #[test]
 fn closed_connection_is_replaced() {
-    accepts("close told");
+    accepts("close announced");
 }
 
 #[test]
 fn silently_closed_connection_loses_no_beat() {
-    accepts("close untold");
+    accepts("close silent");
 }
 
 #[test]

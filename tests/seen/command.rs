@@ -28,11 +28,11 @@ impl Watcher {
         command.arg("--socket").arg(camera.socket()).stdout(Stdio::piped());
         let mut process = command.spawn().expect("run linkbeat");
         let stdout = process.stdout.take().expect("a pipe");
-        let (told, lines) = channel();
+        let (sender, lines) = channel();
         thread::spawn(move || {
             let lines = BufReader::new(stdout).lines();
             // Without anybody who listens the pipe is closed.
-            lines.map_while(Result::ok).try_for_each(|line| told.send(line).ok());
+            lines.map_while(Result::ok).try_for_each(|line| sender.send(line).ok());
         });
         Self { process, lines: Some(lines) }
     }
@@ -60,7 +60,7 @@ fn refuse(camera: &Camera) {
 }
 
 #[test]
-fn status_tells_how_it_goes_and_what_the_last_outage_was() {
+fn status_shows_the_state_and_the_last_outage() {
     let camera = Camera::start(&json!({}));
     let said = camera.says(&["status"]);
     let page = text(&said.stdout);
@@ -104,7 +104,7 @@ fn events_are_listed_newest_last() {
 }
 
 #[test]
-fn watched_status_tells_changes_only_and_outlives_the_agent() {
+fn watched_status_prints_changes_only_and_outlives_the_agent() {
     let mut camera = Camera::start(&json!({}));
     let watcher = Watcher::start(&camera, &["status", "--watch"]);
     watcher.next("Z online");
@@ -152,7 +152,7 @@ fn watcher_ends_with_its_reader() {
 }
 
 #[test]
-fn nobody_to_watch_is_told_by_the_exit_code() {
+fn exit_code_reports_that_no_agent_runs() {
     let mut camera = Camera::start(&json!({}));
     camera.end(Signal::KILL);
     for arguments in [&["status"][..], &["events"], &["events", "--follow"]] {

@@ -14,9 +14,9 @@ fn kinds(history: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn history_tells_what_the_server_saw() {
+fn history_agrees_with_the_server() {
     let camera = Camera::start(&json!({}));
-    camera.receiver.behave(Behaviour { close: Close::Told, ..Behaviour::default() });
+    camera.receiver.behave(Behaviour { close: Close::Announced, ..Behaviour::default() });
     camera.trigger();
     camera.trigger();
     let history = camera.history("");
@@ -46,7 +46,7 @@ fn history_tells_what_the_server_saw() {
         assert!((least..50_000).contains(&bytes), "{key} {bytes}");
     }
     assert_eq!(history["histograms"]["round_trip"]["count"], 3);
-    // What is known already is not told again.
+    // What is known already is not sent again.
     let last = &history["last_id"];
     let rest = camera.history(&format!("?after={last}"));
     assert_eq!((&rest["beats"], &rest["transitions"]), (&json!([]), &json!([])));
@@ -54,7 +54,7 @@ fn history_tells_what_the_server_saw() {
 }
 
 #[test]
-fn failure_is_told_with_its_cause_and_its_end() {
+fn failure_is_recorded_with_its_cause_and_its_end() {
     let camera = Camera::start(&json!({}));
     camera.receiver.behave(Behaviour {
         answer: Answer::Status { code: 404, header: None },
@@ -83,11 +83,11 @@ fn history_is_the_same_on_the_unix_socket() {
     let mut text = String::new();
     stream.read_to_string(&mut text).expect("an end in time");
     let (_, json) = text.split_once('\n').expect("a greeting");
-    let told: Value = serde_json::from_str(json).expect("JSON");
+    let printed: Value = serde_json::from_str(json).expect("JSON");
     let shown = camera.history("?after=1");
     for key in ["run", "last_id", "counters"] {
-        assert_eq!(told[key], shown[key], "{key}");
+        assert_eq!(printed[key], shown[key], "{key}");
     }
-    assert_eq!(told["beats"].as_array().map(Vec::len), Some(1));
-    assert!(!kinds(&told).contains(&"started"), "{told}");
+    assert_eq!(printed["beats"].as_array().map(Vec::len), Some(1));
+    assert!(!kinds(&printed).contains(&"started"), "{printed}");
 }

@@ -45,7 +45,7 @@ fn prometheus_scrapes_what_the_agent_did() {
     prometheus.until("up", "1");
     prometheus.until("linkbeat_online", "1");
     prometheus.until("linkbeat_beats_total{reason=\"startup\"}", "1");
-    camera.receiver.behave(Behaviour { close: Close::Told, ..Behaviour::default() });
+    camera.receiver.behave(Behaviour { close: Close::Announced, ..Behaviour::default() });
     (0..3).for_each(|_| camera.trigger());
     prometheus.until("linkbeat_beats_total{reason=\"trigger\"}", "3");
     prometheus.until("sum(linkbeat_beats_total)", "4");
@@ -65,8 +65,8 @@ fn prometheus_scrapes_what_the_agent_did() {
         ("linkbeat_online", "gauge"),
         ("linkbeat_round_trip_seconds", "histogram"),
     ] {
-        let told = prometheus.get(&format!("/api/v1/metadata?metric={metric}")).expect("JSON");
-        assert_eq!(told["data"][metric][0]["type"], kind, "{told}");
+        let metadata = prometheus.get(&format!("/api/v1/metadata?metric={metric}")).expect("JSON");
+        assert_eq!(metadata["data"][metric][0]["type"], kind, "{metadata}");
     }
 }
 
@@ -115,17 +115,17 @@ impl Prometheus {
     fn until(&self, query: &str, expected: &str) {
         let process = Pid::from_child(&self.process);
         let process = pidfd_open(process, PidfdFlags::empty()).expect("our own child");
-        let (began_us, mut told) = (clock::boot_us(), None);
+        let (began_us, mut answer) = (clock::boot_us(), None);
         while u128::from(clock::boot_us() - began_us) < PATIENCE.as_micros() {
-            told = self.get(&format!("/api/v1/query?query={}", encoded(query)));
-            let value = told.as_ref().map(|told| &told["data"]["result"][0]["value"][1]);
+            answer = self.get(&format!("/api/v1/query?query={}", encoded(query)));
+            let value = answer.as_ref().map(|answer| &answer["data"]["result"][0]["value"][1]);
             if value.is_some_and(|value| *value == expected) {
                 return;
             }
             let ended = poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&PAUSE));
             assert_eq!(ended, Ok(0), "Prometheus has ended");
         }
-        panic!("{query} is not {expected}: {told:?}");
+        panic!("{query} is not {expected}: {answer:?}");
     }
 }
 

@@ -72,7 +72,7 @@ fn file_is_not_written_for_every_beat() {
 }
 
 #[test]
-fn damage_is_told_and_the_agent_goes_on_without() {
+fn damage_is_reported_and_the_agent_goes_on_without() {
     let kept = Kept::new();
     let mut camera = kept.camera();
     camera.trigger();
@@ -93,7 +93,7 @@ fn damage_is_told_and_the_agent_goes_on_without() {
 }
 
 #[test]
-fn place_on_a_disk_and_place_that_is_none_are_told() {
+fn place_on_a_disk_and_place_that_is_none_are_reported() {
     let kept = Kept(std::env::temp_dir().join(format!("linkbeat-state-{}", unique())));
     let camera = kept.camera();
     let on_disk = is_in_memory(&kept.0) == Some(false);

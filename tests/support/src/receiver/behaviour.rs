@@ -80,9 +80,9 @@ pub enum Close {
     #[default]
     Keep,
     /// It is closed, and the answer announces that.
-    Told,
+    Announced,
     /// It is closed without an announcement in the answer.
-    Untold,
+    Silent,
 }
 
 /// What happens to early data (RFC 8446 §2.3).
@@ -127,8 +127,8 @@ impl Behaviour {
             ["framing", "chunked"] => self.framing = Framing::Chunked,
             ["framing", "close"] => self.framing = Framing::UntilClose,
             ["close", "keep"] => self.close = Close::Keep,
-            ["close", "told"] => self.close = Close::Told,
-            ["close", "untold"] => self.close = Close::Untold,
+            ["close", "announced"] => self.close = Close::Announced,
+            ["close", "silent"] => self.close = Close::Silent,
             ["certificate", "good"] => self.shown = Shown::Good,
             ["certificate", "wrong-name"] => self.shown = Shown::WrongName,
             ["certificate", "recent"] => self.shown = Shown::Recent,
@@ -176,7 +176,7 @@ interval VALUE                  interval_s in the body of every 2xx answer, as J
 delay MS                        wait before answering
 drip on|off                     one byte at a time
 framing length|chunked|close    how the end of the body is marked
-close keep|told|untold          what happens to the connection after an answer
+close keep|announced|silent     what happens to the connection after an answer
 certificate good|recent|wrong-name|expired|not-yet-valid|foreign
 tls12-only on|off
 early-data accept|reject|too-early";

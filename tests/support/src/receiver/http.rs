@@ -129,7 +129,7 @@ fn framed(behaviour: &Behaviour, code: u16, header: &str, body: &str) -> (Vec<u8
         Framing::Chunked => ("Transfer-Encoding: chunked\r\n".to_owned(), chunked(body)),
         Framing::UntilClose => (String::new(), body.to_owned()),
     };
-    let close = if behaviour.close == Close::Told { "Connection: close\r\n" } else { "" };
+    let close = if behaviour.close == Close::Announced { "Connection: close\r\n" } else { "" };
     let bytes = format!(
         "HTTP/1.1 {code} Test\r\nContent-Type: application/json\r\n{header}{framing}{close}\r\n{body}"
     );

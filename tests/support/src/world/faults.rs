@@ -94,7 +94,7 @@ impl Prepared {
     pub fn apply(mut self) -> u64 {
         let mut stdin = self.nft.stdin.take().expect("standard input is a pipe");
         let began_us = clock::boot_us();
-        stdin.write_all(self.rules.as_bytes()).expect("tell nft");
+        stdin.write_all(self.rules.as_bytes()).expect("write the rules to nft");
         drop(stdin);
         assert!(self.nft.wait().expect("wait for nft").success(), "nft: {}", self.rules);
         began_us

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::Options;
 use crate::calls::{self, Calls};
-use crate::solo::{FORGOTTEN, Shape, Solo, tell};
+use crate::solo::{FORGOTTEN, Shape, Solo, print_sample};
 use crate::stats::{NEVER, Sample, Summary};
 
 /// The events, in their order.
@@ -38,7 +38,7 @@ impl Side {
         };
         if let (Some(times), Some(event)) = (self.times.get_mut(event), EVENTS.get(event)) {
             times.push(sample.us());
-            tell(&format!("{} build: {event}", self.name), sample)?;
+            print_sample(&format!("{} build: {event}", self.name), sample)?;
         }
         Ok(())
     }

@@ -176,13 +176,13 @@ impl Camera {
         within: Duration,
     ) -> io::Result<Beat> {
         beats.find(within, |beat| kind.sent(beat)).ok_or_else(|| {
-            self.tell(kind);
+            self.print_log(kind);
             io::Error::other(format!("no beat of {} within {within:?}", kind.key()))
         })
     }
 
-    /// The last log lines of the agent, for error messages.
-    pub(crate) fn tell(&self, kind: Kind) {
+    /// Prints the last log lines of the agent.
+    pub(crate) fn print_log(&self, kind: Kind) {
         let lines = self.agent(kind).map(|agent| agent.lines().all()).unwrap_or_default();
         for line in lines.iter().rev().take(20).rev() {
             writeln!(io::stderr(), "{}: {line:?}", kind.key()).ok();

@@ -93,7 +93,7 @@ pub(crate) fn measure(options: &Options) -> io::Result<Vec<Row>> {
             let samples = stage.run(run)?;
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             done.push((run.event, samples));
-            tell(run, samples, done.len(), total)?;
+            print_samples(run, samples, done.len(), total)?;
         }
         Ok(())
     };
@@ -148,11 +148,11 @@ fn rows(done: &[(Event, Samples)]) -> Vec<Row> {
     rows
 }
 
-fn tell(run: Run, samples: Samples, done: usize, total: usize) -> io::Result<()> {
-    let told = samples.map(|it| it.map_or("-".to_owned(), |it| time(it.us())));
+fn print_samples(run: Run, samples: Samples, done: usize, total: usize) -> io::Result<()> {
+    let times = samples.map(|it| it.map_or("-".to_owned(), |it| time(it.us())));
     let mut line = format!("{done:>3}/{total} {:<42}", run.event.name());
-    for (kind, told) in Kind::ALL.iter().zip(told) {
-        line += &format!("  {} {told:>8}", kind.key());
+    for (kind, time) in Kind::ALL.iter().zip(times) {
+        line += &format!("  {} {time:>8}", kind.key());
     }
     writeln!(io::stdout(), "{line}")
 }

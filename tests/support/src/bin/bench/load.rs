@@ -74,7 +74,7 @@ fn run(camera: &Camera, clients: usize) -> io::Result<(u64, Option<u64>)> {
     world.plug("eth0");
     pause(camera, FORGOTTEN);
     let beat = beat.ok_or_else(|| {
-        camera.tell(Kind::Linkbeat);
+        camera.print_log(Kind::Linkbeat);
         io::Error::other(format!("{NAME}: no beat with {clients} clients"))
     })?;
     Ok((beat.received_us.saturating_sub(event_us), rate))

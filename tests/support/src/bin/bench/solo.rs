@@ -191,7 +191,7 @@ fn blips(
         for (row, (_, time)) in rows.iter_mut().zip(wanted) {
             let sample = solo.blip(*time);
             row.enter(Kind::Linkbeat, sample);
-            tell(row.name, sample)?;
+            print_sample(row.name, sample)?;
             solo.pause(SETTLED);
         }
     }
@@ -212,7 +212,7 @@ fn mute(options: &Options) -> io::Result<Vec<Row>> {
             solo.pause(SETTLED);
             let sample = solo.trigger("wlan1")?;
             row.enter(Kind::Linkbeat, sample);
-            tell(row.name, sample)?;
+            print_sample(row.name, sample)?;
         }
         // After its cable was pulled and plugged, the agent uses eth0 again.
         middlebox.open(&solo.camera.world);
@@ -224,6 +224,6 @@ fn mute(options: &Options) -> io::Result<Vec<Row>> {
 }
 
 /// Prints the result of a run.
-pub(crate) fn tell(name: &str, sample: Sample) -> io::Result<()> {
+pub(crate) fn print_sample(name: &str, sample: Sample) -> io::Result<()> {
     writeln!(io::stdout(), "{name:<42}  linkbeat {:>8}", time(sample.us()))
 }

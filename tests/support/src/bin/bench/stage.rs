@@ -97,7 +97,7 @@ impl<'a> Stage<'a> {
             let left = Duration::from_micros(ends_us.saturating_sub(clock::boot_us()));
             let beat = follower.find(left, |beat| knows(kind, beat));
             if beat.is_none() {
-                self.camera.tell(kind);
+                self.camera.print_log(kind);
             }
             let since = |event_us: u64| {
                 beat.as_ref().map_or(NEVER, |beat| beat.received_us.saturating_sub(event_us))

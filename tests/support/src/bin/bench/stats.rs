@@ -85,8 +85,8 @@ mod tests {
 
     #[test]
     fn a_time_has_three_digits() {
-        let told = [340, 9_994, 9_996, 54_720, 547_000, 29_004_000].map(time);
-        assert_eq!(told, ["0.34 ms", "9.99 ms", "10.0 ms", "54.7 ms", "547 ms", "29.0 s"]);
+        let shown = [340, 9_994, 9_996, 54_720, 547_000, 29_004_000].map(time);
+        assert_eq!(shown, ["0.34 ms", "9.99 ms", "10.0 ms", "54.7 ms", "547 ms", "29.0 s"]);
         assert_eq!(time(NEVER), "never");
     }
 }

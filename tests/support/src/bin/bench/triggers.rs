@@ -90,7 +90,7 @@ impl Triggers<'_> {
                 let asked_us = ask()?;
                 let beat = beats.find(PATIENCE, |it| kind.sent(it) && it.received_us > asked_us);
                 let beat = beat.ok_or_else(|| {
-                    self.camera.tell(kind);
+                    self.camera.print_log(kind);
                     io::Error::other(format!("{name}: no beat of {}", kind.key()))
                 })?;
                 let act_us = beat.received_us.saturating_sub(asked_us);

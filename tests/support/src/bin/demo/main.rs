@@ -70,12 +70,12 @@ struct Demo {
     began_us: u64,
     beats: Follower<Beat>,
     changes: Follower<Announcement>,
-    told: Told,
+    timeline: Timeline,
     summary: Summary,
 }
 
-/// The position of the timeline.
-struct Told {
+/// The events that are not printed yet.
+struct Timeline {
     beats: Follower<Beat>,
     lines: Follower<Line>,
     changes: Follower<Announcement>,
@@ -93,7 +93,7 @@ impl Demo {
         Self {
             beats: beats(),
             changes: changes(),
-            told: Told { beats: beats(), lines, changes: changes() },
+            timeline: Timeline { beats: beats(), lines, changes: changes() },
             summary: Summary::default(),
             world,
             agent,
@@ -104,7 +104,7 @@ impl Demo {
     fn show(mut self) -> io::Result<()> {
         self.say("a camera with eth0 (cable), wlan1 and wlan0; the server answers over TLS")?;
         self.beat("first beat", |_| true)?;
-        self.tell()?;
+        self.print_events()?;
         self.pull_and_plug()?;
         self.reboot_wifi()?;
         self.outage("packets are lost", Verdict::Drop, "outage over (packets were lost)")?;
@@ -113,7 +113,7 @@ impl Demo {
         self.trigger("trigger, new connection", true)?;
         self.say("SIGTERM")?;
         let status = self.agent.end();
-        self.tell()?;
+        self.print_events()?;
         self.say(&format!("the agent has ended: {status}"))?;
         write!(io::stdout(), "{}", self.summary)
     }
@@ -126,14 +126,14 @@ impl Demo {
         let beat = self.beat("beat over WiFi", |beat| beat.reason() == "failover_to_wlan1")?;
         self.summary.add("cable pulled, beat over WiFi", event_us, &beat, "1 to 3 s");
         self.pass(OUTAGE);
-        self.tell()?;
+        self.print_events()?;
 
         self.say("the cable is plugged back")?;
         self.world.plug("eth0");
         let event_us = self.change("eth0", Change::Running)?;
         let beat = self.beat("beat over eth0", |beat| beat.reason() == "eth0_priority")?;
         self.summary.add("cable plugged back", event_us, &beat, "1 to 3 s");
-        self.tell()
+        self.print_events()
     }
 
     fn reboot_wifi(&mut self) -> io::Result<()> {
@@ -143,18 +143,18 @@ impl Demo {
             self.world.pull(interface);
         }
         self.pass(OUTAGE);
-        self.tell()?;
+        self.print_events()?;
         self.say("the WiFi router is back")?;
         self.beats.skip();
         self.world.plug("wlan1");
         let event_us = self.change("wlan1", Change::Running)?;
         let beat = self.beat("beat over WiFi", |_| true)?;
         self.summary.add("WiFi router back", event_us, &beat, "1 to 2 s");
-        self.tell()?;
+        self.print_events()?;
         self.say("the cable is plugged back")?;
         self.world.plug("eth0");
         self.beat("beat over eth0", |beat| beat.reason() == "eth0_priority")?;
-        self.tell()
+        self.print_events()
     }
 
     fn outage(&mut self, how: &str, verdict: Verdict, what: &'static str) -> io::Result<()> {
@@ -164,13 +164,13 @@ impl Demo {
         let lost = |line: &Line| line.text.contains("Connectivity lost");
         lines.find(PATIENCE, lost).ok_or_else(|| missing("notice of the outage"))?;
         self.pass(OUTAGE);
-        self.tell()?;
+        self.print_events()?;
         self.say("the outage is over; no link has changed, so the kernel announces nothing")?;
         self.beats.skip();
         let event_us = self.world.prepare(&[]).apply();
         let beat = self.beat("beat", |_| true)?;
         self.summary.add(what, event_us, &beat, "1 s");
-        self.tell()
+        self.print_events()
     }
 
     fn trigger(&mut self, what: &'static str, new_connection: bool) -> io::Result<()> {
@@ -185,7 +185,7 @@ impl Demo {
             beat.received_us > event_us && beat.reason().contains("door-bell")
         })?;
         self.summary.add(what, event_us, &beat, "500 ms");
-        self.tell()
+        self.print_events()
     }
 
     /// Waits for a change of a link; returns the time of the kernel's announcement.
@@ -201,7 +201,7 @@ impl Demo {
 
     /// Waits.
     fn pass(&mut self, time: Duration) {
-        self.told.lines.find(time, |_| false);
+        self.timeline.lines.find(time, |_| false);
     }
 
     /// Prints the next step.
@@ -209,11 +209,11 @@ impl Demo {
         writeln!(io::stdout(), "\n{} -- {what}", self.time(clock::boot_us()))
     }
 
-    /// Shows the events since the last call.
-    fn tell(&mut self) -> io::Result<()> {
+    /// Prints the events since the last call.
+    fn print_events(&mut self) -> io::Result<()> {
         self.pass(AFTERMATH);
         let mut events: Vec<(u64, String)> = Vec::new();
-        for beat in self.told.beats.drain() {
+        for beat in self.timeline.beats.drain() {
             let (seq, reason, peer) = (beat.seq(), beat.reason(), beat.peer.ip());
             let over = INTERFACES.into_iter().find(|it| self.world.address(it) == peer);
             let over = over.unwrap_or("?");
@@ -224,10 +224,10 @@ impl Demo {
             );
             events.push((beat.received_us, text));
         }
-        for line in self.told.lines.drain() {
+        for line in self.timeline.lines.drain() {
             events.push((line.at_us, format!("agent   {}", line.text)));
         }
-        for Announcement { at_us, interface, change } in self.told.changes.drain() {
+        for Announcement { at_us, interface, change } in self.timeline.changes.drain() {
             events.push((at_us, format!("kernel  {interface} {change:?}")));
         }
         events.sort();

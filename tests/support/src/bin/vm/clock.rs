@@ -94,7 +94,7 @@ impl Day<'_> {
     fn expect_line(&mut self, lines: &mut Follower<Line>, words: &str) -> io::Result<()> {
         let found = lines.find(AT_ONCE, |line| line.text.contains(words));
         found.map(drop).ok_or_else(|| missing(&format!("line \"{words}\"")))?;
-        self.tell()
+        self.print_events()
     }
 
     fn expect_said(&mut self, command: &str, words: &str) -> io::Result<()> {
@@ -113,13 +113,15 @@ impl Day<'_> {
     }
 
     fn expect_timed(&self, beat: &Beat) -> io::Result<()> {
-        let told = beat.body.get("timestamp").and_then(|it| it.as_str()).unwrap_or_default();
-        let read = Command::new("date").args(["-u", "-d", told, "+%s"]).output()?.stdout;
-        let told_s = String::from_utf8_lossy(&read).trim().parse::<u64>();
-        let apart = told_s.map(|it| it.abs_diff(beat.wall_us / 1_000_000));
+        let timestamp = beat.body.get("timestamp").and_then(|it| it.as_str()).unwrap_or_default();
+        let read = Command::new("date").args(["-u", "-d", timestamp, "+%s"]).output()?.stdout;
+        let timestamp_s = String::from_utf8_lossy(&read).trim().parse::<u64>();
+        let apart = timestamp_s.map(|it| it.abs_diff(beat.wall_us / 1_000_000));
         match apart {
             Ok(..=APART_S) => Ok(()),
-            Ok(_) | Err(_) => Err(io::Error::other(format!("a beat with the timestamp {told:?}"))),
+            Ok(_) | Err(_) => {
+                Err(io::Error::other(format!("a beat with the timestamp {timestamp:?}")))
+            }
         }
     }
 }

@@ -25,17 +25,17 @@ pub(crate) type Steps = fn(&mut Day<'_>) -> io::Result<()>;
 pub(crate) fn live(network: &Network, machine: &mut Machine, steps: Steps) -> io::Result<()> {
     let beats = network.receiver.beats();
     let lines = machine.log().follow_all();
-    let told = Told { beats: beats.follow_all(), lines };
+    let timeline = Timeline { beats: beats.follow_all(), lines };
     let mut day = Day {
         machine,
         beats: beats.follow_all(),
         began_us: clock::boot_us(),
-        told,
+        timeline,
         rows: Vec::new(),
     };
     let result = steps(&mut day).and_then(|()| day.end());
     // Show the events that led to a failure.
-    day.tell()?;
+    day.print_events()?;
     result
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Day<'a> {
     pub(crate) machine: &'a mut Machine,
     beats: Follower<Beat>,
     began_us: u64,
-    told: Told,
+    timeline: Timeline,
     /// The summary with a line for each event.
     rows: Vec<String>,
 }
@@ -58,8 +58,8 @@ pub(crate) struct Timed {
     pub(crate) own_ms: f64,
 }
 
-/// The position of the timeline.
-struct Told {
+/// The events that are not printed yet.
+struct Timeline {
     beats: Follower<Beat>,
     lines: Follower<Line>,
 }
@@ -140,7 +140,7 @@ impl Day<'_> {
         let lost = |line: &Line| line.text.contains("no usable uplink");
         lines.find(PATIENCE, lost).ok_or_else(|| missing("log line without an uplink"))?;
         self.pass(UNPLUGGED);
-        self.tell()?;
+        self.print_events()?;
         self.step("cable of wlan1 plugged", "", "wlan1", |it| it.set_link("wlan1", true))?;
         self.step("cable of eth0 plugged too", "eth0_priority", "eth0", |it| {
             it.set_link("eth0", true)
@@ -174,7 +174,7 @@ impl Day<'_> {
 
     fn reboot(&mut self) -> io::Result<()> {
         let mut events = self.machine.events();
-        self.step("reboot", "", "eth0", |it| it.tell("reboot"))?;
+        self.step("reboot", "", "eth0", |it| it.send("reboot"))?;
         events.expect("RESET", None)
     }
 
@@ -199,7 +199,7 @@ impl Day<'_> {
             row += &format!("  over {other}; over {card} after {}", milliseconds(took_us));
         }
         self.rows.push(row);
-        self.tell()?;
+        self.print_events()?;
         Ok(first)
     }
 
@@ -235,7 +235,7 @@ impl Day<'_> {
 
     /// Waits.
     pub(crate) fn pass(&mut self, time: Duration) {
-        self.told.lines.find(time, |_| false);
+        self.timeline.lines.find(time, |_| false);
     }
 
     /// Prints the next step.
@@ -243,11 +243,11 @@ impl Day<'_> {
         writeln!(io::stdout(), "\n{} -- {what}", self.time(clock::boot_us()))
     }
 
-    /// Shows the events since the last call.
-    pub(crate) fn tell(&mut self) -> io::Result<()> {
+    /// Prints the events since the last call.
+    pub(crate) fn print_events(&mut self) -> io::Result<()> {
         self.pass(AFTERMATH);
         let mut events: Vec<(u64, String)> = Vec::new();
-        for beat in self.told.beats.drain() {
+        for beat in self.timeline.beats.drain() {
             let (seq, reason, peer, security) =
                 (beat.seq(), beat.reason(), beat.peer.ip(), &beat.security);
             let card = card_of(peer).unwrap_or("?");
@@ -256,7 +256,7 @@ impl Day<'_> {
                 format!("SERVER  beat {seq} {reason}, over {card} ({peer}), {security}"),
             ));
         }
-        for line in self.told.lines.drain() {
+        for line in self.timeline.lines.drain() {
             events.push((line.at_us, format!("camera  {}", line.text)));
         }
         events.sort();

@@ -153,7 +153,7 @@ impl Machine {
         self.asked += 1;
         let end = format!("end-{}:", self.asked);
         let mut answer = self.shell.lines.follow();
-        self.tell(&format!("{{ {command}; }} 2>&1; echo; echo {end}$?"))?;
+        self.send(&format!("{{ {command}; }} 2>&1; echo; echo {end}$?"))?;
         let mut said = String::new();
         loop {
             let line = answer.find(PATIENCE, |_| true);
@@ -168,8 +168,8 @@ impl Machine {
         }
     }
 
-    /// Runs a command that ends the shell.
-    pub(crate) fn tell(&mut self, command: &str) -> io::Result<()> {
+    /// Sends a command that ends the shell.
+    pub(crate) fn send(&mut self, command: &str) -> io::Result<()> {
         self.shell.write(command)
     }
 
@@ -215,9 +215,10 @@ impl Events {
     /// Waits for an event, of this device if one is named.
     pub(crate) fn expect(&mut self, event: &str, device: Option<&str>) -> io::Result<()> {
         let is_it = |line: &Line| {
-            let told: Value = serde_json::from_str(&line.text).unwrap_or_default();
-            let about = told.pointer("/data/device").and_then(Value::as_str);
-            told.get("event").is_some_and(|it| it == event) && (device.is_none() || about == device)
+            let message: Value = serde_json::from_str(&line.text).unwrap_or_default();
+            let about = message.pointer("/data/device").and_then(Value::as_str);
+            message.get("event").is_some_and(|it| it == event)
+                && (device.is_none() || about == device)
         };
         let found = self.0.find(PATIENCE, is_it);
         found.map(drop).ok_or_else(|| io::Error::other(format!("no {event} within {PATIENCE:?}")))

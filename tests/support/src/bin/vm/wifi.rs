@@ -44,7 +44,7 @@ impl Day<'_> {
         let lost = |line: &Line| line.text.contains("no usable uplink");
         lines.find(PATIENCE, lost).ok_or_else(|| missing("log line without an uplink"))?;
         self.pass(UNPLUGGED);
-        self.tell()?;
+        self.print_events()?;
         self.step("one access point on again", "", RADIO, |it| enable(it, "wlan1", true)).map(drop)
     }
 
@@ -76,7 +76,7 @@ impl Day<'_> {
                 }
                 self.machine.ask(end)?;
             }
-            self.tell()?;
+            self.print_events()?;
         }
         for (camera, of_interval) in ["an idle camera", "a streaming camera"].iter().zip(&mut times)
         {
