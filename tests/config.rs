@@ -16,7 +16,7 @@ const NOBODY: u32 = 65_534;
 /// Environment variable with the directory, for the run as another user.
 const DIRECTORY: &str = "LINKBEAT_TEST_DIRECTORY";
 /// Prefix of the lines that the other run reports.
-const TOLD: &str = "told: ";
+const REPORT: &str = "report: ";
 
 /// A directory for one test, removed on drop.
 struct Directory(PathBuf);
@@ -44,7 +44,7 @@ impl Directory {
     }
 
     /// The lines that the test `part` reports about this directory, run as another user.
-    fn told_by(&self, part: &str) -> String {
+    fn report_of(&self, part: &str) -> String {
         // proc(5): the child itself follows the link, whatever the directories above the program
         // permit.
         let mut command = Command::new("/proc/self/exe");
@@ -55,8 +55,9 @@ impl Directory {
         let output = command.output().expect("this program runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        let told = text.lines().filter_map(|line| line.split_once(TOLD).map(|(_, told)| told));
-        told.map(|line| line.replace(&format!("{}/", self.0.display()), "") + "\n").collect()
+        let reports =
+            text.lines().filter_map(|line| line.split_once(REPORT).map(|(_, report)| report));
+        reports.map(|line| line.replace(&format!("{}/", self.0.display()), "") + "\n").collect()
     }
 }
 
@@ -76,19 +77,19 @@ etc/meeting.json: error: linkbeat may not read the file: \
 chgrp linkbeat etc/meeting.json && chmod 0640 etc/meeting.json
 usable: false
 ";
-    assert_eq!(directory.told_by("load_as_another_user"), expected);
+    assert_eq!(directory.report_of("load_as_another_user"), expected);
 }
 
 #[test]
 fn an_inaccessible_directory_is_reported_with_the_command_to_fix_it() {
     let directory = Directory::new("directory");
     directory.set_mode("etc", 0);
-    let told = directory.told_by("load_as_another_user");
+    let report = directory.report_of("load_as_another_user");
     let mend = "linkbeat may not enter the directory: chgrp linkbeat etc && chmod 2750 etc";
-    let first = told.lines().next().expect("a problem");
+    let first = report.lines().next().expect("a problem");
     let expected = format!("etc/meeting.json: error: {mend}");
     assert_eq!(first.replace(&directory.0.display().to_string(), ""), expected);
-    assert!(told.ends_with("usable: false\n"), "{told}");
+    assert!(report.ends_with("usable: false\n"), "{report}");
 }
 
 #[test]
@@ -96,11 +97,11 @@ fn without_permission_the_file_is_watched_or_polled_instead() {
     let directory = Directory::new("watch");
     directory.set_mode("etc", 0o311);
     directory.set_mode("etc/meeting.json", 0o666);
-    assert_eq!(directory.told_by("watch_as_another_user"), "event: true\nstat: false\n");
+    assert_eq!(directory.report_of("watch_as_another_user"), "event: true\nstat: false\n");
     directory.set_mode("etc/meeting.json", 0o222);
-    assert_eq!(directory.told_by("watch_as_another_user"), "event: false\nstat: true\n");
+    assert_eq!(directory.report_of("watch_as_another_user"), "event: false\nstat: true\n");
     directory.set_mode("etc", 0o755);
-    assert_eq!(directory.told_by("watch_as_another_user"), "event: true\nstat: false\n");
+    assert_eq!(directory.report_of("watch_as_another_user"), "event: true\nstat: false\n");
 }
 
 /// The directory to examine; `None` in the first run, in which the tests below do nothing.
@@ -113,9 +114,9 @@ fn load_as_another_user() {
     let Some(directory) = directory_of_the_other_run() else { return };
     let loaded = config::load(&directory.join("meeting.json"));
     for problem in &loaded.problems {
-        println!("\n{TOLD}{problem}");
+        println!("\n{REPORT}{problem}");
     }
-    println!("\n{TOLD}usable: {}", loaded.config.is_some());
+    println!("\n{REPORT}usable: {}", loaded.config.is_some());
 }
 
 #[test]
@@ -125,7 +126,7 @@ fn watch_as_another_user() {
     let files = ConfigFiles::of(&file);
     let mut watch = Watch::new(files.all(), &[] as &[&Path], &[]);
     fs::write(&file, r#"{"enabled": true}"#).expect("everybody may write it");
-    println!("\n{TOLD}event: {}", watch.drain().config);
-    println!("\n{TOLD}stat: {}", watch.stat_changed().config);
+    println!("\n{REPORT}event: {}", watch.drain().config);
+    println!("\n{REPORT}stat: {}", watch.stat_changed().config);
     fs::write(&file, r#"{"token_code": "s3cret"}"#).expect("everybody may write it");
 }

@@ -94,9 +94,9 @@ fn codes() -> Words {
 
 #[test]
 fn manual_has_every_exit_code() {
-    let told = section(MANUAL, ".Sh EXIT STATUS\n", ".Sh ");
-    let told: Words = between(told, ".It ", "\n").map(ToOwned::to_owned).collect();
-    assert_eq!(told, codes());
+    let part = section(MANUAL, ".Sh EXIT STATUS\n", ".Sh ");
+    let documented: Words = between(part, ".It ", "\n").map(ToOwned::to_owned).collect();
+    assert_eq!(documented, codes());
 }
 
 /// What `linkbeat check` says of a configuration.
@@ -126,16 +126,16 @@ fn keys(test: &str) -> Words {
 
 #[test]
 fn manual_has_every_key_of_the_configuration() {
-    let told = section(MANUAL, ".Sh CONFIGURATION\n", ".Sh ");
-    let told = between(told, ".It Cm ", "\n").flat_map(|line| line.split(" , "));
-    assert_eq!(told.map(ToOwned::to_owned).collect::<Words>(), keys("manual"));
+    let part = section(MANUAL, ".Sh CONFIGURATION\n", ".Sh ");
+    let documented = between(part, ".It Cm ", "\n").flat_map(|line| line.split(" , "));
+    assert_eq!(documented.map(ToOwned::to_owned).collect::<Words>(), keys("manual"));
 }
 
 #[test]
 fn manual_has_every_state() {
-    let told = section(MANUAL, ".Sh STATES\n", ".Sh ");
+    let part = section(MANUAL, ".Sh STATES\n", ".Sh ");
     let states: Vec<_> = AgentState::ALL.iter().map(ToString::to_string).collect();
-    assert_eq!(between(told, ".It Cm ", "\n").collect::<Vec<_>>(), states);
+    assert_eq!(between(part, ".It Cm ", "\n").collect::<Vec<_>>(), states);
 }
 
 /// What stands in code font.
@@ -154,8 +154,8 @@ fn contract_has_every_key_of_the_configuration() {
     let section_2 = section(CONTRACT, "\n## 2. ", "\n## 3. ");
     let shared = section(section_2, "`meeting.json` has", "\n\n");
     let own = column(section(section_2, "\n### linkbeat's own keys\n", "\n### "));
-    let told: Words = code(shared).chain(own).collect();
-    assert_eq!(told, keys("contract"));
+    let documented: Words = code(shared).chain(own).collect();
+    assert_eq!(documented, keys("contract"));
 }
 
 #[test]
@@ -165,28 +165,30 @@ fn contract_has_every_field_of_a_beat_in_its_order() {
     let fields = members.filter_map(|member| member.split("\":").next());
     // They are there after a change in reserve and after an outage.
     let fields: Vec<_> = fields.chain(["standby", "outage", "outages_more"]).collect();
-    let told = column(section(CONTRACT, "\n### The request\n", "\n### "));
-    assert_eq!(told, fields);
+    let documented = column(section(CONTRACT, "\n### The request\n", "\n### "));
+    assert_eq!(documented, fields);
 }
 
 #[test]
 fn contract_has_every_exit_code_state_and_metric() {
     let table = section(CONTRACT, "\n| exit code |", "\n\n").lines().skip(2);
-    let told = table.filter_map(|row| row.split('|').nth(1)).map(|cell| cell.trim().to_owned());
-    assert_eq!(told.collect::<Words>(), codes());
+    let documented =
+        table.filter_map(|row| row.split('|').nth(1)).map(|cell| cell.trim().to_owned());
+    assert_eq!(documented.collect::<Words>(), codes());
 
     let states: Vec<_> = AgentState::ALL.iter().map(ToString::to_string).collect();
-    let told = code(section(CONTRACT, "\nThe states, the first that is true: ", ". `connected`"));
-    assert_eq!(told.filter(|it| it != "auto_connect").collect::<Vec<_>>(), states);
+    let documented =
+        code(section(CONTRACT, "\nThe states, the first that is true: ", ". `connected`"));
+    assert_eq!(documented.filter(|it| it != "auto_connect").collect::<Vec<_>>(), states);
 
     let shown = between(include_str!("vectors/metrics/all.prom"), "# TYPE ", " ");
     // They are shown where uplinks in reserve are tested and services are watched.
     let metrics =
         shown.chain(["linkbeat_standby_up", "linkbeat_service_up"]).map(ToOwned::to_owned);
-    let told = code(section(CONTRACT, "\n### Metrics\n", "\n### "));
-    let names = told.map(|it| it.split('{').next().unwrap_or_default().to_owned());
-    let told: Words = names.filter(|it| it.contains('_')).collect();
-    assert_eq!(told, metrics.collect::<Words>());
+    let documented = code(section(CONTRACT, "\n### Metrics\n", "\n### "));
+    let names = documented.map(|it| it.split('{').next().unwrap_or_default().to_owned());
+    let documented: Words = names.filter(|it| it.contains('_')).collect();
+    assert_eq!(documented, metrics.collect::<Words>());
 }
 
 fn words(text: &str) -> Words {
@@ -204,8 +206,8 @@ fn bash_completes_every_command_and_option() {
     assert_eq!(first, &named(&usage) | &dashed(&usage[""]));
     for (command, expected) in usage.iter().filter(|(_, options)| !options.is_empty()) {
         if !command.is_empty() {
-            let told = words(section(BASH, &format!(" {command}) words='"), "'"));
-            assert_eq!(told, dashed(expected), "{command}");
+            let completed = words(section(BASH, &format!(" {command}) words='"), "'"));
+            assert_eq!(completed, dashed(expected), "{command}");
         }
     }
     assert_eq!(options(BASH), all(&usage));
@@ -214,13 +216,14 @@ fn bash_completes_every_command_and_option() {
 #[test]
 fn zsh_completes_every_command_and_option() {
     let usage = usage();
-    let told = section(ZSH, "commands=(\n", "\n    )").lines().filter_map(|line| {
+    let completed = section(ZSH, "commands=(\n", "\n    )").lines().filter_map(|line| {
         line.trim().strip_prefix('\'')?.split(':').next().map(ToOwned::to_owned)
     });
-    assert_eq!(told.collect::<Words>(), named(&usage));
+    assert_eq!(completed.collect::<Words>(), named(&usage));
     for (command, expected) in usage.iter().filter(|(command, _)| !command.is_empty()) {
-        let told = section(ZSH, &format!("\n    {command})"), ";;").replace("$socket", "--socket");
-        assert_eq!(options(&told), *expected, "{command}");
+        let completed =
+            section(ZSH, &format!("\n    {command})"), ";;").replace("$socket", "--socket");
+        assert_eq!(options(&completed), *expected, "{command}");
     }
     assert_eq!(options(ZSH), all(&usage));
 }
@@ -229,15 +232,16 @@ fn zsh_completes_every_command_and_option() {
 fn fish_completes_every_command_and_option() {
     let usage = usage();
     assert_eq!(words(section(FISH, "set -l commands ", "\n")), named(&usage));
-    let told = between(FISH, " -a ", " ").map(ToOwned::to_owned);
-    assert_eq!(told.collect::<Words>(), named(&usage));
+    let completed = between(FISH, " -a ", " ").map(ToOwned::to_owned);
+    assert_eq!(completed.collect::<Words>(), named(&usage));
     for (command, expected) in usage.iter().filter(|(command, _)| !command.is_empty()) {
-        let told = FISH.lines().filter(|line| {
+        let completed = FISH.lines().filter(|line| {
             let mut of = between(line, "'__fish_seen_subcommand_from ", "'");
             of.any(|commands| words(commands).contains(command))
         });
-        let told = told.flat_map(|line| between(line, " -l ", " ")).map(ToOwned::to_owned);
-        assert_eq!(told.collect::<Words>(), *expected, "{command}");
+        let completed =
+            completed.flat_map(|line| between(line, " -l ", " ")).map(ToOwned::to_owned);
+        assert_eq!(completed.collect::<Words>(), *expected, "{command}");
     }
     assert_eq!(options(&FISH.replace(" -l commands", "").replace("-l ", "--")), all(&usage));
 }

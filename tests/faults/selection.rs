@@ -7,7 +7,7 @@ use crate::traced::{End, Fault, Phase, Span};
 
 const LASTING: Span = Span::For(Duration::from_secs(2));
 
-/// Runs these faults, `CALL ERROR` in each line, and tells all that are wrong. One that does not come about is wrong.
+/// Runs these faults, `CALL ERROR` in each line, and reports all that are wrong. One that does not come about is wrong.
 fn survives(phase: Phase, span: Span, list: &'static str) {
     let faults = list.lines().filter_map(|line| line.trim().split_once(' '));
     let faults = faults.map(|(call, error)| Fault { phase, call: call.to_owned(), error, span });

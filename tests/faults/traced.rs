@@ -197,8 +197,8 @@ impl Fault {
         let end = end?;
         if matches!(end, End::Well(_)) {
             // A change of the uplink that the fault made takes the trigger along.
-            let told = beats.find(WELL, |beat| beat.reason() != "interval");
-            told.ok_or_else(|| format!("the trigger is lost: {:#?}", agent.lines().all()))?;
+            let triggered = beats.find(WELL, |beat| beat.reason() != "interval");
+            triggered.ok_or_else(|| format!("the trigger is lost: {:#?}", agent.lines().all()))?;
         }
         end_within_bounds(end, &log)
     }
@@ -260,7 +260,7 @@ fn has_injected(log: &str) -> bool {
 
 /// Waits until the fault has come about; how the agent has ended if it does before.
 fn until_injected(agent: &mut Agent, log: &Path) -> Result<Option<End>, String> {
-    // In pieces, because nothing tells of a line of strace.
+    // In pieces, because nothing announces a line of strace.
     for _ in 0..WELL.as_millis() / 100 {
         if let Some(end) = ended(agent, Duration::from_millis(100))? {
             return Ok(Some(end));

@@ -170,15 +170,15 @@ fn beat(directory: &Directory, server: &Server, tls: &Value) -> (bool, String) {
 }
 
 fn assert_beats(directory: &Directory, server: &Server, tls: &Value) {
-    let (acknowledged, told) = beat(directory, server, tls);
-    assert!(acknowledged, "{tls}: {told}");
+    let (acknowledged, log) = beat(directory, server, tls);
+    assert!(acknowledged, "{tls}: {log}");
 }
 
 fn assert_fails(directory: &Directory, server: &Server, tls: &Value, words: &[&str]) {
-    let (acknowledged, told) = beat(directory, server, tls);
-    assert!(!acknowledged, "{tls}: {told}");
+    let (acknowledged, log) = beat(directory, server, tls);
+    assert!(!acknowledged, "{tls}: {log}");
     for word in words {
-        assert!(told.contains(word), "{tls}: {word}: {told}");
+        assert!(log.contains(word), "{tls}: {word}: {log}");
     }
 }
 
@@ -241,9 +241,12 @@ fn self_signed_server_is_verified_by_its_own_certificate_or_its_key() {
             assert_fails(&directory, &server, &directory.pinning("other"), &[&shown]);
             assert!(!curl_takes(&server, &directory.pin("other")), "{name}");
             let config = Camera::configure(&directory, &server.url(), &json!({}));
-            let (found, told) = check_pin(&config);
+            let (found, output) = check_pin(&config);
             let line = format!("tls.pin_sha256: {}\n", directory.pin(name));
-            assert!(found && told.contains(&line) && told.contains("proves nothing"), "{told}");
+            assert!(
+                found && output.contains(&line) && output.contains("proves nothing"),
+                "{output}"
+            );
         }
     }
 }
@@ -350,8 +353,8 @@ fn missing_client_certificate_is_recognized_with_every_server() {
         (Server::apache, "SSLVerifyClient require\nSSLCACertificateFile camera.pem", "", ""),
     ] {
         let server = start(&directory, options);
-        let (acknowledged, told) = beat(&directory, &server, &showing(&directory, Some("camera")));
-        assert!(acknowledged, "{options}: {told}");
+        let (acknowledged, log) = beat(&directory, &server, &showing(&directory, Some("camera")));
+        assert!(acknowledged, "{options}: {log}");
         assert_fails(&directory, &server, &showing(&directory, None), &[wanted, without]);
         let another = showing(&directory, Some("stranger"));
         if with_another.is_empty() {

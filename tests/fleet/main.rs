@@ -155,12 +155,12 @@ mod tests {
         fleet.pass(seconds(600));
         fleet.server.fate = Fate::Well;
         fleet.server.interval = Some(INTERVAL * 4);
-        let told_at = fleet.now;
+        let announced_at = fleet.now;
         fleet.pass(INTERVAL * 8);
         let settled = fleet.now;
         fleet.pass(WATCHED);
         let requests = |second: &Second| second.requests;
-        let again = fleet.most(told_at + seconds(5), settled, requests);
+        let again = fleet.most(announced_at + seconds(5), settled, requests);
         let later = fleet.most(settled, fleet.now, requests) * 4.0;
         println!("interval of the server             requests: {again:5.2} {later:5.2}");
         assert!(again <= 1.5, "a second with {again:.2} times the former steady rate");

@@ -26,16 +26,16 @@ fn online(device: &mut Device) -> Agent {
 }
 
 /// Waits for the report of a file, and runs the command in it.
-fn mend(device: &Device, lines: &mut Follower<Line>, told: &str) {
-    let line = expect_line(lines, told, SOON);
-    let (_, command) = line.text.split_once(told).expect("it was looked for");
+fn mend(device: &Device, lines: &mut Follower<Line>, message: &str) {
+    let line = expect_line(lines, message, SOON);
+    let (_, command) = line.text.split_once(message).expect("it was looked for");
     expect_line(lines, "stays in force", SOON);
     device.run(command);
     expect_line(lines, MENDED, SOON);
 }
 
 #[test]
-fn what_the_installer_leaves_is_read_or_told_with_the_command_that_mends_it() {
+fn what_the_installer_leaves_is_read_or_reported_with_the_command_that_mends_it() {
     if !has_users() {
         return;
     }
@@ -77,20 +77,20 @@ fn an_own_file_that_cannot_be_read_starts_nothing() {
         return;
     }
     let mut device = Device::new();
-    for (closed, mode, told) in [(OWN, 0o600, UNREADABLE), ("/etc/linkbeat", 0o700, CLOSED)] {
+    for (closed, mode, message) in [(OWN, 0o600, UNREADABLE), ("/etc/linkbeat", 0o700, CLOSED)] {
         device.run(&format!("chown root:root {closed}"));
         device.set_mode(closed, mode);
         let agent = device.start_agent();
-        let line = agent.said(told);
+        let line = agent.said(message);
         starts_nothing(&mut device, &agent);
-        let (_, command) = line.text.split_once(told).expect("it was looked for");
+        let (_, command) = line.text.split_once(message).expect("it was looked for");
         device.run(command);
         device.beats.expect("first beat", SOON, |beat| beat.reason() == "startup");
         agent.said("status server listens on");
-        // One that is closed later is told at that moment, and so is its return.
+        // One that is closed later is reported at that moment, and so is its return.
         let mut lines = agent.lines().follow();
         device.set_mode(closed, mode);
-        mend(&device, &mut lines, told);
+        mend(&device, &mut lines, message);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Chromium in the device of a world, told what to do over a pipe.
+//! Chromium in the device of a world, controlled over a pipe.
 //!
 //! It speaks the DevTools protocol: JSON messages with a zero byte behind each. Every message that
 //! comes goes into a journal, answers and events alike, so that a test waits for either as it waits
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 /// How long anything in a browser may take, on a machine that has more to do.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// It is told nothing but what the page needs: without these, it calls home from the start.
+/// Switches off what the page does not need: without them it calls home from the start.
 const FLAGS: &str = "--headless --no-sandbox --remote-debugging-pipe --no-first-run --disable-gpu \
     --disable-quic --disable-background-networking --disable-component-update --disable-sync \
     --disable-default-apps --disable-dev-shm-usage --disable-extensions --hide-scrollbars \
@@ -95,12 +95,12 @@ impl Browser {
         Ok(commands.sent)
     }
 
-    /// What it told so far, in order.
-    pub(crate) fn told(&self) -> Vec<Value> {
+    /// All messages of the browser so far, in order.
+    pub(crate) fn messages(&self) -> Vec<Value> {
         self.messages.all()
     }
 
-    /// Follows what it tells from here on.
+    /// Follows its messages from here on.
     pub(crate) fn follow(&self) -> Follower<Value> {
         self.messages.follow()
     }

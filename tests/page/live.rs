@@ -19,7 +19,7 @@ pub(crate) fn agent(world: &World, setting: &Setting) -> Agent {
 }
 
 #[test]
-fn page_tells_how_the_camera_is_and_what_the_last_beat_took() {
+fn page_shows_the_state_of_the_camera_and_the_steps_of_the_last_beat() {
     let world = World::new();
     let _agent = agent(&world, &Setting::new(&world).every(RARELY));
     let browser = Browser::start(&world);
@@ -87,7 +87,7 @@ fn outage_is_shown_while_it_lasts_and_stays_in_the_timeline() {
 }
 
 #[test]
-fn button_sends_a_beat_and_tells_what_became_of_it() {
+fn button_sends_a_beat_and_shows_its_result() {
     let world = World::new();
     let _agent = agent(&world, &Setting::new(&world).every(RARELY));
     let browser = Browser::start(&world);
@@ -102,7 +102,7 @@ fn button_sends_a_beat_and_tells_what_became_of_it() {
     tab.click("#send");
     tab.shows("#sent", "Not acknowledged");
     tab.shows("#sent", "503");
-    // The answer to a request that failed is 400, which the browser tells as well.
+    // The answer to a request that failed is 400, which the browser reports as well.
     let others: Vec<_> = tab.complaints();
     assert!(others.iter().all(|it| it.contains("api/meeting/heartbeat")), "{others:?}");
     tab.keeps_to_its_agent();
@@ -149,7 +149,7 @@ fn page_outlives_the_agent_and_comes_back_with_the_next() {
     tab.shows("#word", "Online");
     tab.wait("document.body.classList.contains('stale')");
     tab.picture("silent");
-    // It asks less and less often, but at once if it is told to.
+    // It asks less and less often, but at once on request.
     tab.shows("#silence", "Next try in 4 s");
     tab.asks(|| tab.click("#again"));
     tab.click("#send");
@@ -158,7 +158,7 @@ fn page_outlives_the_agent_and_comes_back_with_the_next() {
     tab.wait("document.querySelector('#silence').hidden");
     tab.shows("#freshness", "live");
     tab.shows("#last", "startup, number 1");
-    // What the former one counted and told is forgotten with it.
+    // The counts and the history of the former one are forgotten with it.
     tab.wait("!document.querySelector('#events').innerText.includes('trigger')");
     tab.shows("#events", "linkbeat started");
     assert_eq!(tab.value("document.body.untouched"), true);

@@ -185,26 +185,28 @@ impl<'a> Tab<'a> {
 
     /// Addresses of all requests so far.
     pub(crate) fn requests(&self) -> Vec<String> {
-        let told = self.browser.told().into_iter();
-        told.filter(|it| self.is_request(it))
+        let messages = self.browser.messages().into_iter();
+        messages
+            .filter(|it| self.is_request(it))
             .map(|it| it["params"]["request"]["url"].as_str().unwrap_or_default().to_owned())
             .collect()
     }
 
     /// Whatever the page, or the browser about it, complained of so far.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let told = self.browser.told().into_iter().filter(|it| self.is_mine(it));
-        told.filter_map(|it| {
-            let said = &it["params"];
-            let bad = match it["method"].as_str()? {
-                "Runtime.exceptionThrown" => true,
-                "Runtime.consoleAPICalled" => said["type"] != "log",
-                "Log.entryAdded" => said["entry"]["level"] != "info",
-                _ => false,
-            };
-            bad.then(|| said.to_string())
-        })
-        .collect()
+        let messages = self.browser.messages().into_iter().filter(|it| self.is_mine(it));
+        messages
+            .filter_map(|it| {
+                let said = &it["params"];
+                let bad = match it["method"].as_str()? {
+                    "Runtime.exceptionThrown" => true,
+                    "Runtime.consoleAPICalled" => said["type"] != "log",
+                    "Log.entryAdded" => said["entry"]["level"] != "info",
+                    _ => false,
+                };
+                bad.then(|| said.to_string())
+            })
+            .collect()
     }
 
     /// Makes sure that the page complained of nothing, and asked nobody but its agent.

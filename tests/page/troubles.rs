@@ -81,7 +81,7 @@ fn without_a_way_out_the_page_says_so() {
 }
 
 #[test]
-fn camera_without_configuration_is_told_what_it_needs() {
+fn page_without_a_configuration_names_the_missing_keys() {
     let world = World::new();
     let mut setting = Setting::new(&world);
     setting.meeting = Value::Null;
@@ -131,7 +131,7 @@ fn watched_services_are_listed() {
 }
 
 #[test]
-fn clock_that_is_not_set_is_told_and_times_are_ages() {
+fn clock_that_is_not_set_is_reported_and_times_are_ages() {
     let world = World::new();
     let _agent = agent(&world, &Setting::new(&world).every(RARELY));
     let browser = Browser::start(&world);

@@ -119,8 +119,8 @@ fn check(loaded: &Loaded) {
         assert!(!secret.expose().is_empty());
         // A short secret may occur in any text by chance.
         if secret.expose().len() > 8 {
-            let told = loaded.problems.iter().any(|one| one.message.contains(secret.expose()));
-            assert!(!told, "a secret is told");
+            let shown = loaded.problems.iter().any(|one| one.message.contains(secret.expose()));
+            assert!(!shown, "a secret is shown");
         }
     }
     config.derive_device_key("camera", Mac([2, 0, 0, 0, 0, 1]));

@@ -57,7 +57,7 @@ linkbeat_fuzz::target!(|data| {
                 let before = shown(&links);
                 let change = links.apply(bytes.link_event(), ignored);
                 let is_news = shown(&links) != before;
-                assert!(change.any || !is_news, "a change that is not told");
+                assert!(change.any || !is_news, "a change that is not reported");
             }
         }
         assert!(links.iter().count() <= LINKS_MAX && links.iter().all(|it| !ignored(it.name)));

@@ -200,7 +200,7 @@ impl World<'_> {
         panic!("the server does not come to rest");
     }
 
-    /// Reads what the client has been told: no more than it is to hear.
+    /// Reads what the client has been sent: no more than it is meant to get.
     fn listen(&mut self) {
         // Errors are answered without the loop.
         let _ = self.model.next();

@@ -199,7 +199,7 @@ linkbeat_fuzz::target!(|data| {
         assert_eq!(guess(&question, &found), expected_guess(&question, made), "{made:?}");
     }
 
-    // What is cut off takes nothing from the messages before it, and is told once.
+    // A message that is cut off takes nothing from those before it, and is reported once.
     let cut = usize::from(bytes.short()) % (datagram.len() + 1);
     let whole = ends.iter().filter(|end| **end <= cut).count();
     let part: Vec<_> = answers(&datagram[..cut]).collect();
