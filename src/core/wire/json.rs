@@ -22,7 +22,7 @@ mod tests;
 mod value;
 
 pub use emitter::{Array, Emit, Emitter, Object, Quoted, Verbatim, emit};
-pub use value::{Chars, Elements, Members, Text, Value, ValueKind};
+pub use value::{Chars, Text, Value, ValueKind};
 
 /// Longest text, in bytes.
 pub const SIZE_MAX: usize = 64 * 1024;
@@ -44,17 +44,14 @@ pub fn parse(text: &[u8]) -> Result<Value<'_>, Error> {
         Err(error) => return Err(Error::new(text, error.valid_up_to(), ErrorKind::NotUtf8)),
     };
     let mut scanner = Scanner::new(text);
-    let result = loop {
+    loop {
         match scanner.next() {
             Ok(Some(_)) => {}
-            Ok(None) => break Ok(()),
-            Err(kind) => break Err(kind),
+            Ok(None) => break,
+            Err(kind) => return Err(Error::new(text.as_bytes(), scanner.at, kind)),
         }
-    };
-    match result {
-        Ok(()) => Ok(Value::new(text.trim_matches(is_white), text.len() - trimmed(text).len())),
-        Err(kind) => Err(Error::new(text.as_bytes(), scanner.at, kind)),
     }
+    Ok(Value::new(text.trim_matches(is_white), text.len() - trimmed(text).len()))
 }
 
 /// White space by RFC 8259 §2; Unicode has more.

@@ -77,13 +77,15 @@ impl<'a> Value<'a> {
     }
 
     /// The members of an object in order, repeated keys included; none for another kind.
-    pub fn members(&self) -> Members<'a> {
-        Members(self.contents(ValueKind::Object))
+    pub fn members(&self) -> impl Iterator<Item = (Text<'a>, Self)> + Clone + use<'a> {
+        let mut contents = self.contents(ValueKind::Object);
+        core::iter::from_fn(move || Some((contents.next()?.as_text()?, contents.next()?)))
     }
 
     /// The elements of an array in order; none for another kind.
-    pub fn elements(&self) -> Elements<'a> {
-        Elements(self.contents(ValueKind::Array))
+    pub fn elements(&self) -> impl Iterator<Item = Self> + Clone + use<'a> {
+        let mut contents = self.contents(ValueKind::Array);
+        core::iter::from_fn(move || contents.next())
     }
 
     /// The value of `key` in an object; the last one, as in most parsers, if the key is repeated.
@@ -126,31 +128,6 @@ impl<'a> Contents<'a> {
         }
         let raw = self.scanner.text.get(start..self.scanner.at)?;
         Some(Value::new(raw, self.base + start))
-    }
-}
-
-/// The members of an object: key and value.
-#[derive(Debug, Clone)]
-pub struct Members<'a>(Contents<'a>);
-
-impl<'a> Iterator for Members<'a> {
-    type Item = (Text<'a>, Value<'a>);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let key = self.0.next()?.as_text()?;
-        Some((key, self.0.next()?))
-    }
-}
-
-/// The elements of an array.
-#[derive(Debug, Clone)]
-pub struct Elements<'a>(Contents<'a>);
-
-impl<'a> Iterator for Elements<'a> {
-    type Item = Value<'a>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.next()
     }
 }
 
