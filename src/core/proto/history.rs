@@ -50,17 +50,17 @@ pub struct History {
 
 impl History {
     /// An empty one; `run` identifies this run of the agent.
-    pub const fn new(run: u64) -> Self {
+    pub fn new(run: u64) -> Self {
         Self {
             run,
             last_id: 0,
             earlier: 0,
             beats: Deque::new(),
             transitions: Deque::new(),
-            hours: Hours::NONE,
-            counters: Counters::NONE,
-            event_to_acknowledged: Histogram::NONE,
-            round_trip: Histogram::NONE,
+            hours: Hours::default(),
+            counters: Counters::default(),
+            event_to_acknowledged: Histogram::default(),
+            round_trip: Histogram::default(),
             failing: false,
             offline_from: None,
         }
@@ -181,7 +181,7 @@ impl History {
     pub fn forget(&mut self) {
         self.beats.clear();
         self.transitions.clear();
-        self.hours = Hours::NONE;
+        self.hours = Hours::default();
         (self.last_id, self.earlier) = (0, 0);
     }
 

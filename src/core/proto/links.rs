@@ -48,7 +48,7 @@ impl LinksChange {
 }
 
 /// All interfaces that are not ignored.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Links {
     links: Vec<Link, LINKS_MAX>,
     /// Ignored interfaces that run.
@@ -63,14 +63,8 @@ pub struct Links {
 
 impl Links {
     /// No interface is known yet.
-    pub const fn new() -> Self {
-        Self {
-            links: Vec::new(),
-            ignored: Vec::new(),
-            device_mac: None,
-            left_out: false,
-            dump_left_out: false,
-        }
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Takes in one message about a link; those about anything else change nothing.
@@ -207,12 +201,6 @@ impl Links {
         let before = self.links.len();
         self.links.retain(|link| !gone(link));
         self.links.len() != before
-    }
-}
-
-impl Default for Links {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

@@ -43,8 +43,9 @@ enum Aim {
     Server,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Mode {
+    #[default]
     Off,
     Searching,
     ServerSilent,
@@ -68,7 +69,7 @@ struct Missed {
 }
 
 /// Connectivity, and the probing that finds it out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reach {
     connectivity: Connectivity,
     since: Instant,
@@ -94,23 +95,8 @@ pub(super) struct Reach {
 
 impl Reach {
     /// Knows nothing yet and probes nothing.
-    pub(super) const fn new() -> Self {
-        Self {
-            connectivity: Connectivity::Unknown,
-            since: Instant::from_micros(0),
-            mode: Mode::Off,
-            searched_at: Instant::from_micros(0),
-            round_at: Instant::from_micros(0),
-            last_round_at: Instant::from_micros(0),
-            last_server_at: Instant::from_micros(0),
-            outstanding: Vec::new(),
-            missed: Missed { unanswered: 0, refused: 0, since: None },
-            broken: false,
-            server_heard: false,
-            rotation: 0,
-            next: 1,
-            sent: 0,
-        }
+    pub(super) fn new() -> Self {
+        Self { next: 1, ..Self::default() }
     }
 
     /// What is known.

@@ -51,7 +51,7 @@ pub(super) fn add(to: &mut VecView<IpAddr>, address: IpAddr) {
 }
 
 /// What the core knows of the kernel's routing, and whether it has to ask.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Routing {
     destinations: Destinations,
     own: Vec<IpAddr, OWN_MAX>,
@@ -67,8 +67,9 @@ pub(super) struct Routing {
     next_out: usize,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum AskState {
+    #[default]
     Settled,
     Wanted,
     Asked,
@@ -76,17 +77,8 @@ enum AskState {
 
 impl Routing {
     /// Nothing is known, and nothing asked.
-    pub(super) const fn new() -> Self {
-        Self {
-            destinations: Vec::new(),
-            own: Vec::new(),
-            routes: Vec::new(),
-            left_out: false,
-            state: AskState::Settled,
-            later: None,
-            announced: Vec::new(),
-            next_out: 0,
-        }
+    pub(super) fn new() -> Self {
+        Self::default()
     }
 
     /// Whether an announcement may change an answer: it was not made before, and a destination is
@@ -249,19 +241,12 @@ impl Routing {
 
 /// Whether `ip` lies in the network of this prefix length.
 fn contains(network: IpAddr, prefix: u8, ip: IpAddr) -> bool {
-    // What differs, shifted down to the bits that must not; a shift by all bits leaves none.
-    let host_bits = |bits: u32| bits.saturating_sub(u32::from(prefix));
-    match (network, ip) {
-        (IpAddr::V4(network), IpAddr::V4(ip)) => {
-            let differing = network.to_bits() ^ ip.to_bits();
-            differing.checked_shr(host_bits(u32::BITS)).unwrap_or(0) == 0
-        }
-        (IpAddr::V6(network), IpAddr::V6(ip)) => {
-            let differing = network.to_bits() ^ ip.to_bits();
-            differing.checked_shr(host_bits(u128::BITS)).unwrap_or(0) == 0
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
+    let common_bits = match (network, ip) {
+        (IpAddr::V4(network), IpAddr::V4(ip)) => (network.to_bits() ^ ip.to_bits()).leading_zeros(),
+        (IpAddr::V6(network), IpAddr::V6(ip)) => (network.to_bits() ^ ip.to_bits()).leading_zeros(),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => return false,
+    };
+    common_bits >= u32::from(prefix)
 }
 
 #[cfg(test)]

@@ -108,10 +108,10 @@ impl Default for Response {
 
 impl Response {
     /// Creates a parser that waits for the first byte.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             state: HeadState::Head,
-            head: Head::new(),
+            head: Head::default(),
             head_budget: HEAD_MAX,
             body_budget: BODY_MAX,
             body: Vec::new(),
@@ -283,7 +283,7 @@ impl Response {
 
     fn take_head(&mut self) {
         if self.head.is_interim() {
-            self.head = Head::new();
+            self.head = Head::default();
             return;
         }
         self.state = match self.head.body() {

@@ -23,8 +23,6 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    pub(super) const NONE: Self = Self { counts: [0; BUCKETS_US.len() + 1], sum_us: 0 };
-
     pub(super) fn add(&mut self, took: Duration) {
         let micros = micros(took);
         let bucket = BUCKETS_US.iter().position(|end| micros <= *end);
@@ -127,7 +125,7 @@ pub const fn failure_index(failure: Failure) -> usize {
 }
 
 /// Counters since start; none goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counters {
     /// Acknowledged beats by [`Class::ALL`].
     pub beats: [u64; Class::ALL.len()],
@@ -154,20 +152,6 @@ pub struct Counters {
 }
 
 impl Counters {
-    pub(super) const NONE: Self = Self {
-        beats: [0; Class::ALL.len()],
-        failures: [0; FAILURES.len()],
-        triggers: 0,
-        merged: 0,
-        connections: 0,
-        full_handshakes: 0,
-        resumptions: 0,
-        overflows: 0,
-        sent_bytes: 0,
-        received_bytes: 0,
-        offline_us: 0,
-    };
-
     pub(super) fn acknowledged(&mut self, class: Class) {
         if let Some(count) = self.beats.get_mut(class as usize) {
             *count += 1;

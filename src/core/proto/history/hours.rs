@@ -25,12 +25,10 @@ pub struct Hour {
 }
 
 /// The hours, each at the place that its number names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Hours([Option<Hour>; HOURS_MAX as usize]);
 
 impl Hours {
-    pub(super) const NONE: Self = Self([None; HOURS_MAX as usize]);
-
     /// The hour that `at` is in; a new one takes the place of that of a day before.
     pub(super) fn at(&mut self, at: Instant) -> &mut Hour {
         let number = number(at);

@@ -32,7 +32,7 @@ pub(super) enum RetryAfter {
 }
 
 /// The parsed head, so far.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Head {
     /// Status code; 0 before the status line.
     pub(super) status: u16,
@@ -62,26 +62,6 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Creates the state before the first byte.
-    pub(super) const fn new() -> Self {
-        Self {
-            status: 0,
-            retry_after: None,
-            date: None,
-            page: None,
-            location: String::new(),
-            is_http_1_0: false,
-            close: false,
-            keep_alive: false,
-            chunked: None,
-            length: None,
-            unframed: false,
-            line: Vec::new(),
-            cut: false,
-            ended: false,
-        }
-    }
-
     /// Consumes at most one line of `bytes`. Returns whether the head is complete, and the rest.
     /// Every call must bring at least one byte.
     pub(super) fn take<'a>(&mut self, bytes: &'a [u8]) -> Result<(bool, &'a [u8]), Failure> {
