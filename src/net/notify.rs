@@ -66,10 +66,10 @@ impl Notify {
     /// Call it in every wake-up. Nothing is sent while the line is the same and the last message
     /// younger than a quarter of the watchdog's time-out; at half of it is the deadline, so that
     /// the pings ride on a cycle that is shorter. What could not be sent is sent again later.
-    pub fn update(&mut self, now: Instant, line: fmt::Arguments<'_>) {
+    pub fn update(&mut self, now: Instant, line: impl FnOnce(&mut dyn Write) -> fmt::Result) {
         let mut next = String::new();
         // Texts of others in it cannot begin another line. An error means that it is full.
-        Cut { to: &mut next, room: LINE_MAX, clean: without_controls }.write_fmt(line).ok();
+        line(&mut Cut { to: &mut next, room: LINE_MAX, clean: without_controls }).ok();
         let due =
             self.timeout.zip(self.send_at).is_some_and(|(timeout, at)| now + timeout / 4 >= at);
         if self.is_ready && !due && next == self.line {

@@ -71,11 +71,11 @@ fn readiness_is_told_once_and_the_line_when_it_changes() {
     let supervisor = Supervisor::new();
     let mut notify = supervisor.notify(None);
     assert_eq!(supervisor.heard(), None);
-    notify.update(at(1), format_args!("starting"));
+    notify.update(at(1), |line| write!(line, "starting"));
     assert_eq!(supervisor.heard().as_deref(), Some("READY=1\nSTATUS=starting\n"));
-    notify.update(at(1000), format_args!("starting"));
+    notify.update(at(1000), |line| write!(line, "starting"));
     assert_eq!(supervisor.heard(), None);
-    notify.update(at(1000), format_args!("online via {}", "eth0"));
+    notify.update(at(1000), |line| write!(line, "online via {}", "eth0"));
     assert_eq!(supervisor.heard().as_deref(), Some("STATUS=online via eth0\n"));
     assert_eq!(notify.next_deadline(), None);
     notify.stopping();
@@ -87,7 +87,7 @@ fn the_watchdog_is_fed_on_the_cycle_and_at_half_its_time_at_the_latest() {
     let supervisor = Supervisor::new();
     let mut notify = supervisor.notify(Some("90000000"));
     let mut update = |seconds| {
-        notify.update(at(seconds), format_args!("-"));
+        notify.update(at(seconds), |line| write!(line, "-"));
         (
             supervisor.heard().is_some_and(|said| said.contains("WATCHDOG=1\n")),
             notify.next_deadline(),
@@ -124,10 +124,10 @@ fn what_did_not_leave_is_told_again() {
     let full = UnixDatagram::unbound().unwrap();
     full.set_nonblocking(true).unwrap();
     while full.send_to(b"x", &supervisor.path).is_ok() {}
-    notify.update(at(1), format_args!("first"));
+    notify.update(at(1), |line| write!(line, "first"));
     assert_eq!(notify.next_deadline(), Some(at(1) + SECOND));
     while supervisor.heard().is_some() {}
-    notify.update(at(2), format_args!("second"));
+    notify.update(at(2), |line| write!(line, "second"));
     assert_eq!(supervisor.heard().as_deref(), Some("READY=1\nWATCHDOG=1\nSTATUS=second\n"));
     assert_eq!(notify.next_deadline(), Some(at(47)));
 }
@@ -138,7 +138,7 @@ fn a_supervisor_that_went_away_is_no_reason_to_spin() {
     let mut notify = supervisor.notify(None);
     drop(supervisor);
     for seconds in 1..5 {
-        notify.update(at(seconds), format_args!("-"));
+        notify.update(at(seconds), |line| write!(line, "-"));
         assert_eq!(notify.next_deadline(), Some(at(seconds) + SECOND));
     }
 }
@@ -152,7 +152,7 @@ fn an_abstract_name_is_a_supervisor_too() {
         "NOTIFY_SOCKET" => Some(OsString::from(format!("@{name}"))),
         _ => None,
     };
-    Notify::new(variable, PID, at(0)).unwrap().update(at(0), format_args!("-"));
+    Notify::new(variable, PID, at(0)).unwrap().update(at(0), |line| write!(line, "-"));
     let mut buffer = [0; 64];
     let length = socket.recv(&mut buffer).unwrap();
     assert_eq!(&buffer[..length], b"READY=1\nSTATUS=-\n");
@@ -162,7 +162,7 @@ fn an_abstract_name_is_a_supervisor_too() {
 fn a_line_stays_one_line_and_is_cut_between_characters() {
     let supervisor = Supervisor::new();
     let mut notify = supervisor.notify(None);
-    notify.update(at(0), format_args!("refused\nMAINPID=1\r\0{}", "é".repeat(LINE_MAX)));
+    notify.update(at(0), |line| write!(line, "refused\nMAINPID=1\r\0{}", "é".repeat(LINE_MAX)));
     let said = supervisor.heard().unwrap();
     let line = said.strip_prefix("READY=1\nSTATUS=refused MAINPID=1  ").unwrap();
     let line = line.strip_suffix('\n').unwrap();
