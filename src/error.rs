@@ -4,6 +4,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -76,8 +77,9 @@ impl Error {
     }
 
     /// The error and its chain of causes, on one line.
-    pub const fn chain(&self) -> impl fmt::Display {
-        Chain(self)
+    pub fn chain(&self) -> String {
+        let errors = iter::successors(Some(self as &dyn StdError), |&error| error.source());
+        errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
     }
 }
 
@@ -140,21 +142,6 @@ impl From<lexopt::Error> for Error {
     }
 }
 
-/// An error and its chain of causes. `Display` is one line.
-struct Chain<'a>(&'a Error);
-
-impl fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +175,7 @@ mod tests {
             ),
             (Error::Config, "the configuration is invalid", 78),
         ] {
-            assert_eq!(error.chain().to_string(), words);
+            assert_eq!(error.chain(), words);
             assert_eq!(error.exit_code(), ExitCode::from(code));
         }
     }

@@ -46,7 +46,7 @@ fn watch(format: OutputFormat, socket: &Path, out: &mut impl Write) -> Result<u8
                 (page.line(), page.to_string(), escaped(page.status.0.raw()))
             }
             Err(error @ Error::NoAgent { .. }) => {
-                let gone = error.chain().to_string();
+                let gone = error.chain();
                 let text: String = gone.chars().map(harmless).collect();
                 let page = format!("{gone}\n");
                 (gone, page, error_json(&text))
