@@ -5,7 +5,6 @@
 //! The list of calls is one of denials: a call that is forgotten in it is no worse than before, while
 //! a list of permissions would end an agent with a newer libc. A denied call fails with `EPERM`.
 
-use std::fmt::{self, Display};
 use std::io;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -20,8 +19,8 @@ pub struct Sandbox {
     pub no_core: bool,
     /// Whether the calls that are not needed fail (seccomp(2)).
     pub filter: bool,
-    /// The first part that could not be had, and why.
-    pub obstacle: Option<Obstacle>,
+    /// The warning about the first part that could not be had.
+    pub obstacle: Option<String>,
 }
 
 impl Sandbox {
@@ -38,29 +37,15 @@ impl Sandbox {
     }
 
     /// Whether a part of the sandbox is in force; notes the first one that is not.
-    fn has(&mut self, part: &'static str, entered: io::Result<()>) -> bool {
+    fn has(&mut self, part: &str, entered: io::Result<()>) -> bool {
         match entered {
             Ok(()) => true,
             Err(error) => {
-                self.obstacle.get_or_insert(Obstacle { part, error });
+                let warning = || format!("the sandbox is incomplete, {part}: {error}");
+                self.obstacle.get_or_insert_with(warning);
                 false
             }
         }
-    }
-}
-
-/// A part of the sandbox that could not be had. `Display` is the warning.
-#[derive(Debug)]
-pub struct Obstacle {
-    /// The part.
-    part: &'static str,
-    /// The error of the kernel.
-    error: io::Error,
-}
-
-impl Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the sandbox is incomplete, {}: {}", self.part, self.error)
     }
 }
 
@@ -374,7 +359,7 @@ mod tests {
         assert!(sandbox.has("one", Ok(())));
         assert!(!sandbox.has("two", Err(Errno::NOSYS.into())));
         assert!(!sandbox.has("three", Err(Errno::PERM.into())));
-        let text = sandbox.obstacle.unwrap().to_string();
+        let text = sandbox.obstacle.unwrap();
         assert!(text.starts_with("the sandbox is incomplete, two: "), "{text}");
     }
 }
