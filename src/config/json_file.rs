@@ -133,7 +133,7 @@ impl<'a> JsonFile<'a> {
             // The address may contain a password, so the message does not repeat it.
             Allowed::Url(error) => self.error(value.offset(), error),
             _ => {
-                let found = FoundText(*value);
+                let found = found_text(*value);
                 self.error(
                     value.offset(),
                     format_args!("{key}: expected {allowed}, found {found}"),
@@ -248,19 +248,10 @@ impl Display for Allowed {
 }
 
 /// A value in a message: a short one literally, unless it could control a terminal; else its type.
-struct FoundText<'a>(Value<'a>);
-
-impl Display for FoundText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.kind() {
-            ValueKind::Bool | ValueKind::Number | ValueKind::Text
-                if self.0.raw().len() <= FOUND_MAX && !self.0.raw().contains(char::is_control) =>
-            {
-                f.write_str(self.0.raw())
-            }
-            kind => kind.fmt(f),
-        }
-    }
+fn found_text(value: Value<'_>) -> String {
+    let is_plain = matches!(value.kind(), ValueKind::Bool | ValueKind::Number | ValueKind::Text);
+    let is_short = value.raw().len() <= FOUND_MAX && !value.raw().contains(char::is_control);
+    if is_plain && is_short { value.raw().to_owned() } else { value.kind().to_string() }
 }
 
 /// Makes a parser of strings from a parser of their decoded text.
