@@ -29,12 +29,14 @@ impl EventLoop {
                 return;
             }
             self.routing.wanted = false;
-            let answers = self.routing.ask(&self.agent);
+            self.routing.ask(&self.agent);
             if self.routing.failed {
                 self.links_retry.routes_failed(self.now);
             }
+            // Taken out while the core has them, and put back for their room.
+            let answers = core::mem::take(&mut self.routing.answers);
             self.feed(Input::Routes(&answers));
-            self.routing.put_back(answers);
+            self.routing.answers = answers;
         }
     }
 

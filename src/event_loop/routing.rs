@@ -11,8 +11,8 @@ use linkbeat_core::proto::route::Route;
 pub(super) struct Routing {
     /// The socket, which also says whether an interface has an address.
     pub(super) asker: RouteAsker,
-    /// Room for the answers.
-    answers: Vec<Route>,
+    /// The answers to the last questions.
+    pub(super) answers: Vec<Route>,
     /// Whether the core has questions.
     pub(super) wanted: bool,
     /// Whether the kernel could not be asked: logged once.
@@ -25,9 +25,8 @@ impl Routing {
         Ok(Self { asker, answers: Vec::new(), wanted: false, failed: false })
     }
 
-    /// Puts the questions of the core to the kernel. The answers are to be given back by
-    /// [`put_back`](Self::put_back), which keeps their room.
-    pub(super) fn ask(&mut self, agent: &Agent) -> Vec<Route> {
+    /// Puts the questions of the core to the kernel, for [`answers`](Self::answers).
+    pub(super) fn ask(&mut self, agent: &Agent) {
         match self.asker.ask(agent.questions(), &mut self.answers) {
             Ok(()) => self.failed = false,
             Err(error) => {
@@ -37,10 +36,5 @@ impl Routing {
                 }
             }
         }
-        core::mem::take(&mut self.answers)
-    }
-
-    pub(super) fn put_back(&mut self, answers: Vec<Route>) {
-        self.answers = answers;
     }
 }

@@ -29,7 +29,7 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Setup {
     /// The path that the files belong to.
-    path: PathBuf,
+    pub path: PathBuf,
     /// The configuration of the files, without derived values.
     loaded: Option<Config>,
     /// The files that exist.
@@ -86,11 +86,6 @@ impl Setup {
     /// The web manager, if it beats as well now.
     pub(super) fn second_sender(&self) -> Option<SecondSender> {
         WebManager::find(Path::new("/"))?.second_sender(&self.config)
-    }
-
-    /// The path of the configuration file.
-    pub(super) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// Reads the files, puts them in force if they are good, and watches the files of TLS.

@@ -67,7 +67,7 @@ impl EventLoop {
             started_at: self.started_at,
             config: &self.setup.config,
             configured_at: self.configured_at.unwrap_or(self.started_at),
-            config_file: self.setup.path(),
+            config_file: &self.setup.path,
             config_error: self.setup.complaint.as_deref(),
             listens_on: self.local.http_address(),
             view,
