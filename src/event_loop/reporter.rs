@@ -3,12 +3,11 @@
 //! The lines with brackets are part of the contract (`src/WIRE.md` §6): scripts search for them. A state
 //! is logged when it changes; a repeated failure is counted and logged at debug.
 
-use core::fmt;
-use core::fmt::Write as _;
+use core::fmt::{self, Write};
 
 use heapless::{String, Vec};
 
-use crate::status::network::{BindingForbidden, FailedPath, LinksLeftOut};
+use crate::status::network::{BINDING_FORBIDDEN, FailedPath, LinksLeftOut};
 use crate::status::{ANSWER_MAX, BeatShown, TEXT_MAX};
 use crate::sys::bind;
 use linkbeat_core::proto::event::{Acknowledged, Failure, Note, Reason, TlsFailure};
@@ -68,7 +67,7 @@ impl Reporter {
                 log::info!("[Network] The gateway of {uplink} answers again")
             }
             Note::PathFailed { via: Some(_), .. } if bind::is_forbidden() => {
-                log::warn!("[Failover] {BindingForbidden}");
+                log::warn!("[Failover] {BINDING_FORBIDDEN}");
             }
             Note::PathFailed { via, family, instead } => {
                 let (via, family, instead) = (*via, *family, *instead);
@@ -107,8 +106,8 @@ impl Reporter {
                 if self.error.is_empty() {
                     self.turned_at = Some(now);
                 }
-                let text = FailureText { failure: *failure, detail: &self.detail };
-                set(&mut self.error, text);
+                let detail = &self.detail;
+                set(&mut self.error, |text| write_failure(text, *failure, detail));
                 self.detail.clear();
                 let level = if *news { log::Level::Warn } else { log::Level::Debug };
                 let next = Next { retry_at: *retry_at, now };
@@ -123,7 +122,7 @@ impl Reporter {
 
     /// Keeps details about a failure that the core is going to report.
     pub(super) fn remark(&mut self, words: impl fmt::Display) {
-        set(&mut self.detail, words);
+        set(&mut self.detail, |text| write!(text, "{words}"));
     }
 
     /// Logs, once, that an `interval_s` of the server is ignored.
@@ -183,25 +182,15 @@ impl fmt::Display for Next {
     }
 }
 
-/// A failure in words, with what is known beside it.
-struct FailureText<'a> {
-    failure: Failure,
-    detail: &'a str,
-}
-
-impl fmt::Display for FailureText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(words(self.failure))?;
-        match self.failure {
-            Failure::Status(status) => write!(f, " {status}{}", advice(status))?,
-            Failure::Portal(status) => write!(f, " (HTTP {status})")?,
-            _ => {}
-        }
-        if !self.detail.is_empty() {
-            write!(f, ": {}", self.detail)?;
-        }
-        Ok(())
+/// Writes a failure in words, with what is known beside it.
+fn write_failure(text: &mut dyn Write, failure: Failure, detail: &str) -> fmt::Result {
+    text.write_str(words(failure))?;
+    match failure {
+        Failure::Status(status) => write!(text, " {status}{}", advice(status))?,
+        Failure::Portal(status) => write!(text, " (HTTP {status})")?,
+        _ => {}
     }
+    if detail.is_empty() { Ok(()) } else { write!(text, ": {detail}") }
 }
 
 /// The text for a failure.
@@ -215,28 +204,7 @@ const fn words(failure: Failure) -> &'static str {
         Failure::NoInterface => "the interface or its address is gone",
         Failure::Denied => "the kernel or a local firewall forbids the connection",
         Failure::Exhausted => "no descriptor, port or memory left",
-        Failure::Tls(TlsFailure::NotYetValid) => {
-            "TLS: the certificate is not yet valid; is the clock right?"
-        }
-        Failure::Tls(TlsFailure::Expired) => {
-            "TLS: the certificate has expired; is the clock right?"
-        }
-        Failure::Tls(TlsFailure::WrongName) => "TLS: the certificate is for another name",
-        Failure::Tls(TlsFailure::UnknownIssuer) => {
-            "TLS: the certificate comes from an unknown authority"
-        }
-        Failure::Tls(TlsFailure::WrongKey) => {
-            "TLS: the key of what answers is none of tls.pin_sha256"
-        }
-        Failure::Tls(TlsFailure::BadCertificate) => "TLS: the certificate is not acceptable",
-        Failure::Tls(TlsFailure::RefusedByServer) => "TLS: the server refused the connection",
-        Failure::Tls(TlsFailure::ClientCertificateWanted) => {
-            "TLS: the server wants a client certificate (tls.client_cert, tls.client_key)"
-        }
-        Failure::Tls(TlsFailure::ClientCertificateRefused) => {
-            "TLS: the server does not accept our client certificate"
-        }
-        Failure::Tls(TlsFailure::Handshake) => "TLS: the handshake failed",
+        Failure::Tls(failure) => tls_words(failure),
         Failure::Malformed => "the answer is not HTTP",
         Failure::Http2Only => "the server speaks no HTTP/1.1 at this port, HTTP/2 perhaps",
         Failure::TooLarge => "the answer is too large",
@@ -247,6 +215,25 @@ const fn words(failure: Failure) -> &'static str {
         Failure::NameServerFailed => "no nameserver gave a useful answer",
         Failure::NameServerSilent => "no nameserver answers",
         Failure::NoNameserver => "no nameserver is configured",
+    }
+}
+
+const fn tls_words(failure: TlsFailure) -> &'static str {
+    match failure {
+        TlsFailure::NotYetValid => "TLS: the certificate is not yet valid; is the clock right?",
+        TlsFailure::Expired => "TLS: the certificate has expired; is the clock right?",
+        TlsFailure::WrongName => "TLS: the certificate is for another name",
+        TlsFailure::UnknownIssuer => "TLS: the certificate comes from an unknown authority",
+        TlsFailure::WrongKey => "TLS: the key of what answers is none of tls.pin_sha256",
+        TlsFailure::BadCertificate => "TLS: the certificate is not acceptable",
+        TlsFailure::RefusedByServer => "TLS: the server refused the connection",
+        TlsFailure::ClientCertificateWanted => {
+            "TLS: the server wants a client certificate (tls.client_cert, tls.client_key)"
+        }
+        TlsFailure::ClientCertificateRefused => {
+            "TLS: the server does not accept our client certificate"
+        }
+        TlsFailure::Handshake => "TLS: the handshake failed",
     }
 }
 
@@ -263,9 +250,9 @@ const fn advice(status: u16) -> &'static str {
 }
 
 /// Replaces a text; one that is too long is cut.
-fn set(text: &mut String<TEXT_MAX>, words: impl fmt::Display) {
+fn set(text: &mut String<TEXT_MAX>, write: impl FnOnce(&mut dyn Write) -> fmt::Result) {
     text.clear();
-    write!(Cut { to: text, room: TEXT_MAX, clean: core::convert::identity }, "{words}").ok();
+    write(&mut Cut { to: text, room: TEXT_MAX, clean: core::convert::identity }).ok();
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::EventLoop;
 use super::sessions::WAITS_FOR_RANDOM;
 use crate::config::rp_filter::{Strict, strict_interfaces};
 use crate::status::history::HistoryAnswer;
-use crate::status::network::{BindingForbidden, FailedPath, LinksLeftOut, NoWay};
+use crate::status::network::{BINDING_FORBIDDEN, FailedPath, LinksLeftOut, NoWay};
 use crate::status::{self, AgentState, STATUS_MAX, Snapshot, WARNINGS_MAX};
 use crate::sys::bind;
 use linkbeat_core::proto::agent::{Obstacle, Path as RacePath};
@@ -51,7 +51,7 @@ impl EventLoop {
             warnings.push(second);
         }
         if forbidden {
-            warnings.push(&BindingForbidden);
+            warnings.push(&BINDING_FORBIDDEN);
         }
         failed.iter().for_each(|path| warnings.push(path));
         warnings.extend(self.local.errors().map(|error| error as &dyn Display));

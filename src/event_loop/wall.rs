@@ -62,7 +62,7 @@ impl Wall {
             }
             Some(ClockTransition::Unset) => log::warn!(
                 "[Clock] the clock is not set: it says {says}, and {}; beats carry no timestamp until it is",
-                KnownFloor(self.clock.floor(now))
+                known(self.clock.floor(now))
             ),
         }
     }
@@ -165,15 +165,11 @@ impl Wall {
 }
 
 /// The source and value of a lower bound, for the log.
-struct KnownFloor(Floor);
-
-impl std::fmt::Display for KnownFloor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let date = Utc(self.0.unix_s);
-        match self.0.source {
-            Source::Build => write!(f, "this program was built {date}"),
-            Source::File => write!(f, "a file of the configuration was written {date}"),
-            Source::Server => write!(f, "the server says {date}"),
-        }
+fn known(Floor { unix_s, source }: Floor) -> String {
+    let date = Utc(unix_s);
+    match source {
+        Source::Build => format!("this program was built {date}"),
+        Source::File => format!("a file of the configuration was written {date}"),
+        Source::Server => format!("the server says {date}"),
     }
 }

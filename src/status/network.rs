@@ -34,17 +34,8 @@ impl Display for FailedPath {
 
 /// The warning that no socket can be bound to an uplink. Then no bound path says anything about the
 /// server.
-#[derive(Debug, Clone, Copy)]
-pub struct BindingForbidden;
-
-impl Display for BindingForbidden {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the kernel forbids to bind sockets to an uplink, and chooses the way of each beat: before Linux 5.7, \
-             give linkbeat CAP_NET_RAW, or set \"bind_to_uplink\" to false",
-        )
-    }
-}
+pub const BINDING_FORBIDDEN: &str = "the kernel forbids to bind sockets to an uplink, and chooses the way of each \
+    beat: before Linux 5.7, give linkbeat CAP_NET_RAW, or set \"bind_to_uplink\" to false";
 
 /// The warning that there are more interfaces or routes than the agent keeps.
 #[derive(Debug, Clone, Copy)]

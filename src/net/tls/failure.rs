@@ -152,12 +152,12 @@ fn describe_certificate(
         // A camera without a battery for its clock fails here while its own date is wrong: show
         // both dates.
         CertificateError::ExpiredContext { time, not_after } => {
-            let judge = Judge(*time, wall_s);
-            return write!(line, "certificate expired {}; {judge}", date(*not_after));
+            write!(line, "certificate expired {}", date(*not_after))?;
+            return write_clock(line, *time, wall_s);
         }
         CertificateError::NotValidYetContext { time, not_before } => {
-            let judge = Judge(*time, wall_s);
-            return write!(line, "certificate valid from {}; {judge}", date(*not_before));
+            write!(line, "certificate valid from {}", date(*not_before))?;
+            return write_clock(line, *time, wall_s);
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             write!(line, "certificate is not for {}, but for ", expected.to_str())?;
@@ -272,18 +272,14 @@ fn describe_alert(line: &mut dyn Write, alert: AlertDescription) -> fmt::Result 
     })
 }
 
-/// The time that a certificate was checked against: that of the clock, or the substitute for an
-/// unset clock.
-struct Judge(UnixTime, u64);
-
-impl fmt::Display for Judge {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The clock may have advanced since the check.
-        if self.0.as_secs() <= self.1.saturating_add(SLACK_S) {
-            write!(f, "the clock here says {}", date(self.0))
-        } else {
-            write!(f, "the clock is not set, it is {} or later", date(self.0))
-        }
+/// Writes the time that a certificate was checked against: that of the clock, or the substitute for
+/// an unset clock.
+fn write_clock(line: &mut dyn Write, time: UnixTime, wall_s: u64) -> fmt::Result {
+    // The clock may have advanced since the check.
+    if time.as_secs() <= wall_s.saturating_add(SLACK_S) {
+        write!(line, "; the clock here says {}", date(time))
+    } else {
+        write!(line, "; the clock is not set, it is {} or later", date(time))
     }
 }
 
