@@ -157,10 +157,10 @@ impl Race {
     /// Whether every path is in doubt (true if there is none): each connection is itself, or waits
     /// for its SYN-ACK beside one that is.
     pub(super) fn is_doubted(&self) -> bool {
-        self.attempts.iter().all(|open| {
-            matches!(open.liveness, Liveness::Suspect | Liveness::Slow)
-                || (open.stage == Stage::Connecting && self.doubts(open.via).next().is_some())
-        })
+        let suspect =
+            |via| self.attempts.iter().any(|it| it.via == via && it.liveness == Liveness::Suspect);
+        let waits = |open: &Attempt| open.stage == Stage::Connecting && suspect(open.via);
+        self.attempts.iter().all(|open| open.liveness.is_doubtful() || waits(open))
     }
 
     /// The path of a connection from an earlier beat that is in doubt, and that nothing newer has
@@ -174,7 +174,7 @@ impl Race {
 
     /// Whether nothing is to be expected of any connection soon (true if there is none).
     pub(super) fn is_stuck(&self) -> bool {
-        self.attempts.iter().all(|open| matches!(open.liveness, Liveness::Suspect | Liveness::Slow))
+        self.attempts.iter().all(|open| open.liveness.is_doubtful())
     }
 
     /// Whether every connection is doubted itself (true if there is none).
@@ -182,18 +182,10 @@ impl Race {
         self.attempts.iter().all(|open| open.liveness == Liveness::Suspect)
     }
 
-    fn doubts(&self, via: Option<InterfaceName>) -> impl Iterator<Item = &Attempt> {
-        self.attempts
-            .iter()
-            .filter(move |open| open.via == via && open.liveness == Liveness::Suspect)
-    }
-
     /// Whether a connection of an earlier beat carries this one, or is about to, and nothing speaks
     /// against it.
     pub(super) fn is_carried(&self) -> bool {
-        let sound = |open: &Attempt| {
-            open.reused && !matches!(open.liveness, Liveness::Suspect | Liveness::Slow)
-        };
+        let sound = |open: &Attempt| open.reused && !open.liveness.is_doubtful();
         if self.attempts.is_empty() { self.kept.is_some() } else { self.attempts.iter().any(sound) }
     }
 
@@ -209,10 +201,7 @@ impl Race {
 
     /// Whether a report is on its way, and nothing speaks against its connection.
     pub(super) fn is_carrying(&self) -> bool {
-        self.attempts.iter().any(|open| {
-            open.stage >= Stage::Writing
-                && !matches!(open.liveness, Liveness::Suspect | Liveness::Slow)
-        })
+        self.attempts.iter().any(|it| it.stage >= Stage::Writing && !it.liveness.is_doubtful())
     }
 
     /// The next round begins: what was tried in vain lets those go first that had no turn yet.
@@ -314,9 +303,9 @@ impl Race {
             match open.liveness {
                 Liveness::Suspect => self.paths.lose(open.path()),
                 // What acknowledges in the server's stead does so in both families.
-                Liveness::Slow => [Family::V4, Family::V6]
-                    .into_iter()
-                    .for_each(|family| self.paths.lose((open.via, family))),
+                Liveness::Slow => {
+                    Family::ALL.into_iter().for_each(|family| self.paths.lose((open.via, family)))
+                }
                 Liveness::Until(_)
                 | Liveness::Checking
                 | Liveness::LastCheck

@@ -221,7 +221,7 @@ impl Active {
 
     /// The addresses that were reported to the server last.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let sources = |uplink: Uplink| [Family::V4, Family::V6].map(|it| uplink.source(it));
+        let sources = |uplink: Uplink| Family::ALL.map(|family| uplink.source(family));
         self.uplink.map(sources).into_iter().flatten().flatten()
     }
 

@@ -41,6 +41,13 @@ pub(crate) enum Liveness {
     Slow,
 }
 
+impl Liveness {
+    /// Whether nothing is to be expected soon.
+    pub(crate) const fn is_doubtful(self) -> bool {
+        matches!(self, Self::Suspect | Self::Slow)
+    }
+}
+
 /// One connection of the race.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
