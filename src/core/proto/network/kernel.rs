@@ -111,8 +111,9 @@ impl Network {
     /// Has the kernel asked for the outcome of a change of links.
     pub(crate) fn confirm(&mut self, now: Instant, actions: &mut Actions) {
         let known = |link: &Link| !link.running || self.routing.has_way(link.index);
-        if self.links.iter().all(known) {
-            // A carrier takes no route away; what is sent for it now comes first.
+        if self.binds && self.links.iter().all(known) {
+            // A carrier takes no route away; what is sent for it now comes first. An unbound socket
+            // has only the kernel's own choice.
             self.routing.want_at(now + CONFIRM);
         } else {
             self.routing.want();

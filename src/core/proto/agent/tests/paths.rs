@@ -297,6 +297,20 @@ fn without_binding_the_kernel_chooses_the_way() {
 }
 
 #[test]
+fn interface_set_down_is_no_outage_where_the_kernel_goes_another_way() {
+    for bind_to_uplink in [true, false] {
+        let mut bench = Bench::with(&Settings { bind_to_uplink, ..settings() });
+        bench.deliver(false);
+        bench.up(WLAN1);
+        // Unlike a carrier, it takes its routes along.
+        bench.tables.entries.retain(|entry| entry.index != LinkIndex(ETH0.into()));
+        bench.link(ETH0, false);
+        assert!(bench.connect().is_some(), "{:?}", bench.actions);
+        assert!(!bench.notes().contains(&Note::ConnectivityLost), "{:?}", bench.notes());
+    }
+}
+
+#[test]
 fn an_unbound_connection_dies_with_its_local_address() {
     let mut bench = Bench::with(&Settings { bind_to_uplink: false, ..settings() });
     let (id, ..) = bench.write();
