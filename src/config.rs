@@ -174,7 +174,7 @@ impl Config {
 
     /// Whether a text from the server contains the token: literally, with escapes of JSON, or
     /// percent-encoded.
-    pub fn tells_token(&self, text: &str) -> bool {
+    pub fn contains_token(&self, text: &str) -> bool {
         let Some(token) = self.token_code.as_ref().map(Secret::expose) else { return false };
         text.contains(token)
             || contains(Chars::of(text), token.chars())

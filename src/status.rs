@@ -133,11 +133,11 @@ impl Snapshot<'_> {
         let beat_at = self.beat.map(|beat| beat.stamps.replied_at);
         let device_key = config.device_key.as_deref().unwrap_or_default();
         let error =
-            Some(self.error).filter(|error| !error.is_empty() && !config.tells_token(error));
+            Some(self.error).filter(|error| !error.is_empty() && !config.contains_token(error));
         let answer = self.answer.filter(|answer| {
             answer.raw().len() <= ANSWER_MAX
                 && depth(answer) <= DEPTH_MAX - 2
-                && !config.tells_token(answer.raw())
+                && !config.contains_token(answer.raw())
         });
         json.member("enabled", &config.settings.enabled)
             .member("connected", &(self.state() == AgentState::Online));

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn problems_beyond_the_limit_are_not_told_but_count() {
+    fn problems_beyond_the_limit_are_not_shown_but_count() {
         let mut problems = Problems::default();
         for _ in 0..PROBLEMS_MAX {
             problems.warning(Path::new("f"), None, "w");

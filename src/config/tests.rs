@@ -361,7 +361,7 @@ fn device_key_is_derived_once_and_completes_the_server() {
 fn a_token_is_recognised_behind_the_escapes_of_json_and_of_urls() {
     let token = r#"{"token_code": "s3c/r\"t"}"#;
     let config = Directory::new("token").with("meeting.json", token).config();
-    for (text, tells) in [
+    for (text, expected) in [
         (r#"{"t": "s3c/r\"t"}"#, true),
         (r#"{"t": "x\u0073\u0033c\/r\u0022t"}"#, true),
         (r#"https://h/login/s3c/r"t/x"#, true),
@@ -373,9 +373,9 @@ fn a_token_is_recognised_behind_the_escapes_of_json_and_of_urls() {
         (r#"{"t": "s3c/r"}"#, false),
         ("", false),
     ] {
-        assert_eq!(config.tells_token(text), tells, "{text}");
+        assert_eq!(config.contains_token(text), expected, "{text}");
     }
-    assert!(!Config::default().tells_token(""));
+    assert!(!Config::default().contains_token(""));
 }
 
 #[test]

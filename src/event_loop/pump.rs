@@ -79,7 +79,7 @@ impl EventLoop {
             Some(Hint::Words(words)) => self.reporter.remark(words),
             None => {}
         }
-        if let Some(location) = response.location().filter(|text| !config.tells_token(text)) {
+        if let Some(location) = response.location().filter(|text| !config.contains_token(text)) {
             self.reporter.remark(location);
         }
         match (reply.failure, str::from_utf8(response.body())) {
@@ -87,9 +87,9 @@ impl EventLoop {
                 if let Some(Err(unusable)) = response.interval() {
                     self.reporter.ignore_interval(unusable);
                 }
-                self.reporter.keep_answer(response.body(), |text| config.tells_token(text));
+                self.reporter.keep_answer(response.body(), |text| config.contains_token(text));
             }
-            (Some(Failure::NotAccepted), Ok(why)) if !config.tells_token(why) => {
+            (Some(Failure::NotAccepted), Ok(why)) if !config.contains_token(why) => {
                 self.reporter.remark(why);
             }
             (Some(_), _) => {}

@@ -245,11 +245,11 @@ function missed(error, wait) {
   document.body.classList.add("stale");
   byId("silence").hidden = false;
   say(byId("freshness"), "not live");
-  tellSilence();
+  showSilence();
 }
 
 // The seconds are in a place of their own, because screen readers announce each change of the words.
-function tellSilence() {
+function showSilence() {
   const { error, until } = silence;
   const refused = error.status ? ` as it should (${error.status})` : "";
   const locked = error.status === 401;
@@ -263,7 +263,7 @@ function tellSilence() {
 }
 
 function tick() {
-  if (silence) tellSilence();
+  if (silence) showSilence();
   else growAll();
 }
 

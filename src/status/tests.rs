@@ -263,7 +263,7 @@ fn states_follow_their_definition_in_order() {
 }
 
 #[test]
-fn state_is_told_in_words_with_what_to_do() {
+fn state_is_worded_with_advice() {
     let config = usual("words");
     let mut snapshot = well(&config, &[]);
     snapshot.view.failure = Some(Failure::Status(404));

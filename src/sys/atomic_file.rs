@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_told_from_disk() {
+    fn memory_is_distinguished_from_disk() {
         assert_eq!(is_in_memory(Path::new("/dev/shm/state")), Some(true));
         assert_eq!(is_in_memory(Path::new("/proc/state")), Some(false));
         assert_eq!(is_in_memory(Path::new("/nowhere/at/all")), None);

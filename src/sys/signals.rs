@@ -103,7 +103,7 @@ mod tests {
 
     // Handlers belong to the whole process, so there is one test.
     #[test]
-    fn each_signal_is_told_once_however_often_it_came() {
+    fn each_signal_is_reported_once_however_often_it_came() {
         let mut signals = Signals::new().unwrap();
         assert!(!is_ready(&signals));
         assert_eq!(signals.drain(), Received::default());

@@ -157,7 +157,7 @@ mod tests {
 
     // That a jump is detected is shown on a machine whose clock may be set: scripts/vm.
     #[test]
-    fn clock_that_nobody_sets_is_not_told_of() {
+    fn clock_that_nobody_sets_is_not_reported() {
         let watch = ClockWatch::new().unwrap();
         assert!(!readiness::is_ready(&watch, PollFlags::IN).unwrap());
         assert!(!watch.drain());
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_is_told_and_the_time_is_asked_for_again() {
+    fn refusal_is_reported_and_the_time_is_asked_for_again() {
         let fd = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();
         let mut timer = Timer { fd, armed: None };
         for _ in 0..2 {

@@ -83,7 +83,7 @@ fn agent_without_a_sandbox_says_so() {
 }
 
 #[test]
-fn unknown_device_key_is_told_with_the_key_and_the_file() {
+fn unknown_device_key_is_shown_with_the_key_and_the_file() {
     let config = usual("page-404");
     let uplinks = [uplink("eth0", 20)];
     let mut snapshot = well(&config, &uplinks);

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_telling_reason_is_reported() {
+    fn the_most_important_reason_is_reported() {
         let order = [
             Reason::Interval,
             Reason::Startup,

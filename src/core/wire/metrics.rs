@@ -171,7 +171,7 @@ impl Metrics<'_> {
         one(f, "received_bytes_total", what, &counters.received_bytes)?;
         let what = "Probes sent to find out whether the outside is reachable.";
         one(f, "probes_total", what, &self.probes)?;
-        let what = "How often the kernel could not tell of all changes of the network.";
+        let what = "How often the kernel could not report all changes of the network.";
         one(f, "netlink_overflows_total", what, &counters.overflows)
     }
 }

@@ -49,7 +49,7 @@ fn failed(failure: Failure) -> Note {
 }
 
 #[test]
-fn a_delivered_beat_tells_its_steps_in_milliseconds_since_the_event() {
+fn a_delivered_beat_logs_its_steps_in_milliseconds_since_the_event() {
     let mut reporter = Reporter::new(0);
     reporter.record(&acknowledged(false), after(5_000));
     assert_eq!(
@@ -129,7 +129,7 @@ fn an_answer_too_long_to_be_shown_is_forgotten() {
 }
 
 #[test]
-fn an_answer_that_tells_a_secret_is_forgotten() {
+fn an_answer_that_contains_a_secret_is_not_kept() {
     let mut reporter = Reporter::new(0);
     reporter.keep_answer(b"{\"ok\": true}", |_| false);
     reporter.keep_answer(b"{\"token\": \"s3cret\"}", |text| text.contains("s3cret"));

@@ -49,7 +49,7 @@ fn a_dialled_socket_is_bound_to_the_interface_it_was_given() {
 }
 
 #[test]
-fn an_interface_that_is_not_there_is_told_at_once() {
+fn an_interface_that_is_not_there_fails_at_once() {
     let (_listener, address) = listen();
     assert_eq!(dial(address, InterfaceName::new("gone0")).unwrap_err(), Failure::NoInterface);
 }

@@ -67,7 +67,7 @@ fn without_a_socket_there_is_nobody() {
 }
 
 #[test]
-fn readiness_is_told_once_and_the_line_when_it_changes() {
+fn readiness_is_sent_once_and_the_line_when_it_changes() {
     let supervisor = Supervisor::new();
     let mut notify = supervisor.notify(None);
     assert_eq!(supervisor.heard(), None);
@@ -118,7 +118,7 @@ fn a_watchdog_of_another_process_is_not_ours() {
 }
 
 #[test]
-fn what_did_not_leave_is_told_again() {
+fn a_message_that_was_not_sent_is_sent_again() {
     let supervisor = Supervisor::new();
     let mut notify = supervisor.notify(Some("90000000"));
     let full = UnixDatagram::unbound().unwrap();

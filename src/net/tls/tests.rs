@@ -234,7 +234,7 @@ fn what_a_server_says_of_certificates_it_says_of_ours() {
 }
 
 #[test]
-fn a_wrong_clock_can_be_told_from_an_old_certificate() {
+fn a_wrong_clock_is_distinguished_from_an_old_certificate() {
     let at = |seconds| UnixTime::since_unix_epoch(core::time::Duration::from_secs(seconds));
     let not_before = at(1_700_000_000);
     let error = CertificateError::NotValidYetContext { time: at(86_400), not_before };

@@ -71,7 +71,7 @@ fn is_readable(watch: &Watch) -> bool {
 }
 
 #[test]
-fn quiet_files_tell_nothing() {
+fn quiet_files_cause_no_event() {
     let root = Root::new("quiet");
     let mut watch = root.watch();
     root.write("etc/rpi-cam/other.json", "{}");
@@ -84,7 +84,7 @@ fn quiet_files_tell_nothing() {
 }
 
 #[test]
-fn a_file_is_told_when_its_writer_closes_it_and_not_before() {
+fn a_file_is_reported_when_its_writer_closes_it_and_not_before() {
     let root = Root::new("close");
     let mut watch = root.watch();
     for name in ["meeting.json", "linkbeat.json", "config.env"] {
@@ -100,7 +100,7 @@ fn a_file_is_told_when_its_writer_closes_it_and_not_before() {
 }
 
 #[test]
-fn a_file_renamed_over_is_told_again_and_again() {
+fn a_file_renamed_over_is_reported_again_and_again() {
     let root = Root::new("rename");
     let mut watch = root.watch();
     for _ in 0..3 {
@@ -127,7 +127,7 @@ fn two_writes_of_the_same_size_at_the_same_moment_are_both_reported() {
 }
 
 #[test]
-fn a_removed_file_is_left_to_the_stat_and_its_return_is_told_at_once() {
+fn a_removed_file_is_left_to_the_stat_and_its_return_is_reported_at_once() {
     let root = Root::new("removed");
     let mut watch = root.watch();
     fs::remove_file(root.at("etc/rpi-cam/meeting.json")).expect("own file");
@@ -283,7 +283,7 @@ fn a_file_that_is_written_under_another_name_is_reported() {
 }
 
 #[test]
-fn the_web_manager_is_told_when_it_comes_and_left_to_the_stat_when_it_goes() {
+fn the_web_manager_is_reported_when_it_comes_and_left_to_the_stat_when_it_goes() {
     let root = Root::new("manager");
     root.create("etc/systemd");
     let mut watch = root.watch();
@@ -337,7 +337,7 @@ fn another_mode_of_a_file_or_of_its_directory_is_reported() {
 }
 
 #[test]
-fn a_file_whose_mode_is_changed_while_it_is_written_is_told_when_it_is_closed() {
+fn a_file_whose_mode_is_changed_while_it_is_written_is_reported_when_it_is_closed() {
     let root = Root::new("half");
     let mut watch = root.watch();
     for name in ["meeting.json", "linkbeat.json"] {

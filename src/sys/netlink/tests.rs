@@ -93,7 +93,7 @@ fn whatever_is_missing_ends_the_dump() {
 }
 
 #[test]
-fn loss_is_told_once_until_a_dump_is_ordered() {
+fn loss_is_reported_once_until_a_dump_is_ordered() {
     let again: Happening = |progress| {
         assert_eq!(progress.on_message(Err(Malformed)), LOST);
         progress.missed(Errno::NOBUFS)
@@ -108,7 +108,7 @@ fn loss_is_told_once_until_a_dump_is_ordered() {
 }
 
 #[test]
-fn events_are_told_in_every_state_whoever_caused_them() {
+fn events_are_reported_in_every_state_whoever_caused_them() {
     let reported = stay(Step::Report(RouteEvent::Link(event())));
     check(|progress| progress.on_message(message(0, false, MessageKind::Event(event()))), reported);
     check(
@@ -146,7 +146,7 @@ fn dump_ends_with_its_last_message_or_a_refusal_for_good() {
 }
 
 #[test]
-fn end_is_told_once_it_is_reached() {
+fn end_is_reported_once_it_is_reached() {
     let mut expected = stay(Step::Nothing);
     expected[4] = (Step::Report(RouteEvent::Dumped), Dump::Idle);
     check(DumpProgress::end, expected);
@@ -232,7 +232,7 @@ fn budget_of_one_datagram_misses_nothing() {
 }
 
 #[test]
-fn dump_ordered_for_what_was_told_before_the_end_is_the_one_that_ends() {
+fn dump_ordered_for_what_was_reported_before_the_end_is_the_one_that_ends() {
     let mut socket = RouteSocket::new().unwrap();
     while socket.progress.dump != Dump::Ended {
         if socket.progress.dump == Dump::Idle {
@@ -257,7 +257,7 @@ fn dump_ordered_again_starts_anew_and_ends_once() {
 }
 
 #[test]
-fn overflow_is_told_once_and_the_next_dump_is_whole() {
+fn overflow_is_reported_once_and_the_next_dump_is_whole() {
     let mut socket = RouteSocket::new().unwrap();
     set_socket_recv_buffer_size(&socket.fd, 1).unwrap();
     // Each is answered with an error, until there is no room for another answer.
@@ -304,7 +304,7 @@ fn datagram_of_another_process_is_ignored() {
 }
 
 #[test]
-fn socket_that_cannot_be_read_is_left_alone_and_tells_of_the_loss_once() {
+fn socket_that_cannot_be_read_is_left_alone_and_reports_the_loss_once() {
     let mut socket = RouteSocket::new().unwrap();
     // An eventfd stands for a socket that a sandbox forbids to read.
     let fd = rustix::event::eventfd(0, rustix::event::EventfdFlags::NONBLOCK).unwrap();

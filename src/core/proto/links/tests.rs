@@ -67,7 +67,7 @@ fn every_fact_that_matters_is_a_change() {
 }
 
 #[test]
-fn name_belongs_to_the_interface_told_last() {
+fn name_belongs_to_the_interface_announced_last() {
     let mut links = reported(&[link(2, "eth0", true)]);
     assert!(report(&mut links, link(3, "eth0", true)).any);
     assert_eq!(links.by_name(name("eth0")).unwrap().index, LinkIndex(3));

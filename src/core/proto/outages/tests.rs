@@ -15,7 +15,7 @@ fn delivered() -> Outages {
     outages
 }
 
-/// Has a beat fail and the next one acknowledged, without telling of it.
+/// Has a beat fail and the next one acknowledged, without a report of the outage.
 fn outage(outages: &mut Outages, second: u64) {
     outages.round_began();
     outages.round_failed(Failure::Refused, at(second));
@@ -164,7 +164,7 @@ fn eight_are_kept_and_others_are_counted() {
 }
 
 #[test]
-fn outage_ends_where_no_beat_is_wanted_any_more_and_is_told_later() {
+fn outage_ends_where_no_beat_is_wanted_any_more_and_is_reported_later() {
     let mut outages = delivered();
     outages.round_began();
     outages.round_failed(Failure::Refused, at(30));

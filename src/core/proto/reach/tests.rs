@@ -283,7 +283,7 @@ fn a_first_round_is_the_first_however_late_the_timer_was() {
 }
 
 #[test]
-fn an_answer_to_a_later_round_is_the_healing_and_tells_its_age() {
+fn an_answer_to_a_later_round_is_the_healing_and_has_its_age() {
     let mut bench = Bench::searching();
     bench.pass(ms(250));
     let sent_at = bench.now;
@@ -303,7 +303,7 @@ fn a_path_of_600_ms_heals_too() {
 }
 
 #[test]
-fn the_healing_is_told_once_for_each_silence() {
+fn the_healing_is_reported_once_for_each_silence() {
     let mut bench = Bench::searching();
     bench.pass(ms(500));
     assert!(restored(bench.answer(Aim::Internet)));
@@ -401,7 +401,7 @@ fn the_server_is_asked_until_it_answers_a_syn() {
     assert_eq!(bench.to_server(), 1);
     assert!(restored(bench.answer(Aim::Server)));
     bench.pass(ms(30_000));
-    assert_eq!(bench.to_server(), 0, "what is wrong with it now, no probe can tell");
+    assert_eq!(bench.to_server(), 0, "what is wrong with it now, no probe can show");
     bench.reach.doubt(true, bench.now);
     bench.pass(ms(10_000));
     assert!(bench.to_server() > 0);

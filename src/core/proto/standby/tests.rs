@@ -99,7 +99,7 @@ fn a_server_that_is_down_makes_no_reserve_dead() {
 }
 
 #[test]
-fn change_is_told_until_a_report_from_after_it_is_acknowledged() {
+fn change_is_reported_until_a_report_from_after_it_is_acknowledged() {
     let mut bench = Bench::new(&["wlan1", "wlan0"]);
     assert_eq!(bench.unreported(), [], "nothing is known");
     bench.tick(&["wlan1"], 1);

@@ -181,7 +181,7 @@ fn unreported(number: u32, uplink: &str, missed: u32) -> Outages {
 }
 
 #[test]
-fn outages_are_told_with_dates_or_with_their_age() {
+fn outages_are_written_with_dates_or_with_their_age() {
     let outage = Outage {
         number: Some(3),
         began_at: Instant::from_micros(100_700_000),
@@ -232,7 +232,7 @@ fn nothing_is_reported_where_there_was_no_outage() {
 }
 
 #[test]
-fn eight_outages_are_told_and_the_others_counted_in_160_bytes_each() {
+fn eight_outages_are_written_and_the_others_counted_in_160_bytes_each() {
     let outages = unreported(99_980, "wwwwwwwwwwwwwww", 99_999);
     let (now, boot_date) =
         (Instant::from_micros(9_000_000_000), Some(Duration::from_secs(1_770_035_600)));
@@ -261,7 +261,7 @@ fn short_buffer_is_too_large_at_every_length() {
 }
 
 #[test]
-fn uplinks_in_reserve_are_told_where_they_have_changed() {
+fn uplinks_in_reserve_are_written_where_they_have_changed() {
     let standby = StandbyTests::default();
     assert_eq!(json(&Report { standby: Some(&standby), ..Report::default() }), "{}");
     let standby = StandbyTests::of(&[("wlan1", false), ("wlan0", true)]);

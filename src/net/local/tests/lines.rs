@@ -189,7 +189,7 @@ fn trigger_with_wait_is_answered_by_its_own_beat() {
 }
 
 #[test]
-fn trigger_with_wait_is_told_of_a_failure() {
+fn trigger_with_wait_gets_the_failure() {
     let mut tested = Loop::lines();
     let mut client = tested.connect();
     client.write("trigger --wait\n");
@@ -219,7 +219,7 @@ fn trigger_with_wait_gives_up_after_its_time() {
 }
 
 #[test]
-fn trigger_held_beyond_the_wait_is_told_at_once() {
+fn trigger_held_beyond_the_wait_is_answered_at_once() {
     let mut tested = Loop::lines();
     let mut client = tested.connect();
     for (wait, heard) in [(14, ""), (15, "held until 1970-01-01T00:00:16Z\n")] {
@@ -302,7 +302,7 @@ fn line_in_single_bytes_is_heard_once() {
 }
 
 #[test]
-fn line_too_long_is_told_and_ends_the_connection() {
+fn line_too_long_is_answered_and_ends_the_connection() {
     let mut tested = Loop::lines();
     let mut client = tested.connect();
     client.write(&"x".repeat(1000));

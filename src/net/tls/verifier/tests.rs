@@ -161,16 +161,16 @@ fn what_passes_with_the_clock_not_set_and_set_and_a_server_that_is_wrong() {
     let leaf = |days| signed(ours, days, |_| {});
     let chain = |between, days| world.below(between, days);
     // With the clock not set it is 1970 and certainly June 2026; set, it is November 2026. "Doubted" is the
-    // clock that is set, and a server that says November 2027; "told" and "misled" are the one that is not, and a
+    // clock that is set, and a server that says November 2027; "dated" and "misled" are the one that is not, and a
     // server that says November 2026 and 2027: the latter for an hour after it was heard last.
     #[rustfmt::skip]
     let table = [
-        //                                                                     not set  set      doubted  told     misled
+        //                                                                     not set  set      doubted  dated    misled
         ("valid", leaf(THIS_YEAR),                                            [OK,      OK,      OK,      OK,      EXPIRED]),
         ("issued yesterday", leaf(SINCE_YESTERDAY),                           [OK,      OK,      OK,      OK,      EXPIRED]),
         // Nobody knows which of the two is wrong, and what exists has been issued.
         ("not yet", leaf(FROM_TOMORROW),                                      [OK,      NOT_YET, OK,      OK,      EXPIRED]),
-        // The one thing that is wider, until a server tells the time.
+        // The one thing that is wider, until a server sends the time.
         ("expired after the build", leaf(UNTIL_SEPTEMBER),                    [OK,      EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
         ("expired before the build", leaf(UNTIL_MAY),                         [EXPIRED, EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
         ("of no day", leaf(((2027, 6, 1), (2026, 11, 2))),                    [EXPIRED, EXPIRED, EXPIRED, EXPIRED, EXPIRED]),
@@ -195,7 +195,7 @@ fn what_passes_with_the_clock_not_set_and_set_and_a_server_that_is_wrong() {
     let columns =
         [(5, built_s), (today_s, built_s), (today_s, ahead_s), (5, today_s), (5, ahead_s)];
     for (kind, chain, expected) in table {
-        let found = columns.map(|(wall_s, told_s)| world.verdict_after(told_s, wall_s, &chain));
+        let found = columns.map(|(wall_s, server_s)| world.verdict_after(server_s, wall_s, &chain));
         assert_eq!(found, expected, "{kind}");
     }
 }
@@ -206,10 +206,10 @@ fn wrong_server_outdates_nothing_that_is_valid_by_a_possible_clock() {
     let day_s = 86_400;
     let chain = signed(&world.authority, SINCE_YESTERDAY, |_| {});
     for ahead_s in [360, 3600, day_s, 60 * day_s, 365 * day_s, 3650 * day_s] {
-        let told_s = unix_s(TODAY) + ahead_s;
-        assert_eq!(world.verdict_after(told_s, unix_s(TODAY), &chain), OK, "{ahead_s} ahead");
+        let server_s = unix_s(TODAY) + ahead_s;
+        assert_eq!(world.verdict_after(server_s, unix_s(TODAY), &chain), OK, "{ahead_s} ahead");
         // By a clock at the build it is not yet valid, which a server's date only helps.
-        assert_eq!(world.verdict_after(told_s, unix_s(BUILT), &chain), OK, "{ahead_s} ahead");
+        assert_eq!(world.verdict_after(server_s, unix_s(BUILT), &chain), OK, "{ahead_s} ahead");
     }
 }
 

@@ -184,7 +184,7 @@ fn a_late_answer_to_the_stuck_beat_is_logged_as_the_recovery_it_is() {
 }
 
 #[test]
-fn what_was_written_into_an_outage_is_taken_back_and_told_as_restored() {
+fn what_was_written_into_an_outage_is_taken_back_and_reported_as_restored() {
     let mut bench = Bench::idle();
     bench.trigger();
     let (stuck, ..) = bench.write();

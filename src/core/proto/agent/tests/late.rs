@@ -2,7 +2,7 @@ use super::*;
 
 /// A change to eth0 was reported over wlan1, because eth0 does not carry yet; its connection is
 /// late.
-fn told_by_the_wrong_uplink() -> (Bench, ConnectionId) {
+fn reported_by_the_wrong_uplink() -> (Bench, ConnectionId) {
     let mut bench = Bench::idle();
     bench.up(WLAN1);
     bench.link(ETH0, false);
@@ -21,8 +21,8 @@ fn told_by_the_wrong_uplink() -> (Bench, ConnectionId) {
 }
 
 #[test]
-fn a_change_told_by_another_uplink_is_told_again_when_the_new_one_carries() {
-    let (mut bench, late) = told_by_the_wrong_uplink();
+fn a_change_reported_by_another_uplink_is_reported_again_when_the_new_one_carries() {
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     bench.pass(ms(700));
     bench.input(Input::Connected(late));
     assert_eq!(bench.report(), None);
@@ -32,14 +32,14 @@ fn a_change_told_by_another_uplink_is_told_again_when_the_new_one_carries() {
 
 #[test]
 fn a_late_connection_causes_no_packet_and_expires_after_the_time_of_a_request() {
-    let (mut bench, late) = told_by_the_wrong_uplink();
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     let actions = bench.pass(ms(10_000));
     assert_eq!(actions, [Action::CloseConnection(late), Action::WatchNeighbours(true)]);
 }
 
 #[test]
 fn a_late_connection_ends_with_the_next_beat() {
-    let (mut bench, late) = told_by_the_wrong_uplink();
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     bench.trigger();
     assert!(bench.actions.contains(&Action::CloseConnection(late)));
     assert!(bench.report().is_some(), "over the connection that delivered last");
@@ -48,13 +48,13 @@ fn a_late_connection_ends_with_the_next_beat() {
 
 #[test]
 fn news_that_met_a_dead_link_is_sent_anew_once() {
-    let (mut bench, late) = told_by_the_wrong_uplink();
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     bench.pass(ms(2_700));
     bench.fail(late, Failure::Unreachable);
     let (again, via) = bench.connect().expect("the news once more");
     assert_eq!(via, Some(name("eth0")));
     assert_eq!(bench.establish(again).2, Reason::Priority(name("eth0")));
-    let (mut bench, late) = told_by_the_wrong_uplink();
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     bench.fail(late, Failure::Unreachable);
     let (again, _) = bench.connect().expect("the news once more");
     bench.pass(ms(300));
@@ -67,14 +67,14 @@ fn news_that_met_a_dead_link_is_sent_anew_once() {
 
 #[test]
 fn a_late_connection_ends_with_its_uplink() {
-    let (mut bench, late) = told_by_the_wrong_uplink();
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     bench.link(ETH0, false);
     assert!(bench.actions.contains(&Action::CloseConnection(late)));
 }
 
 #[test]
 fn a_late_connection_ends_with_its_connection() {
-    let (mut bench, late) = told_by_the_wrong_uplink();
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     bench.fail(late, Failure::Refused);
     assert!(bench.actions.is_empty());
     assert!(!bench.agent.delivery.has_late());
@@ -82,7 +82,7 @@ fn a_late_connection_ends_with_its_connection() {
 
 #[test]
 fn switching_off_closes_a_late_connection() {
-    let (mut bench, late) = told_by_the_wrong_uplink();
+    let (mut bench, late) = reported_by_the_wrong_uplink();
     bench.input(Input::Configured(&Settings { enabled: false, ..settings() }));
     assert!(bench.actions.contains(&Action::CloseConnection(late)));
 }
@@ -134,7 +134,7 @@ fn a_change_of_uplink_goes_over_the_new_one_without_a_nameserver() {
 }
 
 #[test]
-fn a_change_told_by_another_uplink_goes_at_once_over_a_connection_that_is_ready() {
+fn a_change_reported_by_another_uplink_goes_at_once_over_a_connection_that_is_ready() {
     let mut bench = Bench::idle();
     bench.up(WLAN1);
     bench.link(ETH0, false);

@@ -25,7 +25,7 @@ fn failures_back_off_up_to_the_interval() {
 }
 
 #[test]
-fn retry_after_is_obeyed_and_triggers_are_told_until_when() {
+fn retry_after_is_obeyed_and_triggers_are_answered_with_its_end() {
     let mut bench = Bench::idle();
     bench.up(WLAN1);
     bench.trigger();
@@ -364,7 +364,7 @@ fn a_recovery_holds_the_first_beat_back_and_a_trigger_does_not_wait_for_it() {
 }
 
 #[test]
-fn a_healed_outage_is_told_at_a_moment_of_ones_own_and_a_change_of_uplink_at_once() {
+fn a_healed_outage_is_reported_at_a_moment_of_ones_own_and_a_change_of_uplink_at_once() {
     for local in [false, true] {
         let mut bench = spreading();
         wait_for_connect(&mut bench);

@@ -141,7 +141,7 @@ fn who_guesses_is_heard_every_ten_seconds_and_nobody_else_is_held_up() {
         }
     }
     assert_eq!(tries, 59);
-    // The right token is no exception, or the answer would tell that it is right.
+    // The right token is no exception, or the answer would reveal that it is right.
     let held = admit(&mut guard, &right, STRANGER, at(599));
     assert!(matches!(held, Err(Refusal::TooManyGuesses { .. })), "{held:?}");
     let held = log_in(&mut guard, &format!("token={TOKEN}"), STRANGER, at(599));

@@ -86,7 +86,7 @@ fn script_is_asked_for_the_token() {
 }
 
 #[test]
-fn form_in_single_bytes_is_a_form_and_one_that_is_too_large_is_told_so() {
+fn form_in_single_bytes_is_a_form_and_one_that_is_too_large_is_refused() {
     let mut tested = Loop::http();
     tested.listen("127.0.0.1:0", Some("the-token"));
     let form = |fill: usize| {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn port_in_use_is_told_and_tried_again() {
+fn port_in_use_is_reported_and_tried_again() {
     let other = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = other.local_addr().unwrap();
     let mut tested = Loop::http();

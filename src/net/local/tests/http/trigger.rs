@@ -97,7 +97,7 @@ fn trigger_gives_up_after_its_time() {
 }
 
 #[test]
-fn trigger_held_for_longer_than_anyone_waits_is_told_so_at_once() {
+fn trigger_held_for_longer_than_anyone_waits_is_answered_at_once() {
     let mut tested = Loop::http();
     let mut client = tested.ask(TRIGGER);
     let request = tested.request();
