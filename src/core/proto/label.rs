@@ -7,9 +7,9 @@ pub const WORD_MAX: usize = 64;
 /// Longest name of a service, in bytes: with `_recovered` behind it the reason stays a [`Word`].
 pub const SERVICE_NAME_MAX: usize = 32;
 
-/// At most `MAX` bytes of ASCII, 255 at most.
+/// At most `MAX` bytes of ASCII, 255 at most. Names of one kind share a `MAX`, and with it a type.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Label<const MAX: usize> {
+pub struct Label<const MAX: usize> {
     length: u8,
     bytes: [u8; MAX],
 }
@@ -17,7 +17,7 @@ pub(super) struct Label<const MAX: usize> {
 impl<const MAX: usize> Label<MAX> {
     /// The text, or `None` if it is empty, longer than `MAX` bytes, or has a byte that is not
     /// `sound` or not ASCII.
-    pub(super) fn new(text: &str, sound: impl Fn(u8) -> bool) -> Option<Self> {
+    pub(super) fn of(text: &str, sound: impl Fn(u8) -> bool) -> Option<Self> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii() && sound(byte)) {
             return None;
         }
@@ -26,7 +26,8 @@ impl<const MAX: usize> Label<MAX> {
         Some(Self { length: u8::try_from(text.len()).ok()?, bytes })
     }
 
-    pub(super) fn as_str(&self) -> &str {
+    /// The text.
+    pub fn as_str(&self) -> &str {
         let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
         core::str::from_utf8(bytes).unwrap_or_default()
     }
@@ -53,49 +54,30 @@ impl<const MAX: usize> fmt::Debug for Label<MAX> {
 
 /// A helper's own word: at most [`WORD_MAX`] of `[A-Za-z0-9_.-]`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Word(heapless::String<WORD_MAX>);
+pub struct Word(Label<WORD_MAX>);
 
 impl Word {
     /// The word, or `None` if it is empty, too long, or has another character.
     pub fn new(word: &str) -> Option<Self> {
-        let sound = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
-        if word.is_empty() || !word.bytes().all(sound) {
-            return None;
-        }
-        heapless::String::try_from(word).ok().map(Self)
+        Label::of(word, is_of_a_word).map(Self)
     }
 
     /// The word as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// The name of a service: 1 to [`SERVICE_NAME_MAX`] of `[A-Za-z0-9_.-]`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct ServiceName(Label<SERVICE_NAME_MAX>);
-
-impl ServiceName {
-    /// The name, or `None` if it is empty, too long, or has another character.
-    pub fn new(name: &str) -> Option<Self> {
-        Word::new(name)?;
-        Label::new(name, |_| true).map(Self)
-    }
-
-    /// The name as text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 }
 
-impl fmt::Display for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+const fn is_of_a_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
 
-impl fmt::Debug for ServiceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+/// The name of a service: 1 to [`SERVICE_NAME_MAX`] of `[A-Za-z0-9_.-]`.
+pub type ServiceName = Label<SERVICE_NAME_MAX>;
+
+impl ServiceName {
+    /// The name, or `None` if it is empty, too long, or has another character.
+    pub fn new(name: &str) -> Option<Self> {
+        Self::of(name, is_of_a_word)
     }
 }

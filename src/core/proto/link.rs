@@ -9,31 +9,13 @@ use super::label::Label;
 pub const NAME_MAX: usize = 15;
 
 /// An interface name, `Copy` because it travels in actions.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct InterfaceName(Label<NAME_MAX>);
+pub type InterfaceName = Label<NAME_MAX>;
 
 impl InterfaceName {
     /// The name, or `None` if it is empty, longer than [`NAME_MAX`] bytes, or has white space, `/`
     /// or a control character.
     pub fn new(name: &str) -> Option<Self> {
-        Label::new(name, |byte| byte.is_ascii_graphic() && byte != b'/').map(Self)
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl fmt::Display for InterfaceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl fmt::Debug for InterfaceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        Self::of(name, |byte| byte.is_ascii_graphic() && byte != b'/')
     }
 }
 
