@@ -142,22 +142,21 @@ impl Reach {
 
     /// Records that something outside answered; true on the edge from offline.
     pub(super) fn online(&mut self, now: Instant) -> bool {
-        self.set_connectivity(Connectivity::Online, now) == Some(Connectivity::Offline)
+        self.set_connectivity(Connectivity::Online, now) == Connectivity::Offline
     }
 
     /// Records that nothing outside can answer; true if that is new.
     pub(super) fn offline(&mut self, now: Instant) -> bool {
-        self.set_connectivity(Connectivity::Offline, now).is_some()
+        self.set_connectivity(Connectivity::Offline, now) != Connectivity::Offline
     }
 
-    fn set_connectivity(&mut self, to: Connectivity, now: Instant) -> Option<Connectivity> {
-        let before = self.connectivity;
-        if before == to {
-            return None;
+    /// Returns the connectivity before.
+    fn set_connectivity(&mut self, to: Connectivity, now: Instant) -> Connectivity {
+        let before = core::mem::replace(&mut self.connectivity, to);
+        if before != to {
+            self.since = now;
         }
-        self.connectivity = to;
-        self.since = now;
-        Some(before)
+        before
     }
 
     /// The beat has reason to doubt the path: starts searching, unless probes are under way
@@ -258,24 +257,18 @@ impl Reach {
     /// Takes the end of a probe that was not answered with a SYN-ACK.
     ///
     /// A refusal is undecided: a router that rejects while its own uplink is down looks the same.
+    /// Looks again at once if no other target of the internet answered in its round.
     pub(super) fn failed(&mut self, probe: ProbeId, failure: Failure, now: Instant) {
-        if let Some(open) = self.remove(probe).filter(|open| open.aim == Aim::Internet) {
-            if failure == Failure::TimedOut {
-                self.missed.unanswered = self.missed.unanswered.saturating_add(1);
-                self.missed.since.get_or_insert(open.sent_at);
-            } else {
-                self.missed.refused = self.missed.refused.saturating_add(1);
-            }
-            self.miss(now);
+        let removed = self.remove(probe).filter(|open| open.aim == Aim::Internet);
+        let Some(open) = removed else { return };
+        if failure == Failure::TimedOut {
+            self.missed.unanswered = self.missed.unanswered.saturating_add(1);
+            self.missed.since.get_or_insert(open.sent_at);
+        } else {
+            self.missed.refused = self.missed.refused.saturating_add(1);
         }
-    }
-
-    /// A probe of the internet has failed: looks again at once if no other target answered in its
-    /// round.
-    fn miss(&mut self, now: Instant) {
-        if self.missed.unanswered >= UNANSWERED_MIN || self.refused_alone() {
-            self.broken = true;
-        }
+        let refused_alone = self.missed.refused > 1 && self.is_round_over();
+        self.broken |= self.missed.unanswered >= UNANSWERED_MIN || refused_alone;
         if self.mode == Mode::ServerSilent && (self.broken || self.is_round_over()) {
             self.search(now);
         }
@@ -283,10 +276,6 @@ impl Reach {
 
     fn is_round_over(&self) -> bool {
         self.outstanding.iter().all(|open| open.aim == Aim::Server)
-    }
-
-    fn refused_alone(&self) -> bool {
-        self.missed.refused > 1 && self.is_round_over()
     }
 
     /// Whether the probes alone show that nothing outside answers.

@@ -20,12 +20,7 @@ words! {
 
 impl Demand {
     /// Takes the server's word for the interval; true if it is another one than before.
-    pub(in crate::proto) fn obey(
-        &mut self,
-        interval: Duration,
-        now: Instant,
-        rng: &mut Rng,
-    ) -> bool {
+    pub(crate) fn obey(&mut self, interval: Duration, now: Instant, rng: &mut Rng) -> bool {
         let former = self.interval();
         let is_new = self.server_interval.replace(interval) != Some(interval);
         self.follow_interval(former, now, rng);
@@ -33,12 +28,7 @@ impl Demand {
     }
 
     /// Takes the least interval of the uplink that is in use now.
-    pub(in crate::proto) fn meter(
-        &mut self,
-        interval: Option<Duration>,
-        now: Instant,
-        rng: &mut Rng,
-    ) {
+    pub(crate) fn meter(&mut self, interval: Option<Duration>, now: Instant, rng: &mut Rng) {
         let former = self.interval();
         self.metered_interval = interval;
         self.follow_interval(former, now, rng);
@@ -56,13 +46,13 @@ impl Demand {
     }
 
     /// Time between two ticks of the cycle.
-    pub(in crate::proto) fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         let wanted = self.server_interval.unwrap_or(self.configured_interval);
         self.metered_interval.map_or(wanted, |least| least.max(wanted))
     }
 
     /// Who has set the interval.
-    pub(in crate::proto) fn interval_source(&self) -> IntervalSource {
+    pub(crate) fn interval_source(&self) -> IntervalSource {
         if self.metered_interval == Some(self.interval()) {
             IntervalSource::Metered
         } else if self.server_interval.is_some() {
@@ -73,13 +63,13 @@ impl Demand {
     }
 
     /// When the cycle is due, or a beat because one was promised.
-    pub(in crate::proto) fn due_at(&self) -> Option<Instant> {
+    pub(crate) fn due_at(&self) -> Option<Instant> {
         let promised = self.promise.start_by();
         self.cycle.due_at().map(|due_at| promised.map_or(due_at, |at| at.min(due_at)))
     }
 
     /// Longest time of an exchange with the server.
-    pub(in crate::proto) const fn exchange(&self) -> Duration {
+    pub(crate) const fn exchange(&self) -> Duration {
         self.exchange
     }
 
@@ -90,7 +80,7 @@ impl Demand {
     /// its time-out: name, connection, TLS and request. Where an interval is shorter than that, the
     /// beat before may last until after the tick. A change of uplink that passed a
     /// Retry-After does not end it.
-    pub(in crate::proto) fn next_within(&self, now: Instant) -> Duration {
+    pub(crate) fn next_within(&self, now: Instant) -> Duration {
         let quiet = self.quiet_until(now).map_or(Duration::ZERO, |until| until - now);
         let before = if self.interval() < self.exchange { self.exchange } else { Duration::ZERO };
         let wait = self.interval().saturating_add(before).max(quiet);
@@ -99,12 +89,12 @@ impl Demand {
     }
 
     /// A report is written: the next beat has to follow as it says.
-    pub(in crate::proto) fn promise_next(&mut self, now: Instant) {
+    pub(crate) fn promise_next(&mut self, now: Instant) {
         self.promise.make(now + self.next_within(now).saturating_sub(self.exchange));
     }
 
     /// The server has answered a report.
-    pub(in crate::proto) fn heard(&mut self) {
+    pub(crate) fn heard(&mut self) {
         self.promise.arrived();
     }
 }

@@ -8,7 +8,7 @@ use crate::proto::time::Instant;
 impl Demand {
     /// The first way out is there: holds the beat of the start back for a part of
     /// `recovery_spread`.
-    pub(in crate::proto) fn spread_start(&mut self, now: Instant, rng: &mut Rng) {
+    pub(crate) fn spread_start(&mut self, now: Instant, rng: &mut Rng) {
         if self.fresh.has_startup() && !self.is_retrying() {
             self.hold_back(now, rng);
         }
@@ -17,7 +17,7 @@ impl Demand {
     /// An outage is over, as it may be for many devices in this moment: holds the next beat back
     /// for a part of `recovery_spread`. False: it is not to be held back, because the device itself
     /// asks for it or has changed since the last attempt.
-    pub(in crate::proto) fn spread(&mut self, now: Instant, rng: &mut Rng) -> bool {
+    pub(crate) fn spread(&mut self, now: Instant, rng: &mut Rng) -> bool {
         let held = self.is_running() && !self.asks_itself() && !self.has_changed;
         held && self.hold_back(now, rng)
     }
