@@ -132,13 +132,7 @@ impl Outcome<'_> {
     pub fn emit_debug(&self, buffer: &mut [u8]) -> Result<usize, TooLarge> {
         let exchange = match self {
             Self::Acknowledged { exchange, .. } | Self::Failed { exchange, .. } => *exchange,
-            Self::Set
-            | Self::Pending
-            | Self::Held { .. }
-            | Self::Later { .. }
-            | Self::Disabled
-            | Self::Unconfigured
-            | Self::GaveUp { .. } => None,
+            _ => None,
         };
         let report = exchange.map_or("", |exchange| exchange.report);
         json::emit(buffer, |json| {
@@ -176,14 +170,7 @@ impl Outcome<'_> {
     }
 
     const fn is_success(&self) -> bool {
-        match self {
-            Self::Set | Self::Pending | Self::Held { .. } | Self::Acknowledged { .. } => true,
-            Self::Later { .. }
-            | Self::Disabled
-            | Self::Unconfigured
-            | Self::Failed { .. }
-            | Self::GaveUp { .. } => false,
-        }
+        matches!(self, Self::Set | Self::Pending | Self::Held { .. } | Self::Acknowledged { .. })
     }
 }
 

@@ -103,7 +103,8 @@ impl fmt::Display for Endpoint<'_> {
 
 impl fmt::Display for ApiUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", scheme(self.tls), Authority(self), self.prefix)
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", Authority(self), self.prefix)
     }
 }
 
@@ -154,10 +155,6 @@ impl fmt::Display for UrlError {
 
 impl core::error::Error for UrlError {}
 
-const fn scheme(tls: bool) -> &'static str {
-    if tls { "https" } else { "http" }
-}
-
 const fn default_port(tls: bool) -> u16 {
     if tls { 443 } else { 80 }
 }
@@ -168,12 +165,8 @@ pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Ur
         Some(rest) => {
             let (host, after) = rest.split_once(']').ok_or(UrlError::Host)?;
             let address: Ipv6Addr = host.parse().map_err(|_| UrlError::Host)?;
-            let port = match after.strip_prefix(':') {
-                Some(port) => port,
-                None if after.is_empty() => "",
-                None => return Err(UrlError::Host),
-            };
-            (Host::Address(IpAddr::V6(address)), port)
+            let port = after.strip_prefix(':').or(after.is_empty().then_some(""));
+            (Host::Address(IpAddr::V6(address)), port.ok_or(UrlError::Host)?)
         }
         None => {
             let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
