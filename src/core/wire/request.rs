@@ -189,30 +189,36 @@ pub(super) fn parse_authority(authority: &str) -> Result<(Host, Option<u16>), Ur
     }
 }
 
-/// Parses an IPv4 address or a name. `_` is not allowed by RFC 952, but occurs in private networks.
+/// Parses an IPv4 address or a name.
 fn parse_host(host: &str) -> Result<Host, UrlError> {
     if let Ok(address) = host.parse::<Ipv4Addr>() {
         return Ok(Host::Address(IpAddr::V4(address)));
     }
-    let sound = |label: &str| {
-        (1..=LABEL_MAX).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    let host = host.strip_suffix('.').unwrap_or(host);
+    let name = parse_name(host).ok_or(UrlError::Host)?;
+    let dashed = |label: &str| label.starts_with('-') || label.ends_with('-');
     // RFC 3696 §2, and the WHATWG's URL standard for hexadecimal: a number as the last label is a
     // mistyped address, not a name.
-    let last = host.rsplit('.').next().unwrap_or_default();
-    let hex = last.strip_prefix("0x").or_else(|| last.strip_prefix("0X"));
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let hex = last.strip_prefix("0x");
     let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
         || hex.is_some_and(|hex| hex.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if !host.split('.').all(sound) || is_number {
-        return Err(UrlError::Host);
+    if name.split('.').any(dashed) || is_number {
+        Err(UrlError::Host)
+    } else {
+        Ok(Host::Name(name))
     }
-    let mut name = HostName::try_from(host).map_err(|_| UrlError::Host)?;
+}
+
+/// Parses a domain name. `_` is not allowed by RFC 952, but occurs in private networks.
+pub(super) fn parse_name(text: &str) -> Option<HostName> {
+    let sound = |label: &str| {
+        (1..=LABEL_MAX).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let text = text.strip_suffix('.').unwrap_or(text);
+    let mut name = HostName::try_from(text).ok().filter(|name| name.split('.').all(sound))?;
     name.make_ascii_lowercase();
-    Ok(Host::Name(name))
+    Some(name)
 }
 
 /// Checks the characters of a path (RFC 3986 §3.3) and removes a trailing `/` and `/api`.

@@ -7,16 +7,14 @@
 //! one.
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
 use core::time::Duration;
 
 use heapless::Vec;
 
+use super::request::parse_name;
 use crate::proto::link::InterfaceName;
 use crate::proto::settings::{HOSTS_MAX, HostName, Nameserver, ResolverSettings, SEARCH_MAX};
 
-/// Longest label of a name, in bytes (RFC 1035 §2.3.4).
-const LABEL_MAX: usize = 63;
 /// Upper limits of options: `RES_MAXNDOTS`, `RES_MAXRETRANS` and `RES_MAXRETRY`.
 const NDOTS_MAX: u8 = 15;
 const TIMEOUT_MAX: u8 = 30;
@@ -115,7 +113,7 @@ fn nameserver(word: &str) -> Option<Nameserver> {
 
 /// Adds a search domain, unless it is the root (`.`), known already, or does not fit.
 fn add_domain(settings: &mut ResolverSettings, word: &str) {
-    let Some(name) = domain(word) else { return };
+    let Some(name) = parse_name(word) else { return };
     let known = settings.domains().any(|known| known == name);
     let fits = settings.search.len() + 1 + name.len() <= settings.search.capacity();
     if !known && fits && settings.domains().count() < SEARCH_MAX {
@@ -124,18 +122,6 @@ fn add_domain(settings: &mut ResolverSettings, word: &str) {
             settings.search.push_str(text).expect("checked for room");
         }
     }
-}
-
-/// Parses a domain name.
-fn domain(word: &str) -> Option<HostName> {
-    let sound = |label: &str| {
-        (1..=LABEL_MAX).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-    };
-    let word = word.strip_suffix('.').unwrap_or(word);
-    let mut name = HostName::try_from(word).ok().filter(|name| name.split('.').all(sound))?;
-    name.make_ascii_lowercase();
-    Some(name)
 }
 
 /// Adds the items that are new, until the list is full.
