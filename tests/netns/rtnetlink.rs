@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use linkbeat::sys::bind::to_interface;
 use linkbeat::sys::netlink::{RouteEvent, RouteSocket};
 use linkbeat::sys::routes::RouteAsker;
-use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex, ObjectChange};
 use linkbeat_core::proto::route::{Route, RouteQuestion};
 use linkbeat_support::space::{Space, unique};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -130,7 +130,7 @@ impl Mirror {
         if !announcement.network.is_none_or(matters) {
             return false;
         }
-        if announcement.gone {
+        if announcement.change != ObjectChange::Set {
             self.known.clear();
             return true;
         }

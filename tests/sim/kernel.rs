@@ -12,7 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use linkbeat_core::proto::link::{
-    Announcement, InterfaceName, LinkEvent, LinkIndex, Mac, Neighbour,
+    Announcement, InterfaceName, LinkEvent, LinkIndex, Mac, Neighbour, ObjectChange,
 };
 
 use lookup::{Entry, Rule, is_link_local};
@@ -643,12 +643,14 @@ fn digest(what: impl Hash) -> u64 {
 /// A link that is down counts as an announcement, because the removal of its routes has none.
 fn down_announced(index: LinkIndex) -> LinkEvent {
     let object = digest(("link", index));
-    LinkEvent::Announced(Announcement { network: None, object, state: 0, gone: true })
+    let change = ObjectChange::Removed;
+    LinkEvent::Announced(Announcement { network: None, object, state: 0, change })
 }
 
 fn address_announced(index: LinkIndex, address: IpAddr, stage: Stage, gone: bool) -> LinkEvent {
     let object = digest(("address", index, address));
-    LinkEvent::Announced(Announcement { network: None, object, state: digest(stage), gone })
+    let change = if gone { ObjectChange::Removed } else { ObjectChange::Set };
+    LinkEvent::Announced(Announcement { network: None, object, state: digest(stage), change })
 }
 
 /// A route to an irrelevant network, as a routing daemon adds many of them.

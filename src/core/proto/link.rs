@@ -83,8 +83,19 @@ pub struct Announcement {
     pub object: u64,
     /// Digest of all that is said of it, without lifetimes and counters.
     pub state: u64,
-    /// Something was removed or replaced, and perhaps more with it than is announced.
-    pub gone: bool,
+    /// What has become of it.
+    pub change: ObjectChange,
+}
+
+/// What an announcement says of its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectChange {
+    /// It is there, in this state.
+    Set,
+    /// It is there in place of another, which is not announced.
+    Replaced,
+    /// It was removed, and perhaps more with it than is announced.
+    Removed,
 }
 
 /// A neighbour on a link, as the kernel sees it: RTM_NEWNEIGH, reduced.

@@ -14,7 +14,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use heapless::{Vec, VecView};
 
 use super::event::ATTEMPTS_MAX;
-use super::link::{Announcement, LinkIndex};
+use super::link::{Announcement, LinkIndex, ObjectChange};
 use super::links::Links;
 use super::resolve;
 use super::route::{Route, RouteQuestion};
@@ -84,13 +84,13 @@ impl Routing {
     /// Whether an announcement may change an answer: it was not made before, and a destination is
     /// concerned.
     pub(super) fn is_news(&mut self, announcement: &Announcement) -> bool {
-        let Announcement { network, object, state, gone } = *announcement;
+        let Announcement { network, object, state, change } = *announcement;
         let concerned =
             |network, prefix| self.destinations.iter().any(|&to| contains(network, prefix, to));
         if network.is_some_and(|(network, prefix)| !concerned(network, prefix)) {
             return false;
         }
-        if gone {
+        if change != ObjectChange::Set {
             self.forget_announcements();
             return true;
         }

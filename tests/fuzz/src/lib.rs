@@ -13,7 +13,9 @@ use std::sync::{Arc, Once};
 
 pub use libfuzzer_sys;
 
-use linkbeat_core::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex, Mac};
+use linkbeat_core::proto::link::{
+    Announcement, InterfaceName, LinkEvent, LinkIndex, Mac, ObjectChange,
+};
 use linkbeat_core::proto::route::{Route, RouteQuestion};
 
 #[cfg(test)]
@@ -166,7 +168,8 @@ impl<'a> Bytes<'a> {
             }),
             object: u64::from(self.byte() % 40),
             state: u64::from(self.byte() % 3),
-            gone: self.bool(),
+            change: [ObjectChange::Set, ObjectChange::Replaced, ObjectChange::Removed]
+                [usize::from(self.byte() % 3)],
         }
     }
 

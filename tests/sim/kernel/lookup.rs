@@ -7,7 +7,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use linkbeat_core::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex, ObjectChange};
 use linkbeat_core::proto::route::{Route, RouteQuestion};
 
 use super::{DEFAULT, Interface, Kernel, LOOPBACK, MAIN, Stage, TUNNEL, TUNNELLED, digest};
@@ -62,7 +62,11 @@ impl Entry {
             network: Some((self.network, self.prefix)),
             object: digest(("route", self.key())),
             state: digest((self.index, self.gateway)),
-            gone: gone || replaces,
+            change: match (gone, replaces) {
+                (true, _) => ObjectChange::Removed,
+                (false, true) => ObjectChange::Replaced,
+                (false, false) => ObjectChange::Set,
+            },
         })
     }
 }
@@ -96,7 +100,8 @@ impl Rule {
 
     pub(super) fn announced(&self, gone: bool) -> LinkEvent {
         let object = digest(("rule", self));
-        LinkEvent::Announced(Announcement { network: None, object, state: object, gone })
+        let change = if gone { ObjectChange::Removed } else { ObjectChange::Set };
+        LinkEvent::Announced(Announcement { network: None, object, state: object, change })
     }
 }
 

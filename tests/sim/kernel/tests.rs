@@ -1,5 +1,6 @@
 //! The simulated kernel answers as Linux does.
 
+use linkbeat_core::proto::link::ObjectChange;
 use linkbeat_core::proto::route::{Route, RouteQuestion};
 
 use super::*;
@@ -92,7 +93,9 @@ fn lost_carrier_keeps_routes_and_setting_a_link_down_removes_them() {
     // The network returns with the address, the default route does not.
     let announced = announcements(&kernel.set_up(ETH0, true));
     let network = ("192.168.0.0".parse().unwrap(), 24);
-    assert!(announced.iter().any(|it| it.network == Some(network) && !it.gone));
+    assert!(
+        announced.iter().any(|it| it.network == Some(network) && it.change == ObjectChange::Set)
+    );
     assert_eq!(bound(&kernel, SERVER, ETH0), None);
     assert!(bound(&kernel, "192.168.0.1".parse().unwrap(), ETH0).is_some());
 }
@@ -102,7 +105,7 @@ fn removed_address_removes_routes_and_announces_only_its_network() {
     let mut kernel = Kernel::new(false);
     let announced = announcements(&kernel.drop_address(ETH0));
     assert_eq!(announced.len(), 2);
-    assert!(announced.iter().all(|it| it.gone));
+    assert!(announced.iter().all(|it| it.change == ObjectChange::Removed));
     assert!(announced.iter().all(|it| it.network.is_none_or(|(_, prefix)| prefix == 24)));
     assert_eq!(bound(&kernel, SERVER, ETH0), None);
 }
@@ -194,7 +197,7 @@ fn repeated_announcements_have_the_same_digests() {
     let [LinkEvent::Announced(replaced)] = kernel.give_route(ETH0, 254)[..] else { panic!() };
     let LinkEvent::Announced(known) = known else { panic!() };
     assert_eq!(replaced.object, known.object);
-    assert!(replaced.state != known.state && replaced.gone);
+    assert!(replaced.state != known.state && replaced.change == ObjectChange::Replaced);
 }
 
 #[test]

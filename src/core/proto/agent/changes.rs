@@ -17,7 +17,7 @@ impl Agent {
     /// outcome.
     pub(super) fn link_reported(&mut self, event: LinkEvent, now: Instant, actions: &mut Actions) {
         if let LinkEvent::Announced(announcement) = event {
-            self.network.announced(&announcement);
+            self.network.announced(&announcement, now);
             return;
         }
         let change = self.network.link_changed(event, self.settings.as_ref(), actions);

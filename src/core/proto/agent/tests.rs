@@ -23,7 +23,7 @@ use crate::proto::event::{
     Acknowledged, Action, Answer, ConnectionId, Failure, Note, ProbeId, QueryId, Reason, Reply,
     RequestId, TriggerAnswer,
 };
-use crate::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex};
+use crate::proto::link::{Announcement, InterfaceName, LinkEvent, LinkIndex, ObjectChange};
 use crate::proto::race::Attempt;
 use crate::proto::reach::Connectivity;
 use crate::proto::route::Route;
@@ -147,7 +147,8 @@ impl Bench {
     fn announce(&mut self, gone: bool) {
         let state = u64::try_from(self.tables.entries.len() + self.tables.addresses.len());
         let state = state.expect("a small number") + 1;
-        let announcement = Announcement { network: None, object: 1, state, gone };
+        let change = if gone { ObjectChange::Removed } else { ObjectChange::Set };
+        let announcement = Announcement { network: None, object: 1, state, change };
         self.input(Input::Link(LinkEvent::Announced(announcement)));
     }
 

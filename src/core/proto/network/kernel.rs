@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::{Network, routing};
 use crate::proto::event::{Action, Actions, Note};
-use crate::proto::link::{Announcement, InterfaceName, LinkEvent};
+use crate::proto::link::{Announcement, InterfaceName, LinkEvent, ObjectChange};
 use crate::proto::links::{Link, LinksChange};
 use crate::proto::race::Connection;
 use crate::proto::route::{Family, Route, RouteQuestion};
@@ -16,6 +16,9 @@ use crate::proto::uplink;
 
 /// How long after a carrier came or went the kernel is asked whether that has changed its answers.
 const CONFIRM: Duration = Duration::from_millis(50);
+/// How long a removed route has to return before the kernel is asked for what is left: scripts that
+/// renew a lease remove the route and set it again, a process for each.
+const ROUTE_RETURN: Duration = Duration::from_millis(100);
 
 /// How far the kernel has reported everything. `again`: for the second time, because what came in
 /// between said too little again.
@@ -125,8 +128,14 @@ impl Network {
     }
 
     /// Takes in an announcement: the kernel is asked for the outcome if it is news.
-    pub(crate) fn announced(&mut self, announcement: &Announcement) {
-        if self.routing.is_news(announcement) {
+    pub(crate) fn announced(&mut self, announcement: &Announcement, now: Instant) {
+        if !self.routing.is_news(announcement) {
+            return;
+        }
+        let is_route = announcement.network.is_some();
+        if is_route && announcement.change == ObjectChange::Removed {
+            self.routing.want_at(now + ROUTE_RETURN);
+        } else {
             self.routing.want();
         }
     }

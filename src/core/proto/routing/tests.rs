@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use self::tables::{Entry, Tables};
 use super::*;
-use crate::proto::link::{InterfaceName, LinkEvent};
+use crate::proto::link::{InterfaceName, LinkEvent, ObjectChange};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -37,7 +37,8 @@ fn ask(routing: &mut Routing, tables: &Tables, links: &Links) -> bool {
 
 fn announcement(network: Option<(&str, u8)>, object: u64, state: u64, gone: bool) -> Announcement {
     let network = network.map(|(network, prefix)| (ip(network), prefix));
-    Announcement { network, object, state, gone }
+    let change = if gone { ObjectChange::Removed } else { ObjectChange::Set };
+    Announcement { network, object, state, change }
 }
 
 #[test]

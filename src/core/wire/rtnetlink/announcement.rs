@@ -16,7 +16,7 @@ use super::{
     RTM_DELROUTE, RTM_DELRULE, RTM_F_CLONED, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEXTHOP,
     RTM_NEWROUTE, RTM_NEWRULE, take_interface,
 };
-use crate::proto::link::{Announcement, LinkIndex};
+use crate::proto::link::{Announcement, LinkIndex, ObjectChange};
 use crate::wire::digest::Digest;
 
 // linux/if_addr.h
@@ -47,9 +47,14 @@ pub(super) fn parse_announcement(
         kind,
         RTM_NEWLINK | RTM_DELLINK | RTM_DELADDR | RTM_DELROUTE | RTM_DELRULE | RTM_DELNEXTHOP
     );
+    let change = match (removes, replaces) {
+        (true, _) => ObjectChange::Removed,
+        (false, true) => ObjectChange::Replaced,
+        (false, false) => ObjectChange::Set,
+    };
     let parsed = parse(body)?;
     Ok(parsed.map(|Digests { network, object: Digest(object), state: Digest(state) }| {
-        Announcement { network, object, state, gone: removes || replaces }
+        Announcement { network, object, state, change }
     }))
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
+use crate::proto::link::ObjectChange;
 
 mod announcement;
 mod question;
@@ -88,7 +89,7 @@ const UP_AND_DORMANT: u32 = 0x3_1003;
 fn words(kind: MessageKind) -> String {
     match kind {
         MessageKind::Event(LinkEvent::Announced(it)) => {
-            let gone = if it.gone { " gone" } else { "" };
+            let gone = if it.change != ObjectChange::Set { " gone" } else { "" };
             match it.network {
                 Some((network, prefix)) => format!("Announced {network}/{prefix}{gone}"),
                 None => format!("Announced{gone}"),

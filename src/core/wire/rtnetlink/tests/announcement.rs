@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::*;
-use crate::proto::link::Announcement;
+use crate::proto::link::{Announcement, ObjectChange};
 
 fn announced(datagram: &[u8]) -> Announcement {
     match kinds(datagram)[..] {
@@ -32,7 +32,7 @@ fn removed_object_keeps_its_identity() {
         ("route4_multipath_replaced", "route4_multipath_gone"),
     ] {
         assert_eq!(known(new).object, known(gone).object, "{new}");
-        assert!(known(gone).gone, "{gone}");
+        assert_eq!(known(gone).change, ObjectChange::Removed, "{gone}");
     }
 }
 
@@ -76,13 +76,14 @@ fn different_objects_have_different_identities() {
 }
 
 #[test]
-fn only_replacing_and_removing_count_as_gone() {
+fn replaced_and_removed_objects_differ_from_those_that_are_set() {
     for name in ["route4_default", "route4_appended", "nexthop_new", "rule4_new", "address4_new"] {
-        assert!(!known(name).gone, "{name}");
+        assert_eq!(known(name).change, ObjectChange::Set, "{name}");
     }
-    for name in ["route4_replaced", "route6_replaced", "nexthop_replaced", "route6_hop_gone"] {
-        assert!(known(name).gone, "{name}");
+    for name in ["route4_replaced", "route6_replaced", "nexthop_replaced"] {
+        assert_eq!(known(name).change, ObjectChange::Replaced, "{name}");
     }
+    assert_eq!(known("route6_hop_gone").change, ObjectChange::Removed);
 }
 
 #[test]
