@@ -4,7 +4,6 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -78,8 +77,13 @@ impl Error {
 
     /// The error and its chain of causes, on one line.
     pub fn chain(&self) -> String {
-        let errors = iter::successors(Some(self as &dyn StdError), |&error| error.source());
-        errors.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        let mut chain = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            chain += &format!(": {error}");
+            cause = error.source();
+        }
+        chain
     }
 }
 

@@ -1,7 +1,7 @@
 //! `linkbeat check`: the problems with their place, the resulting settings, and system settings
 //! that get in the way.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -86,39 +86,39 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
     let without_file = if config.pins.is_empty() { WITHOUT_FILE } else { "none" };
     let rows: [(&str, &dyn Display); 33] = [
         ("enabled", &settings.enabled),
-        ("api_url", &or(config.api_url.as_ref(), "not set")),
+        ("api_url", &Or(config.api_url.as_ref(), "not set")),
         (
             "device_key",
-            &or(config.device_key.as_ref(), "not set, made from host name and MAC by the agent"),
+            &Or(config.device_key.as_ref(), "not set, made from host name and MAC by the agent"),
         ),
-        ("token_code", &or(config.token_code.as_ref(), "not set")),
+        ("token_code", &Or(config.token_code.as_ref(), "not set")),
         ("heartbeat_interval", &settings.interval.as_secs()),
         ("auto_connect", &settings.auto_connect),
         ("provisioned", &config.provisioned),
         ("description", &config.description),
         ("note", &config.note),
         ("goodbye", &config.goodbye),
-        ("interfaces", &list(&settings.interfaces)),
-        ("ignore_interfaces", &list(&settings.ignore_interfaces)),
+        ("interfaces", &List(&settings.interfaces)),
+        ("ignore_interfaces", &List(&settings.ignore_interfaces)),
         ("bind_to_uplink", &settings.bind_to_uplink),
-        ("probe.address", &list(&settings.probe_addresses)),
+        ("probe.address", &List(&settings.probe_addresses)),
         ("probe.timeout_ms", &millis(settings.probe_timeout)),
         ("request_timeout_ms", &millis(settings.request_timeout)),
         ("recovery_spread_ms", &millis(settings.recovery_spread)),
-        ("metered.interfaces", &list(&settings.metered.interfaces)),
+        ("metered.interfaces", &List(&settings.metered.interfaces)),
         ("metered.interval_s", &settings.metered.interval.as_secs()),
         ("standby_check_s", &settings.standby_check.as_secs()),
         ("moderation.trigger", &bucket(settings.trigger_bucket)),
         ("moderation.network", &bucket(settings.network_bucket)),
-        ("tls.ca_file", &or(path(&config.ca_file), without_file)),
-        ("tls.pin_sha256", &list(&config.pins)),
-        ("tls.client_cert", &or(path(&config.client_cert), "none")),
-        ("tls.client_key", &or(path(&config.client_key), "none")),
+        ("tls.ca_file", &Or(path(&config.ca_file), without_file)),
+        ("tls.pin_sha256", &List(&config.pins)),
+        ("tls.client_cert", &Or(path(&config.client_cert), "none")),
+        ("tls.client_key", &Or(path(&config.client_key), "none")),
         ("tls.early_data", &config.early_data),
         ("status_listen", &config.status_listen),
-        ("status_token", &or(config.status_token.as_ref(), "not set")),
-        ("trigger_socket", &or(path(&config.trigger_socket), "off")),
-        ("state_file", &or(path(&config.state_file), "none")),
+        ("status_token", &Or(config.status_token.as_ref(), "not set")),
+        ("trigger_socket", &Or(path(&config.trigger_socket), "off")),
+        ("state_file", &Or(path(&config.state_file), "none")),
         ("log_level", &config.log_level.to_string().to_ascii_lowercase()),
         ("log_target", &config.log_target),
     ];
@@ -136,14 +136,29 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The value, or a text in its place.
-fn or(value: Option<impl Display>, otherwise: &str) -> String {
-    value.map_or_else(|| otherwise.to_owned(), |value| value.to_string())
+struct Or<T>(Option<T>, &'static str);
+
+impl<T: Display> Display for Or<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str(self.1),
+        }
+    }
 }
 
 /// Values with a comma between each two, or "none".
-fn list(values: &[impl Display]) -> String {
-    let values: Vec<_> = values.iter().map(ToString::to_string).collect();
-    if values.is_empty() { "none".to_owned() } else { values.join(", ") }
+struct List<'a, T>(&'a [T]);
+
+impl<T: Display> Display for List<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for item in self.0 {
+            write!(f, "{separator}{item}")?;
+            separator = ", ";
+        }
+        if self.0.is_empty() { f.write_str("none") } else { Ok(()) }
+    }
 }
 
 /// The limit of a kind of beats.

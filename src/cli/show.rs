@@ -40,23 +40,24 @@ fn watch(format: OutputFormat, socket: &Path, out: &mut impl Write) -> Result<u8
     let mut known = String::new();
     loop {
         let now = Utc(clock::unix_seconds());
-        let (line, page, json) = match ask(socket, "status\n", ANSWER_TIME, End::Connection) {
+        let (line, shown) = match ask(socket, "status\n", ANSWER_TIME, End::Connection) {
             Ok(answer) => {
                 let page = Page { status: Fields(object(socket, &answer)?), colour: format.colour };
-                (page.line(), page.to_string(), escaped(page.status.0.raw()))
+                let json = format.json.then(|| escaped(page.status.0.raw()));
+                (page.line(), json.unwrap_or_else(|| page.to_string()))
             }
             Err(error @ Error::NoAgent { .. }) => {
                 let gone = error.chain();
                 let text: String = gone.chars().map(harmless).collect();
-                let page = format!("{gone}\n");
-                (gone, page, error_json(&text))
+                let shown = if format.json { error_json(&text) } else { format!("{gone}\n") };
+                (gone, shown)
             }
             Err(error) => return Err(error),
         };
         if format.terminal {
-            say(out, &screen(&page, now))?;
+            say(out, &screen(&shown, now))?;
         } else if line != known {
-            say(out, &if format.json { json } else { format!("{now} {line}\n") })?;
+            say(out, &if format.json { shown } else { format!("{now} {line}\n") })?;
         }
         known = line;
         if !pause()? {

@@ -86,14 +86,14 @@ impl<'a> JsonFile<'a> {
                 let found = value.kind();
                 self.error(
                     value.offset(),
-                    format_args!("{key}: expected {allowed}, found {found}"),
+                    &format_args!("{key}: expected {allowed}, found {found}"),
                 );
                 return;
             }
         }
         if into.is_some() && self.public {
             let mend = files::mend_file(self.file);
-            self.warning(value.offset(), format_args!("{key} can be read by every user: {mend}"));
+            self.warning(value.offset(), &format_args!("{key} can be read by every user: {mend}"));
         }
     }
 
@@ -119,11 +119,11 @@ impl<'a> JsonFile<'a> {
         Some(json::position(self.text, offset))
     }
 
-    fn error(&mut self, offset: usize, message: impl Display) {
+    fn error(&mut self, offset: usize, message: &dyn Display) {
         self.problems.error(self.file, self.place(offset), message);
     }
 
-    fn warning(&mut self, offset: usize, message: impl Display) {
+    fn warning(&mut self, offset: usize, message: &dyn Display) {
         self.problems.warning(self.file, self.place(offset), message);
     }
 
@@ -136,7 +136,7 @@ impl<'a> JsonFile<'a> {
                 let found = found_text(*value);
                 self.error(
                     value.offset(),
-                    format_args!("{key}: expected {allowed}, found {found}"),
+                    &format_args!("{key}: expected {allowed}, found {found}"),
                 );
             }
         }
@@ -169,7 +169,7 @@ impl<'a> JsonFile<'a> {
                 let name = InQuotes::text(&name);
                 self.warning(
                     key.offset(),
-                    format_args!("{name} is there more than once, the last one counts"),
+                    &format_args!("{name} is there more than once, the last one counts"),
                 );
             }
             let counts = same().last().is_some_and(|(last, _)| last.offset() == key.offset());

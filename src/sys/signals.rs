@@ -73,8 +73,8 @@ impl Signals {
 
     /// What was asked for since the last call.
     pub fn drain(&mut self) -> Received {
-        // Ends with EWOULDBLOCK: the other end lives as long as we.
-        self.wake.read_to_end(&mut Vec::new()).ok();
+        // Ends with EWOULDBLOCK: the other end lives as long as we. What an EINTR leaves does no harm.
+        while self.wake.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
         Received {
             terminate: self.terminate.swap(false, Ordering::SeqCst),
             reload: self.reload.swap(false, Ordering::SeqCst),
