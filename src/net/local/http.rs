@@ -10,7 +10,7 @@
 //! most.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
 use std::time::Duration;
 
 use heapless::String;
@@ -224,7 +224,7 @@ impl HttpClient {
 
     /// Ends our side, and reads what the client still sends.
     fn begin_lingering(&mut self, now: Instant) -> Result<(), Closed> {
-        self.stream.shut_down_sending()?;
+        self.stream.socket.shutdown(Shutdown::Write).map_err(|_| Closed)?;
         self.phase = HttpPhase::Lingering { reads: 0 };
         self.begun_at = now;
         self.deadline = now + PATIENCE;
@@ -250,8 +250,9 @@ impl HttpClient {
             _ if now < self.deadline => Ok(()),
             HttpPhase::Reading(head) if !head.is_empty() => self.refuse(Refusal::TimedOut, now),
             HttpPhase::Answering { .. } => {
-                // What the kernel still has to send would outlive the connection.
-                if let Err(error) = self.stream.reset_on_drop() {
+                // What the kernel still has to send would outlive the connection: over TCP the drop is to
+                // reset it. Over a Unix socket that is in the client's queue already (unix(7)).
+                if let Err(error) = self.stream.socket.set_linger(Some(Duration::ZERO)) {
                     log::debug!("reset a connection to the status server: {error}");
                 }
                 Err(Closed)

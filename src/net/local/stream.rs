@@ -2,8 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, Shutdown};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr};
 
 use socket2::Socket;
 
@@ -30,17 +29,6 @@ impl Stream {
         let peer =
             peer.as_socket().map_or(Ipv4Addr::LOCALHOST.into(), |peer| peer.ip().to_canonical());
         Ok(Self { socket, peer })
-    }
-
-    /// Sends FIN; the client may still send.
-    pub(super) fn shut_down_sending(&self) -> Result<(), Closed> {
-        self.socket.shutdown(Shutdown::Write).map_err(|_| Closed)
-    }
-
-    /// Has the drop reset a TCP connection, which discards what the kernel still has to send. Over
-    /// a Unix socket that is in the client's queue already (unix(7)).
-    pub(super) fn reset_on_drop(&self) -> io::Result<()> {
-        self.socket.set_linger(Some(Duration::ZERO))
     }
 
     /// Whether there are bytes that nobody has read.
