@@ -175,8 +175,7 @@ function steps(beat) {
   const whole = beat.replied_us;
   let from = 0;
   const rows = STEPS.map(([key, name]) => {
-    // A wait has a length, a step an instant.
-    const to = Math.max(from, (key === "held_us" ? from : 0) + (beat[key] ?? 0));
+    const to = Math.max(from, beat[key] ?? 0);
     const bars = to > from ? [bar(from / whole, to / whole, "good")] : [];
     const figure = to > from ? millis(to - from) : "–";
     from = to;
