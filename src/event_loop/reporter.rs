@@ -107,7 +107,7 @@ impl Reporter {
                     self.turned_at = Some(now);
                 }
                 let detail = &self.detail;
-                set(&mut self.error, |text| write_failure(text, *failure, detail));
+                set(&mut self.error, &|text| write_failure(text, *failure, detail));
                 self.detail.clear();
                 let level = if *news { log::Level::Warn } else { log::Level::Debug };
                 let next = Next { retry_at: *retry_at, now };
@@ -122,7 +122,7 @@ impl Reporter {
 
     /// Keeps details about a failure that the core is going to report.
     pub(super) fn remark(&mut self, words: impl fmt::Display) {
-        set(&mut self.detail, |text| write!(text, "{words}"));
+        set(&mut self.detail, &|text| write!(text, "{words}"));
     }
 
     /// Logs, once, that an `interval_s` of the server is ignored.
@@ -250,7 +250,7 @@ const fn advice(status: u16) -> &'static str {
 }
 
 /// Replaces a text; one that is too long is cut.
-fn set(text: &mut String<TEXT_MAX>, write: impl FnOnce(&mut dyn Write) -> fmt::Result) {
+fn set(text: &mut String<TEXT_MAX>, write: &dyn Fn(&mut dyn Write) -> fmt::Result) {
     text.clear();
     write(&mut Cut { to: text, room: TEXT_MAX, clean: core::convert::identity }).ok();
 }
