@@ -255,7 +255,7 @@ impl EventLoop {
         let path = self.setup.config.trigger_socket.as_deref();
         self.local.begin_lines(path, self.now)?;
         log::info!("[Meeting] Heartbeat thread started");
-        Self::forget_stopping();
+        stopping::forget_stale();
         let kept = HistoryFile::restore(&self.setup, &mut self.reporter.history, self.now);
         kept.into_iter().for_each(|outages| self.agent.restore_outages(outages));
         self.listen_http();

@@ -44,11 +44,6 @@ impl EventLoop {
         let waits = |stopping: Stopping| stopping.until > self.now && self.agent.says_goodbye();
         self.stopping.is_some_and(|stopping| !waits(stopping))
     }
-
-    /// Removes what an earlier agent was not there to read.
-    pub(super) fn forget_stopping() {
-        forget(Path::new(LINK));
-    }
 }
 
 /// When the agent ends after a request at `now` to stop: the first request leaves time for a last
@@ -61,6 +56,11 @@ fn end(before: Option<Stopping>, goodbye: bool, now: Instant) -> Instant {
 fn read(link: &Path) -> Option<&'static str> {
     let said = fs::read_link(link).ok()?;
     WORDS.into_iter().find(|word| said.as_os_str() == *word)
+}
+
+/// Removes what an earlier agent was not there to read.
+pub(super) fn forget_stale() {
+    forget(Path::new(LINK));
 }
 
 /// Removes the link, if it is one to one of the words.
