@@ -28,5 +28,7 @@ pub mod event_loop;
 pub mod logger;
 pub mod net;
 pub mod page;
+#[cfg(test)]
+mod scratch;
 pub mod status;
 pub mod sys;

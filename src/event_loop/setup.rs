@@ -199,30 +199,28 @@ fn report(problems: &[Problem]) {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::{self, File};
+    use std::fs::File;
     use std::os::unix::fs::chown;
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
     use crate::config::ConfigFiles;
+    use crate::scratch::Scratch;
 
     #[test]
     fn date_of_a_file_counts_unless_it_is_another_users() {
-        let directory =
-            std::env::temp_dir().join(format!("linkbeat-written-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let (own, state) = (directory.join("linkbeat.json"), directory.join("state"));
-        fs::write(&own, format!("{{\"state_file\": {state:?}}}")).unwrap();
-        fs::write(&state, "").unwrap();
+        let directory = Scratch::new();
+        let state = directory.write("state", "");
+        let own = directory.write("linkbeat.json", format!("{{\"state_file\": {state:?}}}"));
         let date = |path: &Path, unix_s| {
             let file = File::options().write(true).open(path).unwrap();
             file.set_modified(UNIX_EPOCH + Duration::from_secs(unix_s)).unwrap();
         };
         date(&own, 7);
         date(&state, 8);
-        let files = ConfigFiles::of(&directory);
+        let files = ConfigFiles::of(&directory.0);
         let mut watch = Watch::new([files.own.as_path()].into_iter(), &[] as &[&Path], &[]);
-        let mut setup = Setup::new(directory.clone());
+        let mut setup = Setup::new(directory.0.clone());
         assert_eq!(setup.load(&mut watch, &Times::default()), Verdict::Changed);
         let written = |setup: &Setup| setup.written().map(|(_, unix_s)| unix_s).collect::<Vec<_>>();
         assert_eq!(written(&setup), [7, 8]);
@@ -233,6 +231,5 @@ mod tests {
         if chown(&state, Some(65_534), None).is_ok() {
             assert_eq!(written(&setup), [9]);
         }
-        fs::remove_dir_all(&directory).unwrap();
     }
 }

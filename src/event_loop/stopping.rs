@@ -75,13 +75,12 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn word_is_what_a_link_leads_to_and_anything_else_stays() {
-        let directory =
-            std::env::temp_dir().join(format!("linkbeat-stopping-{}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let link = directory.join("stopping");
+        let directory = Scratch::new();
+        let link = directory.0.join("stopping");
         assert_eq!(read(&link), None);
         forget(&link);
         for (target, word) in [
@@ -104,7 +103,6 @@ mod tests {
         assert_eq!(read(&link), None);
         forget(&link);
         assert!(link.is_file());
-        fs::remove_dir_all(&directory).unwrap();
     }
 
     #[test]

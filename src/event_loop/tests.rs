@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 use rustix::io::Errno;
@@ -22,6 +22,7 @@ use crate::config::rp_filter::Strict;
 use crate::error::Error;
 use crate::net::local::{self, Listen};
 use crate::net::tls::{self, Flaw, LeftOut, Purpose};
+use crate::scratch::Scratch;
 use crate::status::network::{FailedPath, LinksLeftOut, NoWay};
 use crate::status::tests::every_advice;
 use crate::status::{AgentState, TEXT_MAX};
@@ -376,33 +377,14 @@ fn errors_of_tls_files_have_the_form_of_errors() {
     }
 }
 
-/// A directory for the files of a configuration, removed with it.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        let name = format!("linkbeat-texts-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a directory of our own");
-        Self(path)
-    }
-
-    /// The messages about a file with this text.
-    fn messages(&self, file: &str, text: &str) -> Vec<String> {
-        let path = self.0.join(file);
-        fs::write(&path, text).expect("a file of our own");
-        // That every user can read a token is one of the problems.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("a file of our own");
-        let loaded = config::load(&self.0.join("meeting.json"));
-        fs::remove_file(&path).expect("a file of our own");
-        loaded.problems.into_iter().map(|problem| problem.message).collect()
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).expect("a directory of our own");
-    }
+/// The messages about a file with this text in the directory of a configuration.
+fn messages_about(directory: &Scratch, file: &str, text: &str) -> Vec<String> {
+    let path = directory.write(file, text);
+    // That every user can read a token is one of the problems.
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("own file");
+    let loaded = config::load(&directory.0.join("meeting.json"));
+    fs::remove_file(&path).expect("own file");
+    loaded.problems.into_iter().map(|problem| problem.message).collect()
 }
 
 /// Bad values for each key that `linkbeat check` prints.
@@ -453,9 +435,9 @@ const BAD_ENV: &str = "MEETING_ENABLED=maybe\nMEETING_API_URL=h\nMEETING_DEVICE_
 
 #[test]
 fn problems_of_a_configuration_have_the_form_of_errors() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let mut shown = Vec::new();
-    fs::write(directory.0.join("linkbeat.json"), "{}").expect("a file of our own");
+    directory.write("linkbeat.json", "{}");
     cli::check::run(Some(&directory.0), Path::new("/nonexistent"), &mut shown).expect("defaults");
     let shown = String::from_utf8(shown).expect("text");
     let keys = shown.lines().filter_map(|line| Some(line.split_once(": ")?.0));
@@ -466,8 +448,8 @@ fn problems_of_a_configuration_have_the_form_of_errors() {
     let long = format!(r#"{{"description": "{0}", "{0}": 1}}"#, "x".repeat(5_000));
     let json = BAD.iter().flat_map(|(_, texts)| texts.iter().copied()).chain([long.as_str(), "{"]);
     let mut messages: Vec<Vec<String>> =
-        json.map(|text| directory.messages("linkbeat.json", text)).collect();
-    messages.push(directory.messages("config.env", BAD_ENV));
+        json.map(|text| messages_about(&directory, "linkbeat.json", text)).collect();
+    messages.push(messages_about(&directory, "config.env", BAD_ENV));
     assert!(messages.iter().all(|messages| !messages.is_empty()), "{messages:?}");
     assert_errors(messages.iter().flatten());
 }

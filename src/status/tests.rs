@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::config::load;
+use crate::scratch::Scratch;
 use linkbeat_core::proto::agent::IntervalSource;
 use linkbeat_core::proto::event::{Acknowledged, Failure, Reason, Stamps, TlsFailure};
 use linkbeat_core::proto::label::Word;
@@ -39,21 +40,14 @@ pub(crate) fn uplink(name: &str, last: u8) -> Uplink {
 }
 
 /// The configuration that `meeting.json` with this text gives.
-pub(crate) fn config(test: &str, text: &str) -> Config {
-    let directory =
-        std::env::temp_dir().join(format!("linkbeat-status-{test}-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("meeting.json");
-    std::fs::write(&file, text).unwrap();
-    let loaded = load(&file);
-    let config = loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems));
-    std::fs::remove_dir_all(directory).unwrap();
-    config
+pub(crate) fn config(text: &str) -> Config {
+    let directory = Scratch::new();
+    let loaded = load(&directory.write("meeting.json", text));
+    loaded.config.unwrap_or_else(|| panic!("{:?}", loaded.problems))
 }
 
-pub(crate) fn usual(test: &str) -> Config {
+pub(crate) fn usual() -> Config {
     config(
-        test,
         r#"{"api_url": "https://h.example/api", "device_key": "camera-1", "token_code": "s3cret-token"}"#,
     )
 }
@@ -155,7 +149,7 @@ fn shown(snapshot: &Snapshot<'_>) -> Json {
 
 #[test]
 fn all_fields_are_there_byte_for_byte() {
-    let config = usual("vector");
+    let config = usual();
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:44Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
     let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"],"standby":null}],"obstacle":null,"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"held_us":0,"resolved_us":100,"opened_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"last_outage":null,"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"clock":{"set":true,"since":null,"since_ago":null,"used":null,"source":null},"watch":[],"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"interval_s":30,"interval_source":"configuration","stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null,"listens_on":null,"sandbox":{"no_new_privs":true,"no_core":true,"filter":false}"#;
@@ -251,7 +245,7 @@ fn states_follow_their_definition_in_order() {
             s.view.failure = Some(Failure::Closed);
         }),
     ];
-    let config = usual("states");
+    let config = usual();
     for (number, (state, since_ago, change)) in cases.into_iter().enumerate() {
         let mut snapshot = well(&config, &uplinks);
         change(&mut snapshot);
@@ -264,7 +258,7 @@ fn states_follow_their_definition_in_order() {
 
 #[test]
 fn state_is_worded_with_advice() {
-    let config = usual("words");
+    let config = usual();
     let mut snapshot = well(&config, &[]);
     snapshot.view.failure = Some(Failure::Status(404));
     let shown = shown(&snapshot);
@@ -278,7 +272,7 @@ fn state_is_worded_with_advice() {
 
 #[test]
 fn disabled_wins_over_everything() {
-    let config = config("disabled", r#"{"enabled": false}"#);
+    let config = config(r#"{"enabled": false}"#);
     let mut snapshot = well(&config, &[]);
     snapshot.view.failure = Some(Failure::Reset);
     assert_eq!(snapshot.state(), AgentState::Disabled);
@@ -287,8 +281,7 @@ fn disabled_wins_over_everything() {
 
 #[test]
 fn without_auto_connect_the_first_beat_waits_to_be_asked_for() {
-    let config =
-        config("waiting", r#"{"api_url": "http://h", "device_key": "k", "auto_connect": false}"#);
+    let config = config(r#"{"api_url": "http://h", "device_key": "k", "auto_connect": false}"#);
     let uplinks = [uplink("eth0", 20)];
     let mut snapshot = well(&config, &uplinks);
     snapshot.beat = None;
@@ -302,7 +295,7 @@ fn without_auto_connect_the_first_beat_waits_to_be_asked_for() {
 
 #[test]
 fn interval_of_the_server_is_shown_as_such_and_decides_what_is_stale() {
-    let config = usual("interval");
+    let config = usual();
     let mut snapshot = well(&config, &[]);
     snapshot.view.interval = Duration::from_secs(300);
     snapshot.view.interval_source = IntervalSource::Server;
@@ -313,7 +306,7 @@ fn interval_of_the_server_is_shown_as_such_and_decides_what_is_stale() {
 
 #[test]
 fn next_beat_is_under_way_or_wanted_or_due() {
-    let config = usual("next");
+    let config = usual();
     let cases: [(Json, Edit); 5] = [
         (18.into(), |_| {}),
         (0.into(), |s| s.view.in_flight = true),
@@ -333,7 +326,7 @@ fn next_beat_is_under_way_or_wanted_or_due() {
 
 #[test]
 fn clock_that_is_not_set_is_shown_with_what_is_used_instead() {
-    let config = usual("clock");
+    let config = usual();
     let mut snapshot = well(&config, &[]);
     let floor = Floor { unix_s: UNIX_S - 60, source: Source::Server };
     snapshot.clock_unset = Some((at(940), floor));
@@ -343,7 +336,7 @@ fn clock_that_is_not_set_is_shown_with_what_is_used_instead() {
 
 #[test]
 fn times_to_come_are_rounded_up() {
-    let config = usual("rounded");
+    let config = usual();
     let mut snapshot = well(&config, &[]);
     snapshot.view.held_until = Some(at(1003) + Duration::from_micros(1));
     assert_eq!(shown(&snapshot)["held_until"], "2026-02-02T12:35:00Z");
@@ -351,7 +344,7 @@ fn times_to_come_are_rounded_up() {
 
 #[test]
 fn token_is_never_shown_whoever_repeats_it() {
-    let config = usual("token");
+    let config = usual();
     for answer in [r#"{"token": "s3cret-token"}"#, r#"{"token": "s3cret\u002dtoken"}"#] {
         let mut snapshot = well(&config, &[]);
         snapshot.answer = Some(json::parse(answer.as_bytes()).unwrap());
@@ -363,7 +356,7 @@ fn token_is_never_shown_whoever_repeats_it() {
 
 #[test]
 fn answer_that_does_not_fit_inside_ours_is_not_shown() {
-    let config = usual("deep");
+    let config = usual();
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     let long = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
     for (answer, is_shown) in [
@@ -382,14 +375,11 @@ fn answer_that_does_not_fit_inside_ours_is_not_shown() {
 #[test]
 fn largest_snapshot_fits_and_smaller_buffers_say_so() {
     let awkward = r#"\""#.repeat(64);
-    let config = config(
-        "largest",
-        &format!(
-            r#"{{"api_url": "https://h/{}", "device_key": "{}"}}"#,
-            "x".repeat(502),
-            r#"\""#.repeat(128),
-        ),
-    );
+    let config = config(&format!(
+        r#"{{"api_url": "https://h/{}", "device_key": "{}"}}"#,
+        "x".repeat(502),
+        r#"\""#.repeat(128),
+    ));
     let uplinks: Vec<Uplink> = (0..8)
         .map(|last| Uplink {
             v6: Some("2001:db8:1111:2222:3333:4444:5555:6666".parse().unwrap()),
@@ -426,7 +416,7 @@ fn largest_snapshot_fits_and_smaller_buffers_say_so() {
 
 #[test]
 fn control_characters_of_others_become_spaces() {
-    let config = usual("controls");
+    let config = usual();
     let mut snapshot = well(&config, &[]);
     snapshot.error = "a\x1b[31mb\u{9b}c\u{202e}d";
     assert_eq!(shown(&snapshot)["last_error"], "a [31mb c d");
@@ -449,7 +439,7 @@ fn keys_are_masked_after_four_characters() {
 
 #[test]
 fn preview_names_everything_and_no_token() {
-    let config = usual("preview");
+    let config = usual();
     let mut buffer = [0; 512];
     let length = emit_preview(&config, br#"{"seq":1}"#, &mut buffer).unwrap();
     assert_eq!(
@@ -482,7 +472,7 @@ pub(crate) fn every_advice(failures: &[Failure], obstacles: &[NoWay]) -> Vec<Str
         format!("{{{server}}}"),
         String::from("{}"),
     ]
-    .map(|text| config("advice", &text));
+    .map(|text| config(&text));
     let uplinks = [uplink("enx001122334455", 20)];
     let mut texts = Vec::new();
     for config in &configs {
@@ -511,7 +501,7 @@ pub(crate) fn every_advice(failures: &[Failure], obstacles: &[NoWay]) -> Vec<Str
 
 #[test]
 fn last_outage_says_what_was_missing_and_how_many_beats() {
-    let config = usual("outage");
+    let config = usual();
     let outage = Outage {
         number: Some(3),
         began_at: at(900),

@@ -65,31 +65,14 @@ pub fn is_in_memory(path: &Path) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, symlink};
-    use std::path::PathBuf;
 
     use super::*;
+    use crate::scratch::Scratch;
     use crate::sys::file::read;
-
-    struct Directory(PathBuf);
-
-    impl Directory {
-        fn new(test: &str) -> Self {
-            let name = format!("linkbeat-kept-{test}-{}", std::process::id());
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir_all(&path).unwrap();
-            Self(path)
-        }
-    }
-
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            fs::remove_dir_all(&self.0).unwrap();
-        }
-    }
 
     #[test]
     fn file_is_replaced_as_a_whole_and_read_back() {
-        let directory = Directory::new("whole");
+        let directory = Scratch::new();
         let file = directory.0.join("state");
         assert_eq!(read(&file, 9).unwrap_err().kind(), io::ErrorKind::NotFound);
         for content in [&b"long ago"[..], b"now", b""] {
@@ -105,7 +88,7 @@ mod tests {
 
     #[test]
     fn link_laid_beside_the_file_is_not_written_through() {
-        let directory = Directory::new("link");
+        let directory = Scratch::new();
         let (file, victim) = (directory.0.join("state"), directory.0.join("victim"));
         fs::write(&victim, "mine").unwrap();
         symlink(&victim, directory.0.join("state.new")).unwrap();
@@ -116,7 +99,7 @@ mod tests {
 
     #[test]
     fn file_of_another_program_may_not_be_replaced() {
-        let directory = Directory::new("foreign");
+        let directory = Scratch::new();
         let file = directory.0.join("state");
         let check = |path: &Path| {
             check(path, 9, |content| content.starts_with(b"ours")).map_err(|error| error.kind())
@@ -142,7 +125,7 @@ mod tests {
 
     #[test]
     fn nowhere_to_write_is_an_error_and_leaves_nothing() {
-        let directory = Directory::new("nowhere");
+        let directory = Scratch::new();
         let missing = directory.0.join("missing/state");
         assert_eq!(replace(&missing, b"x").unwrap_err().kind(), io::ErrorKind::NotFound);
         // rename(2) does not put a file in place of a directory.

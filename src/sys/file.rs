@@ -68,20 +68,18 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn only_a_regular_file_is_opened_and_a_fifo_blocks_nothing() {
-        let name = format!("linkbeat-file-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&directory).unwrap();
-        let fifo = directory.join("fifo");
+        let directory = Scratch::new();
+        let fifo = directory.0.join("fifo");
         assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        for path in [&fifo, &directory, Path::new("/dev/null")] {
+        for path in [&fifo, &directory.0, Path::new("/dev/null")] {
             for refused in [open(path).err(), read(path, 9).err()] {
                 let kind = refused.map(|error| error.kind());
                 assert_eq!(kind, Some(io::ErrorKind::InvalidInput), "{path:?}");
             }
         }
-        std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -28,7 +28,7 @@ fn body(page: &str) -> &str {
 
 #[test]
 fn what_a_beat_waited_for_is_named() {
-    let config = usual("page-waits");
+    let config = usual();
     let uplinks = [uplink("eth0", 20)];
     let mut snapshot = well(&config, &uplinks);
     let mut beat = snapshot.beat.expect("a beat").clone();
@@ -55,7 +55,7 @@ fn what_a_beat_waited_for_is_named() {
 
 #[test]
 fn all_is_well_on_one_page() {
-    let config = usual("page-well");
+    let config = usual();
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let listen = Listen::Socket("/run/linkbeat/http.sock".into());
     let snapshot = Snapshot { listens_on: Some(&listen), ..well(&config, &uplinks) };
@@ -77,14 +77,14 @@ online for 14 min 48 s over eth0: the server acknowledges the beats
 
 #[test]
 fn agent_without_a_sandbox_says_so() {
-    let config = usual("page-sandbox");
+    let config = usual();
     let snapshot = Snapshot { sandbox: None, ..well(&config, &[]) };
     assert!(page(&text(&snapshot)).ends_with("; sandbox: none\n"));
 }
 
 #[test]
 fn unknown_device_key_is_shown_with_the_key_and_the_file() {
-    let config = usual("page-404");
+    let config = usual();
     let uplinks = [uplink("eth0", 20)];
     let mut snapshot = well(&config, &uplinks);
     snapshot.view.failure = Some(Failure::Status(404));
@@ -111,7 +111,7 @@ fn advice(snapshot: &Snapshot<'_>) -> Option<String> {
 
 #[test]
 fn every_failure_comes_with_its_own_advice() {
-    let config = usual("page-advice");
+    let config = usual();
     let file = "/etc/rpi-cam/meeting.json";
     let uplinks = [uplink("eth0", 20)];
     let tls = Failure::Tls;
@@ -181,11 +181,10 @@ fn states_without_a_failure_come_with_advice_where_there_is_something_to_do() {
     let uplinks = [uplink("eth0", 20)];
     let file = "/etc/rpi-cam/meeting.json";
     let fresh = Config::default();
-    let no_key = config("page-no-key", r#"{"api_url": "http://h"}"#);
-    let disabled = config("page-disabled", r#"{"enabled": false}"#);
-    let manual =
-        config("page-manual", r#"{"api_url":"http://h","device_key":"k","auto_connect":false}"#);
-    let usual = usual("page-states");
+    let no_key = config(r#"{"api_url": "http://h"}"#);
+    let disabled = config(r#"{"enabled": false}"#);
+    let manual = config(r#"{"api_url":"http://h","device_key":"k","auto_connect":false}"#);
+    let usual = usual();
     for (config, words) in [
         (&fresh, &["\"api_url\"", file][..]),
         (&no_key, &["\"device_key\"", file]),
@@ -240,7 +239,7 @@ fn states_without_a_failure_come_with_advice_where_there_is_something_to_do() {
 #[test]
 fn bad_configuration_is_shown_and_is_what_to_mend_where_there_is_no_other() {
     let error = "meeting.json:1:2: error: no";
-    let (fresh, usual) = (Config::default(), usual("page-bad"));
+    let (fresh, usual) = (Config::default(), usual());
     let mut snapshot = well(&fresh, &[]);
     snapshot.config_error = Some(error);
     let row = format!("\n  bad config   {error} (it is not in force)\n");
@@ -253,7 +252,7 @@ fn bad_configuration_is_shown_and_is_what_to_mend_where_there_is_no_other() {
 
 #[test]
 fn next_beat_says_what_it_waits_for() {
-    let config = usual("page-next");
+    let config = usual();
     let cases: [(&str, Edit); 6] = [
         ("under way", |s| s.view.in_flight = true),
         ("as soon as there is a way: connectivity_restored", |s| {
@@ -285,7 +284,7 @@ fn next_beat_says_what_it_waits_for() {
 
 #[test]
 fn interval_is_shown_where_it_is_not_that_of_the_configuration() {
-    let config = usual("page-interval");
+    let config = usual();
     let mut snapshot = well(&config, &[]);
     assert!(!page(&text(&snapshot)).contains("\n  interval "));
     snapshot.view.interval = Duration::from_secs(300);
@@ -352,7 +351,7 @@ fn colour_is_around_the_state_and_nowhere_else() {
 
 /// A status in which every text is there, to be spoilt.
 fn full() -> String {
-    let config = usual("page-full");
+    let config = usual();
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
     let mut snapshot = well(&config, &uplinks);
     snapshot.view.failure = Some(Failure::Status(404));

@@ -1,12 +1,11 @@
 use std::fs;
 use std::path::PathBuf;
-use std::process;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mio::{Events, Poll};
 
 use super::*;
+use crate::scratch::Scratch;
 
 mod http;
 mod lines;
@@ -15,31 +14,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LINES_FIRST: Token = Token(200);
 const HTTP_FIRST: Token = Token(100);
 
-/// A directory of the test's own.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("lb-local-{}-{number}", process::id()));
-        fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
 /// A loop with nothing but the server, whose clock stands still.
 struct Loop {
     server: LocalServer,
     poll: Poll,
     now: Instant,
-    directory: Directory,
+    directory: Scratch,
 }
 
 impl Loop {
@@ -47,7 +27,7 @@ impl Loop {
     fn new() -> Self {
         let poll = Poll::new().unwrap();
         let server = LocalServer::new(poll.registry(), LINES_FIRST, HTTP_FIRST).unwrap();
-        let directory = Directory::new();
+        let directory = Scratch::new();
         Self { server, poll, now: Instant::from_micros(1_000_000), directory }
     }
 

@@ -7,6 +7,7 @@ use rustix::event::PollFlags;
 
 use super::*;
 use crate::config::ConfigFiles;
+use crate::scratch::Scratch;
 use crate::sys::readiness::is_ready;
 
 const NOTHING: Changed = Changed { config: false, resolver: false, manager: false, more: false };
@@ -15,16 +16,13 @@ const RESOLVER: Changed = Changed { resolver: true, ..NOTHING };
 const MANAGER: Changed = Changed { manager: true, ..NOTHING };
 
 /// A directory of one test, removed with it.
-struct Root(PathBuf);
+struct Root(Scratch);
 
 impl Root {
-    fn new(test: &str) -> Self {
-        let name = format!("linkbeat-config-watch-{}-{test}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        for directory in ["etc/rpi-cam", "run/resolve"] {
-            fs::create_dir_all(path.join(directory)).expect("a directory for the test");
-        }
-        let root = Self(path);
+    fn new() -> Self {
+        let root = Self(Scratch::new());
+        root.create("etc/rpi-cam");
+        root.create("run/resolve");
         root.write("etc/rpi-cam/meeting.json", "{}");
         root.write("run/resolve/stub.conf", "nameserver 127.0.0.53");
         root.write("etc/hosts", "127.0.0.1 localhost");
@@ -33,11 +31,11 @@ impl Root {
     }
 
     fn at(&self, path: &str) -> PathBuf {
-        self.0.join(path)
+        self.0.0.join(path)
     }
 
     fn write(&self, path: &str, text: &str) {
-        fs::write(self.at(path), text).expect("own file");
+        self.0.write(path, text);
     }
 
     fn rename(&self, from: &str, to: &str) {
@@ -60,19 +58,13 @@ impl Root {
     }
 }
 
-impl Drop for Root {
-    fn drop(&mut self) {
-        fs::remove_dir_all(&self.0).expect("the test's own directory");
-    }
-}
-
 fn is_readable(watch: &Watch) -> bool {
     is_ready(watch.events().expect("inotify is there"), PollFlags::IN).expect("poll works")
 }
 
 #[test]
 fn quiet_files_cause_no_event() {
-    let root = Root::new("quiet");
+    let root = Root::new();
     let mut watch = root.watch();
     root.write("etc/rpi-cam/other.json", "{}");
     root.write("etc/passwd", "");
@@ -85,7 +77,7 @@ fn quiet_files_cause_no_event() {
 
 #[test]
 fn a_file_is_reported_when_its_writer_closes_it_and_not_before() {
-    let root = Root::new("close");
+    let root = Root::new();
     let mut watch = root.watch();
     for name in ["meeting.json", "linkbeat.json", "config.env"] {
         let mut file = File::create(root.at("etc/rpi-cam").join(name)).expect("own file");
@@ -101,7 +93,7 @@ fn a_file_is_reported_when_its_writer_closes_it_and_not_before() {
 
 #[test]
 fn a_file_renamed_over_is_reported_again_and_again() {
-    let root = Root::new("rename");
+    let root = Root::new();
     let mut watch = root.watch();
     for _ in 0..3 {
         root.write("etc/rpi-cam/.new", "{ }");
@@ -115,7 +107,7 @@ fn a_file_renamed_over_is_reported_again_and_again() {
 
 #[test]
 fn two_writes_of_the_same_size_at_the_same_moment_are_both_reported() {
-    let root = Root::new("same");
+    let root = Root::new();
     let mut watch = root.watch();
     let file = File::open(root.at("etc/rpi-cam/meeting.json")).expect("own file");
     let modified = file.metadata().and_then(|file| file.modified()).expect("own file");
@@ -128,7 +120,7 @@ fn two_writes_of_the_same_size_at_the_same_moment_are_both_reported() {
 
 #[test]
 fn a_removed_file_is_left_to_the_stat_and_its_return_is_reported_at_once() {
-    let root = Root::new("removed");
+    let root = Root::new();
     let mut watch = root.watch();
     fs::remove_file(root.at("etc/rpi-cam/meeting.json")).expect("own file");
     assert_eq!(watch.drain(), NOTHING);
@@ -148,7 +140,7 @@ fn a_removed_file_is_left_to_the_stat_and_its_return_is_reported_at_once() {
 
 #[test]
 fn a_directory_may_appear_after_the_start_level_by_level_or_all_at_once() {
-    let root = Root::new("appear");
+    let root = Root::new();
     root.remove("etc");
     let mut watch = root.watch();
     root.create("etc");
@@ -169,7 +161,7 @@ fn a_directory_may_appear_after_the_start_level_by_level_or_all_at_once() {
 
 #[test]
 fn a_directory_that_takes_the_place_of_another_is_read() {
-    let root = Root::new("swap");
+    let root = Root::new();
     let mut watch = root.watch();
     root.create("etc/new");
     root.write("etc/new/meeting.json", "{ }");
@@ -185,7 +177,7 @@ fn a_directory_that_takes_the_place_of_another_is_read() {
 
 #[test]
 fn resolv_conf_is_watched_at_its_link_and_at_its_target() {
-    let root = Root::new("link");
+    let root = Root::new();
     let mut watch = root.watch();
     root.write("run/resolve/stub.conf", "nameserver 10.0.0.1");
     assert_eq!(watch.drain(), RESOLVER);
@@ -219,7 +211,7 @@ fn resolv_conf_is_watched_at_its_link_and_at_its_target() {
 
 #[test]
 fn the_target_of_a_link_may_appear_later() {
-    let root = Root::new("dangling");
+    let root = Root::new();
     root.remove("run");
     let mut watch = root.watch();
     root.create("run/resolve");
@@ -230,7 +222,7 @@ fn the_target_of_a_link_may_appear_later() {
 
 #[test]
 fn the_file_of_roots_belongs_to_the_configuration_and_may_be_another_one() {
-    let root = Root::new("roots");
+    let root = Root::new();
     let mut watch = root.watch();
     root.create("pki");
     for path in ["pki/ca.pem", "pki/other.pem"] {
@@ -253,7 +245,7 @@ fn the_file_of_roots_belongs_to_the_configuration_and_may_be_another_one() {
 
 #[test]
 fn a_file_that_is_written_under_another_name_is_reported() {
-    let root = Root::new("other-name");
+    let root = Root::new();
     root.create("docker");
     for (file, reported) in [
         ("etc/hosts", RESOLVER),
@@ -284,7 +276,7 @@ fn a_file_that_is_written_under_another_name_is_reported() {
 
 #[test]
 fn the_web_manager_is_reported_when_it_comes_and_left_to_the_stat_when_it_goes() {
-    let root = Root::new("manager");
+    let root = Root::new();
     root.create("etc/systemd");
     let mut watch = root.watch();
     assert!(!watch.has_manager());
@@ -320,7 +312,7 @@ fn set_mode(root: &Root, path: &str, mode: u32) {
 
 #[test]
 fn another_mode_of_a_file_or_of_its_directory_is_reported() {
-    let root = Root::new("mode");
+    let root = Root::new();
     let mut watch = root.watch();
     for path in ["etc/rpi-cam/meeting.json", "etc/rpi-cam"] {
         for mode in [0o700, 0o750] {
@@ -338,7 +330,7 @@ fn another_mode_of_a_file_or_of_its_directory_is_reported() {
 
 #[test]
 fn a_file_whose_mode_is_changed_while_it_is_written_is_reported_when_it_is_closed() {
-    let root = Root::new("half");
+    let root = Root::new();
     let mut watch = root.watch();
     for name in ["meeting.json", "linkbeat.json"] {
         let mut file = File::create(root.at("etc/rpi-cam").join(name)).expect("own file");
@@ -357,7 +349,7 @@ fn a_file_whose_mode_is_changed_while_it_is_written_is_reported_when_it_is_close
 
 #[test]
 fn links_in_a_circle_end() {
-    let root = Root::new("circle");
+    let root = Root::new();
     fs::remove_file(root.at("etc/hosts")).expect("own file");
     symlink("hosts2", root.at("etc/hosts")).expect("own directory");
     symlink("hosts", root.at("etc/hosts2")).expect("own directory");
@@ -370,7 +362,7 @@ fn links_in_a_circle_end() {
 
 #[test]
 fn a_linked_directory_that_leads_elsewhere_is_found_by_the_stat_and_watched_from_then_on() {
-    let root = Root::new("elsewhere");
+    let root = Root::new();
     root.create("data");
     root.write("data/meeting.json", "{ }");
     let mut watch = root.watch();
@@ -391,7 +383,7 @@ fn a_linked_directory_that_leads_elsewhere_is_found_by_the_stat_and_watched_from
 
 #[test]
 fn a_file_on_the_way_is_no_directory_and_a_relative_path_begins_here() {
-    let root = Root::new("odd");
+    let root = Root::new();
     root.write("file", "");
     let files = ConfigFiles::of(&root.at("file/meeting.json"));
     let mut watch = Watch::new(files.all(), &["no-such-file-here"], &[]);
@@ -405,7 +397,7 @@ fn a_file_on_the_way_is_no_directory_and_a_relative_path_begins_here() {
 fn an_overflow_of_the_kernels_queue_is_a_change_of_everything_and_drains_in_bounded_steps() {
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events");
     let limit: usize = limit.expect("proc is mounted").trim().parse().expect("a number");
-    let root = Root::new("overflow");
+    let root = Root::new();
     let mut watch = root.watch();
     let files = ["etc/a", "etc/b"].map(|path| root.at(path));
     // Events equal to the one before them are merged by the kernel.
@@ -429,7 +421,7 @@ fn an_overflow_of_the_kernels_queue_is_a_change_of_everything_and_drains_in_boun
 
 #[test]
 fn without_inotify_the_stat_finds_changes_until_there_is_one_again() {
-    let root = Root::new("blind");
+    let root = Root::new();
     let mut watch = root.watch();
     watch.inotify = None;
     root.write("etc/rpi-cam/meeting.json", "{ }");

@@ -18,7 +18,7 @@ mod socket;
 const SILENCE: Duration = Duration::from_millis(20);
 const PAUSE: Duration = Duration::from_millis(250);
 
-impl Directory {
+impl Scratch {
     fn socket(&self) -> PathBuf {
         self.0.join("trigger.sock")
     }

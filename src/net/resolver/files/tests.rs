@@ -1,10 +1,10 @@
 use std::net::IpAddr;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
 
 use rustix::fs::Mode;
 
 use super::*;
+use crate::scratch::Scratch;
 
 const NAME: &str = "meeting.example.com";
 
@@ -18,33 +18,9 @@ fn read(resolv_conf: &Path, hosts: &Path, host: Option<&Host>) -> ResolverSettin
     std::iter::from_fn(|| Some(reader.next_piece(hosts))).flatten().next().unwrap()
 }
 
-/// A directory of this test's own, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path =
-            std::env::temp_dir().join(format!("linkbeat-resolver-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
-    }
-}
-
 #[test]
 fn files_are_read_through_symbolic_links() {
-    let scratch = Scratch::new("link");
+    let scratch = Scratch::new();
     scratch.write("resolv.conf.eth0", "nameserver 10.0.0.1\nsearch lan\n");
     let resolv_conf = scratch.0.join("resolv.conf");
     symlink("resolv.conf.eth0", &resolv_conf).unwrap();
@@ -57,7 +33,7 @@ fn files_are_read_through_symbolic_links() {
 
 #[test]
 fn missing_and_unreadable_files_are_empty() {
-    let scratch = Scratch::new("missing");
+    let scratch = Scratch::new();
     let none = scratch.0.join("none");
     let dangling = scratch.0.join("dangling");
     symlink("nowhere", &dangling).unwrap();
@@ -70,7 +46,7 @@ fn missing_and_unreadable_files_are_empty() {
 
 #[test]
 fn fifo_does_not_hold_up_the_loop() {
-    let scratch = Scratch::new("fifo");
+    let scratch = Scratch::new();
     let fifo = scratch.0.join("fifo");
     let mode = Mode::from_raw_mode(0o600);
     rustix::fs::mknodat(rustix::fs::CWD, &fifo, rustix::fs::FileType::Fifo, mode, 0).unwrap();
@@ -79,7 +55,7 @@ fn fifo_does_not_hold_up_the_loop() {
 
 #[test]
 fn entry_counts_wherever_it_stands_in_a_large_file() {
-    let scratch = Scratch::new("large");
+    let scratch = Scratch::new();
     let line = format!("192.0.2.10 {NAME}\n");
     let filler = "# of no use\n0.0.0.0 advertisement.example tracker.example\n";
     for size in [PIECE_MAX, 1 << 20] {
@@ -100,7 +76,7 @@ fn entry_counts_wherever_it_stands_in_a_large_file() {
 
 #[test]
 fn large_file_is_read_in_pieces() {
-    let scratch = Scratch::new("pieces");
+    let scratch = Scratch::new();
     let hosts = scratch.write("hosts", "#\n".repeat(PIECE_MAX));
     let mut reader = SettingsReader::new(&hosts, &hosts, Some(&host()));
     for _ in 0..2 {
@@ -112,7 +88,7 @@ fn large_file_is_read_in_pieces() {
 
 #[test]
 fn file_without_an_end_is_left_in_time() {
-    let scratch = Scratch::new("endless");
+    let scratch = Scratch::new();
     let hosts = scratch.write("hosts", "");
     let sparse = File::options().write(true).open(&hosts).unwrap();
     sparse.set_len(u64::try_from(2 * HOSTS_PIECES_MAX * PIECE_MAX).unwrap()).unwrap();
@@ -123,7 +99,7 @@ fn file_without_an_end_is_left_in_time() {
 
 #[test]
 fn line_longer_than_a_piece_is_passed_over_whole() {
-    let scratch = Scratch::new("line");
+    let scratch = Scratch::new();
     // A piece ends where the next word would be an address again.
     let long = format!("{}{NAME}", "192.0.2.66      ".repeat(PIECE_MAX / 8 + 1));
     let hosts = scratch.write("hosts", format!("{long}\n192.0.2.10 {NAME}\n"));
@@ -133,7 +109,7 @@ fn line_longer_than_a_piece_is_passed_over_whole() {
 
 #[test]
 fn resolv_conf_is_read_to_its_last_whole_line_within_the_limit() {
-    let scratch = Scratch::new("resolv");
+    let scratch = Scratch::new();
     let mut text = String::from("nameserver 10.0.0.1\n");
     text.push_str(&"#".repeat(PIECE_MAX - text.len() - "\nsearch lan".len()));
     text.push_str("\nsearch landmark\n");
@@ -144,7 +120,7 @@ fn resolv_conf_is_read_to_its_last_whole_line_within_the_limit() {
 
 #[test]
 fn name_of_the_link_is_asked_for_on_the_link_first() {
-    let scratch = Scratch::new("local");
+    let scratch = Scratch::new();
     for (name, count, multicast) in [
         ("camera.local", 0, true),
         ("camera.local", 2, true),

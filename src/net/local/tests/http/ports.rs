@@ -69,7 +69,7 @@ fn same_address_keeps_the_socket_and_none_closes_it() {
 #[test]
 fn unix_socket_serves_whoever_may_open_it() {
     use std::os::unix::fs::PermissionsExt;
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let path = directory.0.join("http.sock");
     let mut tested = Loop::http();
     let before = tested.http_address().unwrap();
@@ -105,7 +105,7 @@ fn unix_socket_serves_whoever_may_open_it() {
 
 #[test]
 fn unix_socket_whose_file_is_gone_is_made_again_and_one_in_use_is_reported() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let path = directory.0.join("http.sock");
     let place = format!("unix:{}", path.display());
     let mut tested = Loop::http();

@@ -15,7 +15,7 @@ fn socket_has_its_mode_and_goes_with_the_agent() {
 
 #[test]
 fn missing_directory_is_made_for_all_to_see() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let path = directory.0.join("made/trigger.sock");
     let poll = Poll::new().unwrap();
     let socket = bind(&path, &poll).unwrap();
@@ -27,7 +27,7 @@ fn missing_directory_is_made_for_all_to_see() {
 
 #[test]
 fn dead_socket_is_replaced_and_a_live_one_defended() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let path = directory.socket();
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
@@ -35,12 +35,12 @@ fn dead_socket_is_replaced_and_a_live_one_defended() {
     let _live = bind(&path, &poll).unwrap();
     let second = bind(&path, &poll).err().unwrap();
     let Error::AlreadyRunning { socket, pid } = second else { panic!("{second}") };
-    assert_eq!((socket, pid), (path, Some(process::id())));
+    assert_eq!((socket, pid), (path, Some(std::process::id())));
 }
 
 #[test]
 fn agent_that_hangs_is_alive_as_well() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let path = directory.socket();
     let poll = Poll::new().unwrap();
     let _hanging = bind(&path, &poll).unwrap();
@@ -75,7 +75,7 @@ fn path_that_comes_back_after_a_bad_one_keeps_the_socket_and_its_clients() {
 
 #[test]
 fn file_that_is_no_socket_is_kept() {
-    let directory = Directory::new();
+    let directory = Scratch::new();
     let path = directory.socket();
     fs::write(&path, "precious").unwrap();
     let poll = Poll::new().unwrap();
