@@ -1,6 +1,7 @@
 //! The history over a restart of the agent: restored at start, written now and then, and at the
 //! end.
 
+use std::fmt::Display;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,20 +42,23 @@ impl HistoryFile {
     /// outages.
     pub(super) fn restore(setup: &Setup, history: &mut History, now: Instant) -> Option<Outages> {
         let outages = setup.config.state_file.as_ref().and_then(|path| {
-            let restored = match file::read(path, STATE_MAX) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-                Err(error) => Err(error.to_string()),
-                Ok((_, other)) if !file::is_trusted(&other) => Err(Useless::OtherUser.to_string()),
-                Ok((content, _)) => {
-                    state_file::restore(&content, &setup.identity.boot_id, now, history)
-                        .map_err(|useless| useless.to_string())
-                }
+            let lost = |why: &dyn Display| {
+                log::warn!("the history in {} is lost: {why}", path.display());
             };
-            match &restored {
-                Ok(_) => log::info!("the history goes on from {}", path.display()),
-                Err(why) => log::warn!("the history in {} is lost: {why}", path.display()),
-            }
-            restored.ok()
+            let (content, metadata) = file::read(path, STATE_MAX)
+                .inspect_err(|error| match error.kind() {
+                    io::ErrorKind::NotFound => {}
+                    _ => lost(error),
+                })
+                .ok()?;
+            let restored = if file::is_trusted(&metadata) {
+                state_file::restore(&content, &setup.identity.boot_id, now, history)
+            } else {
+                Err(Useless::OtherUser)
+            };
+            let outages = restored.inspect_err(|useless| lost(useless)).ok()?;
+            log::info!("the history goes on from {}", path.display());
+            Some(outages)
         });
         history.turn(Change::Started, now);
         outages
