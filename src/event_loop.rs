@@ -78,19 +78,14 @@ const NEIGHBOURS: usize = 3;
 const SIGNALS: usize = 4;
 const TRIGGER: usize = 5;
 const HELPER_FIRST: usize = 6;
-const HELPER_LAST: usize = HELPER_FIRST + Protocol::Lines.tokens() - 1;
-const CONNECTION_FIRST: usize = HELPER_LAST + 1;
-const CONNECTION_LAST: usize = CONNECTION_FIRST + SESSIONS_MAX - 1;
-const QUERY_FIRST: usize = CONNECTION_LAST + 1;
-const QUERY_LAST: usize = QUERY_FIRST + QUERIES_MAX - 1;
-const PROBE_FIRST: usize = QUERY_LAST + 1;
-const PROBE_LAST: usize = PROBE_FIRST + PROBES_MAX - 1;
-const CHECK_FIRST: usize = PROBE_LAST + 1;
-const CHECK_LAST: usize = CHECK_FIRST + SERVICES_MAX - 1;
-const WATCH: usize = CHECK_LAST + 1;
+const CONNECTION_FIRST: usize = HELPER_FIRST + Protocol::Lines.tokens();
+const QUERY_FIRST: usize = CONNECTION_FIRST + SESSIONS_MAX;
+const PROBE_FIRST: usize = QUERY_FIRST + QUERIES_MAX;
+const CHECK_FIRST: usize = PROBE_FIRST + PROBES_MAX;
+const WATCH: usize = CHECK_FIRST + SERVICES_MAX;
 const MOUNTS: usize = WATCH + 1;
 const STATUS_FIRST: usize = MOUNTS + 1;
-const STATUS_LAST: usize = STATUS_FIRST + Protocol::Http.tokens() - 1;
+const TOKENS: usize = STATUS_FIRST + Protocol::Http.tokens();
 
 /// Probes at once: those of the search, and a test of an uplink in reserve.
 const PROBES_MAX: usize = OUTSTANDING_MAX + 1;
@@ -335,10 +330,10 @@ impl EventLoop {
                     self.feed(Input::Triggered { word: None, request: None });
                 }
             }
-            CONNECTION_FIRST..=CONNECTION_LAST => self.pump(token - CONNECTION_FIRST),
-            QUERY_FIRST..=QUERY_LAST => self.on_nameserver_ready(token - QUERY_FIRST),
-            PROBE_FIRST..=PROBE_LAST => self.on_probe_ready(token - PROBE_FIRST),
-            CHECK_FIRST..=CHECK_LAST => self.on_service_ready(token - CHECK_FIRST),
+            CONNECTION_FIRST..QUERY_FIRST => self.pump(token - CONNECTION_FIRST),
+            QUERY_FIRST..PROBE_FIRST => self.on_nameserver_ready(token - QUERY_FIRST),
+            PROBE_FIRST..CHECK_FIRST => self.on_probe_ready(token - PROBE_FIRST),
+            CHECK_FIRST..WATCH => self.on_service_ready(token - CHECK_FIRST),
             WATCH => {
                 let changed = self.watch.drain();
                 if changed.more {
@@ -351,7 +346,7 @@ impl EventLoop {
                 let changed = self.watch.stat_changed();
                 self.take_changes(changed);
             }
-            HELPER_FIRST..=HELPER_LAST | STATUS_FIRST..=STATUS_LAST => self.on_local_ready(token),
+            HELPER_FIRST..CONNECTION_FIRST | STATUS_FIRST..TOKENS => self.on_local_ready(token),
             _ => debug_assert!(false, "token {token} is not used"),
         }
     }
