@@ -52,20 +52,15 @@ impl EventLoop {
     /// Has the status server listen where the configuration wants it.
     pub(super) fn listen_http(&mut self) {
         let place = self.http_place();
-        self.listen_http_at(place.as_ref());
+        let token = self.setup.config.status_token.as_ref().map(Secret::expose);
+        self.local.listen_http(place.as_ref(), token, self.now);
     }
 
     /// Moves the status server if its place is another one by now.
     fn move_http(&mut self) {
-        let place = self.http_place();
-        if place.as_ref() != self.local.http_place() {
-            self.listen_http_at(place.as_ref());
+        if self.http_place().as_ref() != self.local.http_place() {
+            self.listen_http();
         }
-    }
-
-    fn listen_http_at(&mut self, place: Option<&Listen>) {
-        let token = self.setup.config.status_token.as_ref().map(Secret::expose);
-        self.local.listen_http(place, token, self.now);
     }
 
     fn http_place(&mut self) -> Option<Listen> {
