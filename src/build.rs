@@ -4,7 +4,7 @@
 use std::env;
 use std::time::SystemTime;
 
-use self::assemble::{Sources, Variables, assemble};
+use self::assemble::{Sources, assemble};
 
 #[path = "page/assemble.rs"]
 mod assemble;
@@ -41,7 +41,7 @@ fn main() {
     };
     println!("cargo::rustc-env=LINKBEAT_BUILT_S={built_s}");
     for sources in DOCUMENTS {
-        let Variables(variables) = assemble(&sources).unwrap_or_else(|error| {
+        let variables = assemble(&sources).unwrap_or_else(|error| {
             panic!("cannot make {} of the files in src/page: {error}", sources.name)
         });
         for variable in variables {

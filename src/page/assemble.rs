@@ -21,11 +21,9 @@ pub(crate) struct Sources {
     pub(crate) scripts: &'static [&'static str],
 }
 
-/// Environment variables for the program about the document, as `NAME=VALUE`.
-pub(crate) struct Variables(pub(crate) Vec<String>);
-
-/// Writes `NAME.html` and `NAME.html.gz` into `OUT_DIR`.
-pub(crate) fn assemble(sources: &Sources) -> io::Result<Variables> {
+/// Writes `NAME.html` and `NAME.html.gz` into `OUT_DIR`. Returns environment variables for the program
+/// about the document, as `NAME=VALUE`.
+pub(crate) fn assemble(sources: &Sources) -> io::Result<Vec<String>> {
     let name = sources.name;
     let style = concatenate(sources.styles)?;
     let script = concatenate(sources.scripts)?;
@@ -41,12 +39,12 @@ pub(crate) fn assemble(sources: &Sources) -> io::Result<Variables> {
     let variable = |what: &str| format!("LINKBEAT_{}_{what}", name.to_uppercase());
     let tag: String =
         Hash::hash(&compressed).iter().take(8).map(|it| format!("{it:02x}")).collect();
-    Ok(Variables(vec![
+    Ok(vec![
         format!("{}=\"{tag}\"", variable("ETAG")),
         // CSP 3 §2.3.1: the hash of everything between the tags.
         format!("{}='sha256-{}'", variable("STYLE"), Base64(&Hash::hash(style.as_bytes()))),
         format!("{}='sha256-{}'", variable("SCRIPT"), Base64(&Hash::hash(script.as_bytes()))),
-    ]))
+    ])
 }
 
 fn read(name: &str) -> io::Result<String> {
