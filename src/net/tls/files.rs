@@ -159,7 +159,7 @@ impl Files<'_> {
     /// A file is missing, or has not what it is named for.
     pub fn load(&self) -> Result<Material, Error> {
         let identity = self.identity.map(load_identity).transpose()?;
-        let wrong = |path: &Path| fail(Purpose::Roots, path.to_owned());
+        let wrong = |path| fail(Purpose::Roots, path);
         let (trust, left_out) = match self.roots {
             Roots::BuiltIn => (built_in().map_err(wrong(Path::new("")))?, heapless::Vec::new()),
             Roots::Pins(pins) => (Trust::Pins(pins.to_vec()), heapless::Vec::new()),
@@ -170,35 +170,37 @@ impl Files<'_> {
 }
 
 /// The error of a file, made for `map_err`.
-pub(super) fn fail(purpose: Purpose, path: PathBuf) -> impl FnOnce(ErrorKind) -> Error {
-    move |kind| Error { purpose, path, kind }
+pub(super) fn fail(purpose: Purpose, path: &Path) -> impl FnOnce(ErrorKind) -> Error {
+    move |kind| Error { purpose, path: path.to_owned(), kind }
 }
 
 fn load_identity(files: IdentityFiles<'_>) -> Result<CertifiedKey, Error> {
-    let wrong = || fail(Purpose::Certificate, files.certificate.to_owned());
+    let chain = certificate_chain(&read(files.certificate, Purpose::Certificate)?)
+        .map_err(fail(Purpose::Certificate, files.certificate))?;
+    certified_key(chain, &read(files.key, Purpose::Key)?).map_err(fail(Purpose::Key, files.key))
+}
+
+fn certificate_chain(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ErrorKind> {
     let (mut chain, mut flawed) = (Vec::new(), None);
-    certificates(&read(files.certificate, Purpose::Certificate)?, &mut |found| match found {
+    certificates(pem, &mut |found| match found {
         Ok(der) => chain.push(CertificateDer::from(der)),
         Err(left_out) => flawed = flawed.or(Some(left_out)),
     });
-    if let Some(flawed) = flawed {
-        return Err(wrong()(ErrorKind::Certificate(flawed)));
+    match flawed {
+        Some(flawed) => Err(ErrorKind::Certificate(flawed)),
+        None if chain.is_empty() => Err(ErrorKind::Empty),
+        None => Ok(chain),
     }
-    if chain.is_empty() {
-        return Err(wrong()(ErrorKind::Empty));
-    }
-    let pem = read(files.key, Purpose::Key)?;
-    // ring draws the secret of its signatures, and would wait for it.
-    if !random::is_ready() {
-        return Err(fail(Purpose::Key, files.key.to_owned())(ErrorKind::NoRandom));
-    }
-    certified_key(chain, &pem).map_err(fail(Purpose::Key, files.key.to_owned()))
 }
 
 fn certified_key(
     chain: Vec<CertificateDer<'static>>,
     pem: &[u8],
 ) -> Result<CertifiedKey, ErrorKind> {
+    // ring draws the secret of its signatures, and would wait for it.
+    if !random::is_ready() {
+        return Err(ErrorKind::NoRandom);
+    }
     let key = pem::sections(pem).find(|section| section.label.ends_with(b"PRIVATE KEY"));
     let key = key.ok_or(ErrorKind::Empty)?;
     if key.is_encrypted() {
@@ -238,7 +240,7 @@ fn read(path: &Path, purpose: Purpose) -> Result<Vec<u8>, Error> {
         io::ErrorKind::FileTooLarge => ErrorKind::TooLarge,
         _ => ErrorKind::Read(error),
     });
-    read.map(|(pem, _)| pem).map_err(fail(purpose, path.to_owned()))
+    read.map(|(pem, _)| pem).map_err(fail(purpose, path))
 }
 
 /// What is in a section; `None` if it is damaged.

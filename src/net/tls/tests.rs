@@ -271,7 +271,7 @@ fn a_description_is_one_printable_line_whatever_the_server_says() {
 
 /// An error of this file.
 pub(crate) fn error(purpose: Purpose, path: &Path, kind: ErrorKind) -> Error {
-    files::fail(purpose, path.to_owned())(kind)
+    files::fail(purpose, path)(kind)
 }
 
 /// Every detail that [`describe`] and an HTTP answer give of a failure, with parameters of usual length.
