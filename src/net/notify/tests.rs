@@ -75,7 +75,7 @@ fn readiness_is_sent_once_and_the_line_when_it_changes() {
     assert_eq!(supervisor.heard().as_deref(), Some("READY=1\nSTATUS=starting\n"));
     notify.update(at(1000), |line| write!(line, "starting"));
     assert_eq!(supervisor.heard(), None);
-    notify.update(at(1000), |line| write!(line, "online via {}", "eth0"));
+    notify.update(at(1000), |line| write!(line, "online via eth0"));
     assert_eq!(supervisor.heard().as_deref(), Some("STATUS=online via eth0\n"));
     assert_eq!(notify.next_deadline(), None);
     notify.stopping();
