@@ -32,16 +32,9 @@ pub fn strict_interfaces(root: &Path, settings: &Settings) -> Vec<InterfaceName>
         text.ok().and_then(|(text, _)| number(&text)).unwrap_or_default()
     };
     let Ok(entries) = fs::read_dir(&directory) else { return Vec::new() };
-    let mut uplinks = Vec::new();
-    for entry in entries {
-        let name = entry.ok().and_then(|entry| InterfaceName::new(entry.file_name().to_str()?));
-        if let Some(name) = name
-            && !matches!(name.as_str(), "all" | "default")
-            && !is_ignored(settings, name)
-        {
-            uplinks.push(name);
-        }
-    }
+    let names = entries.filter_map(|entry| InterfaceName::new(entry.ok()?.file_name().to_str()?));
+    let names = names.filter(|name| !matches!(name.as_str(), "all" | "default"));
+    let mut uplinks: Vec<_> = names.filter(|name| !is_ignored(settings, *name)).collect();
     if uplinks.len() < 2 || !settings.bind_to_uplink {
         return Vec::new();
     }

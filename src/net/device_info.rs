@@ -123,11 +123,7 @@ fn parse_text<const N: usize>(bytes: &[u8]) -> String<N> {
     let mut text = String::new();
     let line = bytes.split(|byte| matches!(byte, 0 | b'\n')).next().unwrap_or_default();
     let printable = core::str::from_utf8(line).unwrap_or_default().trim().chars();
-    for c in printable.filter(|c| !c.is_control()) {
-        if text.push(c).is_err() {
-            break;
-        }
-    }
+    printable.filter(|c| !c.is_control()).try_for_each(|c| text.push(c)).ok();
     text
 }
 

@@ -27,17 +27,15 @@ const MOVES_MAX: u32 = 3;
 pub(super) struct SocketFile {
     /// Where it is.
     path: PathBuf,
-    /// The file system that it was made on.
-    device: u64,
-    /// Its number there.
-    inode: u64,
+    /// The file system that it was made on, and its number there.
+    identity: (u64, u64),
 }
 
 impl SocketFile {
     /// Whether the file is there, and still the one that was made.
     pub(super) fn is_ours(&self) -> bool {
         fs::symlink_metadata(&self.path)
-            .is_ok_and(|found| (found.dev(), found.ino()) == (self.device, self.inode))
+            .is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
     }
 }
 
@@ -75,8 +73,8 @@ fn listen(own: &Path) -> io::Result<(Socket, SocketFile)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.bind(&SockAddr::unix(own)?)?;
     let metadata = fs::symlink_metadata(own)?;
-    let socket_file =
-        SocketFile { path: own.to_path_buf(), device: metadata.dev(), inode: metadata.ino() };
+    let identity = (metadata.dev(), metadata.ino());
+    let socket_file = SocketFile { path: own.to_path_buf(), identity };
     // unix(7): no client can connect before listen(2), so the mode is right for all of them.
     fs::set_permissions(own, Permissions::from_mode(SOCKET_MODE))?;
     socket.listen(QUEUE_MAX)?;

@@ -6,7 +6,7 @@
 //! count. It holds up no client with a session, and no other address that has shown the token: a
 //! *friend*. Nor does it hold up the loopback, an address that all programs of the camera share.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -294,10 +294,6 @@ fn network(address: IpAddr) -> IpAddr {
 
 fn new_session() -> Option<SessionId> {
     let mut session = SessionId::new();
-    for byte in random::bytes::<16>()? {
-        for digit in [byte >> 4, byte & 0xF] {
-            session.push(char::from_digit(digit.into(), 16)?).ok()?;
-        }
-    }
+    random::bytes::<16>()?.iter().try_for_each(|byte| write!(session, "{byte:02x}")).ok()?;
     Some(session)
 }
