@@ -14,13 +14,13 @@ settle=5 answer_max=20
 locked='' checking='' copier='' kept='' replaced='' before='' pid='' state='' ago=''
 
 # In a shell of its own: what could not be written to a connection that is gone must not be written later.
-tell() (
+send() (
     echo "deploy:$*" 2>/dev/null
 )
 
-# outcome WORD TEXT...: the last thing that is told, also to the device's log.
+# outcome WORD TEXT...: the last line that is sent, which the device logs too.
 outcome() {
-    tell "$@"
+    send "$@"
     shift
     logger -t linkbeat-deploy "$*" 2>/dev/null
 }
@@ -35,7 +35,7 @@ uptime() {
     echo "${seconds%.*}"
 }
 
-# began PID: when the process began. It tells the process from a later one of the same number.
+# began PID: when the process began. It distinguishes the process from a later one of the same number.
 began() {
     sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d ' ' -f 20
 }
@@ -62,10 +62,10 @@ reason() {
 }
 
 show_said() {
-    while read -r line; do tell "say   $line"; done <"$lock/said"
+    while read -r line; do send "say   $line"; done <"$lock/said"
 }
 
-# The directory is the lock. Its owner may have been killed, which only its process can tell; whoever
+# The directory is the lock. Its owner may have been killed, which only its process can show; whoever
 # wants to know that holds a second lock, so that no two find the same one stale.
 take_lock() {
     if ! mkdir "$lock" 2>/dev/null; then
@@ -82,7 +82,7 @@ take_lock() {
         if [ -n "$since" ] && [ "$(began "$owner")" = "$since" ]; then
             refuse "another deploy is under way, by $who"
         fi
-        tell "say a deploy by ${who:-somebody} was killed here: clearing up after it"
+        send "say a deploy by ${who:-somebody} was killed here: clearing up after it"
         rm -rf "$lock"
         mkdir "$lock" 2>/dev/null || refuse 'another deploy is starting at this moment'
     fi
@@ -103,7 +103,7 @@ make_room() {
     (: >"$new") 2>"$lock/said" ||
         refuse "cannot write to $directory ($(reason)): mount -o remount,rw / may help"
     if [ -e "$old" ]; then
-        tell 'say an earlier deploy was cut off before it knew: its old binary is put back first'
+        send 'say an earlier deploy was cut off before it knew: its old binary is put back first'
         put_back || refuse "cannot put $old back: $(reason)"
     fi
     room=$(df -k "$directory" | awk 'END { print $(NF - 2) }')
@@ -122,7 +122,7 @@ copy() {
         copied=$(wc -c <"$new")
         if [ "$copied" != "$seen" ]; then
             seen=$copied heard_at=$(uptime)
-            tell "copied $copied"
+            send "copied $copied"
         elif [ $(($(uptime) - heard_at)) -ge "$wait_max" ]; then
             kill "$copier"
             refuse "no more came for $wait_max s: $copied of $size bytes"
@@ -136,7 +136,7 @@ copy() {
     [ "$copied" = "$size" ] || refuse "incomplete: $copied of $size bytes came"
     found=$(sha256sum "$new" | cut -d ' ' -f 1)
     [ "$found" = "$sum" ] || refuse "damaged on the way: its SHA-256 is $found, not $sum"
-    tell 'checked the checksum is right'
+    send 'checked the checksum is right'
     chmod 755 "$new"
 }
 
@@ -153,7 +153,7 @@ self_check() {
     code=$?
     checked=$code
     if [ "$code" = 0 ]; then
-        tell "say the self-check is passed: $version"
+        send "say the self-check is passed: $version"
     elif [ "$code" != 78 ]; then
         show_said
         refuse "the self-check fails: check exits $code"
@@ -166,7 +166,7 @@ self_check() {
         fi
         [ "$old_code" = 78 ] ||
             refuse "the self-check fails: check exits 78, that of the old binary $old_code"
-        tell "say check exits 78, for the old binary too: it is the configuration; going on with $version"
+        send "say check exits 78, for the old binary too: it is the configuration; going on with $version"
     fi
 }
 
@@ -188,21 +188,21 @@ find_init() {
     done
 }
 
-# tell_init start|stop|restart
-tell_init() {
-    told=0
+# run_init start|stop|restart
+run_init() {
+    status=0
     if [ "$1" = restart ]; then
-        # The agent tells the server why it ends. The word is what a link leads to: the directory is the
+        # The agent reports to the server why it ends. The word is what a link leads to: the directory is the
         # agent's own, and nothing in it is opened.
         ln -sfT upgrade /run/linkbeat/stopping 2>/dev/null || true
     fi
     case $init in
-    systemctl) bounded systemctl "$1" linkbeat.service || told=$? ;;
-    *) bounded "$init" "$1" || told=$? ;;
+    systemctl) bounded systemctl "$1" linkbeat.service || status=$? ;;
+    *) bounded "$init" "$1" || status=$? ;;
     esac
     # A new agent that does not start has not removed it.
     rm -f /run/linkbeat/stopping 2>/dev/null
-    return "$told"
+    return "$status"
 }
 
 # ask: sets pid and state of the agent that answers, and ago, the age in seconds of its last acknowledged beat.
@@ -225,7 +225,7 @@ watch() {
         if ask && [ "$pid" != "$1" ]; then
             [ "${known:-$pid}" = "$pid" ] || { why='the agent ended and was started again' && return 1; }
             [ "/proc/$pid/exe" -ef "$target" ] || { why='another program answers' && return 1; }
-            [ -n "$known" ] || tell "say it answers, as process $pid; watching it"
+            [ -n "$known" ] || send "say it answers, as process $pid; watching it"
             known=$pid why="no beat was acknowledged, state $state, before $before"
             lived=$(($(uptime) - restarted_at))
             case $before in
@@ -246,7 +246,7 @@ watch() {
 
 # Puts the old binary back, and the agent into the state it was in.
 go_back() {
-    tell "say $1: going back"
+    send "say $1: going back"
     replaced=''
     result='the old binary is back'
     if [ -z "$existed" ]; then
@@ -261,11 +261,11 @@ go_back() {
     if [ -z "$init" ]; then
         outcome back "$1; $result"
     elif [ -z "$started" ]; then
-        tell_init stop
+        run_init stop
         outcome back "$1; $result, the agent stopped as before"
     else
         restarted_at=$(uptime)
-        tell_init restart
+        run_init restart
         until ask && [ "/proc/$pid/exe" -ef "$target" ]; do
             if [ $(($(uptime) - restarted_at)) -lt "$wait_max" ]; then
                 sleep 0.3
@@ -290,8 +290,8 @@ replace() {
         refuse 'the configuration has become invalid: a restart would lose the good one that is in force'
     fi
     case $before in
-    none) tell 'say no agent answers here yet' ;;
-    *) tell "say the agent that runs is process $pid, state $before" ;;
+    none) send 'say no agent answers here yet' ;;
+    *) send "say the agent that runs is process $pid, state $before" ;;
     esac
     if [ -n "$dry_run" ]; then
         outcome deployed "all is well with $version; nothing was changed (--dry-run)"
@@ -300,7 +300,7 @@ replace() {
     # What is renamed must be in the flash before its name is.
     sync
     # Whoever asked is gone: then better nothing.
-    tell "say replacing $target" || exit 1
+    send "say replacing $target" || exit 1
     existed=''
     if [ -e "$target" ]; then
         existed=yes kept=yes
@@ -315,9 +315,9 @@ replace() {
         outcome deployed "$version is in place; no init here knows linkbeat: start it again with: $target run"
         exit
     fi
-    tell "say restarting with $init"
+    send "say restarting with $init"
     restarted_at=$(uptime)
-    tell_init restart || { show_said && go_back "it does not start: $init restart failed" && exit 1; }
+    run_init restart || { show_said && go_back "it does not start: $init restart failed" && exit 1; }
     watch "$former" || { go_back "$why" && exit 1; }
     replaced=''
     case $state in
@@ -357,10 +357,10 @@ while read -r offered bytes digest; do
 done <<END_OF_OFFERS
 $offers
 END_OF_OFFERS
-[ -n "$size" ] || { tell "unmatched $machine" && exit 1; }
+[ -n "$size" ] || { send "unmatched $machine" && exit 1; }
 take_lock
 make_room
-tell "want $machine"
+send "want $machine"
 copy
 self_check
 find_init

@@ -255,12 +255,12 @@ systemd() {
 case $1 in
 cat) ;;
 is-active) /etc/init.d/S60linkbeat status >/dev/null && echo active || echo inactive ;;
-*) echo "$*" >>/tmp/told && exec /etc/init.d/S60linkbeat "$1" ;;
+*) echo "$*" >>/tmp/calls && exec /etc/init.d/S60linkbeat "$1" ;;
 esac
 END
     chmod 755 "$tree/bin/systemctl"
     outcome='systemd'
-    : >"$tree/tmp/told"
+    : >"$tree/tmp/calls"
     before && deploy good
     expect 0 'restarting with systemctl'
     runs good
@@ -268,9 +268,9 @@ END
     outcome='systemd, does not start'
     before && deploy dies --wait 6
     expect 2 "back: $dead; the old binary is back" && wait_for 'the old agent beats' beating && runs agent
-    [ "$(sort "$tree/tmp/told" | uniq -c | xargs)" = '3 restart linkbeat.service' ] ||
-        fail "$outcome: told $(xargs <"$tree/tmp/told")"
-    rm -r "$tree/run/systemd" "$tree/bin/systemctl" "$tree/tmp/told"
+    [ "$(sort "$tree/tmp/calls" | uniq -c | xargs)" = '3 restart linkbeat.service' ] ||
+        fail "$outcome: called with $(xargs <"$tree/tmp/calls")"
+    rm -r "$tree/run/systemd" "$tree/bin/systemctl" "$tree/tmp/calls"
 }
 
 # What is left by a deploy that was killed.

@@ -9,7 +9,7 @@
 
 The nameserver of one network does not answer over the other one. Both cards are veth pairs. A beat is timed from the act and
 from the kernel's announcement of what it depends on (carrier lost, or default route there), so that what the manager
-itself takes is told apart.
+itself takes is measured apart.
 """
 import http.server
 import json
@@ -441,7 +441,7 @@ class Day:
         return [beat for beat in beats if beat["at"] >= since]
 
     def event(self, name, act, reason, card, evidence=None, calm=CALM):
-        """Performs an act and waits for the beat that tells of it: for this reason, over this card."""
+        """Performs an act and waits for the beat that reports it: for this reason, over this card."""
         net = CARDS[card][2]
         began = time.monotonic()
         act()

@@ -37,9 +37,9 @@ def the_oldest_rust_is_that_of_the_crate():
 
 
 def the_licences_have_their_checksums():
-    told = dict(re.findall(r"file://(\S+);md5=(\S+)", value("LIC_FILES_CHKSUM")))
-    assert told.keys() == {"LICENSE-APACHE", "LICENSE-MIT", "LICENSE-THIRD-PARTY"}
-    for file, checksum in told.items():
+    stated = dict(re.findall(r"file://(\S+);md5=(\S+)", value("LIC_FILES_CHKSUM")))
+    assert stated.keys() == {"LICENSE-APACHE", "LICENSE-MIT", "LICENSE-THIRD-PARTY"}
+    for file, checksum in stated.items():
         assert hashlib.md5((ROOT / file).read_bytes()).hexdigest() == checksum, file
 
 

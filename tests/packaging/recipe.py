@@ -153,8 +153,8 @@ def the_profile_is_that_of_the_crate():
         for key, value in CARGO["profile"]["release"].items()
         # Cargo sets that of single packages over what Buildroot exports.
         if key != "package"}
-    told = profile()
-    assert told == expected, (told, expected)
+    repeated = profile()
+    assert repeated == expected, (repeated, expected)
 
 
 def the_binary_is_as_small_as_without_buildroot():
@@ -175,9 +175,9 @@ def the_binary_is_as_small_as_without_buildroot():
 
 def nobody_misses_the_tables_to_unwind_by():
     flags = "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_RUSTFLAGS"
-    told = environment(RUSTC_TARGET_NAME="aarch64-unknown-linux-musl")
-    assert told[flags] == "-Clink-arg=-Tbuildroot/package/linkbeat/tables.ld", told
-    assert told["CFLAGS"].split()[-1] == "-Os", told
+    found = environment(RUSTC_TARGET_NAME="aarch64-unknown-linux-musl")
+    assert found[flags] == "-Clink-arg=-Tbuildroot/package/linkbeat/tables.ld", found
+    assert found["CFLAGS"].split()[-1] == "-Os", found
     # On 32-bit ARM, Buildroot sets flags of its own in the same variable.
     assert not any(name.endswith("_RUSTFLAGS") for name in environment(BR2_arm="y"))
     with tempfile.TemporaryDirectory() as directory:

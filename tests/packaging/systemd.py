@@ -40,7 +40,7 @@ def until(found, what, within=PATIENCE):
     while not (value := found()):
         if time.monotonic() > end:
             raise RuntimeError(f"not within {within} s: {what}")
-        # Neither systemd nor the kernel tells of all that is waited for.
+        # Neither systemd nor the kernel announces all that is waited for.
         threading.Event().wait(0.05)
     return value
 
@@ -212,7 +212,7 @@ class Life:
         system = self.system
         self.before = system.files()
         self.dpkg("--install", "/root/debs/old.deb")
-        told = self.beat(began)
+        beat = self.beat(began)
         self.active()
         process = f"/proc/{self.pid()}"
         status = dict(line.split(":\t") for line in system.run("cat", f"{process}/status").splitlines() if ":\t" in line)
@@ -230,7 +230,7 @@ class Life:
             enabled=(system.run("systemctl", "is-enabled", "linkbeat"), "enabled"),
             restarts=(system.show("NRestarts"), "0"),
             probe=(system.run("cat", "/proc/sys/net/ipv4/neigh/eth0/retrans_time_ms"), "200"))
-        return f"active, {told}; enabled; as user linkbeat without any capability, with seccomp; modes and owners as documented"
+        return f"active, {beat}; enabled; as user linkbeat without any capability, with seccomp; modes and owners as documented"
 
     def served(self, _):
         status = json.loads(self.system.run("linkbeat", "status", "--json"))
@@ -273,20 +273,20 @@ class Life:
         os.kill(outside, signal.SIGCONT)
         resumed = time.monotonic()
         self.system.run("linkbeat", "trigger", "--wait")
-        told = self.beat(resumed)
+        beat = self.beat(resumed)
         self.expect(process=(self.pid(), before))
-        return f"the same process; triggered, {told}"
+        return f"the same process; triggered, {beat}"
 
     def hung(self, began):
         before = self.pid()
         os.kill(int(self.system.outside(before)), signal.SIGSTOP)
         until(lambda: self.pid() not in (before, "0"), "another process", WATCHDOG + PATIENCE)
         took = time.monotonic() - began
-        told = self.beat(began + took - 2)
+        beat = self.beat(began + took - 2)
         self.active()
         journal = self.system.run("journalctl", "--unit", "linkbeat", "--output", "cat")
         assert "Watchdog timeout" in journal, journal
-        return f"the watchdog has another process run after {took:.0f} s; {told}"
+        return f"the watchdog has another process run after {took:.0f} s; {beat}"
 
     def fed(self, _):
         self.system.write("/run/systemd/system/linkbeat.service.d/watchdog.conf", "[Service]\nWatchdogSec=2\n")
@@ -306,16 +306,16 @@ class Life:
         os.kill(int(self.system.outside(before)), signal.SIGKILL)
         until(lambda: self.pid() not in (before, "0"), "another process")
         took = time.monotonic() - began
-        told = self.beat(began)
+        beat = self.beat(began)
         self.active()
         self.expect(restarts=(int(self.system.show("NRestarts")), restarts + 1))
-        return f"another process after {took:.1f} s; {told}"
+        return f"another process after {took:.1f} s; {beat}"
 
     def upgraded(self, began):
         starts, before = self.starts(), self.pid()
         self.dpkg("--install", "/root/debs/new.deb")
         word = self.goodbye(began, "upgrade")
-        told = self.beat(began)
+        beat = self.beat(began)
         self.active()
         self.expect(
             word=(self.system.shell("ls /run/linkbeat/stopping 2>/dev/null", check=False), ""),
@@ -325,7 +325,7 @@ class Life:
             owner=(self.system.run("stat", "--format=%a %U:%G", "/etc/linkbeat/linkbeat.json"), "640 root:linkbeat"))
         assert self.pid() != before
         self.system.run("cmp", f"/proc/{self.pid()}/exe", "/usr/bin/linkbeat")
-        return f"one restart, told with {word}; the new executable runs, {told}; the changed configuration is kept"
+        return f"one restart, reported with {word}; the new executable runs, {beat}; the changed configuration is kept"
 
     def disabled(self, _):
         self.system.run("systemctl", "disable", "--now", "linkbeat")
@@ -356,9 +356,9 @@ class Life:
         self.active()
         began = time.monotonic()
         self.system.plug_in()
-        told = self.beat(began)
+        beat = self.beat(began)
         self.expect(starts=(self.starts(), starts + 1))
-        return f"active before there is a network; cable in: {told}"
+        return f"active before there is a network; cable in: {beat}"
 
     def removed(self, _):
         before = self.pid()
@@ -372,11 +372,11 @@ class Life:
 
     def again(self, began):
         self.dpkg("--install", "/root/debs/new.deb")
-        told = self.beat(began)
+        beat = self.beat(began)
         self.active()
         self.expect(enabled=(self.system.run("systemctl", "is-enabled", "linkbeat"), "enabled"),
                     configuration=(json.loads(self.system.run("cat", "/etc/linkbeat/linkbeat.json")), CHANGED))
-        return f"active, {told}; enabled, with the kept configuration"
+        return f"active, {beat}; enabled, with the kept configuration"
 
     def purged(self, _):
         self.dpkg("--purge", "linkbeat")
@@ -396,9 +396,9 @@ class Life:
 
     def reinstalled(self, began):
         self.dpkg("--install", "/root/debs/new.deb")
-        told = self.beat(began)
+        beat = self.beat(began)
         self.active()
-        return f"active, {told}"
+        return f"active, {beat}"
 
     def secure(self, _):
         shown = self.system.run("systemd-analyze", "--no-pager", "security", "linkbeat").splitlines()

@@ -84,7 +84,7 @@ class Capture:
             f.write(datagram)
 
     def act(self, *lines, seconds=0.4):
-        """Does what the lines say; what the kernel tells about it is kept for `expect`."""
+        """Does what the lines say; what the kernel announces is kept for `expect`."""
         listen(self.s, 0.05)
         for line in lines:
             ip(line)
