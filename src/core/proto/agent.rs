@@ -41,9 +41,9 @@ pub struct Agent {
     settings: Option<Settings>,
     /// Spreads waits, so that the devices of a fleet do not act in step.
     rng: Rng,
-    /// What is known of the network.
+    /// The network: links, routes, uplinks, names, reachability.
     network: Network,
-    /// What the next beat is wanted for.
+    /// The reasons for the next beat and the waits before it.
     demand: Demand,
     /// The beat under way, and its connections.
     delivery: Delivery,
@@ -124,8 +124,7 @@ impl Agent {
         actions
     }
 
-    /// What the kernel is to be asked, in answer to
-    /// [`Action::AskRoutes`].
+    /// Returns the questions for the kernel, in answer to [`Action::AskRoutes`].
     pub fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
         self.network.questions()
     }

@@ -17,7 +17,7 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// Nothing has failed yet.
+    /// A back-off before the first failure.
     pub(super) const fn new() -> Self {
         Self { wait: FIRST }
     }

@@ -50,7 +50,7 @@ pub(super) struct Delivery {
     held: Duration,
     /// When its last round ended.
     idle_since: Option<Instant>,
-    /// Its connections, and the one kept for the next beat.
+    /// The connections of the beat, and the one kept for the next beat.
     race: Race,
     /// How many connections may still be opened.
     allowance: Allowance,
@@ -75,15 +75,15 @@ pub(super) struct Flight {
     pub(super) started_at: Instant,
     /// When the round has failed at the latest.
     give_up_at: Instant,
-    /// That was put off because the network answered.
+    /// Whether the deadline was put off because the network answered.
     extended: bool,
     /// Why a connection of this round failed.
     failure: Option<Failure>,
-    /// What a server's Retry-After asked for, while others are still tried.
+    /// The Retry-After of a server, while others are still tried.
     pub(super) retry_after: Option<RetryAfter>,
 }
 
-/// What the choice of a connection depends on, besides the race.
+/// The conditions for the choice of a connection, besides the race.
 #[derive(Clone, Copy)]
 pub(super) struct Situation<'a> {
     /// The ways out.
@@ -95,7 +95,7 @@ pub(super) struct Situation<'a> {
 }
 
 impl Delivery {
-    /// Nothing was sent yet.
+    /// A delivery that has sent nothing yet.
     pub(super) const fn new() -> Self {
         Self {
             seq: 1,
@@ -136,7 +136,7 @@ impl Delivery {
         &self.race
     }
 
-    /// The same, to change.
+    /// The race, to change.
     pub(super) const fn race_mut(&mut self) -> &mut Race {
         &mut self.race
     }
@@ -214,7 +214,7 @@ impl Delivery {
         self.forget_held();
     }
 
-    /// Nothing was held yet: it is another beat, or another uplink is in use.
+    /// Resets the time that was held: it is another beat, or another uplink is in use.
     pub(super) const fn forget_held(&mut self) {
         self.held = Duration::ZERO;
         self.idle_since = None;

@@ -1,5 +1,5 @@
-//! What is asked for, and when it may start: the cycle, pending reasons, moderation, back-off,
-//! Retry-After.
+//! The demand for beats, and when the next one may start: the cycle, pending reasons, moderation,
+//! back-off, Retry-After.
 //!
 //! It knows nothing of the network and of connections: whether a beat could leave the device, and
 //! what becomes of one that has started, is said by the agent.
@@ -22,13 +22,13 @@ use super::time::Instant;
 /// Whether a beat may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StartAt {
-    /// Nothing is wanted, or there is no way out: only an input can change that.
+    /// Never: no beat is wanted, or there is no way out, and only an input can change that.
     Never,
     /// Not before this instant (now, or in the future).
     At(Instant),
 }
 
-/// What the next beat is wanted for, and what it has to wait for.
+/// The reasons for the next beat, and the waits before it.
 #[derive(Debug)]
 pub(super) struct Demand {
     /// Asks for a beat every interval. It runs from the first request on, while beats may be sent
@@ -36,11 +36,11 @@ pub(super) struct Demand {
     cycle: Cycle,
     /// The interval of the configuration.
     configured_interval: Duration,
-    /// That of the server's last word, which counts instead.
+    /// The interval that the server has set, which counts instead.
     server_interval: Option<Duration>,
     /// The least interval on the uplink in use, if that is metered.
     metered_interval: Option<Duration>,
-    /// What the server was promised.
+    /// The promise in the last reports.
     promise: Promise,
     /// Longest time of an exchange with it.
     exchange: Duration,
@@ -60,7 +60,7 @@ pub(super) struct Demand {
     retry_at: Instant,
     /// Something local has changed: the failed beat may be tried before `retry_at`, for a token.
     retry_early: bool,
-    /// What a server asked for last.
+    /// The last Retry-After of a server.
     retry_after: Option<RetryAfter>,
     /// Longest wait that a recovery draws from.
     recovery_spread: Duration,
@@ -73,7 +73,7 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// Nothing is wanted.
+    /// A demand without any reason.
     pub(super) fn new(now: Instant) -> Self {
         let unlimited = BucketSettings { burst: 1, every: Duration::ZERO };
         Self {

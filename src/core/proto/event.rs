@@ -1,4 +1,4 @@
-//! What goes into the core and what comes out: the contract between [`Agent`](super) and the loop.
+//! The inputs and actions of the core: the contract between [`Agent`](super) and the loop.
 
 mod failure;
 mod note;
@@ -83,7 +83,7 @@ impl fmt::Display for Reason {
     }
 }
 
-/// What the server answered, reduced to what decisions need.
+/// The answer of the server, reduced to the facts that decisions need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
     /// HTTP status code.
@@ -165,7 +165,7 @@ pub enum Input<'a> {
     ResolverChanged(&'a ResolverSettings),
     /// A helper asks for a beat.
     Triggered {
-        /// Its own word.
+        /// The word of the client.
         word: Option<Word>,
         /// The request to answer.
         request: Option<RequestId>,
@@ -179,7 +179,7 @@ pub enum Input<'a> {
     ProbeFailed(ProbeId, Failure),
     /// A service on the device answered a check.
     ServiceAnswered(CheckId),
-    /// It did not.
+    /// A service does not answer.
     ServiceFailed(CheckId, Failure),
     /// A nameserver answered.
     QueryAnswered(QueryId, &'a Answer),
@@ -220,7 +220,7 @@ pub enum Action {
     WatchNeighbours(bool),
     /// Connect a probe socket, bound to `via` if given.
     OpenProbe {
-        /// Its number.
+        /// The number of the probe.
         probe: ProbeId,
         /// Target.
         to: SocketAddr,
@@ -232,7 +232,7 @@ pub enum Action {
     /// Connect to a service on the device, and close at once; answer with
     /// [`Input::ServiceAnswered`].
     OpenServiceCheck {
-        /// Its number.
+        /// The number of the check.
         check: CheckId,
         /// The service.
         to: SocketAddr,
@@ -243,7 +243,7 @@ pub enum Action {
     /// ([`ResolverSettings::domains`] by position). A truncated answer is asked for again over TCP,
     /// and a nameserver that does not understand EDNS is asked without, as the same query.
     SendQuery {
-        /// Its number.
+        /// The number of the query.
         query: QueryId,
         /// The nameserver.
         to: SocketAddr,
@@ -260,7 +260,7 @@ pub enum Action {
     CloseQuery(QueryId),
     /// Open a connection to the server: TCP, then TLS for `https`.
     Connect {
-        /// Its number.
+        /// The number of the connection.
         id: ConnectionId,
         /// Server address.
         to: SocketAddr,

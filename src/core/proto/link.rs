@@ -51,7 +51,7 @@ pub enum LinkEvent {
     Link {
         /// Interface.
         index: LinkIndex,
-        /// Its name now; a rename shows as a new name for the same index.
+        /// The present name; a rename shows as a new name for the same index.
         name: InterfaceName,
         /// Whether it can carry packets: `IFF_UP` and `IFF_RUNNING` (netdevice(7)), which the
         /// kernel sets for the operational states "up" and "unknown", and not for "dormant" (RFC

@@ -24,7 +24,7 @@ pub const IGNORED_MAX: usize = 8;
 pub struct Link {
     /// The kernel's number.
     pub index: LinkIndex,
-    /// Its name.
+    /// The name of the interface.
     pub name: InterfaceName,
     /// Whether it can carry packets.
     pub running: bool,
@@ -34,7 +34,7 @@ pub struct Link {
     marked: bool,
 }
 
-/// What a message about a link has changed.
+/// The changes that a message about a link has made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinksChange {
     /// A name, a running state or a hardware address is another one, or the interface is gone.
@@ -57,7 +57,7 @@ pub struct Links {
     device_mac: Option<(LinkIndex, Mac)>,
     /// One that runs found no room, and no dump has shown since that all do.
     left_out: bool,
-    /// The same since the present dump began.
+    /// The same flag since the present dump began.
     dump_left_out: bool,
 }
 

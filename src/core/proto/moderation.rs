@@ -17,7 +17,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(900);
 /// `burst` tokens at once, then one more every `every`.
 #[derive(Debug, Clone)]
 pub struct Bucket {
-    /// Its size and how fast it fills.
+    /// The size of the bucket and how fast it fills.
     settings: BucketSettings,
     /// When it will be full again.
     full_at: Instant,

@@ -35,7 +35,7 @@ use super::standby::StandbyTests;
 use super::time::Instant;
 use super::uplink::{self, Active, Uplink, Uplinks};
 
-/// What is known of the network.
+/// The state of the network.
 #[derive(Debug)]
 pub(super) struct Network {
     /// The interfaces that are not ignored.
@@ -46,12 +46,12 @@ pub(super) struct Network {
     routing: Routing,
     /// Whether sockets are bound to the uplink, by the configuration in force.
     binds: bool,
-    /// What a default route leads to: the targets of the probe, or else addresses that stand for
-    /// them.
+    /// The destinations of a default route: the targets of the probe, or else addresses that stand
+    /// for them.
     internet: Destinations,
     /// The usable interfaces, best first.
     uplinks: Uplinks,
-    /// What the server knows of the uplink in use.
+    /// The uplink in use, as the server knows it.
     active: Active,
     /// Since when the uplink in use is the first one.
     usable_at: Instant,
@@ -75,7 +75,7 @@ pub(super) struct Network {
     standby: StandbyTests,
 }
 
-/// What has changed between two rankings of the uplinks.
+/// The differences between two rankings of the uplinks.
 pub(super) struct Change {
     /// The reason for an immediate beat, if there is one.
     pub(super) reason: Option<Reason>,
@@ -200,7 +200,7 @@ impl Network {
         &mut self.services
     }
 
-    /// What is known of the uplinks in reserve.
+    /// The tests of the uplinks in reserve.
     pub(super) const fn standby(&self) -> &StandbyTests {
         &self.standby
     }
@@ -245,7 +245,7 @@ impl Network {
     }
 }
 
-/// What a default route leads to: the targets of the probe, or else addresses that stand for them.
+/// The destinations of a default route: the targets of the probe, or else addresses for them.
 fn internet(settings: &Settings) -> Destinations {
     let mut to = Destinations::new();
     for probe in &settings.probe_addresses {

@@ -41,13 +41,13 @@ words! {
 /// A time without an acknowledgement although one was due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outage {
-    /// Its number, from 1; `None` as long as no beat fell due in it.
+    /// The number of the outage, from 1; `None` as long as no beat fell due in it.
     pub number: Option<u32>,
     /// When it began: when the last uplink was lost, or when the first beat that failed was tried.
     pub began_at: Instant,
     /// When a beat was acknowledged; `None` while it lasts.
     pub ended_at: Option<Instant>,
-    /// What was missing when it began.
+    /// The part that was missing when it began.
     pub kind: OutageKind,
     /// Why the first round of attempts in it failed, if one did.
     pub cause: Option<Failure>,
@@ -68,13 +68,13 @@ pub struct Outages {
     uplink: Option<InterfaceName>,
     /// Beats that fell due since the round under way began, its own included.
     due: u32,
-    /// What is missing in the ongoing one is known for certain.
+    /// Whether the kind of the ongoing outage is certain.
     is_certain: bool,
-    /// Those that are over, by kind, since start.
+    /// The number of outages that are over, by kind, since start.
     counts: [u32; OutageKind::ALL.len()],
 }
 
-/// What outlives the agent.
+/// The part that outlives the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct KeptOutages {
     /// A beat was acknowledged in this boot: else nothing is an outage.
@@ -85,7 +85,7 @@ pub struct KeptOutages {
     pub reported: u32,
     /// The last one, over or not.
     pub last: Option<Outage>,
-    /// Those that are over and were not reported, the oldest ones, in order.
+    /// The outages that are over and were not reported, the oldest ones, in order.
     pub unreported: Vec<Outage, UNREPORTED_MAX>,
 }
 
@@ -95,7 +95,7 @@ impl Outages {
         self.kept.last
     }
 
-    /// What a report written now contains, oldest first, at most [`UNREPORTED_MAX`].
+    /// The outages in a report written now, oldest first, at most [`UNREPORTED_MAX`].
     pub fn unreported(&self) -> impl Iterator<Item = Outage> + Clone {
         let ongoing =
             self.ongoing().filter(|it| it.number.is_some() && !self.kept.unreported.is_full());
@@ -193,7 +193,7 @@ impl Outages {
         self.find(if silent { OutageKind::Network } else { OutageKind::Server });
     }
 
-    /// What is missing in the ongoing outage, unless that is known already.
+    /// Sets the kind of the ongoing outage, unless it is certain already.
     fn find(&mut self, kind: OutageKind) {
         if !core::mem::replace(&mut self.is_certain, true) {
             self.ongoing_mut().into_iter().for_each(|outage| outage.kind = kind);
@@ -224,7 +224,7 @@ impl Outages {
         }
     }
 
-    /// What a file keeps over a restart of the agent.
+    /// The part that a file keeps over a restart of the agent.
     pub const fn kept(&self) -> &KeptOutages {
         &self.kept
     }

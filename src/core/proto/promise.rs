@@ -1,4 +1,4 @@
-//! What the server was promised with every report: that it hears again within a time.
+//! The promise in every report: that the next one comes within a time.
 //!
 //! ```text
 //! report written --> pending --an answer--> given --the next answer--> (replaced)

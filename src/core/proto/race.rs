@@ -58,14 +58,14 @@ pub(super) struct Race {
     round_trips: Vec<(Option<InterfaceName>, Duration), UPLINKS_MAX>,
     /// How long the last good answer took.
     answer: Duration,
-    /// What is known of the paths.
+    /// The paths that have failed.
     pub paths: FailedPaths,
     /// The number of the next connection.
     next: u32,
 }
 
 impl Race {
-    /// Nothing open, nothing known.
+    /// A race without connections.
     pub(super) const fn new() -> Self {
         Self {
             attempts: Vec::new(),

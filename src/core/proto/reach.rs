@@ -34,7 +34,7 @@ use super::link::InterfaceName;
 use super::rng::Rng;
 use super::time::Instant;
 
-/// What a probe is aimed at.
+/// The target of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Aim {
     /// A probe address of the configuration: says something about the network only.
@@ -99,7 +99,7 @@ impl Reach {
         Self { next: 1, ..Self::default() }
     }
 
-    /// What is known.
+    /// The connectivity as far as it is known.
     pub(super) const fn connectivity(&self) -> Connectivity {
         self.connectivity
     }

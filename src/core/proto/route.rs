@@ -22,7 +22,7 @@ pub struct RouteQuestion {
 /// rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route {
-    /// What was asked.
+    /// The question that it answers.
     pub question: RouteQuestion,
     /// The interface that packets leave by.
     pub index: LinkIndex,

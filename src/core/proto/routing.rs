@@ -61,7 +61,7 @@ pub(super) struct Routing {
     state: AskState,
     /// When the kernel is to be asked at the latest, whatever happens.
     later: Option<Instant>,
-    /// What was announced since something was last removed: objects and their states.
+    /// The announcements since something was last removed: objects and their states.
     announced: Vec<(u64, u64), ANNOUNCED_MAX>,
     /// Which of them gives way to the next one that finds no room.
     next_out: usize,

@@ -43,7 +43,7 @@ words! {
 /// A service and what is known of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Service {
-    /// What it is.
+    /// The service to check.
     pub settings: ServiceSettings,
     /// Whether it answers.
     pub state: ServiceState,
@@ -66,7 +66,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// None.
+    /// A list without services.
     pub const fn new() -> Self {
         Self { services: Vec::new(), last_check: 0 }
     }

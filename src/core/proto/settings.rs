@@ -1,4 +1,4 @@
-//! What the core needs to know of the configuration: parsed, bounded, never half-valid.
+//! The part of the configuration that the core needs: parsed, bounded, never half-valid.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
@@ -41,7 +41,7 @@ pub struct Settings {
     pub enabled: bool,
     /// False: no beat by itself after start until the first trigger or reload asks.
     pub auto_connect: bool,
-    /// Where beats go; `None` while `api_url` or the device key is missing ("unconfigured").
+    /// The server; `None` while `api_url` or the device key is missing ("unconfigured").
     pub server: Option<Server>,
     /// Time between two beats, 1 s to 86,400 s.
     pub interval: Duration,
@@ -90,12 +90,12 @@ pub struct BucketSettings {
     pub every: Duration,
 }
 
-/// What to look at.
+/// A service to check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServiceSettings {
     /// Unlike every other's.
     pub name: ServiceName,
-    /// Where it listens.
+    /// The address on which the service listens.
     pub address: SocketAddr,
     /// Time between two looks, 1 s to 3,600 s.
     pub interval: Duration,
@@ -123,7 +123,7 @@ pub enum Host {
     Name(HostName),
 }
 
-/// What the system says about name resolution, parsed from resolv.conf(5) and hosts(5).
+/// The system's settings of name resolution, parsed from resolv.conf(5) and hosts(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResolverSettings {
     /// Nameservers in the order of the file; a scoped one (`fe80::1%eth0`) names its interface.
@@ -170,7 +170,7 @@ pub const MULTICAST: Nameserver =
 /// One nameserver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nameserver {
-    /// Its address; port 53, or 5353 of [`MULTICAST`].
+    /// The address; port 53, or 5353 of [`MULTICAST`].
     pub address: IpAddr,
     /// The interface a link-local address belongs to.
     pub scope: Option<InterfaceName>,

@@ -51,7 +51,7 @@ struct Test {
     /// The uplink in reserve that it is about.
     uplink: InterfaceName,
     give_up_at: Instant,
-    /// It goes over the uplink in use, because the one over the reserve has failed.
+    /// The test goes over the uplink in use, because the one over the reserve has failed.
     is_control: bool,
 }
 
@@ -88,7 +88,7 @@ impl StandbyTests {
         &self.uplinks
     }
 
-    /// What a report written now contains: those that changed since the last acknowledged one.
+    /// The uplinks in a report written now: those that changed since the last acknowledged one.
     pub fn unreported(&self) -> impl Iterator<Item = (InterfaceName, bool)> + Clone {
         let unreported = self.uplinks.iter().filter(|it| it.is_unreported);
         unreported.filter_map(|it| Some((it.uplink, it.works?)))

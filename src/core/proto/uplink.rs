@@ -29,7 +29,7 @@ pub(super) type Uplinks = Vec<Uplink, UPLINKS_MAX>;
 pub struct Uplink {
     /// The kernel's number.
     pub index: LinkIndex,
-    /// Its name.
+    /// The name of the interface.
     pub name: InterfaceName,
     /// The address to go out with over IPv4; `None`: IPv4 is not usable here.
     pub v4: Option<Ipv4Addr>,
@@ -92,7 +92,7 @@ impl Uplink {
         (uplink.v4.is_some() || uplink.v6.is_some()).then_some(uplink)
     }
 
-    /// Its place in the order, first best.
+    /// The place in the order, first best.
     ///
     /// Interfaces that lead to the server come first, those that an administrator has routed there
     /// on purpose before all others; those that a network manager has demoted come last. Between

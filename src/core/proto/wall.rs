@@ -36,7 +36,7 @@ pub const FILES_BELIEVED_S: u64 = 10 * 365 * 86_400;
 /// A wrong date may outdate the certificate of the very server that would contradict it.
 pub const DATE_EXPIRES_FOR: Duration = Duration::from_secs(3600);
 
-/// What the system's clock shows.
+/// A reading of the system's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
     /// Seconds since 1970 UTC.
@@ -109,16 +109,16 @@ impl Floors {
     }
 }
 
-/// What [`WallClock::update`] found to be otherwise than before.
+/// A change that [`WallClock::update`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockTransition {
     /// The clock is set now.
     Set,
-    /// It is not, or no longer.
+    /// The clock is not set, or no longer.
     Unset,
 }
 
-/// What is known of the wall clock.
+/// The wall clock, and the evidence about it.
 #[derive(Debug, Clone)]
 pub struct WallClock {
     built_s: u64,

@@ -45,7 +45,7 @@ impl<'a> Buffer<'a> {
         }
     }
 
-    /// What was written so far.
+    /// The bytes written so far.
     pub(super) fn written(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }

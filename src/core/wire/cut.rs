@@ -6,11 +6,11 @@ use core::fmt::{self, Write};
 /// Passes on characters, each as `clean` has it, until one does not fit. That one and all that
 /// follow are dropped, and an error ends the writing.
 pub struct Cut<W> {
-    /// Where they go.
+    /// The writer behind it.
     pub to: W,
     /// Bytes that are left there.
     pub room: usize,
-    /// What is written in place of a character.
+    /// The replacement for a character.
     pub clean: fn(char) -> char,
 }
 

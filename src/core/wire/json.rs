@@ -194,7 +194,7 @@ struct Scanner<'a> {
     depth: usize,
     /// Bit `n` is set if the container at depth `n` is an object.
     objects: u32,
-    /// What is allowed next.
+    /// The token that is allowed next.
     expected: Expected,
 }
 
@@ -267,7 +267,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What the grammar expects after a value at this depth.
+    /// The token that the grammar expects after a value at this depth.
     const fn separator(&self) -> Expected {
         if self.depth == 0 {
             Expected::Nothing

@@ -47,7 +47,7 @@ pub struct Metrics<'a> {
     pub acknowledged_at: Option<Instant>,
     /// The watched services of the device.
     pub services: &'a [Service],
-    /// What is known of the uplinks in reserve.
+    /// The uplinks in reserve.
     pub standby: &'a [Standby],
     /// Probes sent since start.
     pub probes: u64,

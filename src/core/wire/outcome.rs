@@ -13,7 +13,7 @@ use crate::proto::time::millis;
 #[cfg(test)]
 mod tests;
 
-/// What a beat sent, where to, and what came back.
+/// The request of a beat, its destination, and the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Exchange<'a> {
     /// The report that was written last, as JSON; empty if none was.

@@ -27,7 +27,7 @@ use self::bytes::{Reader, checksum};
 
 /// The beginning of every file. Its number is the version of the format.
 const MAGIC: &[u8] = b"linkbeat history 2\n";
-/// What files of other versions begin with, too.
+/// The first bytes of the files of every version.
 const NAME: &[u8] = b"linkbeat history ";
 /// Longest file, in bytes.
 pub const STATE_MAX: usize = 24 << 10;

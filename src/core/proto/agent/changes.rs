@@ -1,4 +1,4 @@
-//! What a change of the network means to beats: the network epoch.
+//! The consequences of a change of the network for beats: the network epoch.
 //!
 //! A connection dies when its interface stops being usable or its local address goes; one that is
 //! not established yet also when its gateway changes. Something added takes nothing away.

@@ -1,4 +1,4 @@
-//! What is reachable, and what the return of the network sets going.
+//! The connectivity, and the consequences of a restored network.
 
 use core::net::{IpAddr, SocketAddr};
 

@@ -1,4 +1,4 @@
-//! What the agent shows of itself: for status, for the payload, for the logs. Reads, never decides.
+//! The view of the agent for status, payload and logs. Reads, never decides.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -25,7 +25,7 @@ pub struct View<'a> {
     pub server_silent: bool,
     /// Usable uplinks, best first; the first one is in use.
     pub uplinks: &'a [Uplink],
-    /// What stands in the way of one, while there is none.
+    /// The obstacle, while there is no uplink.
     pub obstacle: Option<Obstacle>,
     /// Paths that are tried last, because connections on them fail while others deliver.
     pub failed_paths: &'a [Path],
@@ -45,7 +45,7 @@ pub struct View<'a> {
     pub held_until: Option<Instant>,
     /// Time between two beats of the cycle.
     pub interval: Duration,
-    /// Who has set it.
+    /// The source of the interval.
     pub interval_source: IntervalSource,
     /// When the cycle is due.
     pub due_at: Option<Instant>,
@@ -55,7 +55,7 @@ pub struct View<'a> {
     pub failure: Option<Failure>,
     /// Rounds that failed since the last acknowledgement.
     pub rounds_failed: u32,
-    /// What is known of the uplinks in reserve.
+    /// The tests of the uplinks in reserve.
     pub standby: &'a StandbyTests,
     /// The services that are looked at.
     pub services: &'a [Service],
@@ -110,7 +110,7 @@ impl Agent {
         &self.outages
     }
 
-    /// What is known of the uplinks in reserve.
+    /// The tests of the uplinks in reserve.
     pub const fn standby(&self) -> &StandbyTests {
         self.network.standby()
     }
@@ -120,7 +120,7 @@ impl Agent {
         self.outages = outages;
     }
 
-    /// What a beat from `local` says of the interface that it leaves from.
+    /// Describes the interface that a beat from `local` leaves from.
     pub fn identity(&self, local: Option<IpAddr>) -> Identity {
         self.network.identity(local)
     }

@@ -9,7 +9,7 @@ pub(crate) enum Last {
     Never,
     /// The server acknowledged the beat.
     Acknowledged,
-    /// It did not.
+    /// The round failed.
     Failed {
         /// Why.
         failure: Failure,
@@ -46,7 +46,7 @@ impl Last {
         }
     }
 
-    /// What follows if another round fails.
+    /// The state after a further failed round.
     pub(super) const fn and_failed(self, failure: Failure) -> Self {
         Self::Failed {
             failure,

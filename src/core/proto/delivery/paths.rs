@@ -23,7 +23,7 @@ pub(crate) enum Candidate {
     Kept(Connection),
     /// A new one to this address, bound to this interface.
     New(SocketAddr, Option<InterfaceName>),
-    /// The same a second time in this round.
+    /// A path for the second time in this round.
     Again(SocketAddr, Option<InterfaceName>),
 }
 
@@ -165,7 +165,7 @@ impl Choice<'_> {
         best.map(|(_, candidate)| candidate)
     }
 
-    /// What a path is compared by, the lowest first.
+    /// The key by which paths are ordered, the lowest first.
     fn key(&self, via: Option<InterfaceName>, to: IpAddr, place: usize) -> Key {
         let network = self.situation.network;
         let turn = self.race.turns.turn(via, to);

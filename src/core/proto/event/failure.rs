@@ -1,4 +1,4 @@
-//! What may go wrong, what it says of its cause, and its names in JSON and metrics.
+//! The failures, the evidence that each gives of its cause, and its names in JSON and metrics.
 
 use core::fmt::{self, Display, Formatter};
 
@@ -158,7 +158,7 @@ words! {
 }
 
 impl Failure {
-    /// Its name; the same for every HTTP status.
+    /// The name of the failure; the same for every HTTP status.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Status(_) => "http",

@@ -1,4 +1,4 @@
-//! What the core reports to people, logs, waiting helpers and the history: facts, never orders.
+//! The notes of the core to people, logs, waiting helpers and the history: facts, never orders.
 
 use core::time::Duration;
 
@@ -47,7 +47,7 @@ pub struct Acknowledged {
     pub via: Option<InterfaceName>,
     /// HTTP status, 2xx.
     pub status: u16,
-    /// Its steps.
+    /// The steps of the beat.
     pub stamps: Stamps,
 }
 
@@ -125,7 +125,7 @@ pub enum Note {
         covers: u64,
         /// Why it was sent.
         reason: Reason,
-        /// What happened to the last attempt.
+        /// The failure of the last attempt.
         failure: Failure,
         /// When the same beat is tried again; `None`: the server's answer is final, the cycle goes
         /// on.

@@ -1,4 +1,4 @@
-//! What the history keeps of one beat and of one turn of events.
+//! The entries of the history: one for each beat and one for each turn of events.
 
 use crate::proto::event::{Failure, Reason, Stamps};
 use crate::proto::label::ServiceName;
@@ -52,7 +52,7 @@ impl Class {
 /// A beat that ended, or a round of attempts at it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BeatRecord {
-    /// Its number.
+    /// The number of the entry.
     pub id: Id,
     /// When it ended.
     pub at: Instant,
@@ -76,7 +76,7 @@ pub enum BeatOutcome {
         /// When each step was done.
         steps: Steps,
     },
-    /// It did not get through.
+    /// The beat was not delivered.
     Failed(Failure),
 }
 
@@ -116,7 +116,7 @@ impl Steps {
 /// A turn of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {
-    /// Its number.
+    /// The number of the entry.
     pub id: Id,
     /// When.
     pub at: Instant,
@@ -124,7 +124,7 @@ pub struct Transition {
     pub change: Change,
 }
 
-/// What turned.
+/// A kind of transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     /// The agent started.
@@ -148,7 +148,7 @@ pub enum Change {
     ClockSet,
     /// A service on the device does not answer from now on.
     ServiceDown(ServiceName),
-    /// It answers again.
+    /// A service answers again.
     ServiceUp(ServiceName),
     /// An uplink in reserve was tested, and is another than before.
     Standby {
@@ -160,7 +160,7 @@ pub enum Change {
 }
 
 impl Change {
-    /// Its name in JSON.
+    /// The name in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Started => "started",

@@ -9,14 +9,14 @@ pub const HOURS_MAX: u32 = 24;
 /// Length of an hour.
 pub const HOUR_US: u32 = 3_600_000_000;
 
-/// What came to pass in one hour.
+/// The beats and outages of one hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Hour {
     /// Hours from boot to its beginning.
     pub number: u32,
     /// Beats acknowledged.
     pub beats: u32,
-    /// Those of them that the cycle did not ask for.
+    /// The beats that the cycle did not ask for.
     pub immediate: u32,
     /// Rounds of attempts that failed.
     pub failed: u32,

@@ -1,4 +1,4 @@
-//! What the kernel reports of links and routes, and what it is asked.
+//! The reports of the kernel about links and routes, and the questions to it.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -177,7 +177,7 @@ impl Network {
         self.routing.is_wanted()
     }
 
-    /// What the kernel is to be asked.
+    /// The questions for the kernel.
     pub(crate) fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
         self.routing.questions(&self.links)
     }

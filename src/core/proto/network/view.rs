@@ -1,4 +1,4 @@
-//! What people are shown of the network. Reads, never decides.
+//! The view of the network for people. Reads, never decides.
 
 use core::net::IpAddr;
 
@@ -20,14 +20,14 @@ pub enum Obstacle {
     NoInterface,
     /// The best one has no carrier.
     NoCarrier(InterfaceName),
-    /// Those that run are ignored.
+    /// All links that run are ignored.
     Ignored(Vec<InterfaceName, IGNORED_MAX>),
     /// The best one runs, and has no route to this address of the server, or to anything, or no
     /// address to send from.
     NoRoute(LinkIndex, InterfaceName, Option<IpAddr>),
 }
 
-/// What a beat says of the interface that it leaves from.
+/// A description of the interface that a beat leaves from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Identity {
     /// Hardware address of that interface, else of the uplink in use.
@@ -39,7 +39,7 @@ pub struct Identity {
 }
 
 impl Network {
-    /// What stands in the way of an uplink, while there is none.
+    /// The obstacle to an uplink, while there is none.
     pub(crate) fn obstacle(&self, settings: Option<&Settings>, now: Instant) -> Option<Obstacle> {
         if !self.uplinks.is_empty() || !self.is_complete() {
             return None;
@@ -62,7 +62,7 @@ impl Network {
         Some(no_route.or(down).unwrap_or(Obstacle::NoInterface))
     }
 
-    /// What a beat from `local` says of the interface that it leaves from.
+    /// Describes the interface that a beat from `local` leaves from.
     pub(crate) fn identity(&self, local: Option<IpAddr>) -> Identity {
         let uplink = self.first();
         let holder = local.filter(|local| !local.is_loopback());

@@ -24,7 +24,7 @@ pub(crate) enum Stage {
     AwaitingReply,
 }
 
-/// What is thought of a connection's silence.
+/// The meaning of a connection's silence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Liveness {
     /// Silent for a while, which is usual until then.
@@ -37,7 +37,7 @@ pub(crate) enum Liveness {
     Suspect,
     /// The peer has acknowledged everything: it may think until then.
     Acked(Instant),
-    /// It has thought longer: another way is tried beside this one.
+    /// The server takes longer than usual: another way is tried beside this one.
     Slow,
 }
 
@@ -51,7 +51,7 @@ impl Liveness {
 /// One connection of the race.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt {
-    /// Its number.
+    /// The number of the connection.
     pub id: ConnectionId,
     /// The interface it is bound to.
     pub via: Option<InterfaceName>,
@@ -63,7 +63,7 @@ pub(crate) struct Attempt {
     pub gateway: Option<IpAddr>,
     /// How far it has come.
     pub stage: Stage,
-    /// What its silence means.
+    /// The meaning of its silence.
     pub liveness: Liveness,
     /// Whether an earlier beat was delivered over it: its silence may be its own, not that of the
     /// path.
@@ -90,7 +90,7 @@ impl Attempt {
 /// A connection: where it goes and over what.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Connection {
-    /// Its number.
+    /// The number of the connection.
     pub id: ConnectionId,
     /// The interface it is bound to.
     pub via: Option<InterfaceName>,

@@ -34,9 +34,9 @@ pub type Path = (Option<InterfaceName>, Family);
 /// The paths that are tried last.
 #[derive(Debug)]
 pub(crate) struct FailedPaths {
-    /// Those on which a connection of this beat has failed.
+    /// The paths on which a connection of this beat has failed.
     lost: Vec<Path, FAILED_MAX>,
-    /// Those that failed while another delivered.
+    /// The paths that failed while another delivered.
     failed: Vec<Path, FAILED_MAX>,
     retest_at: Instant,
     retest_wait: Duration,

@@ -1,8 +1,8 @@
-//! What probes and connections say about the outside.
+//! The evidence of probes and connections about the outside.
 
 use crate::proto::time::Instant;
 
-/// What the device knows of the world.
+/// The connectivity as the device knows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Connectivity {
     /// Nothing was tried yet.
@@ -14,7 +14,7 @@ pub enum Connectivity {
     Offline,
 }
 
-/// What an answered probe means.
+/// The meaning of an answered probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
     /// Nothing new.

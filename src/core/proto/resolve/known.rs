@@ -1,4 +1,4 @@
-//! What DNS has said about one name, per address family, and until when it counts.
+//! The answers of DNS about one name, per address family, and until when they count.
 
 use core::net::IpAddr;
 use core::time::Duration;

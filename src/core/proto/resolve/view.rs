@@ -1,4 +1,4 @@
-//! What the resolver knows at a moment: the addresses to try, and whether others may come.
+//! The knowledge of the resolver at a moment: the addresses to try, and whether others may come.
 
 use core::net::IpAddr;
 use core::time::Duration;
@@ -18,7 +18,7 @@ const GOOD_MAX: Duration = Duration::from_secs(86_400);
 /// Shortest time between an answer and the next question about what is a little doubted.
 const REFRESH_MIN: Duration = Duration::from_secs(5);
 
-/// What the core can do about addresses now.
+/// Whether there are addresses to try, and whether others may come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// [`Resolver::addresses`] has some.

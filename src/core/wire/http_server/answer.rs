@@ -75,7 +75,7 @@ pub enum Extra<'a> {
     Cookie {
         /// The port of the server, which its name ends in.
         port: u16,
-        /// Its value.
+        /// The value of the cookie.
         value: &'a str,
         /// How long the browser keeps it, in seconds; 0 has it removed.
         max_age_s: u64,

@@ -9,7 +9,7 @@ use super::{ErrorKind, Scanner, Token};
 pub struct Value<'a> {
     /// The text of the value.
     raw: &'a str,
-    /// Its offset in the document, in bytes.
+    /// The offset in the document, in bytes.
     offset: usize,
 }
 

@@ -8,7 +8,7 @@ use crate::proto::time::Instant;
 use crate::wire::date::Utc;
 use crate::wire::json::{Array, Emitter, Object, Quoted};
 
-/// What the server has not heard of, at one moment.
+/// The news that the server has not received, at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Unreported<'a> {
     /// The outages.

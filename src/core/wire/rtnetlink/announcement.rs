@@ -134,11 +134,11 @@ fn parse_nexthop(mut body: &[u8]) -> Result<Option<Digests>, Malformed> {
 
 /// The role of an attribute.
 enum Role {
-    /// It identifies the object.
+    /// The attribute identifies the object.
     Identity,
-    /// It is part of the object's state.
+    /// The attribute is part of the object's state.
     State,
-    /// It changes without a consequence.
+    /// The attribute changes without a consequence.
     Noise,
 }
 
