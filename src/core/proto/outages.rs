@@ -27,7 +27,7 @@ use super::time::Instant;
 pub const UNREPORTED_MAX: usize = 8;
 
 words! {
-    /// What was missing. Files name it by its place.
+    /// The missing part of the way to the server. Files name it by its place.
     pub enum OutageKind {
         /// No interface led out.
         Link = "link",

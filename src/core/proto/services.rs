@@ -31,11 +31,11 @@ pub const DOWN_EVERY: Duration = Duration::from_secs(1);
 words! {
     /// Whether a service answers.
     pub enum ServiceState {
-        /// It was not checked yet.
+        /// The service was not checked yet.
         Unknown = "unknown",
-        /// It does.
+        /// The service answers.
         Up = "up",
-        /// It does not.
+        /// The service does not answer.
         Down = "down",
     }
 }

@@ -46,7 +46,7 @@ pub struct Reading {
 }
 
 words! {
-    /// Where a floor comes from.
+    /// The source of a floor.
     pub enum Source {
         /// The program was built then.
         Build = "build",

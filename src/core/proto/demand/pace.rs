@@ -7,7 +7,7 @@ use crate::proto::rng::Rng;
 use crate::proto::time::{Instant, micros};
 
 words! {
-    /// Who has set the interval in force.
+    /// The source of the interval in force.
     pub enum IntervalSource {
         /// `heartbeat_interval`.
         Configuration = "configuration",
