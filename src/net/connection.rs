@@ -63,7 +63,7 @@ pub enum Progress {
     /// The answer is complete. The connection is idle if [`Response::reply`] says keep-alive; if
     /// not, close it. Call again.
     Replied,
-    /// Nothing more can be done before the next readiness.
+    /// The socket is drained: wait for the next readiness.
     Drained,
     /// There is more, but others wait: call again without waiting for a readiness.
     Spent,
@@ -86,7 +86,7 @@ pub struct Traffic {
 pub struct Connection {
     /// The socket.
     stream: TcpStream,
-    /// What travels on it.
+    /// The request and the answer on it, in the open or in TLS records.
     channel: Channel,
     /// How far it is.
     phase: ConnectionPhase,
@@ -96,7 +96,7 @@ pub struct Connection {
     remote: SocketAddr,
     /// Bytes received since the last request, or the connect.
     received: usize,
-    /// What was not taken by [`take_traffic`](Self::take_traffic) yet.
+    /// The traffic that was not taken by [`take_traffic`](Self::take_traffic) yet.
     traffic: Traffic,
 }
 
@@ -265,7 +265,7 @@ impl Connection {
         self.channel.tls.as_ref()
     }
 
-    /// What it did since the last call, without the goodbye of [`close`](Self::close).
+    /// Takes the traffic since the last call, without the goodbye of [`close`](Self::close).
     pub fn take_traffic(&mut self) -> Traffic {
         match self.channel.tls.as_mut().and_then(TlsSession::take_handshake) {
             Some(HandshakeKind::Resumed) => self.traffic.resumptions = 1,

@@ -1,4 +1,4 @@
-//! What a report says of the device itself, from `/proc`, `/sys` and two system calls.
+//! The facts in a report about the device itself, from `/proc`, `/sys` and two system calls.
 //!
 //! Nothing here waits for a disk and nothing fails: a source that is missing, or that says
 //! something odd, is a field that the report does not have.
@@ -28,7 +28,7 @@ const READ_MAX: usize = 256;
 /// reading" is lower.
 const ABSOLUTE_ZERO: i32 = -273_150;
 
-/// What stays the same as long as the device runs; empty where it is not known.
+/// The facts that stay the same as long as the device runs; empty where they are not known.
 #[derive(Debug, Clone)]
 pub struct DeviceIdentity {
     /// Platform model, such as `Raspberry Pi 3 Model B Rev 1.2`.
@@ -53,7 +53,7 @@ impl DeviceIdentity {
     }
 }
 
-/// What is different for every beat. The files stay open: a beat costs one call for each.
+/// The facts that differ for every beat. The files stay open: a beat costs one call for each.
 #[derive(Debug)]
 pub struct Vitals {
     uptime: KernelFile,

@@ -43,9 +43,9 @@ pub use self::listener::Listen;
 pub(crate) use self::listener::describe;
 pub use self::request::{Ask, Request, WAIT_MAX};
 
-/// Where scripts and the page of the reference expect the status server.
+/// The place where scripts and the page of the reference expect the status server.
 const USUAL_PORT: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 5000));
-/// Where the status server is beside the program to which that port belongs.
+/// The place of the status server beside the program to which that port belongs.
 const USUAL_SOCKET: &str = "/run/linkbeat/http.sock";
 /// Most connections accepted in one wake-up.
 const ACCEPTS_MAX: usize = 4;
@@ -102,12 +102,12 @@ impl LocalServer {
         }
     }
 
-    /// Where HTTP is to be served since [`listen_http`](Self::listen_http).
+    /// The place where HTTP is to be served since [`listen_http`](Self::listen_http).
     pub const fn http_place(&self) -> Option<&Listen> {
         self.http.place()
     }
 
-    /// Where HTTP is served.
+    /// The place where HTTP is served.
     pub fn http_address(&self) -> Option<&Listen> {
         self.http.address()
     }

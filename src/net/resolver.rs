@@ -65,14 +65,14 @@ enum QueryChannel {
     Tcp { stream: TcpStream, asked: bool, answer: Vec<u8>, length: usize },
 }
 
-/// What became of a question.
+/// The progress of a question.
 #[derive(Debug, PartialEq, Eq)]
 pub enum QueryProgress {
-    /// Nothing yet.
+    /// No answer came yet.
     Waiting,
-    /// Nothing but wrong answers yet: look again, without waiting for a readiness.
+    /// Only wrong answers came yet: look again, without waiting for a readiness.
     Spent,
-    /// It is asked again over another socket: have it watched anew.
+    /// The question is asked again over another socket: have that one watched.
     Moved,
     /// The result; the query is to be dropped.
     Done(Result<Answer, Failure>),
@@ -149,7 +149,7 @@ impl QuerySocket {
         unless_blocked(|| socket.send(message.as_ref())).is_ok()
     }
 
-    /// What there is of an answer.
+    /// Reads the answer as far as it is there.
     ///
     /// Reads until the socket is empty or 16 wrong answers have come over UDP, and one answer over
     /// TCP.
@@ -223,7 +223,7 @@ impl QuerySocket {
         }
     }
 
-    /// What to register it for: one over TCP is written to when it is connected.
+    /// The interest to register: a socket over TCP is written to when it is connected.
     pub const fn interest(&self) -> Interest {
         match self.channel {
             QueryChannel::Udp { .. } => Interest::READABLE,

@@ -54,7 +54,7 @@ const TICKETS_MAX: usize = 8;
 /// plain, instead of reading our request as a message of its own protocol.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// What all connections to one server have in common, resumption included.
+/// The configuration that all connections to one server share, resumption included.
 #[derive(Debug)]
 pub struct Config {
     tls: Arc<ClientConfig>,
@@ -96,12 +96,12 @@ pub fn server_name(host: &Host) -> Option<ServerName<'static>> {
     }
 }
 
-/// What one [`TlsSession::pull`] brought.
+/// The result of one [`TlsSession::pull`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pulled {
     /// This many bytes of records, not necessarily plaintext.
     Bytes(usize),
-    /// Nothing: the socket has no more for now.
+    /// The socket has no more for now.
     Nothing,
     /// The end, announced by the peer (`close_notify`) or cut.
     End {
@@ -110,11 +110,11 @@ pub(super) enum Pulled {
     },
 }
 
-/// What all connections to one server share.
+/// The state that all connections to one server share.
 #[derive(Debug, Clone)]
 pub struct Client {
     config: Arc<Config>,
-    /// The same, tickets included, with early data.
+    /// The same configuration, tickets included, with early data.
     early: Option<Arc<ClientConfig>>,
     /// `None`: no certificate can be for it, and no session begins.
     name: Option<ServerName<'static>>,
@@ -150,7 +150,7 @@ pub struct TlsSession {
     client: Client,
     name: ServerName<'static>,
     early: Early,
-    /// What may have to be written (once more); of no meaning when `early` is `Unused`.
+    /// The request, to be written (once more); of no meaning when `early` is `Unused`.
     request: heapless::Vec<u8, REQUEST_MAX>,
     error: Option<rustls::Error>,
     /// Whether the server wanted another handshake, which was refused.
@@ -161,14 +161,14 @@ pub struct TlsSession {
     handshake: Option<HandshakeKind>,
 }
 
-/// What became of the request that did not wait for the handshake.
+/// The fate of the request that did not wait for the handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Early {
     /// There is none, or it was written once more.
     Unused,
     /// The ticket has no room for it: it waits after all.
     Held,
-    /// It is sent, and the server may still refuse to read it.
+    /// The request is sent, and the server may still refuse to read it.
     Sent,
     /// The server has read it, and may still refuse to act on it.
     Accepted,
@@ -362,12 +362,12 @@ impl TlsSession {
         self.renegotiated
     }
 
-    /// What this HTTP answer says of a client certificate.
+    /// The hint that this HTTP answer gives about a client certificate.
     pub fn hint(&self, status: u16, body: &[u8]) -> Option<Hint> {
         self.client.config.identity.hint(status, body, self.renegotiated)
     }
 
-    /// What went wrong, in words.
+    /// The failure in words.
     pub fn detail(&self) -> Option<Detail> {
         if self.renegotiated {
             return Detail::try_from(failure::LATE).ok();

@@ -39,7 +39,7 @@ const DEPTH_MAX: usize = 32;
 
 /// The files of the resolver: resolv.conf(5) and hosts(5).
 pub const RESOLVER_FILES: [&str; 2] = ["/etc/resolv.conf", "/etc/hosts"];
-/// What is mounted where: ready whenever that changes (proc_pid_mountinfo(5)).
+/// The list of mounts: ready whenever one changes (proc_pid_mountinfo(5)).
 const MOUNTS: &str = "/proc/self/mountinfo";
 
 /// Which kind of file changed.
@@ -70,7 +70,7 @@ pub struct Watch {
 struct Target {
     path: PathBuf,
     kind: TargetKind,
-    /// What the file was at the last stat(2).
+    /// The file as it was at the last stat(2).
     seen: Option<FileIdentity>,
     /// Whether it has changed, and that was not reported yet.
     changed: bool,
@@ -244,7 +244,7 @@ impl Watch {
         self.mounts.as_ref()
     }
 
-    /// What has changed since the last call.
+    /// Takes the changes since the last call.
     fn take_changed(&mut self, more: bool) -> Changed {
         let mut changed = Changed { more, ..Changed::default() };
         for target in &mut self.targets {

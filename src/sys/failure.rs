@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use linkbeat_core::proto::event::Failure;
 
-/// What went wrong, in the words of the core.
+/// The failure behind an error of the system, in the words of the core.
 ///
 /// Not for `EWOULDBLOCK`, `EINPROGRESS` and `EINTR`, which are no failures. An error without an
 /// errno comes from the standard library, which found the end of a stream too early, or rubbish.

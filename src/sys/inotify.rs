@@ -24,7 +24,7 @@ pub struct Inotify(OwnedFd);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Directory(i32);
 
-/// What happened.
+/// A change that inotify(7) reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event<'a> {
     /// The file of this name was closed after writing, or something was renamed to this name.

@@ -52,7 +52,7 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 /// RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, RTNLGRP_NEXTHOP: not every kernel has them.
 const NEWER_GROUPS: u32 = 1 << (8 - 1) | 1 << (19 - 1) | 1 << (32 - 1);
 
-/// What [`RouteSocket::drain`] reports.
+/// A report of [`RouteSocket::drain`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RouteEvent {
     /// A link, listed or changed, or news of what decides where packets go.
@@ -202,7 +202,7 @@ fn request_dump(fd: &OwnedFd, seq: u32) -> Result<(), Errno> {
     retry_on_intr(|| send(fd, &emit_dump(seq), SendFlags::empty())).map(drop)
 }
 
-/// What follows from something that happened to the socket.
+/// The consequence of a message or an error of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Nothing,

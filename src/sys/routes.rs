@@ -33,10 +33,10 @@ const DATAGRAM_MAX: usize = 8 * 1024;
 /// A question, and the source address where it is put from one.
 type Asked = (RouteQuestion, Option<IpAddr>);
 
-/// What to ask with one datagram.
+/// The questions in one datagram.
 type Chunk = [Option<Asked>; CHUNK_MAX];
 
-/// What was found for each place of a chunk.
+/// The answers for each place of a chunk.
 type Outcomes = [[Option<Found>; FORMS.len()]; CHUNK_MAX];
 
 /// The socket and its buffers.

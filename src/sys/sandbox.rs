@@ -10,7 +10,7 @@ use std::io;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::set_no_new_privs;
 
-/// What is in force, of what [`Sandbox::enter`] does.
+/// The parts in force, of those that [`Sandbox::enter`] applies.
 #[derive(Debug, Default)]
 pub struct Sandbox {
     /// Whether no program that is executed can have more privileges (`PR_SET_NO_NEW_PRIVS`, prctl(2)).
@@ -320,7 +320,7 @@ mod tests {
 
     use super::*;
 
-    /// What a call said that the kernel would have allowed to everyone, or to root.
+    /// Whether a call was refused that the kernel would have allowed to everyone, or to root.
     fn refused<T>(result: io::Result<T>) -> bool {
         result.err().and_then(|error| error.raw_os_error()) == Some(Errno::PERM.raw_os_error())
     }

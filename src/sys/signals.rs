@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::{flag, low_level::pipe};
 
-/// What signals have asked for.
+/// The requests that signals have made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Received {
     /// SIGTERM or SIGINT: end cleanly.
@@ -71,7 +71,7 @@ impl Signals {
         [&self.terminate, &self.reload, &self.trigger].iter().any(|it| it.load(Ordering::SeqCst))
     }
 
-    /// What was asked for since the last call.
+    /// Takes the requests since the last call.
     pub fn drain(&mut self) -> Received {
         // Ends with EWOULDBLOCK: the other end lives as long as we. What an EINTR leaves does no harm.
         while self.wake.read(&mut [0; 64]).is_ok_and(|length| length > 0) {}

@@ -1,4 +1,4 @@
-//! What travels on a connection, in the open or in TLS records.
+//! The request and the answer on a connection, in the open or in TLS records.
 
 use std::io::{Read, Write};
 
@@ -16,7 +16,7 @@ const READ_MAX: usize = 4096;
 /// The status of a request that the server would not act on because it was early data (RFC 8470).
 const TOO_EARLY: u16 = 425;
 
-/// Where the server's bytes go.
+/// The destination of the server's bytes.
 pub(super) struct ReplyBytes<'a> {
     /// Whether a request waits for its answer.
     pub(super) expected: bool,

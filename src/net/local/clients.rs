@@ -34,7 +34,7 @@ pub(super) const GUEST_TIME: Duration = Duration::from_secs(20);
 const CROWDED: &str = "error: too many helpers are connected: end one of them and try again\n";
 const SLOTS: usize = LINE_CLIENTS_MAX + HTTP_CLIENTS_MAX;
 
-/// What the clients of a listening socket speak.
+/// The protocol of the clients of a listening socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// Lines, and an eventfd.
@@ -66,7 +66,7 @@ impl Protocol {
     }
 }
 
-/// What a token stands for.
+/// The owner of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TokenOwner {
     /// The listening socket.
@@ -81,7 +81,7 @@ pub(super) type Operation<'a> = dyn FnMut(&mut Client, &Registry) -> Result<(), 
 /// The clients of both protocols.
 #[derive(Debug)]
 pub(super) struct Clients {
-    /// Where their descriptors are watched.
+    /// The registry that watches their descriptors.
     pub(super) registry: Registry,
     /// The first token for lines, and the first for HTTP.
     first: [Token; 2],
@@ -114,7 +114,7 @@ impl Clients {
         Token(self.first(protocol).0 + 1 + 2 * (slot - protocol.slots().start))
     }
 
-    /// What a token stands for; `None` if it belongs to others.
+    /// The owner of a token; `None` if it belongs to others.
     pub(super) fn locate(&self, token: Token) -> Option<TokenOwner> {
         Protocol::ALL.into_iter().find_map(|protocol| {
             let offset = token.0.checked_sub(self.first(protocol).0)?;

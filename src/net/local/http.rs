@@ -6,8 +6,8 @@
 //!    +-- part of the program, refused, 408 ----------------+   +-- not taken in time --> reset
 //! ```
 //!
-//! Whatever the kernel does not take of an answer at once is kept, one answer for each client at
-//! most.
+//! The part of an answer that the kernel does not take at once is kept, one answer for each client
+//! at most.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Shutdown};

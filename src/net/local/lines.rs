@@ -45,11 +45,11 @@ const OUTCOME_LINE_MAX: usize = 512;
 pub(super) struct LineClient {
     /// The connection.
     stream: Stream,
-    /// What the client may do.
+    /// The rights of the client.
     role: Role,
     /// The token of the stream; the eventfd has the one after it.
     token: Token,
-    /// What arrived and is not parsed yet.
+    /// The bytes that arrived and are not parsed yet.
     input: Vec<u8, LINE_MAX>,
     /// Whether the socket may have more: nothing is read while `input` has a line.
     readable: bool,
@@ -59,7 +59,7 @@ pub(super) struct LineClient {
     throttle: Throttle,
 }
 
-/// What a client may do.
+/// The rights of a client.
 #[derive(Debug)]
 enum Role {
     /// Stay, and trigger with its eventfd.

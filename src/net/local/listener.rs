@@ -35,7 +35,7 @@ const RETRY_WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::fro
 /// Pause when there is no descriptor left for a connection.
 const EXHAUSTED_WAIT: Duration = Duration::from_secs(1);
 
-/// Where a socket listens; `Display` is how the files have it.
+/// The place where a socket listens; `Display` is how the files have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
     /// A TCP port of this device.
@@ -63,7 +63,7 @@ impl fmt::Display for Listen {
 /// A socket that listens.
 #[derive(Debug)]
 struct Listener {
-    /// Where it listens.
+    /// The place where it listens.
     listen: Listen,
     /// The listening socket.
     socket: Socket,
@@ -119,11 +119,11 @@ fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
 /// The listening socket of one protocol, or the reason why there is none.
 #[derive(Debug)]
 pub(super) struct Port {
-    /// What its clients speak.
+    /// The protocol of its clients.
     pub(super) protocol: Protocol,
     /// The token of the socket.
     pub(super) token: Token,
-    /// Where it is wanted.
+    /// The place where it is wanted.
     listen: Option<Listen>,
     /// The socket, while there is one.
     listener: Option<Listener>,
@@ -221,12 +221,12 @@ impl Port {
         }
     }
 
-    /// Where it is wanted.
+    /// The place where it is wanted.
     pub(super) const fn place(&self) -> Option<&Listen> {
         self.listen.as_ref()
     }
 
-    /// Where it listens.
+    /// The place where it listens.
     pub(super) fn address(&self) -> Option<&Listen> {
         self.listener.as_ref().map(|listener| &listener.listen)
     }

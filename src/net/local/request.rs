@@ -1,4 +1,4 @@
-//! What local clients ask for, and the record of a request that waits for its answer.
+//! The requests of local clients, and the record of a request that waits for its answer.
 //!
 //! ```text
 //! Request --answer--> last word          (a trigger that does not wait, or will not be sent)
@@ -23,7 +23,7 @@ pub const WAIT_MAX: Duration = Duration::from_secs(15);
 pub struct Request {
     /// Names the request in the answer; `None` if no client waits for one.
     pub id: Option<RequestId>,
-    /// What is asked for.
+    /// The request itself.
     pub ask: Ask,
 }
 
@@ -46,16 +46,16 @@ pub enum Ask {
     Metrics,
 }
 
-/// What the readiness of a client leads to.
+/// The consequence of a client's readiness.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// Nothing outside the client.
+    /// No consequence outside the client.
     Nothing,
     /// The eventfd was written to.
     Rung,
     /// A request; `Client::begin_request` next.
     Ask {
-        /// What is asked for.
+        /// The request itself.
         ask: Ask,
         /// Whether the answer is to be the end of the beat.
         wait: bool,

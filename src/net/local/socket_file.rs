@@ -25,7 +25,7 @@ const MOVES_MAX: u32 = 3;
 /// A file that is removed on drop, if it is still the one that was made.
 #[derive(Debug)]
 pub(super) struct SocketFile {
-    /// Where it is.
+    /// The path of the file.
     path: PathBuf,
     /// The file system that it was made on, and its number there.
     identity: (u64, u64),

@@ -28,7 +28,7 @@ pub struct SettingsReader {
     settings: ResolverSettings,
     name: Option<HostName>,
     hosts: Option<File>,
-    /// What is read of hosts(5) and not parsed yet.
+    /// The bytes of hosts(5) that are read and not parsed yet.
     bytes: Vec<u8>,
     /// Pieces of it that may still be read.
     left: usize,

@@ -1,5 +1,5 @@
-//! What TLS needs from the disk: the roots that a server's certificate may end in, and the
-//! certificate and key that this device shows where the server asks for one. All of it in PEM.
+//! The files of TLS, in PEM: the roots that a server's certificate may end in, and the certificate
+//! and key that this device shows to a server that asks for one.
 
 use std::fmt;
 use std::io;
@@ -26,7 +26,7 @@ const LEFT_OUT_MAX: usize = 16;
 /// Whether roots are built in (feature `web-roots`).
 pub const BUILT_IN: bool = cfg!(feature = "web-roots");
 
-/// What makes a server trusted.
+/// The roots that make a server trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Roots<'a> {
     /// The roots of the public web, as [built in](BUILT_IN).
@@ -40,7 +40,7 @@ pub enum Roots<'a> {
 /// Which files make a connection secure.
 #[derive(Debug, Clone, Copy)]
 pub struct Files<'a> {
-    /// What makes a server trusted.
+    /// The roots that make a server trusted.
     pub roots: Roots<'a>,
     /// The certificate of this device.
     pub identity: Option<IdentityFiles<'a>>,
@@ -51,18 +51,18 @@ pub struct Files<'a> {
 pub struct IdentityFiles<'a> {
     /// The chain, the device's own certificate first.
     pub certificate: &'a Path,
-    /// Its private key: PKCS#8, SEC1 or PKCS#1.
+    /// The private key: PKCS#8, SEC1 or PKCS#1.
     pub key: &'a Path,
 }
 
-/// What the files hold, ready for use.
+/// The contents of the files, ready for use.
 #[derive(Debug, Clone)]
 pub struct Material {
-    /// What makes a server trusted; never empty.
+    /// The certificates or keys that make a server trusted; never empty.
     pub trust: Arc<Trust>,
-    /// What to show where a server asks for it.
+    /// The identity for a server that asks for one.
     pub identity: Option<Arc<CertifiedKey>>,
-    /// What is wrong with the file of roots and costs only a part of it: the first 16.
+    /// The flaws of the file of roots that cost only a part of it: the first 16.
     pub left_out: heapless::Vec<LeftOut, LEFT_OUT_MAX>,
 }
 
@@ -77,26 +77,26 @@ impl PartialEq for Material {
 /// A certificate that does not count; `Display` says which and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeftOut {
-    /// Its place among the certificates of the file, from 1.
+    /// The place among the certificates of the file, from 1.
     pub position: usize,
     /// The line that it begins in, from 1.
     pub line: usize,
-    /// What is wrong with it.
+    /// The flaw of the certificate.
     pub flaw: Flaw,
 }
 
-/// What can be wrong with a certificate in PEM.
+/// A flaw of a certificate in PEM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// It has no end, or is not base64.
+    /// The section has no end, or is not base64.
     Damaged,
-    /// It is not X.509.
+    /// The section is not X.509.
     NotX509,
     /// OpenSSL's `TRUSTED CERTIFICATE`, with words behind it about what it is trusted for.
     TrustSettings,
 }
 
-/// What a file is for, and so which key of the configuration names it.
+/// The purpose of a file, and so the key of the configuration that names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
     /// `tls.ca_file`
@@ -112,24 +112,24 @@ pub enum Purpose {
 pub struct Error {
     /// Which one.
     pub purpose: Purpose,
-    /// Its path; empty if no file is named.
+    /// The path of the file; empty if none is named.
     path: PathBuf,
-    /// What is wrong with it.
+    /// The kind of error.
     pub kind: ErrorKind,
 }
 
-/// What can be wrong. Positions count the certificates of a file from 1.
+/// A kind of error. Positions count the certificates of a file from 1.
 #[derive(Debug)]
 pub enum ErrorKind {
     /// No file is named, and no roots are built in.
     NotBuiltIn,
     /// The file cannot be read.
     Read(io::Error),
-    /// It is a directory, a device or a pipe.
+    /// The path leads to a directory, a device or a pipe.
     NotAFile,
-    /// It is larger than one MiB.
+    /// The file is larger than one MiB.
     TooLarge,
-    /// It has no certificate, or no key.
+    /// The file has no certificate, or no key.
     Empty,
     /// A certificate cannot be used.
     Certificate(LeftOut),
@@ -243,7 +243,7 @@ fn read(path: &Path, purpose: Purpose) -> Result<Vec<u8>, Error> {
     read.map(|(pem, _)| pem).map_err(fail(purpose, path))
 }
 
-/// What is in a section; `None` if it is damaged.
+/// The bytes of a section; `None` if it is damaged.
 pub(super) fn der(section: &Section<'_>) -> Option<Vec<u8>> {
     let text = section.text?;
     let mut der = vec![0; text.len()];

@@ -1,4 +1,4 @@
-//! What this device shows of itself where a server asks for a client certificate (RFC 8446 §4.3.2).
+//! The answer of this device to a server that asks for a client certificate (RFC 8446 §4.3.2).
 
 use std::fmt;
 use std::sync::Arc;
@@ -55,23 +55,23 @@ impl ClientIdentity {
     }
 }
 
-/// What servers call it in their pages, in any case: nginx as the first.
+/// The names that servers give it in their pages, in any case: nginx as the first.
 const NAMES: [&[u8]; 2] = [b"ssl certificate", b"client certificate"];
 
 fn contains(text: &[u8], words: &[u8]) -> bool {
     text.windows(words.len()).any(|it| it.eq_ignore_ascii_case(words))
 }
 
-/// What a status says of a client certificate.
+/// The hint of an HTTP answer about a client certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hint {
     /// This, in other words.
     Failure(TlsFailure),
-    /// Nothing for certain; what may be behind it.
+    /// A possible cause, in words.
     Words(&'static str),
 }
 
-/// What may be behind a refusal.
+/// The possible cause of a refusal.
 const MISSED: &str =
     "the handshake asked for a client certificate, and there is none to show (tls.client_cert)";
 const DOUBTED: &str = "the handshake asked for tls.client_cert: the server may not accept it";

@@ -1,5 +1,5 @@
-//! What this agent takes of ring's cryptography: all of its suites, groups and signatures, but not
-//! QUIC, and of private keys RSA and ECDSA: no authority certifies clients with others.
+//! The parts of ring's cryptography in use: all suites, groups and signatures, but not QUIC, and of
+//! the private keys RSA and ECDSA, because no authority certifies clients with others.
 
 use std::sync::Arc;
 

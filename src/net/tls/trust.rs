@@ -24,7 +24,7 @@ use linkbeat_core::wire::certificate::{Algorithm, Certificate};
 
 /// Most pins: the key in use and some in reserve.
 pub const PINS_MAX: usize = 8;
-/// What ring can verify.
+/// The kinds of keys that ring can verify.
 pub(super) const KEYS: &str = "RSA of 2048 to 8192 bits, P-256, P-384 or Ed25519";
 
 /// The SHA-256 of a public key (SubjectPublicKeyInfo, RFC 7469 §2.4); `Display` is its base64.
@@ -50,7 +50,7 @@ impl fmt::Display for Pin {
     }
 }
 
-/// Whom to trust, ready for use.
+/// The trusted certificates or keys, ready for use.
 #[derive(Debug, Clone)]
 pub enum Trust {
     /// Chains that end in a root, and servers known by themselves.
@@ -60,7 +60,7 @@ pub enum Trust {
         /// The SHA-256 of certificates that are good as they are.
         servers: Vec<[u8; 32]>,
     },
-    /// Whoever proves one of these keys.
+    /// Every server that proves one of these keys.
     Pins(Vec<Pin>),
 }
 

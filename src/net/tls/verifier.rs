@@ -33,7 +33,7 @@ const BEGINNINGS_MAX: usize = 8;
 /// The times by which certificates are judged, shared by all verifiers and the clock.
 #[derive(Debug, Clone)]
 pub struct Times {
-    /// What the system's clock reads.
+    /// The reading of the system's clock.
     pub wall: Arc<dyn TimeProvider>,
     /// Below them that clock is not set.
     pub floors: SharedFloors,
@@ -98,7 +98,7 @@ fn unix_time(seconds: u64) -> UnixTime {
 
 /// Verifies servers as [`Trust`] has it, at the right time.
 pub(super) struct Verifier {
-    /// What makes a server trusted.
+    /// The certificates or keys that make a server trusted.
     trust: Arc<Trust>,
     /// The signatures that can be verified.
     algorithms: WebPkiSupportedAlgorithms,
@@ -121,7 +121,7 @@ impl Verifier {
         self.trust.is_valid_at(chain, name, unix_time(unix_s), &self.algorithms)
     }
 
-    /// What the wall clock reads.
+    /// The reading of the wall clock.
     pub(super) fn wall_s(&self) -> u64 {
         self.times.wall.current_time().map_or(0, |time| time.as_secs())
     }

@@ -2,10 +2,10 @@
 
 use linkbeat_core::wire::http_server::{Content, Document};
 
-/// Where a browser is asked for the token.
+/// The page on which a browser is asked for the token.
 pub(super) static LOGIN: Document = Document { content: FORM, body: page!("") };
 
-/// The same after a wrong one.
+/// The same page after a wrong token.
 pub(super) static LOGIN_AGAIN: Document = Document {
     content: FORM,
     body: page!("<p role=alert><strong>This is not the token.</strong>\n"),

@@ -13,12 +13,12 @@ use linkbeat_core::wire::http_server::{Content, Document, Extra, Method, Refusal
 /// The path of a trigger whose answer shows the whole exchange with the server.
 pub(super) const DEBUG: &str = "/api/meeting/heartbeat/debug";
 
-/// What a request leads to.
+/// The result of routing a request.
 #[derive(Debug, Clone)]
 pub(super) enum HttpRoute {
     /// The agent answers it.
     Ask {
-        /// What is asked for.
+        /// The request for the loop.
         ask: Ask,
         /// Whether the answer is to be the end of the beat.
         wait: bool,
@@ -29,7 +29,7 @@ pub(super) enum HttpRoute {
         status: u16,
         /// The kind of body.
         content: Content,
-        /// What else the client has to know.
+        /// Further fields for the client.
         extra: Extra<'static>,
         /// The body.
         body: &'static [u8],
@@ -105,7 +105,7 @@ fn log_out(request: &Request<'_>, gate: &mut Gate) -> Result<HttpRoute, Refusal>
     Ok(HttpRoute::Session(None))
 }
 
-/// What `request` leads to if its client is let in.
+/// Routes `request` as if its client were let in.
 fn open_route(request: &Request<'_>) -> Result<HttpRoute, Refusal> {
     let is_readable = || match request.method {
         Method::Get | Method::Head => Ok(()),
