@@ -6,8 +6,8 @@
 //!
 //! A later file overrides an earlier one, key by key. [`load`] reads all of them and returns a whole
 //! configuration or none: if a file is invalid, the caller keeps the configuration that it has.
-//! Every finding is a [`Problem`] with its place. What a configuration means for a beat is decided
-//! elsewhere.
+//! Every finding is a [`Problem`] with its place. Other modules decide on the effect of a
+//! configuration on beats.
 
 use std::fmt;
 use std::fs::Metadata;
@@ -77,7 +77,7 @@ pub struct Config {
     pub client_key: Option<PathBuf>,
     /// Whether a beat may travel as TLS 1.3 early data.
     pub early_data: bool,
-    /// Where the status server is to listen.
+    /// The place where the status server listens.
     pub status_listen: StatusListen,
     /// Token that clients of the status server need over TCP; always set if it is not on loopback.
     pub status_token: Option<Secret>,

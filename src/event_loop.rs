@@ -1,4 +1,4 @@
-//! The one loop: waits, sees what is ready, feeds the core, performs what it orders.
+//! The one loop: waits, reads the sources that are ready, feeds the core, performs its actions.
 //!
 //! ```text
 //! poll --> by token: timer, clock, rtnetlink, triggers, beat, DNS, probe, service, local --> Input
@@ -91,7 +91,7 @@ const TOKENS: usize = STATUS_FIRST + Protocol::Http.tokens();
 const PROBES_MAX: usize = OUTSTANDING_MAX + 1;
 /// Most readinesses taken from one wait; the rest waits in the kernel.
 const EVENTS_MAX: usize = 64;
-/// What a wait without a timer is longer, because poll(2) counts in milliseconds.
+/// The extra length of a wait without a timer, because poll(2) counts in milliseconds.
 const TICK: Duration = Duration::from_millis(1);
 /// How often changed files are read: one that is written without end costs no more work and lines
 /// of the log than this.
@@ -150,7 +150,7 @@ pub struct EventLoop {
     local: LocalServer,
     /// The supervisor, if one listens.
     supervisor: Option<Notify>,
-    /// What the agent gave up at its start; `None` if it was not to.
+    /// The parts of the sandbox in force; `None` if it was not wanted.
     sandbox: Option<Sandbox>,
 
     /// The core, which decides.
@@ -163,7 +163,7 @@ pub struct EventLoop {
     reader: Option<SettingsReader>,
     /// The configuration in force.
     setup: Setup,
-    /// What a report says of the device.
+    /// The facts about the device that differ for every beat.
     vitals: Vitals,
     /// The log lines, the history and the last results.
     reporter: Reporter,

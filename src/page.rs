@@ -3,8 +3,7 @@
 //!
 //! Both request `/api/meeting/status` repeatedly while they are visible, the page
 //! `/api/linkbeat/history` as well. Their content security policies forbid every other host and
-//! every other script, and whatever comes from a file or a server is shown as text only; tests
-//! check both.
+//! every other script. Texts from files and servers are shown as text only. Tests check both.
 
 use linkbeat_core::wire::http_server::{Content, Document};
 

@@ -69,7 +69,7 @@ pub struct Snapshot<'a> {
     pub config_file: &'a Path,
     /// The first error of the files, if they are not in force because of it.
     pub config_error: Option<&'a str>,
-    /// Where the status server listens.
+    /// The place where the status server listens.
     pub listens_on: Option<&'a Listen>,
     /// The state of the core.
     pub view: View<'a>,
@@ -87,7 +87,7 @@ pub struct Snapshot<'a> {
     pub no_way: Option<&'a NoWay>,
     /// Problems to correct that may not stop the beats; the first [`WARNINGS_MAX`] are shown.
     pub warnings: &'a [&'a dyn Display],
-    /// What the agent gave up at its start; `None` if it was not to.
+    /// The parts of the sandbox in force; `None` if it was not wanted.
     pub sandbox: Option<&'a Sandbox>,
 }
 

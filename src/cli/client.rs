@@ -23,7 +23,7 @@ const GREETING: &str = "linkbeat ";
 /// Longest part of an unexpected answer that the error repeats, in characters.
 const SHOWN_MAX: usize = 100;
 
-/// Where an answer ends.
+/// The sign that ends an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// With the first line after the greeting.

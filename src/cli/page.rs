@@ -141,7 +141,7 @@ impl Page<'_> {
         }
     }
 
-    /// What is in force of the sandbox; empty if the agent is an older one that does not say.
+    /// The parts of the sandbox in force; empty if the agent is an older one that does not say.
     fn sandbox(&self) -> String {
         let Some(sandbox) = self.status.object("sandbox") else { return String::new() };
         let parts = [

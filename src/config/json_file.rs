@@ -191,7 +191,7 @@ impl<'a> JsonFile<'a> {
         }
     }
 
-    /// What the known keys say about `name`, whose last part is `key`.
+    /// Returns what the known keys say about `name`, whose last part is `key`.
     fn holds(&self, key: &str, name: &str) -> Holds {
         let asked = self.known.contains(&name);
         let below = |known: &&str| known.strip_prefix(name).is_some_and(|k| k.starts_with('.'));
@@ -206,7 +206,7 @@ impl<'a> JsonFile<'a> {
     }
 }
 
-/// What a key may hold.
+/// The kind of value that a key holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holds {
     /// The key is unknown.
@@ -223,11 +223,11 @@ enum Holds {
 pub(super) struct WrongValue<'a> {
     /// The value, or the part of it that is wrong.
     pub(super) value: Value<'a>,
-    /// What it may be.
+    /// The values that are allowed.
     pub(super) allowed: Allowed,
 }
 
-/// What a key allows; `Display` follows the word "expected".
+/// The values that a key allows; `Display` follows the word "expected".
 pub(super) enum Allowed {
     /// A description.
     Text(&'static str),

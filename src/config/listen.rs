@@ -7,7 +7,7 @@ use super::keys::socket_path;
 use super::problem::{Place, Problems};
 use super::{Config, Listen};
 
-/// Where the status server is to listen; `Display` is how the files have it.
+/// The place where the status server listens; `Display` is how the files have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StatusListen {
     /// At the usual port, unless that belongs to another program.

@@ -16,7 +16,7 @@ use linkbeat_core::wire::json::{self, ValueKind};
 #[cfg(test)]
 pub(crate) mod tests;
 
-/// What it has on a device where it is installed, any of these: its unit and its directory.
+/// Files of an installed web manager, any of which shows it: its unit and its directory.
 pub const FILES: [&str; 4] = [
     "/etc/systemd/system/rpi-cam-webmanager.service",
     "/usr/lib/systemd/system/rpi-cam-webmanager.service",
@@ -171,7 +171,7 @@ impl fmt::Display for DisconnectsWifi {
 pub struct Unreadable {
     /// The file.
     pub path: PathBuf,
-    /// Its mode.
+    /// The mode bits of the file.
     pub mode: u32,
 }
 

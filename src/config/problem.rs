@@ -41,7 +41,7 @@ pub struct Problem {
     pub place: Option<(usize, usize)>,
     /// Whether the configuration is refused because of it.
     pub severity: Severity,
-    /// What was found and what is allowed; never contains a secret.
+    /// The value that was found and those that are allowed; never contains a secret.
     pub message: String,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Reporter {
     pub(super) answer: Vec<u8, ANSWER_MAX>,
     /// Why the last beat failed; empty after an acknowledgement.
     pub(super) error: String<TEXT_MAX>,
-    /// What TLS or the server said beside the failure; taken by the next failure that is reported.
+    /// The words of TLS or the server beside the failure; the next reported failure takes them.
     pub(super) detail: String<TEXT_MAX>,
     /// When beats last began to be acknowledged or to fail, after the opposite or after start.
     pub(super) turned_at: Option<Instant>,

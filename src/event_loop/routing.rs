@@ -1,4 +1,4 @@
-//! Where packets would go: the questions of the core, put to the kernel.
+//! Route questions: passes those of the core to the kernel.
 
 use std::io;
 

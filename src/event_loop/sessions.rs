@@ -36,13 +36,13 @@ struct Session {
     response: Response,
     /// When the rest of the answer is given up.
     body_until: Option<Instant>,
-    /// What the last report of the configuration in force said of the interface.
+    /// The interface in the last report under the configuration in force.
     sent: Option<Identity>,
-    /// What the last one said that was acknowledged.
+    /// The interface in the last acknowledged report.
     acknowledged: Option<Identity>,
 }
 
-/// What status and log say while connections are held.
+/// The text of status and log while connections are held.
 pub(super) const WAITS_FOR_RANDOM: &str = "TLS waits for the kernel's random generator";
 
 /// Most connections that are parked; the oldest is closed for a new one.
@@ -57,7 +57,7 @@ impl AsFd for Session {
 /// A connection that is to be opened.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Order {
-    /// Its number.
+    /// The number of the connection.
     pub id: ConnectionId,
     /// The address of the server.
     pub to: SocketAddr,
@@ -70,7 +70,7 @@ pub(super) struct Order {
 /// TLS needs random numbers, and its library waits for the kernel's generator, shortly after boot.
 /// The loop must not: connections with TLS are held here until it is ready.
 pub(super) struct Sessions {
-    /// Those in use.
+    /// The sessions in use.
     open: Slots<ConnectionId, Session, SESSIONS_MAX>,
     /// Those that were put aside.
     parked: heapless::Vec<TcpStream, PARKED_MAX>,

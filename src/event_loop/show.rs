@@ -1,4 +1,4 @@
-//! What local clients are shown: the status, and the report that a beat would carry.
+//! The answers for local clients: the status, and the report that a beat would carry.
 
 use std::fmt::Display;
 use std::path::Path;

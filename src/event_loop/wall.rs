@@ -13,13 +13,13 @@ use linkbeat_core::wire::date::Utc;
 /// Time of the build in seconds since 1970 UTC.
 const BUILT_S: &str = env!("LINKBEAT_BUILT_S");
 
-/// What is taken for a clock that is slewed and not set.
+/// The largest jump that counts as slewing and not as setting.
 const SLEW_MAX: Duration = Duration::from_millis(500);
 
 /// The clock, and what depends on it.
 #[derive(Debug)]
 pub(super) struct Wall {
-    /// What is known of the time.
+    /// The wall clock, and the evidence about it.
     clock: WallClock,
     /// `None` where the kernel cannot report jumps: then one shows at the next check.
     pub(super) watch: Option<ClockWatch>,

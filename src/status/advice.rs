@@ -71,7 +71,7 @@ fn no_uplink(status: &Snapshot<'_>) -> &'static str {
     }
 }
 
-/// What to do about beats that fail.
+/// The advice about beats that fail.
 const fn after(failure: Failure) -> &'static str {
     match failure {
         Failure::Refused => {

@@ -1,4 +1,4 @@
-//! What `linkbeat check` finds on a device that has the web manager on it.
+//! The findings of `linkbeat check` on a device that has the web manager on it.
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
