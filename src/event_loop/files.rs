@@ -16,7 +16,7 @@ use linkbeat_core::proto::event::Input;
 
 /// Wait between two checks of the files that the watch may have missed.
 const POLL_EVERY: Duration = Duration::from_secs(30);
-/// The same where these checks are the only way.
+/// Time between two checks where they are the only way.
 const POLL_BLIND: Duration = Duration::from_secs(5);
 /// Wait before unusable files are read again: a missing descriptor or a mended mode is no event.
 const LOAD_RETRY: Duration = Duration::from_secs(5);

@@ -87,7 +87,7 @@ impl LocalServer {
         })
     }
 
-    /// Where HTTP is served if nobody has chosen a place: at the usual port, but on a Unix socket
+    /// The place of HTTP if nobody has chosen one: at the usual port, but on a Unix socket
     /// beside the web manager, and from the moment on when another program is seen on that port.
     pub fn usual_place(&mut self, has_manager: bool) -> Listen {
         let own = match self.http_address() {

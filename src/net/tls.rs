@@ -87,7 +87,7 @@ impl Config {
     }
 }
 
-/// What a certificate must be for, to be that of `host`; `None` if none can be for such a name, by
+/// The name that the certificate of `host` must be for; `None` if none can be for such a name, by
 /// the rules of the library, which change. A configuration with such a name is refused.
 pub fn server_name(host: &Host) -> Option<ServerName<'static>> {
     match host {
@@ -345,7 +345,7 @@ impl TlsSession {
         self.error.as_ref().and_then(failure::shown_pin)
     }
 
-    /// The same failure, or what is behind it.
+    /// The same failure, or its cause.
     ///
     /// A server that wants another handshake wants a client certificate, and hangs up without it.
     pub(super) const fn explain(&self, failure: Failure) -> Failure {

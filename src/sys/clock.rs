@@ -32,7 +32,7 @@ pub fn unix_seconds() -> u64 {
     duration_of(clock_gettime(ClockId::Realtime)).as_secs()
 }
 
-/// What the wall clock showed when boot time began, since 1970 UTC, by what both clocks read now.
+/// The date at which boot time began, since 1970 UTC, by the present readings of both clocks.
 ///
 /// With it an instant has one date, whenever it is asked for; two times rounded to seconds would
 /// not give it exactly.

@@ -55,7 +55,7 @@ pub struct Links {
     ignored: Vec<(LinkIndex, InterfaceName), IGNORED_MAX>,
     /// The universally administered address of the interface with the lowest index, ignored or not.
     device_mac: Option<(LinkIndex, Mac)>,
-    /// One that runs found no room, and no dump has shown since that all do.
+    /// A link that runs found no room, and no dump has shown since that all do.
     left_out: bool,
     /// The same flag since the present dump began.
     dump_left_out: bool,

@@ -119,7 +119,7 @@ impl Routing {
         }
     }
 
-    /// The same, but nothing depends on it at once.
+    /// Wants the answers by `at`, because nothing depends on them at once.
     pub(super) fn want_at(&mut self, at: Instant) {
         self.later = Some(self.later.map_or(at, |later| later.min(at)));
     }
@@ -162,7 +162,7 @@ impl Routing {
         self.own = own;
     }
 
-    /// What the kernel is to be asked: every destination for an unbound socket and for one bound to
+    /// The questions for the kernel: every destination for an unbound socket and for one bound to
     /// each interface, and every address of our own whether it still is one.
     pub(super) fn questions<'a>(
         &'a self,

@@ -206,8 +206,8 @@ pub fn matches(pattern: Pattern, name: InterfaceName) -> bool {
 /// ```
 #[derive(Debug, Clone, Default)]
 pub(super) struct Active {
-    /// It has the addresses that the server knows: those that a beat came from last, or before the
-    /// first beat those that the kernel would send from.
+    /// The uplink with the addresses that the server knows: those that a beat came from last, or
+    /// before the first beat those that the kernel would send from.
     uplink: Option<Uplink>,
     /// The loss of IPv4 was reported to the server.
     v4_lost: bool,

@@ -60,8 +60,8 @@ pub struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// The same without what the receiver has of an earlier report on the connection: `mac`,
-    /// `note`, `boot_id`, and `ip_lan` where it equals `ip_address` (WIRE.md §1).
+    /// The report without the fields that the receiver has from an earlier one on the connection:
+    /// `mac`, `note`, `boot_id`, and `ip_lan` where it equals `ip_address` (WIRE.md §1).
     pub fn abridged(self) -> Self {
         let ip_lan = self.ip_lan.filter(|_| self.ip_lan != self.ip_address);
         Self { ip_lan, mac: None, note: None, boot_id: None, ..self }

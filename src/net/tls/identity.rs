@@ -30,12 +30,12 @@ impl ClientIdentity {
         self.certified.is_none() && self.asked.load(Ordering::Relaxed)
     }
 
-    /// What an HTTP answer says of our certificate; `renegotiated`: the server wanted it after the
-    /// handshake.
+    /// The hint of an HTTP answer about our certificate; `renegotiated`: the server wanted it after
+    /// the handshake.
     ///
     /// Many let everybody in and say so in HTTP: nginx with 400 and a page that names it (its own
-    /// 495 and 496 it shows to nobody), HAProxy and whoever else decides by a rule with a 403 that
-    /// says nothing of it, as of a token that is refused.
+    /// 495 and 496 it shows to nobody), HAProxy and others that decide by a rule with a 403 that
+    /// does not mention it, as for a token that is refused.
     pub(super) fn hint(&self, status: u16, body: &[u8], renegotiated: bool) -> Option<Hint> {
         use TlsFailure::{ClientCertificateRefused, ClientCertificateWanted};
         let asked = self.asked.load(Ordering::Relaxed);

@@ -125,8 +125,8 @@ impl Agent {
         self.network.identity(local)
     }
 
-    /// What a report that is written now promises: the server hears again within this time, in
-    /// whole seconds, unless the device is dead or cut off.
+    /// The promise of a report that is written now: the next one comes within this time, in whole
+    /// seconds, unless the device is dead or cut off.
     pub fn next_within(&self, now: Instant) -> Duration {
         self.demand.next_within(now)
     }

@@ -12,9 +12,9 @@ use crate::proto::network::Ways;
 use crate::proto::race::{Attempt, Connection, Liveness, Race};
 use crate::proto::route::Family;
 
-/// What paths are compared by: their turn in rounds that fail, whether they have failed while
-/// others delivered, whether they are not taken on purpose, the place of the uplink, and that of
-/// the address.
+/// The key by which paths are compared: their turn in rounds that fail, whether they have failed
+/// while others delivered, whether they are not taken on purpose, the place of the uplink, and that
+/// of the address.
 type Key = (Option<usize>, bool, bool, usize, usize);
 
 /// The next connection of a race.

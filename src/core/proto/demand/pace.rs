@@ -73,8 +73,8 @@ impl Demand {
         self.exchange
     }
 
-    /// What a report that is written now promises: the server hears again within this time, in
-    /// whole seconds.
+    /// The promise of a report that is written now: the next one comes within this time, in whole
+    /// seconds.
     ///
     /// A tick of the cycle is never further away than an interval, and the exchange takes at most
     /// its time-out: name, connection, TLS and request. Where an interval is shorter than that, the

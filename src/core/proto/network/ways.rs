@@ -75,8 +75,8 @@ impl Network {
         uplink::leads_out(&self.routing, to, uplink.index)
     }
 
-    /// Where a group can be asked: no route leads there, every link with an address does, uplinks
-    /// first.
+    /// The links on which a group can be asked: no route leads there, but every link with an
+    /// address does, uplinks first.
     fn links_to(&self, group: IpAddr) -> impl Iterator<Item = InterfaceName> {
         let uplinks = self.uplinks.iter().filter_map(|uplink| self.links.by_index(uplink.index));
         let others = self.links.iter().filter(|link| self.uplink(link.name).is_none());
@@ -146,7 +146,7 @@ impl Network {
         addresses
     }
 
-    /// Where the server is or was, for all that is known: what the uplinks are judged by.
+    /// The present and former addresses of the server, by which the uplinks are judged.
     pub(super) fn server(&self) -> ServerAddresses {
         let mut addresses = ServerAddresses::new();
         let known = self.resolver.last_known().into_iter().chain(self.resolver.last_good());

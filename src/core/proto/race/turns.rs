@@ -68,7 +68,7 @@ impl Turns {
         first.map(|tried| tried.to)
     }
 
-    /// What was tried in this round, was tried in one before.
+    /// Begins another round: the pairs tried in this one count as tried before.
     pub(crate) fn next_round(&mut self) {
         self.0.iter_mut().for_each(|tried| tried.before = true);
     }

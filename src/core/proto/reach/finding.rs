@@ -17,9 +17,9 @@ pub enum Connectivity {
 /// The meaning of an answered probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// Nothing new.
+    /// The probe shows nothing new.
     Known,
-    /// What did not answer before answers now: what is stuck deserves a new connection.
+    /// The outside answers again after silence: a connection that is stuck deserves a new one.
     Restored {
         /// When the probe was sent: a SYN older than that, and still unanswered, may be lost.
         sent_at: Instant,

@@ -7,7 +7,7 @@ use heapless::Vec;
 use super::budget::TARGETS_MAX;
 use crate::proto::resolve::Families;
 
-/// Where probes may go: the way out that the beat takes.
+/// The possible targets of probes: those on the way out that the beat takes.
 pub(crate) struct Targets<'a, V> {
     /// Probe addresses of the configuration, in any order.
     pub internet: &'a [SocketAddr],

@@ -84,8 +84,8 @@ impl Resolver {
         self.addresses_of(Some(now))
     }
 
-    /// Where the server was, by the last answers, however old they are: what DNS forgets and learns
-    /// again is no change of the network.
+    /// The addresses of the server by the last answers, however old they are: an answer that DNS
+    /// forgets and learns again is no change of the network.
     pub(crate) fn last_known(&self) -> Vec<IpAddr, ADDRESSES_MAX> {
         self.addresses_of(None)
     }

@@ -3,7 +3,7 @@
 use super::Request;
 use crate::wire::percent;
 
-/// What the name of the cookie begins with; the port follows, because browsers send the cookies of
+/// The beginning of the name of the cookie; the port follows, because browsers send the cookies of
 /// one server to all servers of the host.
 pub const COOKIE: &str = "linkbeat-";
 

@@ -280,7 +280,7 @@ fn constant_time_eq(expected: &[u8], shown: impl AsRef<[u8]>) -> bool {
     expected.ct_eq(shown.as_ref()).into()
 }
 
-/// What one client has to itself: an address, or with IPv6 a network of them. The link-local
+/// The addresses that count as one client: a single one, or with IPv6 a network. The link-local
 /// network is everybody's.
 fn network(address: IpAddr) -> IpAddr {
     match address {

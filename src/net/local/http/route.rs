@@ -51,7 +51,7 @@ impl HttpRoute {
     }
 }
 
-/// What `request` of the address `from` leads to; `None` while its body is needed and not complete.
+/// Routes `request` of the address `from`; `None` while its body is needed and not complete.
 pub(super) fn route(
     request: &Request<'_>,
     gate: &mut Gate,
