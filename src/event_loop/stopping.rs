@@ -11,8 +11,8 @@ use linkbeat_core::proto::time::Instant;
 /// How long the last beat may take. The kept connection normally delivers it in milliseconds.
 const GOODBYE: Duration = Duration::from_millis(300);
 /// The place of the cause, for the script that stops the agent: a symbolic link whose target is
-/// the word. The directory is the agent's own and root writes there, so root must not open the word: a
-/// link or a pipe in its place would lead root elsewhere, or block it.
+/// the word. The directory is the agent's own and root writes there, so root must not open the
+/// word: a link or a pipe in its place would lead root elsewhere, or block it.
 const LINK: &str = "/run/linkbeat/stopping";
 /// The words for it.
 const WORDS: [&str; 3] = [USUAL, "reboot", "upgrade"];

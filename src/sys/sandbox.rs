@@ -68,8 +68,8 @@ mod filter {
 
     use seccompiler::{Error, apply_filter, sock_filter};
 
-    /// System calls that the agent needs on no architecture. The unit of systemd denies the same but
-    /// for execve(2), by which it starts the agent, and for pidfd_getfd(2), by which that has
+    /// System calls that the agent needs on no architecture. The unit of systemd denies the same
+    /// but for execve(2), by which it starts the agent, and for pidfd_getfd(2), by which that has
     /// adopted the descriptor of `--trigger-fd` by now (tests/packaging/calls.py).
     const DENIED: &[c_long] = &[
         // Other programs and processes; there is one thread.
