@@ -24,8 +24,8 @@ pub use super::network::{Identity, Obstacle};
 pub use super::race::Path;
 
 use super::delivery::Delivery;
+use super::demand::Demand;
 pub use super::demand::IntervalSource;
-use super::demand::{Demand, StartAt};
 use super::event::{Action, Actions, Input};
 use super::network::Network;
 use super::outages::Outages;
@@ -62,7 +62,7 @@ impl Agent {
             settings: None,
             rng: Rng::new(seed),
             network: Network::new(now),
-            demand: Demand::new(now),
+            demand: Demand::default(),
             delivery: Delivery::new(),
             outages: Outages::default(),
             says_goodbye: false,
@@ -136,13 +136,9 @@ impl Agent {
 
     /// When to call [`handle`](Self::handle) with [`Input::Deadline`] if nothing happens before.
     pub fn next_deadline(&self, now: Instant) -> Option<Instant> {
-        let start = match self.start_at(now) {
-            StartAt::At(at) if self.delivery.is_idle() => Some(at),
-            StartAt::At(_) | StartAt::Never => None,
-        };
         let owners = [
             self.demand.due_at(),
-            start,
+            self.start_at(now).filter(|_| self.delivery.is_idle()),
             self.delivery.next_deadline(),
             self.network.next_deadline(),
         ];
@@ -155,7 +151,7 @@ impl Agent {
         self.tick(now);
         self.tick_services(now, actions);
         self.network.tick_names(now, actions);
-        if self.delivery.is_idle() && self.start_at(now) == StartAt::At(now) {
+        if self.delivery.is_idle() && self.start_at(now) == Some(now) {
             self.start(now, actions);
         }
         self.drive(now, actions);
@@ -175,14 +171,12 @@ impl Agent {
         self.network.ask_kernel(self.delivery.connections(), actions);
     }
 
-    /// When the beat that is wanted may start.
-    fn start_at(&self, now: Instant) -> StartAt {
+    /// When the beat that is wanted may start, now or in the future. `None`: nothing is wanted, or
+    /// there is no way out, and only an input can change that.
+    fn start_at(&self, now: Instant) -> Option<Instant> {
         let possible = self.demand.is_pending() && self.network.is_complete();
-        if possible && self.network.is_worth_trying(now) {
-            self.demand.start_at(now)
-        } else {
-            StartAt::Never
-        }
+        let possible = possible && self.network.is_worth_trying(now);
+        self.demand.start_at(now).filter(|_| possible)
     }
 }
 

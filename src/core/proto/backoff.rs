@@ -16,12 +16,14 @@ pub(super) struct Backoff {
     wait: Duration,
 }
 
-impl Backoff {
-    /// A back-off before the first failure.
-    pub(super) const fn new() -> Self {
+impl Default for Backoff {
+    /// Nothing has failed yet.
+    fn default() -> Self {
         Self { wait: FIRST }
     }
+}
 
+impl Backoff {
     /// Returns the wait before the next attempt and doubles the one after it, up to `max`.
     ///
     /// The wait is uniform in `[w/2, w]`, so that a fleet that lost its server together does not
@@ -34,8 +36,8 @@ impl Backoff {
     }
 
     /// Forgets all failures: something local changed, or an attempt succeeded.
-    pub(super) const fn reset(&mut self) {
-        *self = Self::new();
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
     }
 }
 
@@ -51,7 +53,7 @@ mod tests {
     fn waits_double_to_the_interval_and_stay_there() {
         let mut rng = Rng::new(1);
         for _ in 0..100 {
-            let mut backoff = Backoff::new();
+            let mut backoff = Backoff::default();
             for longest in [1, 2, 4, 8, 16, 30, 30, 30] {
                 let wait = backoff.advance(Duration::from_secs(30), &mut rng);
                 assert_wait_within(wait, Duration::from_secs(longest));
@@ -62,7 +64,7 @@ mod tests {
     #[test]
     fn no_wait_is_longer_than_an_interval_shortened_meanwhile() {
         let mut rng = Rng::new(2);
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         for _ in 0..10 {
             let _ = backoff.advance(Duration::from_secs(3_600), &mut rng);
         }
@@ -75,7 +77,7 @@ mod tests {
     #[test]
     fn reset_starts_again_at_one_second() {
         let mut rng = Rng::new(3);
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         for _ in 0..5 {
             let _ = backoff.advance(Duration::from_secs(30), &mut rng);
         }
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn rounds_without_end_neither_overflow_nor_pass_the_interval() {
         let mut rng = Rng::new(4);
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::default();
         for _ in 0..10_000 {
             assert!(backoff.advance(Duration::MAX, &mut rng) <= Duration::MAX);
         }

@@ -16,20 +16,11 @@ use super::moderation::{Bucket, RetryAfter};
 use super::promise::Promise;
 use super::rng::Rng;
 use super::schedule::{Cycle, PendingReasons};
-use super::settings::{BucketSettings, Settings};
+use super::settings::Settings;
 use super::time::Instant;
 
-/// Whether a beat may start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StartAt {
-    /// Never: no beat is wanted, or there is no way out, and only an input can change that.
-    Never,
-    /// Not before this instant (now, or in the future).
-    At(Instant),
-}
-
-/// The reasons for the next beat, and the waits before it.
-#[derive(Debug)]
+/// What the next beat is wanted for, and what it has to wait for.
+#[derive(Debug, Default)]
 pub(super) struct Demand {
     /// Asks for a beat every interval. It runs from the first request on, while beats may be sent
     /// at all.
@@ -73,32 +64,6 @@ pub(super) struct Demand {
 }
 
 impl Demand {
-    /// A demand without any reason.
-    pub(super) fn new(now: Instant) -> Self {
-        let unlimited = BucketSettings { burst: 1, every: Duration::ZERO };
-        Self {
-            cycle: Cycle::default(),
-            configured_interval: Duration::ZERO,
-            server_interval: None,
-            metered_interval: None,
-            promise: Promise::default(),
-            exchange: Duration::ZERO,
-            fresh: PendingReasons::default(),
-            retrying: PendingReasons::default(),
-            promised_seq: 0,
-            triggers: Bucket::new(unlimited, now),
-            changes: Bucket::new(unlimited, now),
-            backoff: Backoff::new(),
-            retry_at: now,
-            retry_early: false,
-            retry_after: None,
-            recovery_spread: Duration::ZERO,
-            spread_until: None,
-            has_changed: false,
-            last_beat: false,
-        }
-    }
-
     /// Takes another configuration. What `another_server` said counts no more.
     pub(super) fn configure(
         &mut self,
@@ -217,25 +182,25 @@ impl Demand {
         seq.max(self.promised_seq)
     }
 
-    /// When the beat that is wanted may start, given that one could leave the device.
-    pub(super) fn start_at(&self, now: Instant) -> StartAt {
+    /// When the beat that is wanted may start, given that one could leave the device; `None`:
+    /// nothing is wanted.
+    pub(super) fn start_at(&self, now: Instant) -> Option<Instant> {
         if self.last_beat {
-            return StartAt::At(now);
+            return Some(now);
         }
         let change = self.fresh.has_uplink_change().then(|| self.changes.token_at(0, now));
         if let Some(asked) = self.retry_after.filter(|asked| asked.until > now) {
             let through = change.filter(|_| !asked.passed);
-            return StartAt::At(through.map_or(asked.until, |at| at.min(asked.until)));
+            return Some(through.map_or(asked.until, |at| at.min(asked.until)));
         }
         if let Some(until) = self.held_back_until(now) {
-            return StartAt::At(until);
+            return Some(until);
         }
         let cycle = self.is_free_by_cycle().then_some(now);
         let local = self.has_evidence().then(|| self.changes.token_at(1, now));
         let trigger = self.fresh.has_request().then(|| self.triggers.token_at(0, now));
         let retry = self.is_retrying().then_some(self.retry_at.max(now));
-        let soonest = [change, cycle, local, trigger, retry].into_iter().flatten().min();
-        soonest.map_or(StartAt::Never, StartAt::At)
+        [change, cycle, local, trigger, retry].into_iter().flatten().min()
     }
 
     /// Whether the cycle asks, and nothing failed that it would have to wait for.
@@ -306,7 +271,7 @@ impl Demand {
     }
 
     /// The server's answer was final: the next beat is that of the cycle.
-    pub(super) const fn refused(&mut self) {
+    pub(super) fn refused(&mut self) {
         self.last_beat = false;
         self.backoff.reset();
         self.spread_until = None;

@@ -23,6 +23,13 @@ pub struct Bucket {
     full_at: Instant,
 }
 
+impl Default for Bucket {
+    /// Moderates nothing.
+    fn default() -> Self {
+        Self::new(BucketSettings { burst: 1, every: Duration::ZERO }, Instant::default())
+    }
+}
+
 impl Bucket {
     /// A full bucket.
     pub const fn new(settings: BucketSettings, now: Instant) -> Self {

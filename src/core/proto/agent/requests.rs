@@ -1,6 +1,6 @@
 //! Requests for a beat: by the cycle, the configuration, local helpers, the clock.
 
-use super::{Agent, StartAt};
+use super::Agent;
 use crate::proto::event::{Action, Actions, Failure, Note, Reason, RequestId, TriggerAnswer};
 use crate::proto::label::Word;
 use crate::proto::reach::Connectivity;
@@ -128,10 +128,7 @@ impl Agent {
             self.begin(reason, now);
             // What is in no report of the beat under way is not among those that it covers.
             seq = self.demand.promise(self.delivery.next_seq());
-            until = match self.start_at(now) {
-                StartAt::At(until) => Some(until).filter(|until| *until > now),
-                StartAt::Never => None,
-            };
+            until = self.start_at(now).filter(|until| *until > now);
         }
         if set {
             self.outages.fell_due();

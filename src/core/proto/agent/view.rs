@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 use core::time::Duration;
 
-use super::{Agent, Identity, IntervalSource, Obstacle, StartAt};
+use super::{Agent, Identity, IntervalSource, Obstacle};
 use crate::proto::event::{Failure, Reason};
 use crate::proto::link::Mac;
 use crate::proto::outages::Outages;
@@ -81,10 +81,7 @@ impl Agent {
             seq: delivery.seq(),
             in_flight: !delivery.is_idle(),
             pending: demand.reason(),
-            waits_until: match self.start_at(now) {
-                StartAt::At(at) if at > now => Some(at),
-                StartAt::At(_) | StartAt::Never => None,
-            },
+            waits_until: self.start_at(now).filter(|at| *at > now),
             held_until: demand.quiet_until(now),
             interval: demand.interval(),
             interval_source: demand.interval_source(),
