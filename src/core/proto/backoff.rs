@@ -17,7 +17,7 @@ pub(super) struct Backoff {
 }
 
 impl Default for Backoff {
-    /// Nothing has failed yet.
+    /// A back-off before the first failure.
     fn default() -> Self {
         Self { wait: FIRST }
     }

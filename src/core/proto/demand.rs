@@ -19,7 +19,7 @@ use super::schedule::{Cycle, PendingReasons};
 use super::settings::Settings;
 use super::time::Instant;
 
-/// What the next beat is wanted for, and what it has to wait for.
+/// The reasons for the next beat, and the waits before it.
 #[derive(Debug, Default)]
 pub(super) struct Demand {
     /// Asks for a beat every interval. It runs from the first request on, while beats may be sent
