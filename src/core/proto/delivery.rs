@@ -95,14 +95,14 @@ pub(super) struct Situation<'a> {
 }
 
 impl Delivery {
-    /// A delivery that has sent nothing yet.
-    pub(super) const fn new() -> Self {
+    /// Nothing was sent yet.
+    pub(super) fn new() -> Self {
         Self {
             seq: 1,
             flight: None,
             held: Duration::ZERO,
             idle_since: None,
-            race: Race::new(),
+            race: Race::default(),
             allowance: Allowance::new(),
             late: None,
             news_repeated: false,

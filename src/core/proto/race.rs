@@ -42,7 +42,7 @@ const SYN_REPEATED: Duration = Duration::from_secs(1);
 const SLOW_FACTOR: u32 = 3;
 
 /// The state of one race.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Race {
     /// The connections under way, oldest first.
     attempts: Vec<Attempt, ATTEMPTS_MAX>,
@@ -60,26 +60,11 @@ pub(super) struct Race {
     answer: Duration,
     /// The paths that have failed.
     pub paths: FailedPaths,
-    /// The number of the next connection.
-    next: u32,
+    /// The number of the last connection.
+    last: u32,
 }
 
 impl Race {
-    /// A race without connections.
-    pub(super) const fn new() -> Self {
-        Self {
-            attempts: Vec::new(),
-            stagger_at: None,
-            turns: Turns::new(),
-            repeated: false,
-            kept: None,
-            round_trips: Vec::new(),
-            answer: Duration::ZERO,
-            paths: FailedPaths::new(),
-            next: 1,
-        }
-    }
-
     /// The connections under way, oldest first.
     pub(super) fn attempts(&self) -> &[Attempt] {
         &self.attempts
@@ -134,14 +119,13 @@ impl Race {
 
     /// A number for a new connection.
     pub(super) const fn number(&mut self) -> ConnectionId {
-        let id = ConnectionId(self.next);
-        self.next = self.next.wrapping_add(1);
-        id
+        self.last = self.last.wrapping_add(1);
+        ConnectionId(self.last)
     }
 
     /// Connections opened since start.
     pub(super) fn opened(&self) -> u64 {
-        u64::from(self.next - 1)
+        self.last.into()
     }
 
     /// Enters a connection; false if the race is full.

@@ -32,27 +32,18 @@ pub(crate) const FAILED_MAX: usize = 2 * (UPLINKS_MAX + 1);
 pub type Path = (Option<InterfaceName>, Family);
 
 /// The paths that are tried last.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct FailedPaths {
     /// The paths on which a connection of this beat has failed.
     lost: Vec<Path, FAILED_MAX>,
     /// The paths that failed while another delivered.
     failed: Vec<Path, FAILED_MAX>,
     retest_at: Instant,
+    /// The last wait for a re-test; zero before the first one.
     retest_wait: Duration,
 }
 
 impl FailedPaths {
-    /// Every path is sound.
-    pub(crate) const fn new() -> Self {
-        Self {
-            lost: Vec::new(),
-            failed: Vec::new(),
-            retest_at: Instant::from_micros(0),
-            retest_wait: RETEST_FIRST,
-        }
-    }
-
     /// A connection of this beat has failed on this path.
     pub(crate) fn lose(&mut self, path: Path) {
         add(&mut self.lost, path);
@@ -83,10 +74,10 @@ impl FailedPaths {
     /// hurry, puts off nothing.
     fn plan_retest(&mut self, new: bool, now: Instant) {
         if self.failed.is_empty() {
-            self.retest_wait = RETEST_FIRST;
+            self.retest_wait = Duration::ZERO;
         } else if new && self.retest_at <= now {
+            self.retest_wait = (self.retest_wait * 2).clamp(RETEST_FIRST, RETEST_MAX);
             self.retest_at = now + self.retest_wait;
-            self.retest_wait = (self.retest_wait * 2).min(RETEST_MAX);
         }
     }
 
@@ -114,7 +105,7 @@ impl FailedPaths {
 
     /// Forgets them: the ways out are others.
     pub(crate) fn forget(&mut self) {
-        *self = Self { lost: self.lost.clone(), ..Self::new() };
+        *self = Self { lost: self.lost.clone(), ..Self::default() };
     }
 }
 

@@ -64,7 +64,7 @@ fn entry(race: &mut Race, via: Option<InterfaceName>, stage: Stage, liveness: Li
 }
 
 fn race_of(attempts: &[(Option<InterfaceName>, Stage, Liveness)]) -> Race {
-    let mut race = Race::new();
+    let mut race = Race::default();
     for &(via, stage, liveness) in attempts {
         let entry = entry(&mut race, via, stage, liveness);
         assert!(race.enter(entry));
@@ -98,7 +98,7 @@ fn every_stage_with_every_trust() {
 
 #[test]
 fn a_race_without_connections_is_as_good_as_lost() {
-    assert_eq!(says(&Race::new()), [true, true, true, false]);
+    assert_eq!(says(&Race::default()), [true, true, true, false]);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn numbers_are_never_used_twice() {
 
 #[test]
 fn keeping_another_connection_returns_the_former_one() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     let [first, second] = [(); 2].map(|()| entry(&mut race, eth0(), Stage::AwaitingReply, ACKED));
     assert_eq!(race.keep(&first), None);
     assert_eq!(race.keep(&second), Some(first.id));
@@ -176,7 +176,7 @@ fn keeping_another_connection_returns_the_former_one() {
 
 #[test]
 fn a_pair_is_used_up_until_the_round_is_forgotten() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     race.turns.mark(eth0(), address(10));
     assert!(race.turns.was_tried(eth0(), address(10)));
     assert!(!race.turns.was_tried(wlan0(), address(10)));
@@ -190,7 +190,7 @@ fn a_pair_is_used_up_until_the_round_is_forgotten() {
 
 #[test]
 fn what_had_its_turn_longest_ago_comes_next_after_what_had_none() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     race.turns.mark(eth0(), address(10));
     race.turns.mark(wlan0(), address(10));
     assert_eq!(race.turns.turn(eth0(), address(10)), None, "it is used up, in this round");
@@ -216,7 +216,7 @@ fn what_had_its_turn_longest_ago_comes_next_after_what_had_none() {
 
 #[test]
 fn a_new_round_has_room_for_as_many_pairs_as_the_former_one() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     let hosts = 0..u8::try_from(TRIED_MAX).unwrap();
     hosts.clone().for_each(|host| race.turns.mark(eth0(), address(host)));
     race.next_round();
@@ -229,7 +229,7 @@ fn a_new_round_has_room_for_as_many_pairs_as_the_former_one() {
 
 #[test]
 fn a_round_of_too_many_pairs_ends() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     for host in 0..=u8::try_from(TRIED_MAX).unwrap() {
         race.turns.mark(eth0(), address(host));
     }
@@ -238,7 +238,7 @@ fn a_round_of_too_many_pairs_ends() {
 
 #[test]
 fn patience_is_twice_the_round_trip_of_the_interface_but_never_less_than_300_ms() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     assert_eq!(race.patience(eth0()), ms(300));
     race.measure(eth0(), ms(600));
     race.measure(wlan0(), ms(15));
@@ -252,7 +252,7 @@ fn patience_is_twice_the_round_trip_of_the_interface_but_never_less_than_300_ms(
 
 #[test]
 fn repeated_syn_prolongs_patience_no_longer_than_until_an_answer() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     race.measure(eth0(), ms(7_000));
     assert_eq!(race.patience(eth0()), ms(2_000), "a round is to try more than that");
     let winner = entry(&mut race, eth0(), Stage::AwaitingReply, ACKED);
@@ -264,7 +264,7 @@ fn repeated_syn_prolongs_patience_no_longer_than_until_an_answer() {
 
 #[test]
 fn round_trips_of_more_interfaces_than_fit_forget_the_oldest() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     let names: [_; UPLINKS_MAX + 1] =
         core::array::from_fn(|n| InterfaceName::new(&format!("eth{n}")));
     for name in names {
@@ -311,7 +311,7 @@ fn a_failed_path_is_tested_again_after_a_minute_and_then_ever_more_rarely() {
 
 #[test]
 fn an_answer_may_take_two_seconds_or_three_times_the_last_one() {
-    let mut race = Race::new();
+    let mut race = Race::default();
     assert_eq!(race.slow_after(), SLOW_MIN);
     let winner = entry(&mut race, eth0(), Stage::AwaitingReply, ACKED);
     race.delivered(&winner, winner.stamps.written_at + ms(3_000));

@@ -30,11 +30,6 @@ impl Tried {
 pub(crate) struct Turns(Vec<Tried, TRIED_MAX>);
 
 impl Turns {
-    /// No pair had its turn.
-    pub(crate) const fn new() -> Self {
-        Self(Vec::new())
-    }
-
     /// Whether this pair was used up in this round; every pair is after the first [`TRIED_MAX`].
     pub(crate) fn was_tried(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
         let used_up = self.0.is_full() && self.0.iter().all(|tried| !tried.before);
