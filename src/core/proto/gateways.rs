@@ -21,11 +21,6 @@ pub(super) const LOST_MAX: usize = 8;
 pub(super) struct LostGateways(Vec<Neighbour, LOST_MAX>);
 
 impl LostGateways {
-    /// Every gateway is thought to answer.
-    pub(super) const fn new() -> Self {
-        Self(Vec::new())
-    }
-
     /// Takes in what the kernel says of a gateway; true if it was lost and is back.
     ///
     /// With [`LOST_MAX`] lost ones further ones go unnoticed: the probes find out.
@@ -60,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_lost_gateway_is_back_once() {
-        let mut gateways = LostGateways::new();
+        let mut gateways = LostGateways::default();
         for (gateway, back) in [
             (word(1, true), false),
             (word(1, false), false),
@@ -75,7 +70,7 @@ mod tests {
 
     #[test]
     fn the_same_address_on_another_link_is_another_gateway() {
-        let mut gateways = LostGateways::new();
+        let mut gateways = LostGateways::default();
         gateways.apply(word(1, false));
         let elsewhere = Neighbour { index: LinkIndex(3), ..word(1, true) };
         assert!(!gateways.apply(elsewhere));
@@ -84,7 +79,7 @@ mod tests {
 
     #[test]
     fn more_than_the_limit_are_not_remembered() {
-        let mut gateways = LostGateways::new();
+        let mut gateways = LostGateways::default();
         for of in 0..=u8::try_from(LOST_MAX).unwrap() {
             gateways.apply(word(of, false));
         }

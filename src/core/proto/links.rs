@@ -62,11 +62,6 @@ pub struct Links {
 }
 
 impl Links {
-    /// No interface is known yet.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Takes in one message about a link; those about anything else change nothing.
     ///
     /// What was known already and scan messages change nothing. `ignored` says which names never

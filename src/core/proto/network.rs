@@ -93,13 +93,13 @@ impl Network {
     /// Knows nothing.
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            links: Links::new(),
+            links: Links::default(),
             dump: Dump::First { again: false },
-            routing: Routing::new(),
+            routing: Routing::default(),
             binds: false,
             internet: STAND_INS.into_iter().collect(),
             uplinks: Uplinks::new(),
-            active: Active::new(),
+            active: Active::default(),
             usable_at: now,
             had_way: false,
             parked: Parked::default(),
@@ -108,7 +108,7 @@ impl Network {
             named_at: None,
             names: NameTurns::default(),
             reach: Reach::new(),
-            services: Services::new(),
+            services: Services::default(),
             standby: StandbyTests::default(),
         }
     }
@@ -268,6 +268,6 @@ impl Network {
 
     /// Takes every gateway for one that answers.
     pub(super) fn forget_lost_gateways(&mut self) {
-        self.watched = self.watched.take().map(|_| LostGateways::new());
+        self.watched = self.watched.take().map(|_| LostGateways::default());
     }
 }

@@ -76,11 +76,6 @@ enum AskState {
 }
 
 impl Routing {
-    /// Nothing is known, and nothing asked.
-    pub(super) fn new() -> Self {
-        Self::default()
-    }
-
     /// Whether an announcement may change an answer: it was not made before, and a destination is
     /// concerned.
     pub(super) fn is_news(&mut self, announcement: &Announcement) -> bool {

@@ -66,11 +66,6 @@ pub struct Services {
 }
 
 impl Services {
-    /// A list without services.
-    pub const fn new() -> Self {
-        Self { services: Vec::new(), last_check: 0 }
-    }
-
     /// The services, in the order of the configuration.
     pub fn all(&self) -> &[Service] {
         &self.services

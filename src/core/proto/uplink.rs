@@ -214,11 +214,6 @@ pub(super) struct Active {
 }
 
 impl Active {
-    /// No uplink has been active yet.
-    pub(super) const fn new() -> Self {
-        Self { uplink: None, v4_lost: false }
-    }
-
     /// The addresses that were reported to the server last.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         let sources = |uplink: Uplink| Family::ALL.map(|family| uplink.source(family));

@@ -32,12 +32,12 @@ fn ignored(name: InterfaceName) -> bool {
 
 linkbeat_fuzz::target!(|data| {
     let mut bytes = Bytes::new(data);
-    let mut links = Links::new();
+    let mut links = Links::default();
     while !bytes.is_empty() {
         match bytes.byte() {
             0..=9 => {
                 let events = dump(&mut bytes);
-                let mut fresh = Links::new();
+                let mut fresh = Links::default();
                 for table in [&mut links, &mut fresh] {
                     table.start_dump();
                     for event in &events {

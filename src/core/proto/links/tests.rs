@@ -26,7 +26,7 @@ fn report(links: &mut Links, event: LinkEvent) -> LinksChange {
 }
 
 fn reported(events: &[LinkEvent]) -> Links {
-    let mut links = Links::new();
+    let mut links = Links::default();
     for &event in events {
         report(&mut links, event);
     }
@@ -39,7 +39,7 @@ fn names(links: &Links) -> std::vec::Vec<&str> {
 
 #[test]
 fn same_message_again_changes_nothing() {
-    let mut links = Links::new();
+    let mut links = Links::default();
     assert_eq!(report(&mut links, link(2, "eth0", true)), LinksChange { any: true, gained: true });
     assert_eq!(report(&mut links, link(2, "eth0", true)), LinksChange::NONE);
 }
@@ -76,13 +76,13 @@ fn name_belongs_to_the_interface_announced_last() {
 
 #[test]
 fn ignored_interfaces_take_no_place_and_their_carrier_is_news_all_the_same() {
-    let mut links = Links::new();
+    let mut links = Links::default();
     for index in 100..400 {
         report(&mut links, link(index, &std::format!("veth{index}"), true));
     }
     assert!(report(&mut links, link(2, "eth0", true)).gained);
     assert_eq!((names(&links), links.is_incomplete()), (std::vec!["eth0"], false));
-    let mut links = Links::new();
+    let mut links = Links::default();
     assert_eq!(
         report(&mut links, link(9, "veth9", true)),
         LinksChange { any: false, gained: true }
@@ -104,7 +104,7 @@ fn interface_that_becomes_ignored_by_its_name_is_gone() {
 
 #[test]
 fn interface_without_room_is_asked_for_once_another_is_gone() {
-    let mut links = Links::new();
+    let mut links = Links::default();
     for index in 1..=u32::try_from(LINKS_MAX).unwrap() + 1 {
         report(&mut links, link(index, &std::format!("eth{index}"), true));
     }
@@ -119,7 +119,7 @@ fn interface_without_room_is_asked_for_once_another_is_gone() {
 
 #[test]
 fn interface_that_runs_takes_the_place_of_one_that_does_not() {
-    let mut links = Links::new();
+    let mut links = Links::default();
     for index in 100..400 {
         report(&mut links, link(index, &std::format!("vp{index}"), false));
     }
@@ -163,7 +163,7 @@ proptest! {
         before in prop::collection::vec(any_event(), 0..40),
         dump in prop::collection::vec(any_event(), 0..20),
     ) {
-        let (mut links, mut fresh) = (reported(&before), Links::new());
+        let (mut links, mut fresh) = (reported(&before), Links::default());
         for table in [&mut links, &mut fresh] {
             table.start_dump();
             for &event in &dump {

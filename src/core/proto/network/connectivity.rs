@@ -63,7 +63,7 @@ impl Network {
     pub(crate) fn watch_neighbours(&mut self, avoided: bool, actions: &mut Actions) {
         let watching = avoided || self.reach.is_probing();
         if watching != self.watched.is_some() {
-            self.watched = watching.then(LostGateways::new);
+            self.watched = watching.then(LostGateways::default);
             Action::WatchNeighbours(watching).push_to(actions);
         }
     }

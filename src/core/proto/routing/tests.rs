@@ -16,13 +16,13 @@ const SERVER: &str = "203.0.113.10";
 
 /// eth0 with an address and a default route, and the kernel asked about the server.
 fn asked() -> (Routing, Tables, Links) {
-    let (mut tables, mut links) = (Tables::default(), Links::new());
+    let (mut tables, mut links) = (Tables::default(), Links::default());
     let (index, name) = (LinkIndex(2), InterfaceName::new("eth0").unwrap());
     let event = LinkEvent::Link { index, name, running: true, mac: None, permanent_mac: None };
     links.apply(event, |_| false);
     tables.address(2, "10.0.0.2");
     tables.entries.push(Entry::new(2, "0.0.0.0", 0, 100));
-    let mut routing = Routing::new();
+    let mut routing = Routing::default();
     ask(&mut routing, &tables, &links);
     (routing, tables, links)
 }
@@ -124,7 +124,7 @@ fn address_is_lost_only_by_the_kernels_word() {
 
 #[test]
 fn loopback_and_nothing_at_all_are_our_own() {
-    let routing = Routing::new();
+    let routing = Routing::default();
     for own in ["127.0.0.53", "::1", "0.0.0.0", "::", "::ffff:127.0.0.1"] {
         assert!(routing.is_own(ip(own)), "{own}");
     }

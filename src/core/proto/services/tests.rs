@@ -29,7 +29,7 @@ struct Bench {
 
 impl Bench {
     fn new(all: &[ServiceSettings]) -> Self {
-        let mut bench = Self { services: Services::new(), actions: Actions::new() };
+        let mut bench = Self { services: Services::default(), actions: Actions::new() };
         bench.configure(all, at(0));
         bench
     }

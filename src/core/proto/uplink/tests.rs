@@ -91,7 +91,7 @@ impl World {
     fn ask(&self, settings: &Settings, server: &[&str]) -> (Uplinks, Routing) {
         let server: std::vec::Vec<_> = server.iter().map(|text| ip(text)).collect();
         let internet = INTERNET.map(ip);
-        let mut routing = Routing::new();
+        let mut routing = Routing::default();
         let all = server.iter().chain(&internet).copied().collect();
         routing.ask(all, self.active.addresses().collect());
         let answer = |question| self.tables.answer(question);

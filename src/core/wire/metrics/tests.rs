@@ -100,7 +100,7 @@ fn metrics_equal_the_vector() {
 
 #[test]
 fn services_are_listed_after_their_first_check() {
-    let mut services = Services::new();
+    let mut services = Services::default();
     let mut actions = Actions::new();
     let settings = ["rtsp", "web", "onvif"].map(|name| ServiceSettings {
         name: ServiceName::new(name).unwrap(),
