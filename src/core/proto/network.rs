@@ -107,7 +107,7 @@ impl Network {
             resolver: Resolver::new(),
             named_at: None,
             names: NameTurns::default(),
-            reach: Reach::new(),
+            reach: Reach::default(),
             services: Services::default(),
             standby: StandbyTests::default(),
         }

@@ -89,17 +89,12 @@ pub(super) struct Reach {
     /// server.
     server_heard: bool,
     rotation: usize,
-    next: u32,
-    sent: u64,
+    /// The number of the last probe.
+    last: u32,
 }
 
 impl Reach {
-    /// Knows nothing yet and probes nothing.
-    pub(super) fn new() -> Self {
-        Self { next: 1, ..Self::default() }
-    }
-
-    /// The connectivity as far as it is known.
+    /// What is known.
     pub(super) const fn connectivity(&self) -> Connectivity {
         self.connectivity
     }
@@ -111,18 +106,17 @@ impl Reach {
 
     /// The number of the next probe, of whatever kind.
     pub(super) const fn next_number(&self) -> ProbeId {
-        ProbeId(self.next)
+        ProbeId(self.last.wrapping_add(1))
     }
 
     /// The next number is taken for a probe.
     pub(super) const fn take_number(&mut self) {
-        self.next = self.next.wrapping_add(1);
-        self.sent = self.sent.saturating_add(1);
+        self.last = self.last.wrapping_add(1);
     }
 
     /// Probes sent since start.
-    pub(super) const fn sent(&self) -> u64 {
-        self.sent
+    pub(super) fn sent(&self) -> u64 {
+        self.last.into()
     }
 
     /// Whether probes of the internet went unanswered since the last answer.

@@ -66,13 +66,6 @@ pub struct Floor {
     pub source: Source,
 }
 
-impl Floor {
-    /// Whether a clock that reads `unix_s` is set.
-    pub const fn allows(self, unix_s: u64) -> bool {
-        allows(self.unix_s, unix_s)
-    }
-}
-
 /// Whether a clock that reads `unix_s` is at or after `floor_s`, the slack granted.
 const fn allows(floor_s: u64, unix_s: u64) -> bool {
     unix_s.saturating_add(SLACK_S) >= floor_s
@@ -195,7 +188,8 @@ impl WallClock {
     pub fn floors(&self, unix_s: u64, now: Instant) -> Floors {
         let certain = self.certain();
         let fresh = self.date.is_some_and(|(_, at)| now - at <= DATE_EXPIRES_FOR);
-        let likely = if fresh || certain.allows(unix_s) { self.floor(now) } else { certain };
+        let likely =
+            if fresh || allows(certain.unix_s, unix_s) { self.floor(now) } else { certain };
         Floors { built_s: self.built_s, certain_s: certain.unix_s, likely_s: likely.unix_s }
     }
 
@@ -211,7 +205,7 @@ impl WallClock {
                 self.forget_date();
             }
         }
-        match (self.floor(now).allows(unix_s), self.unset_since) {
+        match (allows(self.floor(now).unix_s, unix_s), self.unset_since) {
             (true, Some(_)) => {
                 self.unset_since = None;
                 Some(ClockTransition::Set)

@@ -5,8 +5,11 @@
 pub(super) struct Digest(pub(super) u64);
 
 impl Digest {
-    /// The digest of no bytes.
-    pub(super) const EMPTY: Self = Self(0xcbf2_9ce4_8422_2325);
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut digest = Self(0xcbf2_9ce4_8422_2325);
+        digest.add(bytes);
+        digest
+    }
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {

@@ -8,6 +8,7 @@
 //! and lists are preceded by their length. Any invalid part invalidates the whole file.
 
 use super::buffer::{Buffer, TooLarge};
+use super::digest::Digest;
 use crate::proto::event::{Failure, Reason};
 use crate::proto::history::{
     BEATS_MAX, BeatOutcome, BeatRecord, Change, Class, FAILURES, HOURS_MAX, History, Hour, Steps,
@@ -23,7 +24,7 @@ mod outages;
 #[cfg(test)]
 mod tests;
 
-use self::bytes::{Reader, checksum};
+use self::bytes::Reader;
 
 /// The beginning of every file. Its number is the version of the format.
 const MAGIC: &[u8] = b"linkbeat history 2\n";
@@ -90,7 +91,7 @@ pub fn emit(
         }
     }
     outages::emit(outages.kept(), &mut to);
-    let sum = checksum(to.written());
+    let Digest(sum) = Digest::of(to.written());
     to.u64(sum);
     to.end()
 }
@@ -185,7 +186,7 @@ pub fn restore(
         return Err(Useless::OtherFormat);
     }
     let (content, sum) = file.split_last_chunk().ok_or(Useless::Damaged)?;
-    if checksum(content) != u64::from_le_bytes(*sum) {
+    if Digest::of(content).0 != u64::from_le_bytes(*sum) {
         return Err(Useless::Damaged);
     }
     let mut from = Reader(content.get(MAGIC.len()..).ok_or(Useless::Damaged)?);

@@ -28,7 +28,7 @@ impl Bench {
     fn new() -> Self {
         let internet = ["8.8.8.8:53", "[2001:4860:4860::8888]:53"];
         Self {
-            reach: Reach::new(),
+            reach: Reach::default(),
             now: Instant::from_micros(10_000_000),
             rng: Rng::new(1),
             internet: internet.iter().map(|it| it.parse().unwrap()).collect(),
@@ -474,7 +474,7 @@ fn with_nobody_to_ask_the_device_may_sleep() {
 
 #[test]
 fn only_offline_to_online_is_a_restoration() {
-    let mut reach = Reach::new();
+    let mut reach = Reach::default();
     let at = |s: u64| Instant::from_micros(s * 1_000_000);
     assert!(!reach.online(at(1)), "the first answer is none");
     assert!(!reach.online(at(2)));

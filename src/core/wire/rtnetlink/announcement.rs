@@ -153,12 +153,9 @@ impl Digests {
     /// Starts the digests with the kind of object (its RTM_NEW*) and the fixed parts of the
     /// message.
     fn new(subject: u16, identity: &[u8], said: &[u8]) -> Self {
-        let mut object = Digest::EMPTY;
-        object.add(&subject.to_ne_bytes());
+        let mut object = Digest::of(&subject.to_ne_bytes());
         object.add(identity);
-        let mut state = Digest::EMPTY;
-        state.add(said);
-        Self { network: None, object, state }
+        Self { network: None, object, state: Digest::of(said) }
     }
 
     fn add_attributes(&mut self, body: &[u8], role: fn(u16) -> Role) -> Result<(), Malformed> {

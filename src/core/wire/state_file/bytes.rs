@@ -1,7 +1,6 @@
 //! Encoding of numbers and texts.
 
 use crate::wire::buffer::Buffer;
-use crate::wire::digest::Digest;
 
 impl Buffer<'_> {
     pub(super) fn u8(&mut self, number: usize) {
@@ -63,10 +62,4 @@ impl<'a> Reader<'a> {
         self.0 = rest;
         core::str::from_utf8(text).ok()
     }
-}
-
-pub(super) fn checksum(bytes: &[u8]) -> u64 {
-    let mut digest = Digest::EMPTY;
-    digest.add(bytes);
-    digest.0
 }
