@@ -126,15 +126,9 @@ pub(super) fn rank(
             on_purpose: outside.on_purpose && server.is_empty(),
             ..outside
         });
-        let uplink = match (at_the_server, outside) {
-            (Some(uplink), Some(other)) => {
-                Uplink { v4: uplink.v4.or(other.v4), v6: uplink.v6.or(other.v6), ..uplink }
-            }
-            (uplink, other) => match uplink.or(other) {
-                Some(uplink) => uplink,
-                None => continue,
-            },
-        };
+        let Some(mut uplink) = at_the_server.or(outside) else { continue };
+        uplink.v4 = uplink.v4.or(outside.and_then(|outside| outside.v4));
+        uplink.v6 = uplink.v6.or(outside.and_then(|outside| outside.v6));
         let place =
             uplinks.partition_point(|better| better.order(settings) < uplink.order(settings));
         if place < UPLINKS_MAX {

@@ -101,15 +101,13 @@ impl Agent {
         let reserve = u32::from(!carried.has_uplink_change());
         if self.demand.take_change_token(reserve, now) {
             self.restart_race(now, actions);
-        } else if !self.delivery.race().has_connections() && self.best(now).is_none() {
-            self.defer_beat(now);
+        } else if !self.delivery.race().has_connections()
+            && self.best(now).is_none()
+            && let Some(flight) = self.end_beat(now)
+        {
+            // It waits for evidence.
+            self.demand.defer(flight.carried, now + self.demand.interval());
         }
-    }
-
-    /// Puts the beat under way back to those that wait for evidence.
-    fn defer_beat(&mut self, now: Instant) {
-        let Some(flight) = self.end_beat(now) else { return };
-        self.demand.defer(flight.carried, now + self.demand.interval());
     }
 
     /// Closes every connection of the beat under way: the next ones take the best ways.
