@@ -306,18 +306,16 @@ fn load_files(files: &ConfigFiles) -> Loaded {
     let mut found = Vec::new();
     let mut places = KeyPlaces::default();
 
-    if let Some((text, metadata)) = files::read(&files.meeting, &mut problems, &mut found) {
-        let file = (files.meeting.as_path(), text.as_slice(), &metadata);
-        read_json(file, &mut config, &mut places, &mut problems);
+    if let Some(content) = files::read(&files.meeting, &mut problems, &mut found) {
+        read_json(&files.meeting, &content, &mut config, &mut places, &mut problems);
     } else if !found.contains(&files.meeting)
         && let Some((text, metadata)) = files::read(&files.env, &mut problems, &mut found)
     {
         env::read(&files.env, &text, &metadata, &mut config, &mut problems);
     }
     let own = files.own_to_read(&mut problems);
-    if let Some((text, metadata)) = files::read(own, &mut problems, &mut found) {
-        let file = (own, text.as_slice(), &metadata);
-        read_json(file, &mut config, &mut places, &mut problems);
+    if let Some(content) = files::read(own, &mut problems, &mut found) {
+        read_json(own, &content, &mut config, &mut places, &mut problems);
     }
 
     listen::check(&config, places.of("status_listen"), &mut problems);
@@ -344,7 +342,8 @@ fn check_state_file(config: &Config, place: Option<&Place>, problems: &mut Probl
 }
 
 fn read_json(
-    (file, text, metadata): (&Path, &[u8], &Metadata),
+    file: &Path,
+    (text, metadata): &(Vec<u8>, Metadata),
     config: &mut Config,
     places: &mut KeyPlaces,
     problems: &mut Problems,
