@@ -26,7 +26,7 @@ pub(super) enum Verdict {
 }
 
 /// The configuration in force.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Setup {
     /// The path that the files belong to.
     pub path: PathBuf,
@@ -58,20 +58,7 @@ pub(super) struct Setup {
 impl Setup {
     /// Creates the state before anything is loaded.
     pub(super) fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            loaded: None,
-            found: Vec::new(),
-            problems: Vec::new(),
-            config: Config::default(),
-            in_force: false,
-            identity: DeviceIdentity::read(),
-            material: None,
-            tls: None,
-            mac: None,
-            complaint: None,
-            second_sender: None,
-        }
+        Self { path, identity: DeviceIdentity::read(), ..Self::default() }
     }
 
     /// Logs that the web manager beats as well, once for each time that it begins to.

@@ -28,8 +28,8 @@ const READ_MAX: usize = 256;
 /// reading" is lower.
 const ABSOLUTE_ZERO: i32 = -273_150;
 
-/// The facts that stay the same as long as the device runs; empty where they are not known.
-#[derive(Debug, Clone)]
+/// What stays the same as long as the device runs; empty where it is not known.
+#[derive(Debug, Clone, Default)]
 pub struct DeviceIdentity {
     /// Platform model, such as `Raspberry Pi 3 Model B Rev 1.2`.
     pub model: String<MODEL_MAX>,
