@@ -311,6 +311,32 @@ fn interface_set_down_is_no_outage_where_the_kernel_goes_another_way() {
 }
 
 #[test]
+fn route_that_returns_within_100_ms_was_never_away() {
+    let default = |change| {
+        let network = Some((IpAddr::from(Ipv4Addr::UNSPECIFIED), 0));
+        let announcement = Announcement { network, object: 7, state: 7, change };
+        LinkEvent::Announced(announcement)
+    };
+    for (returns, expected) in [(true, None), (false, Some(Some(name("wlan1"))))] {
+        let mut bench = Bench::idle();
+        bench.up(WLAN1);
+        let tables = bench.tables.clone();
+        bench.tables.entries.retain(|entry| entry.index != LinkIndex(ETH0.into()));
+        let asked = bench.asked;
+        bench.input(Input::Link(default(ObjectChange::Removed)));
+        assert_eq!(bench.pass(ms(99)), []);
+        assert_eq!(bench.asked, asked);
+        if returns {
+            bench.tables = tables;
+            bench.input(Input::Link(default(ObjectChange::Set)));
+            assert_eq!(bench.asked, asked + 1, "at once");
+        }
+        bench.pass(ms(1));
+        assert_eq!(bench.connect().map(|(_, via)| via), expected);
+    }
+}
+
+#[test]
 fn an_unbound_connection_dies_with_its_local_address() {
     let mut bench = Bench::with(&Settings { bind_to_uplink: false, ..settings() });
     let (id, ..) = bench.write();
