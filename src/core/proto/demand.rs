@@ -91,7 +91,7 @@ impl Demand {
 
     /// Whether the cycle runs: a beat was asked for, and beats may be sent.
     pub(super) const fn is_running(&self) -> bool {
-        self.cycle.due_at().is_some()
+        self.cycle.due_at.is_some()
     }
 
     /// Whether a beat is wanted that is not under way.
@@ -320,14 +320,14 @@ impl Demand {
 
 #[cfg(test)]
 impl Demand {
-    /// Has the cycle tick at this instant, and from then on.
+    /// Has the cycle tick at this instant, and from then on, if it runs.
     pub(super) fn set_phase(&mut self, tick_at: Instant) {
-        self.cycle.set_phase(tick_at);
+        self.cycle.due_at = self.cycle.due_at.map(|_| tick_at);
     }
 
     /// The next tick of the cycle.
     pub(super) fn phase(&self) -> Option<Instant> {
-        self.cycle.due_at()
+        self.cycle.due_at
     }
 
     /// When triggers have a token.

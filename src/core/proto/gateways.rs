@@ -27,17 +27,13 @@ impl LostGateways {
     pub(super) fn apply(&mut self, gateway: Neighbour) -> bool {
         let lost = Neighbour { answers: false, ..gateway };
         let place = self.0.iter().position(|known| *known == lost);
-        match (place, gateway.answers) {
-            (Some(place), true) => {
-                self.0.swap_remove(place);
-                true
-            }
-            (None, false) => {
-                self.0.extend((!self.0.is_full()).then_some(lost));
-                false
-            }
-            (Some(_), false) | (None, true) => false,
+        let back = place.filter(|_| gateway.answers);
+        if let Some(place) = back {
+            self.0.swap_remove(place);
+        } else if place.is_none() && !gateway.answers && !self.0.is_full() {
+            self.0.extend([lost]);
         }
+        back.is_some()
     }
 }
 

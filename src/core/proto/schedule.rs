@@ -154,18 +154,14 @@ impl PendingReasons {
 /// interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Cycle {
-    due_at: Option<Instant>,
+    /// When the next tick is due; `None`: the cycle does not run.
+    pub due_at: Option<Instant>,
 }
 
 impl Cycle {
     /// Starts the cycle: its first tick comes within the interval.
     pub(super) fn start(&mut self, interval: Duration, now: Instant, rng: &mut Rng) {
         self.due_at = Some(now + rng.fraction(interval));
-    }
-
-    /// When the next tick is due.
-    pub(super) const fn due_at(&self) -> Option<Instant> {
-        self.due_at
     }
 
     /// The tick that is due at `now`, by the instant it was due at, and moves on to the first one
@@ -181,14 +177,6 @@ impl Cycle {
         let last = now.as_micros() - late % period;
         self.due_at = Some(Instant::from_micros(last) + interval);
         Some(Instant::from_micros(last))
-    }
-}
-
-#[cfg(test)]
-impl Cycle {
-    /// Has it tick at this instant, and from then on, if it runs.
-    pub(super) fn set_phase(&mut self, tick_at: Instant) {
-        self.due_at = self.due_at.map(|_| tick_at);
     }
 }
 
@@ -264,7 +252,7 @@ mod tests {
         let tick = |seed| {
             let mut cycle = Cycle::default();
             cycle.start(INTERVAL, at(1000), &mut Rng::new(seed));
-            cycle.due_at().expect("it runs")
+            cycle.due_at.expect("it runs")
         };
         let mut seconds = [0_u32; 30];
         for seed in 0..3000 {
@@ -280,7 +268,7 @@ mod tests {
         assert_eq!(cycle.tick(at(29_999), INTERVAL), None);
         assert_eq!(cycle.tick(at(30_007), INTERVAL), Some(at(30_000)));
         assert_eq!(cycle.tick(at(30_007), INTERVAL), None);
-        assert_eq!(cycle.due_at(), Some(at(60_000)));
+        assert_eq!(cycle.due_at, Some(at(60_000)));
     }
 
     #[test]
@@ -288,6 +276,6 @@ mod tests {
         let mut cycle = Cycle { due_at: Some(at(30_000)) };
         assert_eq!(cycle.tick(at(3_600_001), INTERVAL), Some(at(3_600_000)));
         assert_eq!(cycle.tick(at(3_600_002), INTERVAL), None);
-        assert_eq!(cycle.due_at(), Some(at(3_630_000)));
+        assert_eq!(cycle.due_at, Some(at(3_630_000)));
     }
 }

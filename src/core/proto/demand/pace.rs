@@ -39,7 +39,7 @@ impl Demand {
     pub(super) fn follow_interval(&mut self, former: Duration, now: Instant, rng: &mut Rng) {
         if self.is_running() && self.interval() != former {
             self.cycle.start(self.interval(), now, rng);
-            if self.promise.start_by() < self.cycle.due_at() {
+            if self.promise.start_by() < self.cycle.due_at {
                 self.promise.spread(self.exchange, now, rng);
             }
         }
@@ -65,7 +65,7 @@ impl Demand {
     /// When the cycle is due, or a beat because one was promised.
     pub(crate) fn due_at(&self) -> Option<Instant> {
         let promised = self.promise.start_by();
-        self.cycle.due_at().map(|due_at| promised.map_or(due_at, |at| at.min(due_at)))
+        self.cycle.due_at.map(|due_at| promised.map_or(due_at, |at| at.min(due_at)))
     }
 
     /// Longest time of an exchange with the server.

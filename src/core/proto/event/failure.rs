@@ -129,6 +129,31 @@ impl Failure {
             _ => false,
         }
     }
+
+    /// Its name; the same for every HTTP status.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Status(_) => "http",
+            Self::Portal(_) => "captive_portal",
+            Self::NotAccepted => "not_accepted",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed_out",
+            Self::Reset => "reset",
+            Self::Closed => "closed",
+            Self::NoInterface => "no_interface",
+            Self::Denied => "denied",
+            Self::Exhausted => "exhausted",
+            Self::Tls(failure) => failure.as_str(),
+            Self::Malformed => "malformed",
+            Self::Http2Only => "http2_only",
+            Self::TooLarge => "too_large",
+            Self::NameNotFound => "name_not_found",
+            Self::NameServerFailed => "name_server_failed",
+            Self::NameServerSilent => "name_server_silent",
+            Self::NoNameserver => "no_nameserver",
+        }
+    }
 }
 
 words! {
@@ -154,33 +179,6 @@ words! {
         ClientCertificateRefused = "tls_client_certificate_refused",
         /// The handshake failed otherwise.
         Handshake = "tls_handshake",
-    }
-}
-
-impl Failure {
-    /// The name of the failure; the same for every HTTP status.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Status(_) => "http",
-            Self::Portal(_) => "captive_portal",
-            Self::NotAccepted => "not_accepted",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::TimedOut => "timed_out",
-            Self::Reset => "reset",
-            Self::Closed => "closed",
-            Self::NoInterface => "no_interface",
-            Self::Denied => "denied",
-            Self::Exhausted => "exhausted",
-            Self::Tls(failure) => failure.as_str(),
-            Self::Malformed => "malformed",
-            Self::Http2Only => "http2_only",
-            Self::TooLarge => "too_large",
-            Self::NameNotFound => "name_not_found",
-            Self::NameServerFailed => "name_server_failed",
-            Self::NameServerSilent => "name_server_silent",
-            Self::NoNameserver => "no_nameserver",
-        }
     }
 }
 

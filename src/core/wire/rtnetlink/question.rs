@@ -186,16 +186,9 @@ fn parse_found(mut body: &[u8]) -> Result<Option<Found>, Malformed> {
 /// The source for a second query of a bound question, if the kernel has no route via that interface
 /// and guessed that the destination is on its link.
 pub fn guess(question: &RouteQuestion, found: &[Option<Found>; 2]) -> Option<IpAddr> {
-    match found {
-        [None, Some(resolved)]
-            if question.bound.is_some()
-                && !question.to.is_multicast()
-                && resolved.table == RT_TABLE_UNSPEC =>
-        {
-            resolved.source
-        }
-        _ => None,
-    }
+    let [None, Some(resolved)] = found else { return None };
+    let is_bound = question.bound.is_some() && !question.to.is_multicast();
+    resolved.source.filter(|_| is_bound && resolved.table == RT_TABLE_UNSPEC)
 }
 
 /// Combines the responses to both forms of a question, matching and resolved. `None` if there is no
