@@ -3,6 +3,7 @@
 /// Declares an enum and gives each variant its word, which `as_str` returns and `Display` writes.
 ///
 /// `ALL` lists the variants. The number of each is its place there.
+#[macro_export]
 macro_rules! words {
     ($(#[$docs:meta])* pub enum $name:ident {
         $($(#[$variant_docs:meta])* $variant:ident = $word:literal,)+

@@ -1,55 +1,39 @@
 //! The state of the agent and the cause of a failure, each as a word for scripts.
 
-use std::fmt::{self, Display};
-
 use crate::config::Config;
 use linkbeat_core::proto::agent::View;
 use linkbeat_core::proto::event::Failure;
 use linkbeat_core::proto::reach::Connectivity;
 
-/// The state of the agent. `Display` is its word in the JSON.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AgentState {
-    /// `enabled` is false: no beat is sent.
-    Disabled,
-    /// `api_url` or the device key is missing: no beat can be sent.
-    Unconfigured,
-    /// No interface has a way out.
-    NoUplink,
-    /// Nothing outside the device answers.
-    Offline,
-    /// Nothing answers at the server's address, or the answer is incomplete.
-    ServerSilent,
-    /// A login page of the network answers in place of the server.
-    CaptivePortal,
-    /// The server answers with an HTTP status other than 2xx, or with `"ok": false`.
-    Rejected,
-    /// Beats fail before an HTTP answer: name resolution, TLS, protocol, or this device itself.
-    Failing,
-    /// `auto_connect` is false and no beat has been requested yet.
-    Waiting,
-    /// No beat has ended yet.
-    Starting,
-    /// The last beat was acknowledged.
-    Online,
+linkbeat_core::words! {
+    /// The state of the agent, and its word in the JSON.
+    pub enum AgentState {
+        /// `enabled` is false: no beat is sent.
+        Disabled = "disabled",
+        /// `api_url` or the device key is missing: no beat can be sent.
+        Unconfigured = "unconfigured",
+        /// No interface has a way out.
+        NoUplink = "no_uplink",
+        /// Nothing outside the device answers.
+        Offline = "offline",
+        /// Nothing answers at the server's address, or the answer is incomplete.
+        ServerSilent = "server_silent",
+        /// A login page of the network answers in place of the server.
+        CaptivePortal = "captive_portal",
+        /// The server answers with an HTTP status other than 2xx, or with `"ok": false`.
+        Rejected = "rejected",
+        /// Beats fail before an HTTP answer: name resolution, TLS, protocol, or this device itself.
+        Failing = "failing",
+        /// `auto_connect` is false and no beat has been requested yet.
+        Waiting = "waiting",
+        /// No beat has ended yet.
+        Starting = "starting",
+        /// The last beat was acknowledged.
+        Online = "online",
+    }
 }
 
 impl AgentState {
-    /// Every state.
-    pub const ALL: [Self; 11] = [
-        Self::Disabled,
-        Self::Unconfigured,
-        Self::NoUplink,
-        Self::Offline,
-        Self::ServerSilent,
-        Self::CaptivePortal,
-        Self::Rejected,
-        Self::Failing,
-        Self::Waiting,
-        Self::Starting,
-        Self::Online,
-    ];
-
     /// The first of the states, in the order above, that applies. `acknowledged` is whether a beat
     /// was ever acknowledged.
     pub fn of(config: &Config, view: &View<'_>, acknowledged: bool) -> Self {
@@ -100,23 +84,6 @@ impl AgentState {
         }
     }
 
-    /// The word in the JSON.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Unconfigured => "unconfigured",
-            Self::NoUplink => "no_uplink",
-            Self::Offline => "offline",
-            Self::ServerSilent => "server_silent",
-            Self::CaptivePortal => "captive_portal",
-            Self::Rejected => "rejected",
-            Self::Failing => "failing",
-            Self::Waiting => "waiting",
-            Self::Starting => "starting",
-            Self::Online => "online",
-        }
-    }
-
     /// The meaning of the state, for people.
     pub const fn meaning(self) -> &'static str {
         match self {
@@ -132,11 +99,5 @@ impl AgentState {
             Self::Starting => "no beat has been answered yet",
             Self::Online => "the server acknowledges the beats",
         }
-    }
-}
-
-impl Display for AgentState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }

@@ -5,6 +5,7 @@
 pub(super) struct Digest(pub(super) u64);
 
 impl Digest {
+    /// The digest of these bytes.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let mut digest = Self(0xcbf2_9ce4_8422_2325);
         digest.add(bytes);
