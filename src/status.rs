@@ -36,10 +36,11 @@ mod text;
 
 pub use self::beat::BeatShown;
 pub use self::state::AgentState;
+pub(crate) use self::text::Or;
 
 use self::advice::Advice;
 use self::network::NoWay;
-use self::text::{Excerpt, Masked, OrNothing};
+use self::text::{Excerpt, Masked};
 
 /// Room for every snapshot and every preview, in bytes.
 pub const STATUS_MAX: usize = 16 * 1024;
@@ -148,7 +149,7 @@ impl Snapshot<'_> {
             .member("configured", &config.configured())
             .member("device_key", &Quoted(Masked(device_key)))
             .member("device_key_full", &device_key)
-            .member("api_url", &Quoted(OrNothing(config.api_url.as_ref())))
+            .member("api_url", &Quoted(Or(config.api_url.as_ref(), "")))
             .member("heartbeat_interval", &config.settings.interval.as_secs())
             .member("heartbeat_thread_running", &true);
     }
@@ -299,8 +300,8 @@ pub fn emit_preview(config: &Config, payload: &[u8], buffer: &mut [u8]) -> Resul
     json::emit(buffer, |json| {
         json.member("success", &true)
             .member("payload", &Verbatim(String::from_utf8_lossy(payload)))
-            .member("endpoint", &Quoted(OrNothing(endpoint)))
-            .member("api_url", &Quoted(OrNothing(url)))
+            .member("endpoint", &Quoted(Or(endpoint, "")))
+            .member("api_url", &Quoted(Or(url, "")))
             .member("device_key", &device_key);
     })
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, ConfigFiles, DEFAULT_FILE, load, rp_filter};
 use crate::error::Error;
 use crate::net::tls;
+use crate::status::Or;
 use linkbeat_core::proto::settings::{BucketSettings, ServiceSettings};
 use linkbeat_core::proto::time::millis;
 
@@ -132,18 +133,6 @@ fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
         (false, _) => writeln!(out, "no beat is sent: enabled is false"),
         (true, None) => writeln!(out, "no beat is sent: api_url is not set"),
         (true, Some(_)) => Ok(()),
-    }
-}
-
-/// The value, or a text in its place.
-struct Or<T>(Option<T>, &'static str);
-
-impl<T: Display> Display for Or<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(value) => value.fmt(f),
-            None => f.write_str(self.1),
-        }
     }
 }
 

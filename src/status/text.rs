@@ -5,12 +5,15 @@ use std::fmt::{self, Display, Write};
 use super::TEXT_MAX;
 use linkbeat_core::wire::cut::{Cut, harmless};
 
-/// A value, or an empty text.
-pub(super) struct OrNothing<T>(pub(super) Option<T>);
+/// The value, or a text in its place.
+pub(crate) struct Or<T>(pub(crate) Option<T>, pub(crate) &'static str);
 
-impl<T: Display> Display for OrNothing<T> {
+impl<T: Display> Display for Or<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_ref().map_or(Ok(()), |value| value.fmt(f))
+        match &self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str(self.1),
+        }
     }
 }
 
