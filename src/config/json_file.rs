@@ -44,17 +44,13 @@ impl<'a> JsonFile<'a> {
                 return None;
             }
         };
+        let public = files::is_public(metadata);
+        let mut this = Self { file, text, public, root, known: Vec::new(), problems };
         if root.kind() != ValueKind::Object {
-            let place = json::position(text, root.offset());
-            problems.error(
-                file,
-                Some(place),
-                format_args!("expected an object, found {}", root.kind()),
-            );
+            this.error(root.offset(), &format_args!("expected an object, found {}", root.kind()));
             return None;
         }
-        let public = files::is_public(metadata);
-        Some(Self { file, text, public, root, known: Vec::new(), problems })
+        Some(this)
     }
 
     /// Reads the value of `key` (with dots if nested) into `into`, unless it is absent or null.
