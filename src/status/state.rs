@@ -84,33 +84,20 @@ impl AgentState {
         }
     }
 
-    /// The word in the JSON.
-    pub const fn as_str(self) -> &'static str {
-        self.texts().0
-    }
-
     /// The meaning of the state, for people.
     pub const fn meaning(self) -> &'static str {
-        self.texts().1
-    }
-
-    const fn texts(self) -> (&'static str, &'static str) {
         match self {
-            Self::Disabled => ("disabled", "no beat is sent, whatever asks for one"),
-            Self::Unconfigured => ("unconfigured", "no beat can be sent"),
-            Self::NoUplink => ("no_uplink", "no interface leads out"),
-            Self::Offline => ("offline", "nothing outside answers"),
-            Self::ServerSilent => ("server_silent", "the server does not answer"),
-            Self::CaptivePortal => {
-                ("captive_portal", "a login page answers in place of the server")
-            }
-            Self::Rejected => ("rejected", "the server answers, but does not accept the beat"),
-            Self::Failing => ("failing", "beats do not get through"),
-            Self::Waiting => {
-                ("waiting", "auto_connect is false, and nobody has asked for a beat yet")
-            }
-            Self::Starting => ("starting", "no beat has been answered yet"),
-            Self::Online => ("online", "the server acknowledges the beats"),
+            Self::Disabled => "no beat is sent, whatever asks for one",
+            Self::Unconfigured => "no beat can be sent",
+            Self::NoUplink => "no interface leads out",
+            Self::Offline => "nothing outside answers",
+            Self::ServerSilent => "the server does not answer",
+            Self::CaptivePortal => "a login page answers in place of the server",
+            Self::Rejected => "the server answers, but does not accept the beat",
+            Self::Failing => "beats do not get through",
+            Self::Waiting => "auto_connect is false, and nobody has asked for a beat yet",
+            Self::Starting => "no beat has been answered yet",
+            Self::Online => "the server acknowledges the beats",
         }
     }
 }

@@ -166,7 +166,7 @@ fn a_change_of_uplink_that_went_over_it_unbound_is_not_repeated() {
     bench.input(Input::Connected(bound));
     let unbound = (0..100).find_map(|_| {
         bench.pass(ms(100));
-        let silent = bench.actions.iter().any(|it| *it == Action::CheckAcked(bound));
+        let silent = bench.actions.contains(&Action::CheckAcked(bound));
         if silent {
             bench.input(Input::AckChecked(bound, false));
         }
