@@ -29,6 +29,15 @@ triple_of() {
     esac
 }
 
+# this_machine: the name of this machine as scripts/cross has it.
+this_machine() {
+    case $(uname --machine) in
+    armv7*) echo armv7 ;;
+    armv6*) echo armv6 ;;
+    *) uname --machine ;;
+    esac
+}
+
 # need_aarch64: makes sure that the static binary of aarch64 is newer than its sources.
 need_aarch64() {
     aarch64=target/$(triple_of aarch64)/release/linkbeat

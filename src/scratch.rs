@@ -13,7 +13,9 @@ impl Scratch {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("linkbeat-{}-{number}", std::process::id());
         let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a directory for the test");
+        // A process that was killed may have had the same number.
+        drop(fs::remove_dir_all(&path));
+        fs::create_dir(&path).expect("a directory for the test");
         Self(path)
     }
 

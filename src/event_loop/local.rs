@@ -61,7 +61,20 @@ impl EventLoop {
                 let (error, exchange) = (&self.reporter.error, exchange(*seq, status));
                 (*covers, Outcome::Failed { seq: *seq, error, retry_at, exchange })
             }
-            _ => return,
+            Note::UplinkChanged { .. }
+            | Note::UplinkRenamed { .. }
+            | Note::NetworkChanged(_)
+            | Note::GatewayBack(_)
+            | Note::PathFailed { .. }
+            | Note::StandbyChanged { .. }
+            | Note::LinksLeftOut
+            | Note::ServiceLost(_)
+            | Note::ServiceRecovered(_)
+            | Note::ConnectivityLost
+            | Note::ConnectivityRestored
+            | Note::IntervalSet(_)
+            | Note::TriggerSet
+            | Note::TriggerMerged => return,
         };
         self.local.finish_waiting(covers, &outcome, self.now);
     }

@@ -176,8 +176,8 @@ enum Early {
 
 impl TlsSession {
     /// Begins a session; the first [`flush`](Self::flush) sends the `ClientHello`.
-    pub(super) fn new(client: Client) -> Result<Self, Failure> {
-        let name = client.name.clone().ok_or(Failure::Tls(TlsFailure::WrongName))?;
+    pub(super) fn new(mut client: Client) -> Result<Self, Failure> {
+        let name = client.name.take().ok_or(Failure::Tls(TlsFailure::WrongName))?;
         let mut tls = ClientConnection::new(client.config(), name.clone())
             .map_err(|error| Failure::Tls(failure::classify(&error, false)))?;
         // A limit counts what the handshake has queued too, such as a long client chain, and would

@@ -5,6 +5,7 @@
 //! sock_diag(7) is missing from small kernels and from emulators. `/proc/net/tcp` is everywhere.
 
 use std::io::{BufRead, BufReader, Read};
+use std::iter;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -52,8 +53,15 @@ pub fn listens(table: impl Read, port: u16, except: Option<SocketAddr>) -> bool 
 
 /// The rows, without lines that are none.
 fn rows(table: impl Read) -> impl Iterator<Item = Row> {
-    let lines = BufReader::with_capacity(BUFFER, table.take(TABLE_MAX)).split(b'\n');
-    lines.map_while(Result::ok).filter_map(|line| parse_row(str::from_utf8(&line).ok()?))
+    let mut table = BufReader::with_capacity(BUFFER, table.take(TABLE_MAX));
+    // One for all rows.
+    let mut line = Vec::new();
+    let rows = iter::from_fn(move || {
+        line.clear();
+        let length = table.read_until(b'\n', &mut line).ok()?;
+        (length > 0).then(|| parse_row(str::from_utf8(&line).ok()?))
+    });
+    rows.flatten()
 }
 
 struct Row {
@@ -125,7 +133,7 @@ mod tests {
 
     /// Waits for the kernel's word on a connection within the machine.
     fn ask_until_acked(local: SocketAddr, remote: SocketAddr) {
-        let end = std::iter::repeat_with(|| all_acked(local, remote)).take(10_000);
+        let end = iter::repeat_with(|| all_acked(local, remote)).take(10_000);
         assert!(end.into_iter().any(|answer| answer == Some(true)));
     }
 

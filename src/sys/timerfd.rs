@@ -167,8 +167,10 @@ mod tests {
     fn later_time_replaces_an_earlier_one() {
         let mut timer = Timer::new().unwrap();
         assert!(timer.arm(Instant::from_micros(1)));
+        assert!(wait(&timer));
         assert!(timer.arm(Instant::from_micros(u64::MAX)));
         assert!(!is_ready(&timer));
+        assert!(!timer.drain());
     }
 
     #[test]

@@ -675,6 +675,7 @@ impl Claims {
             // A connection may complete after the end of a beat that reported a change of uplink.
             let since = if racing == 0 { now } else { self.late_since.unwrap_or(now) };
             self.late_since = Some(since);
+            assert!(self.attempts.len() <= 2, "more open than one kept and a late one");
             let in_time = now - since <= self.request_timeout;
             assert!(racing <= 1 && in_time, "{racing} connections without a beat since {since:?}");
             assert!(view.held_until.is_some() || self.quiet.is_none_or(|it| it.until <= now));

@@ -87,6 +87,13 @@ pub struct Announcement {
     pub change: ObjectChange,
 }
 
+impl Announcement {
+    /// Whether a route was removed: scripts that renew a lease set it again.
+    pub fn removes_a_route(&self) -> bool {
+        self.network.is_some() && self.change == ObjectChange::Removed
+    }
+}
+
 /// What an announcement says of its object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ObjectChange {

@@ -85,6 +85,11 @@ impl Routing {
         if network.is_some_and(|(network, prefix)| !concerned(network, prefix)) {
             return false;
         }
+        if announcement.removes_a_route() {
+            // What went with it is missing in the answer.
+            self.announced.retain(|(known, _)| *known != object);
+            return true;
+        }
         if change != ObjectChange::Set {
             self.forget_announcements();
             return true;
@@ -114,7 +119,8 @@ impl Routing {
         }
     }
 
-    /// Wants the answers by `at`, because nothing depends on them at once.
+    /// Wants the answers by `at`: nothing depends on them at once, or they may be the last ones again
+    /// by then.
     pub(super) fn want_at(&mut self, at: Instant) {
         self.later = Some(self.later.map_or(at, |later| later.min(at)));
     }

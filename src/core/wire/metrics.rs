@@ -75,7 +75,7 @@ impl Display for Metrics<'_> {
 impl Metrics<'_> {
     fn state(&self, f: &mut Formatter<'_>) -> fmt::Result {
         head(f, "build_info", "The program that runs.")?;
-        writeln!(f, "linkbeat_build_info{{version=\"{}\"}} 1", Label(self.version))?;
+        writeln!(f, "linkbeat_build_info{{version=\"{}\"}} 1", LabelValue(self.version))?;
         if let Some(unix_s) = self.unix_s {
             let started_s = unix_s.saturating_sub((self.now - self.started_at).as_secs());
             let name = "process_start_time_seconds";
@@ -87,14 +87,14 @@ impl Metrics<'_> {
         let what = "Whether the server acknowledges the beats.";
         one(f, "online", what, &u8::from(self.online))?;
         head(f, "state_info", "How it goes, in the word that the status has.")?;
-        writeln!(f, "linkbeat_state_info{{state=\"{}\"}} 1", Label(self.state))?;
+        writeln!(f, "linkbeat_state_info{{state=\"{}\"}} 1", LabelValue(self.state))?;
         let what = "Whether the configuration wants beats.";
         one(f, "enabled", what, &u8::from(self.enabled))?;
         let interval = Seconds::of(self.interval);
         one(f, "interval_seconds", "Time between two beats of the cycle.", &interval)?;
         if let Some(uplink) = self.uplink {
             head(f, "uplink_info", "The uplink in use.")?;
-            writeln!(f, "linkbeat_uplink_info{{uplink=\"{}\"}} 1", Label(uplink.as_str()))?;
+            writeln!(f, "linkbeat_uplink_info{{uplink=\"{}\"}} 1", LabelValue(uplink.as_str()))?;
         }
         one(f, "usable_uplinks", "Uplinks that lead out.", &self.uplinks)?;
         let what = "Rounds of attempts that failed since the last acknowledgement.";
@@ -133,7 +133,7 @@ impl Metrics<'_> {
         }
         tested.try_for_each(|(works, uplink)| {
             let up = u8::from(works);
-            writeln!(f, "linkbeat_standby_up{{uplink=\"{}\"}} {up}", Label(uplink.as_str()))
+            writeln!(f, "linkbeat_standby_up{{uplink=\"{}\"}} {up}", LabelValue(uplink.as_str()))
         })?;
         // A service without a finished check has no value yet.
         let known = |service: &&Service| service.state != ServiceState::Unknown;
@@ -203,9 +203,9 @@ fn histogram(f: &mut Formatter<'_>, name: &str, what: &str, times: &Histogram) -
 }
 
 /// The value of a label, with the escapes of the format. None of ours has a line end.
-struct Label<'a>(&'a str);
+struct LabelValue<'a>(&'a str);
 
-impl Display for Label<'_> {
+impl Display for LabelValue<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|char| {
             if matches!(char, '"' | '\\') {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::{Network, routing};
 use crate::proto::event::{Action, Actions, Note};
-use crate::proto::link::{Announcement, InterfaceName, LinkEvent, ObjectChange};
+use crate::proto::link::{Announcement, InterfaceName, LinkEvent};
 use crate::proto::links::{Link, LinksChange};
 use crate::proto::race::Connection;
 use crate::proto::route::{Family, Route, RouteQuestion};
@@ -114,12 +114,14 @@ impl Network {
     /// Has the kernel asked for the outcome of a change of links.
     pub(crate) fn confirm(&mut self, now: Instant, actions: &mut Actions) {
         let known = |link: &Link| !link.running || self.routing.has_way(link.index);
-        if self.binds && self.links.iter().all(known) {
-            // A carrier takes no route away; what is sent for it now comes first. An unbound socket
-            // has only the kernel's own choice.
-            self.routing.want_at(now + CONFIRM);
-        } else {
+        let is_known = self.links.iter().all(known);
+        if !is_known || !self.binds {
             self.routing.want();
+        }
+        if is_known {
+            // A carrier takes no route away; what is sent for it now comes first. An unbound socket
+            // has only the kernel's own choice, and that may be made a moment later.
+            self.routing.want_at(now + CONFIRM);
         }
         let at_rest = matches!(self.dump, Dump::Unrouted | Dump::Complete);
         if self.links.wants_dump() && at_rest {
@@ -132,8 +134,7 @@ impl Network {
         if !self.routing.is_news(announcement) {
             return;
         }
-        let is_route = announcement.network.is_some();
-        if is_route && announcement.change == ObjectChange::Removed {
+        if announcement.removes_a_route() {
             self.routing.want_at(now + ROUTE_RETURN);
         } else {
             self.routing.want();

@@ -86,8 +86,8 @@ impl Network {
     /// Keeps the resolver going while the server's addresses are unknown or in doubt, over other
     /// ways when the nameservers stay silent on the first ones.
     ///
-    /// `silent`: no connection of the beat is alive; `failing`: that, or one of this round or the
-    /// last round has failed.
+    /// `silent`: no connection of the beat is alive; `failing`: that, or one has failed in this
+    /// round or the last.
     pub(crate) fn ask_for_names(
         &mut self,
         silent: bool,
