@@ -52,6 +52,17 @@ fn what_was_said_before_is_no_news() {
 }
 
 #[test]
+fn removed_route_makes_no_news_of_other_words() {
+    let (mut routing, ..) = asked();
+    let default = |gone| announcement(Some(("0.0.0.0", 0)), 7, 1, gone);
+    let address = announcement(None, 8, 1, false);
+    assert!(routing.is_news(&default(false)) && routing.is_news(&address));
+    assert!(routing.is_news(&default(true)));
+    assert!(!routing.is_news(&address), "its lease is renewed");
+    assert!(routing.is_news(&default(false)), "it is set again");
+}
+
+#[test]
 fn after_something_went_away_the_same_words_are_news() {
     let (mut routing, tables, links) = asked();
     let default = announcement(Some(("0.0.0.0", 0)), 7, 1, false);
