@@ -231,6 +231,10 @@ watch() {
             case $before in
             online) [ "$state" = online ] && [ "${ago:-999999}" -le "$lived" ] ;;
             none) true ;;
+            # An agent finds out in seconds which of the two it is.
+            offline | server_silent)
+                case $state in online | offline | server_silent) true ;; *) false ;; esac
+                ;;
             *) [ "$state" = online ] || [ "$state" = "$before" ] ;;
             esac && [ "$lived" -ge "$settle" ] && return 0
         elif [ -n "$known" ]; then
