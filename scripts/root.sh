@@ -13,6 +13,11 @@ need() {
     apt-get -qq install --no-install-recommends "$2" >/dev/null
 }
 
+# need_namespaces: what makes networks of namespaces.
+need_namespaces() {
+    need ip iproute2 && need mount mount && need nft nftables
+}
+
 # need_cargo: the toolchain is the developer's to choose. It links with a C compiler, which ring needs too.
 need_cargo() {
     command -v cargo >/dev/null || { echo "$0: cargo is missing: see https://rustup.rs" >&2 && exit 1; }

@@ -250,8 +250,20 @@ fn nameserver_on_the_device_is_asked_nothing_while_nothing_outside_can_be_reache
     assert!(matches!(obstacle, Some(Obstacle::NoCarrier(_))), "{obstacle:?}");
 }
 
-#[test]
-fn lookup_moves_to_the_other_uplink_a_second_after_the_known_addresses_failed() {
+/// The bound way of a question.
+fn asked_via(action: &Action) -> Option<InterfaceName> {
+    match action {
+        Action::SendQuery { via, .. } => *via,
+        _ => None,
+    }
+}
+
+fn is_failed(action: &Action) -> bool {
+    matches!(action, Action::Note(Note::BeatFailed { .. }))
+}
+
+/// A beat to a name that is known since the last one, with wlan1 in reserve.
+fn beat_to_a_known_name() -> Bench {
     let mut bench = Bench::with(&named());
     bench.nameserver("9.9.9.9".parse().expect("an address"));
     let query = bench.query().expect("a question");
@@ -261,42 +273,32 @@ fn lookup_moves_to_the_other_uplink_a_second_after_the_known_addresses_failed() 
     bench.up(WLAN1);
     bench.pass(ms(10_000));
     bench.trigger();
-    let via = |action: &Action| match action {
-        Action::SendQuery { via, .. } => *via,
-        _ => None,
-    };
-    let failed = |it: &Action| matches!(it, Action::Note(Note::BeatFailed { .. }));
-    while !bench.actions.iter().any(failed) {
+    bench
+}
+
+#[test]
+fn lookup_moves_to_the_other_uplink_a_second_after_the_known_addresses_failed() {
+    let mut bench = beat_to_a_known_name();
+    while !bench.actions.iter().any(is_failed) {
         bench.now = bench.agent.next_deadline(bench.now).expect("a beat under way");
         bench.input(Input::Deadline);
     }
     // In the second round what is known is asked for anew, over eth0 first or wlan1 first.
     let mut asked = bench.pass(ms(30_000)).into_iter();
-    let first = asked.by_ref().find_map(|it| via(&it)).expect("a question");
-    let second =
-        asked.take_while(|it| !failed(it)).find_map(|it| via(&it).filter(|it| *it != first));
+    let first = asked.by_ref().find_map(|it| asked_via(&it)).expect("a question");
+    let second = asked
+        .take_while(|it| !is_failed(it))
+        .find_map(|it| asked_via(&it).filter(|it| *it != first));
     assert!(second.is_some(), "both in the same round");
 }
 
 #[test]
 fn lookup_moves_to_the_other_uplink_in_the_first_round_that_fails() {
-    let mut bench = Bench::with(&named());
-    bench.nameserver("9.9.9.9".parse().expect("an address"));
-    let query = bench.query().expect("a question");
-    let answer = Answer { addresses: [SERVER].into_iter().collect(), ttl_s: 3600 };
-    bench.input(Input::QueryAnswered(query, &answer));
-    bench.deliver(false);
-    bench.up(WLAN1);
-    bench.pass(ms(10_000));
-    bench.trigger();
+    let mut bench = beat_to_a_known_name();
     let mut round = bench.actions.clone();
     round.extend(bench.pass(ms(30_000)));
-    let failed = |it: &Action| matches!(it, Action::Note(Note::BeatFailed { .. }));
-    let ways = round.iter().take_while(|it| !failed(it)).filter_map(|it| match it {
-        Action::SendQuery { via, .. } => *via,
-        _ => None,
-    });
-    let mut ways: Vec<_> = ways.collect();
+    let round = round.iter().take_while(|it| !is_failed(it));
+    let mut ways: Vec<_> = round.filter_map(asked_via).collect();
     ways.dedup();
     assert_eq!(ways.first_chunk(), Some(&[name("eth0"), name("wlan1")]));
 }
@@ -320,11 +322,7 @@ fn lookup_moves_to_the_other_uplink_where_the_known_addresses_lead_nowhere() {
     bench.trigger();
     let mut asked = bench.actions.clone();
     asked.extend(bench.pass(ms(10_000)));
-    let via = |action: &Action| match action {
-        Action::SendQuery { via, .. } => *via,
-        _ => None,
-    };
-    let mut ways: Vec<_> = asked.iter().filter_map(via).collect();
+    let mut ways: Vec<_> = asked.iter().filter_map(asked_via).collect();
     ways.dedup();
     assert_eq!(ways.first_chunk(), Some(&[name("eth0"), name("wlan1")]), "{asked:?}");
 }
@@ -340,8 +338,7 @@ fn address_that_is_no_name_is_not_tried_where_it_leads_nowhere() {
     }
     bench.announce(true);
     let actions = bench.pass(ms(300_000));
-    let failed = |it: &Action| matches!(it, Action::Note(Note::BeatFailed { .. }));
-    assert!(!actions.iter().any(failed), "{actions:?}");
+    assert!(!actions.iter().any(is_failed), "{actions:?}");
 }
 
 #[test]
