@@ -214,9 +214,10 @@ impl Day<'_> {
         let mut lines = self.machine.log().follow();
         let event_us = clock::boot_us();
         act(self.machine)?;
-        // The last one of an agent that is stopped is not what the event brings about.
-        let is_last = |beat: &Beat| beat.body.get("stopping").is_some();
-        let brought = |beat: &Beat| beat.reason().contains(reason) && !is_last(beat);
+        // An event brings about neither a beat of the cycle nor the last one of an agent that stops.
+        let is_due =
+            |beat: &Beat| beat.reason() == "interval" || beat.body.get("stopping").is_some();
+        let brought = |beat: &Beat| beat.reason().contains(reason) && !is_due(beat);
         let beat = self.beats.find(PATIENCE, brought);
         let beat = beat.ok_or_else(|| missing(&format!("beat {reason}")))?;
         let took_us = beat.received_us.saturating_sub(event_us);
