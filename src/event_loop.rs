@@ -98,7 +98,7 @@ const TICK: Duration = Duration::from_millis(1);
 const LOADS: BucketSettings = BucketSettings { burst: 5, every: Duration::from_secs(1) };
 
 /// The sources, and the core they feed.
-pub struct EventLoop {
+struct EventLoop {
     /// Waits for all sources.
     poll: Poll,
     /// When the agent started.
@@ -171,81 +171,80 @@ pub struct EventLoop {
     history_file: HistoryFile,
 }
 
-impl EventLoop {
-    /// Opens what the loop listens to. `trigger` is an inherited eventfd of a helper; `sandbox` is for
-    /// the status.
-    ///
-    /// # Errors
-    ///
-    /// A descriptor that the agent cannot do without is not to be had.
-    pub fn new(
-        config: PathBuf,
-        trigger: Option<EventFd>,
-        sandbox: Option<Sandbox>,
-    ) -> Result<Self, Error> {
-        let now = clock::now();
-        let poll = Poll::new().map_err(Error::system("open epoll"))?;
-        let timer = Timer::new().map_err(Error::system("open timerfd"))?;
-        let routes = RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?;
-        let routing = Routing::new().map_err(Error::system("open rtnetlink socket"))?;
-        let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
-        let watch = Watch::new(ConfigFiles::of(&config).all(), &RESOLVER_FILES, &manager::FILES);
-        let wall = Wall::new();
-        listen(&poll, [&timer], TIMER)?;
-        listen(&poll, &wall.watch, CLOCK)?;
-        listen(&poll, [&routes], RTNETLINK)?;
-        listen(&poll, [&signals], SIGNALS)?;
-        listen(&poll, watch.events(), WATCH)?;
-        listen(&poll, watch.mounts(), MOUNTS)?;
-        listen(&poll, &trigger, TRIGGER)?;
-        let poll_files_at = now + files::wait(&watch);
-        let local = LocalServer::new(poll.registry(), Token(HELPER_FIRST), Token(STATUS_FIRST))
-            .map_err(Error::system("duplicate epoll"))?;
-        // Made in its place: a second one on the way would be 50 KB of stack for good.
-        Ok(Self {
-            poll,
-            started_at: now,
-            now,
-            stopping: None,
-            again: Vec::with_capacity(EVENTS_MAX),
-            pump_now: Vec::with_capacity(SESSIONS_MAX),
-            outcomes: VecDeque::with_capacity(EVENTS_MAX),
-            timer,
-            wall,
-            routes,
-            links_retry: LinksRetry::new(now),
-            routing,
-            neighbours: None,
-            signals,
-            trigger,
-            sessions: Sessions::new(CONNECTION_FIRST),
-            queries: Slots::new(QUERY_FIRST),
-            probes: Slots::new(PROBE_FIRST),
-            checks: Slots::new(CHECK_FIRST),
-            watch,
-            poll_files_at,
-            loads: Bucket::new(LOADS, now),
-            load_at: None,
-            local,
-            supervisor: Notify::from_env(now),
-            sandbox,
-            configured_at: None,
-            agent: Agent::new(clock::seed(), now),
-            resolver: ResolverSettings::default(),
-            reader: None,
-            setup: Setup::new(config),
-            vitals: Vitals::default(),
-            reporter: Reporter::new(clock::seed()),
-            history_file: HistoryFile::default(),
-        })
-    }
+/// Runs the agent until a signal ends it. `trigger` is an inherited eventfd of a helper; `sandbox` is
+/// for the status.
+///
+/// # Errors
+///
+/// A descriptor that the agent cannot do without is not to be had, or another agent answers helpers
+/// already. Later only waiting itself can fail.
+pub fn run(
+    config: PathBuf,
+    trigger: Option<EventFd>,
+    sandbox: Option<Sandbox>,
+) -> Result<(), Error> {
+    let now = clock::now();
+    let poll = Poll::new().map_err(Error::system("open epoll"))?;
+    let timer = Timer::new().map_err(Error::system("open timerfd"))?;
+    let routes = RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?;
+    let routing = Routing::new().map_err(Error::system("open rtnetlink socket"))?;
+    let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
+    let watch = Watch::new(ConfigFiles::of(&config).all(), &RESOLVER_FILES, &manager::FILES);
+    let wall = Wall::new();
+    listen(&poll, [&timer], TIMER)?;
+    listen(&poll, &wall.watch, CLOCK)?;
+    listen(&poll, [&routes], RTNETLINK)?;
+    listen(&poll, [&signals], SIGNALS)?;
+    listen(&poll, watch.events(), WATCH)?;
+    listen(&poll, watch.mounts(), MOUNTS)?;
+    listen(&poll, &trigger, TRIGGER)?;
+    let poll_files_at = now + files::wait(&watch);
+    let local = LocalServer::new(poll.registry(), Token(HELPER_FIRST), Token(STATUS_FIRST))
+        .map_err(Error::system("duplicate epoll"))?;
+    // Never moved: a second one on the way would be 50 KB of stack for good, and the code to copy it.
+    let mut event_loop = EventLoop {
+        poll,
+        started_at: now,
+        now,
+        stopping: None,
+        again: Vec::with_capacity(EVENTS_MAX),
+        pump_now: Vec::with_capacity(SESSIONS_MAX),
+        outcomes: VecDeque::with_capacity(EVENTS_MAX),
+        timer,
+        wall,
+        routes,
+        links_retry: LinksRetry::new(now),
+        routing,
+        neighbours: None,
+        signals,
+        trigger,
+        sessions: Sessions::new(CONNECTION_FIRST),
+        queries: Slots::new(QUERY_FIRST),
+        probes: Slots::new(PROBE_FIRST),
+        checks: Slots::new(CHECK_FIRST),
+        watch,
+        poll_files_at,
+        loads: Bucket::new(LOADS, now),
+        load_at: None,
+        local,
+        supervisor: Notify::from_env(now),
+        sandbox,
+        configured_at: None,
+        agent: Agent::new(clock::seed(), now),
+        resolver: ResolverSettings::default(),
+        reader: None,
+        setup: Setup::new(config),
+        vitals: Vitals::default(),
+        reporter: Reporter::new(clock::seed()),
+        history_file: HistoryFile::default(),
+    };
+    event_loop.run()
+}
 
-    /// Runs until a signal ends it.
-    ///
-    /// # Errors
-    ///
-    /// Another agent answers helpers already. Later only waiting itself can fail.
-    pub fn run(mut self) -> Result<(), Error> {
+impl EventLoop {
+    // Inlined into its caller it would reach every field by a long way from the stack: 2 KB more.
+    #[inline(never)]
+    fn run(&mut self) -> Result<(), Error> {
         self.load();
         let path = self.setup.config.trigger_socket.as_deref();
         self.local.begin_lines(path, self.now)?;

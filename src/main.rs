@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use linkbeat::cli::{self, Command};
 use linkbeat::error::Error;
-use linkbeat::event_loop::EventLoop;
+use linkbeat::event_loop;
 use linkbeat::logger;
 use linkbeat::sys::eventfd::EventFd;
 use linkbeat::sys::sandbox::Sandbox;
@@ -36,7 +36,7 @@ fn run(config: PathBuf, trigger_fd: Option<u32>, sandbox: bool) -> ExitCode {
     if let Some(obstacle) = sandbox.as_ref().and_then(|it| it.obstacle.as_ref()) {
         log::warn!("{obstacle}");
     }
-    match trigger.and_then(|trigger| EventLoop::new(config, trigger, sandbox)?.run()) {
+    match trigger.and_then(|trigger| event_loop::run(config, trigger, sandbox)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             log::error!("{}", error.chain());

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use linkbeat::event_loop::EventLoop;
+use linkbeat::event_loop;
 use linkbeat::logger;
 use linkbeat_support::agent::SOON;
 use linkbeat_support::helper::Helper;
@@ -108,7 +108,7 @@ impl Inside {
             place.device.within(|| {
                 let mut agent = AllocationGroupToken::register().expect("a group");
                 let _group = agent.enter();
-                EventLoop::new(config, None, None).expect("a loop").run().expect("it runs");
+                event_loop::run(config, None, None).expect("it runs");
             });
         };
         let thread = Some(thread::spawn(run));
