@@ -276,8 +276,7 @@ pub struct Loaded {
 impl Loaded {
     /// Makes a problem of a file of TLS that cannot be used, in a configuration of `path`.
     pub fn tls_problem(&self, path: &Path, error: &tls::Error) -> Problem {
-        let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
-        let message = format!("{}: {error}{}", error.purpose.key(), cause.unwrap_or_default());
+        let message = format!("{}: {error}", error.purpose.key());
         Problem::new(Severity::Error, self.places.of(error.purpose.key()), path, message)
     }
 

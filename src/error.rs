@@ -1,7 +1,6 @@
 //! Errors that end the command. `main` prints them once. Failures of the network are never among
 //! them.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,7 +17,7 @@ pub const EXIT_SYSTEM: u8 = 71;
 /// A configuration file is invalid (`EX_CONFIG`).
 pub const EXIT_CONFIG: u8 = 78;
 
-/// An error that ends the command.
+/// An error that ends the command. `Display` is one line, with the cause.
 #[derive(Debug)]
 pub enum Error {
     /// The command line is wrong.
@@ -74,26 +73,15 @@ impl Error {
             Self::Config => EXIT_CONFIG,
         })
     }
-
-    /// The error and its chain of causes, on one line.
-    pub fn chain(&self) -> String {
-        let mut chain = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            chain += &format!(": {error}");
-            cause = error.source();
-        }
-        chain
-    }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(error) => write_usage(f, error),
-            Self::System { operation, path: None, .. } => f.write_str(operation),
-            Self::System { operation, path: Some(path), .. } => {
-                write!(f, "{operation} {}", path.display())
+            Self::System { operation, path: None, source } => write!(f, "{operation}: {source}"),
+            Self::System { operation, path: Some(path), source } => {
+                write!(f, "{operation} {}: {source}", path.display())
             }
             Self::AlreadyRunning { socket, pid: Some(pid) } => {
                 write!(f, "another agent, process {pid}, runs on {}", socket.display())
@@ -101,8 +89,8 @@ impl fmt::Display for Error {
             Self::AlreadyRunning { socket, pid: None } => {
                 write!(f, "another agent runs on {}", socket.display())
             }
-            Self::NoAgent { socket, .. } => {
-                write!(f, "no agent answers on {}", socket.display())
+            Self::NoAgent { socket, source } => {
+                write!(f, "no agent answers on {}: {source}", socket.display())
             }
             Self::Config => f.write_str("the configuration is invalid"),
         }
@@ -130,16 +118,6 @@ fn write_usage(f: &mut fmt::Formatter<'_>, error: &lexopt::Error) -> fmt::Result
     }
 }
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::System { source, .. } | Self::NoAgent { source, .. } => Some(source),
-            // The text of a usage error contains that of its cause.
-            Self::Usage(_) | Self::AlreadyRunning { .. } | Self::Config => None,
-        }
-    }
-}
-
 impl From<lexopt::Error> for Error {
     fn from(error: lexopt::Error) -> Self {
         Self::Usage(error)
@@ -151,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chain_names_operation_object_and_cause() {
+    fn text_names_operation_object_and_cause() {
         let denied = || io::Error::from(io::ErrorKind::PermissionDenied);
         let socket = Path::new("/run/x.sock");
         for (error, words, code) in [
@@ -179,7 +157,7 @@ mod tests {
             ),
             (Error::Config, "the configuration is invalid", 78),
         ] {
-            assert_eq!(error.chain(), words);
+            assert_eq!(error.to_string(), words);
             assert_eq!(error.exit_code(), ExitCode::from(code));
         }
     }

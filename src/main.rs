@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     result.unwrap_or_else(|error| {
         let hint = if matches!(error, Error::Usage(_)) { "; see linkbeat --help" } else { "" };
         // An error cannot be reported anywhere else.
-        writeln!(std::io::stderr(), "linkbeat: {}{hint}", error.chain()).ok();
+        writeln!(std::io::stderr(), "linkbeat: {error}{hint}").ok();
         error.exit_code()
     })
 }
@@ -39,7 +39,7 @@ fn run(config: PathBuf, trigger_fd: Option<u32>, sandbox: bool) -> ExitCode {
     match trigger.and_then(|trigger| event_loop::run(config, trigger, sandbox)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            log::error!("{}", error.chain());
+            log::error!("{error}");
             error.exit_code()
         }
     }

@@ -47,7 +47,7 @@ fn watch(format: OutputFormat, socket: &Path, out: &mut impl Write) -> Result<u8
                 (page.line(), json.unwrap_or_else(|| page.to_string()))
             }
             Err(error @ Error::NoAgent { .. }) => {
-                let gone = error.chain();
+                let gone = error.to_string();
                 let text: String = gone.chars().map(harmless).collect();
                 let shown = if format.json { error_json(&text) } else { format!("{gone}\n") };
                 (gone, shown)

@@ -7,7 +7,7 @@ fn parsed(line: &str) -> Result<Command, String> {
     let arguments = line.split_whitespace().map(|word| OsString::from(word.replace("''", "")));
     parse(arguments).map_err(|error| {
         assert!(matches!(error, Error::Usage(_)), "{error:?}");
-        error.chain()
+        error.to_string()
     })
 }
 

@@ -270,10 +270,10 @@ fn start_up_errors_have_the_form_of_errors() {
         Error::NoAgent { .. } => [Error::NoAgent { socket: path.into(), source: denied() }],
         Error::Config => [Error::Config],
     );
-    assert_errors(errors.iter().map(Error::chain));
+    assert_errors(errors);
     let lines = ["", "event", "run x", "trigger --reason", "run --trigger-fd x", "check a b"];
     let wrong = lines.map(|line| cli::parse(line.split_whitespace().map(Into::into)));
-    assert_errors(wrong.iter().map(|result| result.as_ref().expect_err("wrong usage").chain()));
+    assert_errors(wrong.into_iter().map(|result| result.expect_err("wrong usage")));
 }
 
 #[test]

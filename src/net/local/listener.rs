@@ -208,7 +208,7 @@ impl Port {
             (Protocol::Http, Some(listen)) => {
                 format!("status server: {}", describe(listen, error))
             }
-            _ => format!("helpers cannot ask for beats: {}", error.chain()),
+            _ => format!("helpers cannot ask for beats: {error}"),
         };
         self.note(text);
     }
@@ -293,7 +293,7 @@ impl Port {
 /// Why the status server cannot listen, and what to do about it.
 pub(crate) fn describe(listen: &Listen, error: &Error) -> String {
     let (Listen::Address(_), Error::System { source, .. }) = (listen, error) else {
-        return format!("{listen}: {}", error.chain());
+        return format!("{listen}: {error}");
     };
     match Errno::from_io_error(source) {
         Some(Errno::ADDRINUSE) => format!(

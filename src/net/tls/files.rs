@@ -107,7 +107,7 @@ pub enum Purpose {
     Key,
 }
 
-/// Why a file cannot be used.
+/// Why a file cannot be used; `Display` says it in a line.
 #[derive(Debug)]
 pub struct Error {
     /// Which one.
@@ -321,7 +321,7 @@ impl fmt::Display for Error {
             ErrorKind::NotBuiltIn => f.write_str(
                 "https needs the PEM file of your authority, this linkbeat has no roots built in",
             ),
-            ErrorKind::Read(_) => write!(f, "cannot read {path}"),
+            ErrorKind::Read(error) => write!(f, "cannot read {path}: {error}"),
             ErrorKind::NotAFile => write!(f, "{path} is not a regular file"),
             ErrorKind::TooLarge => write!(f, "{path} is larger than {FILE_MAX} bytes"),
             ErrorKind::Empty => write!(f, "no {wanted} in PEM form in {path}"),
@@ -367,12 +367,5 @@ impl fmt::Display for Flaw {
                 "is a TRUSTED CERTIFICATE of OpenSSL: remove its trust settings with `openssl x509 -in FILE`"
             }
         })
-    }
-}
-
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        let ErrorKind::Read(error) = &self.kind else { return None };
-        Some(error)
     }
 }

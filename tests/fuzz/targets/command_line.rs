@@ -63,7 +63,7 @@ fn run(command: Command, colour: bool) -> (Result<u8, Error>, String) {
     let code = execute_to(command, format, &mut out);
     if let Err(error) = &code {
         assert!(matches!(error, Error::NoAgent { .. }), "{error}");
-        let text = error.chain();
+        let text = error.to_string();
         assert!(!text.contains(steers) && text.len() < 1000, "{text:?}");
     }
     (code, String::from_utf8(out).expect("text"))
