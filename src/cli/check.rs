@@ -1,10 +1,11 @@
 //! `linkbeat check`: the problems with their place, the resulting settings, and system settings
 //! that get in the way.
 
-use std::fmt::{self, Display};
-use std::io::{self, Write};
+use std::fmt::{self, Display, Write as _};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::output::say;
 use crate::config::{Config, ConfigFiles, DEFAULT_FILE, load, rp_filter};
 use crate::error::Error;
 use crate::net::tls;
@@ -34,11 +35,13 @@ const WITHOUT_FILE: &str = if tls::BUILT_IN {
 /// [`Error::Config`] if the agent would refuse the configuration, [`Error::System`] if `out`
 /// cannot be written to.
 pub(crate) fn run(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> Result<(), Error> {
-    let valid = check(file, root, out).map_err(Error::system("write to standard output"))?;
+    let mut text = String::new();
+    let valid = check(file, root, &mut text).expect("a string takes every text");
+    say(out, &text)?;
     if valid { Ok(()) } else { Err(Error::Config) }
 }
 
-fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bool> {
+fn check(file: Option<&Path>, root: &Path, out: &mut String) -> Result<bool, fmt::Error> {
     let path = file.unwrap_or(Path::new(DEFAULT_FILE));
     let mut loaded = load(path);
     for problem in &loaded.problems {
@@ -81,7 +84,7 @@ fn check(file: Option<&Path>, root: &Path, out: &mut dyn Write) -> io::Result<bo
 }
 
 /// Prints the configuration key by key, with the names that the files use.
-fn show(config: &Config, out: &mut dyn Write) -> io::Result<()> {
+fn show(config: &Config, out: &mut String) -> fmt::Result {
     let settings = &config.settings;
     let path = |path: &'_ Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
     let without_file = if config.pins.is_empty() { WITHOUT_FILE } else { "none" };

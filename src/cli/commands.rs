@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::client::{ANSWER_TIME, End, RESULT_TIME, ask, unexpected_answer};
-use super::output::{EXIT_DONE, EXIT_FAILED, Out, OutputFormat, say, wants_colour};
+use super::output::{EXIT_DONE, EXIT_FAILED, OutputFormat, say, wants_colour};
 use super::show;
 use super::{Command, HELP, check, pin};
 use crate::config::{self, Config, DEFAULT_FILE};
@@ -30,7 +30,7 @@ pub fn execute(command: Command) -> Result<ExitCode, Error> {
     let terminal = stdout.is_terminal();
     let colour = terminal && wants_colour(|name| std::env::var_os(name));
     let format = OutputFormat { json: false, again: false, terminal, colour };
-    execute_to(command, format, &mut Out(stdout.lock())).map(ExitCode::from)
+    execute_to(command, format, &mut stdout.lock()).map(ExitCode::from)
 }
 
 /// As [`execute`], with the result to `out`; of `format`, what the command does not say itself.
@@ -41,7 +41,7 @@ pub fn execute(command: Command) -> Result<ExitCode, Error> {
 pub fn execute_to(
     command: Command,
     format: OutputFormat,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<u8, Error> {
     let format = |json: bool, again| OutputFormat {
         json,
@@ -84,7 +84,7 @@ fn trigger(
     reason: Option<&Word>,
     wait: bool,
     socket: &Path,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<u8, Error> {
     let (option, time) = if wait { (" --wait", RESULT_TIME) } else { ("", ANSWER_TIME) };
     let word = reason.map_or("", Word::as_str);

@@ -1,7 +1,7 @@
 //! Standard output of the command line.
 
 use std::ffi::OsString;
-use std::io::{self, StdoutLock, Write};
+use std::io::{self, Write};
 
 use crate::error::Error;
 use linkbeat_core::wire::cut::harmless;
@@ -45,29 +45,14 @@ pub(super) fn wants_colour(variable: impl Fn(&str) -> Option<OsString>) -> bool 
     !dumb && variable("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Writes `text` at once.
-pub(super) fn say(out: &mut impl Write, text: &str) -> Result<(), Error> {
-    let said = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    said.map_err(Error::system("write to standard output"))
-}
-
-/// Standard output. A reader that has closed the pipe is no error; what it does not read is dropped.
-pub(super) struct Out<'a>(pub(super) StdoutLock<'a>);
-
-impl Write for Out<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        unless_gone(self.0.write(bytes), bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        unless_gone(self.0.flush(), ())
-    }
-}
-
-fn unless_gone<T>(written: io::Result<T>, otherwise: T) -> io::Result<T> {
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(otherwise),
-        result => result,
+/// Writes `text` at once. A reader that has closed the pipe is no error; what it does not read is
+/// dropped.
+pub(super) fn say(out: &mut dyn Write, text: &str) -> Result<(), Error> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::system("write to standard output")(error))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token};
 
-use super::output::{EXIT_DONE, EXIT_FAILED};
+use super::output::{EXIT_DONE, EXIT_FAILED, say};
 use crate::config;
 use crate::error::Error;
 use crate::net::connection::{Connection, Progress};
@@ -50,9 +50,7 @@ Compare the pin with the one that the owner of the server computes from its cert
 /// [`Error::Config`] without an `https` server, after the reason has been printed;
 /// [`Error::System`].
 pub(super) fn show(file: &Path, out: &mut dyn Write) -> Result<u8, Error> {
-    let mut print = |text: fmt::Arguments<'_>| {
-        out.write_fmt(text).map_err(Error::system("write to standard output"))
-    };
+    let mut print = |text: fmt::Arguments<'_>| say(out, &text.to_string());
     let loaded = config::load(file);
     for problem in &loaded.problems {
         print(format_args!("{problem}\n"))?;

@@ -23,7 +23,7 @@ const PAUSE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 pub(super) fn status(
     format: OutputFormat,
     socket: &Path,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<u8, Error> {
     if format.again {
         return watch(format, socket, out);
@@ -36,7 +36,7 @@ pub(super) fn status(
 
 /// Prints the state of the agent until the reader has gone: the page on a terminal, a line for each
 /// change into a pipe. An agent that does not answer is asked again.
-fn watch(format: OutputFormat, socket: &Path, out: &mut impl Write) -> Result<u8, Error> {
+fn watch(format: OutputFormat, socket: &Path, out: &mut dyn Write) -> Result<u8, Error> {
     let mut known = String::new();
     loop {
         let now = Utc(clock::unix_seconds());
@@ -91,7 +91,7 @@ fn screen(page: &str, now: Utc) -> String {
 pub(super) fn events(
     format: OutputFormat,
     socket: &Path,
-    out: &mut impl Write,
+    out: &mut dyn Write,
 ) -> Result<u8, Error> {
     let mut known = SeenEvents::default();
     loop {

@@ -1,7 +1,6 @@
 //! The findings of `linkbeat check` on a device that has the web manager on it.
 
-use std::fmt::{self, Display};
-use std::io::{self, Write};
+use std::fmt::{self, Display, Write};
 use std::path::Path;
 
 use crate::config::manager::WebManager;
@@ -54,12 +53,7 @@ impl Display for Finding<'_> {
 }
 
 /// Writes what is found below `root`, one line each; `own` is the path of `linkbeat.json`.
-pub(super) fn report(
-    root: &Path,
-    config: &Config,
-    own: &Path,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+pub(super) fn report(root: &Path, config: &Config, own: &Path, out: &mut String) -> fmt::Result {
     let Some(manager) = WebManager::find(root) else { return Ok(()) };
     let mut say = |severity: &str, text: &dyn Display| writeln!(out, "{severity}: {text}");
     let page = "the web manager is installed: its page shows its own heartbeat, `linkbeat status` \
