@@ -3,8 +3,6 @@
 //! Texts in the JSON can come from servers, files and other programs, so control characters are
 //! replaced before they reach the terminal.
 
-use std::fmt::{self, Display};
-
 use crate::status::AgentState;
 
 mod fields;
@@ -13,7 +11,9 @@ mod tests;
 mod timeline;
 
 pub(super) use self::fields::Fields;
-use self::fields::{beat, interface, outage, reserve, safe, span, steps, unset_clock};
+use self::fields::{
+    beat, interface, joined, outage, reserve, safe, service, span, steps, unset_clock,
+};
 pub(super) use self::timeline::entries;
 
 /// The status as an exit code.
@@ -28,7 +28,7 @@ pub(super) enum StatusVerdict {
     Stale = 2,
 }
 
-/// The status of a running agent. `Display` is the page for people.
+/// The status of a running agent.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page<'a> {
     /// The JSON of the agent.
@@ -93,19 +93,6 @@ impl Page<'_> {
         stale.then(|| format!("the last beat should be no older than {fresh_for}"))
     }
 
-    fn last_beat(&self) -> [(&'static str, Option<String>); 2] {
-        match (self.status.number("last_heartbeat_ago"), self.status.object("beat")) {
-            (Some(ago), Some(last)) => [
-                ("last beat", Some(format!("{} ago: {}", span(ago), beat(last, Some(last))))),
-                ("its steps", Some(steps(last))),
-            ],
-            _ => {
-                let none = "none has been acknowledged since start";
-                [("last beat", Some(none.into())), ("its steps", None)]
-            }
-        }
-    }
-
     fn next_beat(&self) -> Option<String> {
         if self.status.flag("in_flight") == Some(true) {
             Some("under way".into())
@@ -149,79 +136,69 @@ impl Page<'_> {
             ("no_core", "no core files"),
             ("filter", "no needless system calls"),
         ];
-        let held = parts.map(|(key, text)| Some(text).filter(|_| sandbox.flag(key) == Some(true)));
-        let held: Vec<&str> = held.into_iter().flatten().collect();
-        let held = if held.is_empty() { "none".into() } else { held.join(", ") };
+        let held = |(key, text): (&str, &str)| {
+            (sandbox.flag(key) == Some(true)).then(|| String::from(text))
+        };
+        let held = joined(&mut parts.into_iter().filter_map(held));
+        let held = if held.is_empty() { "none" } else { &held };
         format!("; sandbox: {held}")
     }
 
-    /// Name and text of the lines after the first.
-    fn rows(&self) -> impl Iterator<Item = (&'static str, Option<String>)> {
-        let status = self.status;
-        let failures = status.number("failures").filter(|failures| *failures > 1);
-        let clock = status.object("clock").filter(|clock| clock.flag("set") == Some(false));
-        let uplink = status.object("uplink").filter(|uplink| uplink.object("name").is_some());
-        let agent = status.text("version").zip(status.number("pid"));
-        let service = |service: Fields<'_>| {
-            let [name, address, state] = ["name", "address", "state"].map(|key| service.word(key));
-            format!("{name} at {address}: {state}{}", service.since())
-        };
-        [
-            ("stale", self.stale()),
-            ("error", status.text("last_error")),
-            ("clock", clock.map(unset_clock)),
-            ("failures", failures.map(|failures| format!("{failures} in a row"))),
-            ("what to do", status.text("advice")),
-            (
-                "bad config",
-                status.text("config_error").map(|error| format!("{error} (it is not in force)")),
-            ),
-        ]
-        .into_iter()
-        .chain(
-            status
-                .list("warnings")
-                .map(|it| ("warning", Some(safe(it)).filter(|it| !it.is_empty()))),
-        )
-        .chain([
-            ("uplink", uplink.map(|it| format!("{}, in use{}", interface(it), it.since()))),
-            ("obstacle", status.object("obstacle").and_then(|it| it.text("text"))),
-        ])
-        .chain(status.list("uplinks").map(|it| ("in reserve", Some(reserve(Fields(it))))))
-        .chain(status.list("watch").map(move |it| ("service", Some(service(Fields(it))))))
-        .chain(self.last_beat())
-        .chain([
-            ("last outage", status.object("last_outage").and_then(outage)),
-            ("next beat", self.next_beat()),
-            ("interval", self.other_interval()),
-            ("server", status.text("api_url")),
-            ("device key", status.text("device_key_full")),
-            ("page", status.text("listens_on")),
-            (
-                "agent",
-                agent.map(|(version, pid)| {
-                    format!("linkbeat {version}, process {pid}{}", self.sandbox())
-                }),
-            ),
-        ])
-    }
-}
-
-impl Display for Page<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// The page for people.
+    pub(super) fn text(&self) -> String {
         let (begin, end) = match (self.colour, self.verdict()) {
             (false, _) => ("", ""),
             (true, StatusVerdict::Fresh) => ("\x1b[32m", "\x1b[0m"),
             (true, StatusVerdict::Offline) => ("\x1b[31m", "\x1b[0m"),
             (true, StatusVerdict::Stale) => ("\x1b[33m", "\x1b[0m"),
         };
-        let (state, since) = (self.state(), self.status.since());
-        writeln!(f, "{begin}{state}{end}{since}{}{}", self.over(), self.meaning())?;
-        for (name, text) in self.rows() {
+        let status = self.status;
+        let (state, since, over) = (self.state(), status.since(), self.over());
+        let mut page = format!("{begin}{state}{end}{since}{over}{}\n", self.meaning());
+        let mut row = |name: &str, text: Option<String>| {
             if let Some(text) = text {
-                writeln!(f, "  {name:<11}  {text}")?;
+                page.push_str(&format!("  {name:<11}  {text}\n"));
             }
+        };
+        row("stale", self.stale());
+        row("error", status.text("last_error"));
+        let clock = status.object("clock").filter(|clock| clock.flag("set") == Some(false));
+        row("clock", clock.map(unset_clock));
+        let failures = status.number("failures").filter(|failures| *failures > 1);
+        row("failures", failures.map(|failures| format!("{failures} in a row")));
+        row("what to do", status.text("advice"));
+        let error = status.text("config_error");
+        row("bad config", error.map(|error| format!("{error} (it is not in force)")));
+        for warning in status.list("warnings") {
+            row("warning", Some(safe(warning)).filter(|it| !it.is_empty()));
         }
-        Ok(())
+        let uplink = status.object("uplink").filter(|uplink| uplink.object("name").is_some());
+        row("uplink", uplink.map(|it| format!("{}, in use{}", interface(it), it.since())));
+        row("obstacle", status.object("obstacle").and_then(|it| it.text("text")));
+        for uplink in status.list("uplinks") {
+            row("in reserve", Some(reserve(Fields(uplink))));
+        }
+        for watched in status.list("watch") {
+            row("service", Some(service(Fields(watched))));
+        }
+        if let (Some(ago), Some(last)) =
+            (status.number("last_heartbeat_ago"), status.object("beat"))
+        {
+            row("last beat", Some(format!("{} ago: {}", span(ago), beat(last, Some(last)))));
+            row("its steps", Some(steps(last)));
+        } else {
+            row("last beat", Some("none has been acknowledged since start".into()));
+        }
+        row("last outage", status.object("last_outage").and_then(outage));
+        row("next beat", self.next_beat());
+        row("interval", self.other_interval());
+        row("server", status.text("api_url"));
+        row("device key", status.text("device_key_full"));
+        row("page", status.text("listens_on"));
+        if let (Some(version), Some(pid)) = (status.text("version"), status.number("pid")) {
+            let sandbox = self.sandbox();
+            row("agent", Some(format!("linkbeat {version}, process {pid}{sandbox}")));
+        }
+        page
     }
 }

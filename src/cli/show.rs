@@ -30,7 +30,7 @@ pub(super) fn status(
     }
     let answer = ask(socket, "status\n", ANSWER_TIME, End::Connection)?;
     let page = Page { status: Fields(object(socket, &answer)?), colour: format.colour };
-    say(out, &if format.json { escaped(page.status.0.raw()) } else { page.to_string() })?;
+    say(out, &if format.json { escaped(page.status.0.raw()) } else { page.text() })?;
     Ok(page.verdict() as u8)
 }
 
@@ -44,7 +44,7 @@ fn watch(format: OutputFormat, socket: &Path, out: &mut dyn Write) -> Result<u8,
             Ok(answer) => {
                 let page = Page { status: Fields(object(socket, &answer)?), colour: format.colour };
                 let json = format.json.then(|| escaped(page.status.0.raw()));
-                (page.line(), json.unwrap_or_else(|| page.to_string()))
+                (page.line(), json.unwrap_or_else(|| page.text()))
             }
             Err(error @ Error::NoAgent { .. }) => {
                 let gone = error.to_string();

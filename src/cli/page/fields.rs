@@ -69,6 +69,17 @@ pub(super) fn reserve(uplink: Fields<'_>) -> String {
     interface(uplink) + works
 }
 
+/// A watched service.
+pub(super) fn service(service: Fields<'_>) -> String {
+    let [name, address, state] = ["name", "address", "state"].map(|key| service.word(key));
+    format!("{name} at {address}: {state}{}", service.since())
+}
+
+/// The parts with a comma between each two.
+pub(super) fn joined(parts: &mut dyn Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
 /// An acknowledged beat; `steps` is the object with its steps.
 pub(super) fn beat(beat: Fields<'_>, steps: Option<Fields<'_>>) -> String {
     let mut text = beat.word("reason");
@@ -94,14 +105,14 @@ pub(super) fn steps(beat: Fields<'_>) -> String {
         ("replied_us", "answered"),
     ];
     let step = |(key, name)| Some(format!("{name} {}", millis(beat.number(key)?)));
-    let text = steps.into_iter().filter_map(step).collect::<Vec<_>>().join(", ") + " ms";
+    let text = joined(&mut steps.into_iter().filter_map(step)) + " ms";
     let at = |key| beat.number(key).unwrap_or(0);
     let (usable, held) = (at("usable_us"), at("held_us"));
     let raced = at("opened_us").saturating_sub(at("resolved_us").max(usable.saturating_add(held)));
     let waits = [("without an uplink", usable), ("held", held), ("racing", raced)];
     let waits = waits.into_iter().filter(|(_, micros)| *micros >= 100);
-    let waits = waits.map(|(name, micros)| format!("{} {name}", millis(micros)));
-    match waits.collect::<Vec<_>>().join(", ") {
+    let mut waits = waits.map(|(name, micros)| format!("{} {name}", millis(micros)));
+    match joined(&mut waits) {
         none if none.is_empty() => text,
         waits => format!("{text}; of it {waits}"),
     }

@@ -14,7 +14,7 @@ use linkbeat_core::proto::reach::Connectivity;
 use linkbeat_core::wire::json;
 
 fn page(json: &str) -> String {
-    Page { status: Fields(json::parse(json.as_bytes()).unwrap()), colour: false }.to_string()
+    Page { status: Fields(json::parse(json.as_bytes()).unwrap()), colour: false }.text()
 }
 
 fn verdict(json: &str) -> StatusVerdict {
@@ -342,8 +342,8 @@ fn colour_is_around_the_state_and_nowhere_else() {
         (r#"{"state": "dreaming"}"#, "\x1b[33mdreaming"),
         ("{}", "\x1b[33munknown"),
     ] {
-        let page = Page { status: Fields(json::parse(json.as_bytes()).unwrap()), colour: true }
-            .to_string();
+        let page =
+            Page { status: Fields(json::parse(json.as_bytes()).unwrap()), colour: true }.text();
         assert!(page.starts_with(&format!("{begin}\x1b[0m")), "{page:?}");
         assert_eq!(page.matches('\x1b').count(), 2, "{page:?}");
     }
