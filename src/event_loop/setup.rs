@@ -30,14 +30,14 @@ pub(super) enum Verdict {
 pub(super) struct Setup {
     /// The path that the files belong to.
     pub path: PathBuf,
-    /// The configuration of the files, without derived values.
-    loaded: Option<Config>,
     /// The files that exist.
     found: Vec<PathBuf>,
     /// The problems of these files, as logged last.
     problems: Vec<Problem>,
     /// The configuration in force; the defaults until the files are good.
     pub config: Config,
+    /// Whether it is that of files that were good.
+    is_loaded: bool,
     /// Whether the files were good once, and any of them was there the last time.
     pub in_force: bool,
     /// The properties that are constant while the device runs.
@@ -82,9 +82,12 @@ impl Setup {
     pub(super) fn load(&mut self, watch: &mut Watch, times: &Times) -> Verdict {
         let mut loaded = config::load(&self.path);
         self.found = core::mem::take(&mut loaded.found);
-        let Some(config) = loaded.config.take() else {
+        let Some(mut config) = loaded.config.take() else {
             return self.complain(&loaded.problems);
         };
+        if let Some(mac) = self.mac {
+            config.derive_device_key(&self.identity.hostname, mac);
+        }
         let files = config.tls_files();
         let paths = files.as_ref().map(tls::Files::paths).unwrap_or_default();
         watch.follow_tls(&paths);
@@ -96,7 +99,7 @@ impl Setup {
         if self.complaint.take().is_some() {
             log::info!("the configuration is usable again");
         }
-        let is_same = self.loaded.as_ref() == Some(&config) && self.material == material;
+        let is_same = self.is_loaded && self.config == config && self.material == material;
         // Another mode of a file may be a problem, too.
         if !is_same || self.problems != loaded.problems {
             report(&loaded.problems);
@@ -119,11 +122,7 @@ impl Setup {
         logger::configure(config.log_target, config.log_level);
         self.tls = material.as_ref().and_then(|it| tls_of(&config, it.clone(), times));
         self.material = material;
-        self.loaded = Some(config.clone());
-        self.config = config;
-        if let Some(mac) = self.mac {
-            self.config.derive_device_key(&self.identity.hostname, mac);
-        }
+        (self.config, self.is_loaded) = (config, true);
         Verdict::Changed
     }
 
