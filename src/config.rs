@@ -18,17 +18,15 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use crate::net::tls::{self, IdentityFiles, Pins, Roots};
-use crate::sys::atomic_file;
 use linkbeat_core::proto::link::{InterfaceName, Mac};
 use linkbeat_core::proto::settings::{BucketSettings, MeteredSettings, Settings};
 use linkbeat_core::wire::json::Chars;
 use linkbeat_core::wire::percent;
 use linkbeat_core::wire::request::ApiUrl;
-use linkbeat_core::wire::state_file;
 
+mod check;
 mod env;
 mod files;
-mod identity;
 mod json_file;
 mod keys;
 mod listen;
@@ -269,7 +267,7 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// The files that exist; none on the first start of a new camera.
     pub found: Vec<PathBuf>,
-    /// The places of keys, those of the files of TLS among them.
+    /// The places of the keys.
     places: KeyPlaces,
 }
 
@@ -303,10 +301,9 @@ fn load_files(files: &ConfigFiles) -> Loaded {
     let mut problems = Problems::default();
     let mut config = Config::default();
     let mut found = Vec::new();
-    let mut places = KeyPlaces::default();
 
     if let Some(content) = files::read(&files.meeting, &mut problems, &mut found) {
-        read_json(&files.meeting, &content, &mut config, &mut places, &mut problems);
+        read_json(&files.meeting, &content, &mut config, &mut problems);
     } else if !found.contains(&files.meeting)
         && let Some((text, metadata)) = files::read(&files.env, &mut problems, &mut found)
     {
@@ -314,46 +311,23 @@ fn load_files(files: &ConfigFiles) -> Loaded {
     }
     let own = files.own_to_read(&mut problems);
     if let Some(content) = files::read(own, &mut problems, &mut found) {
-        read_json(own, &content, &mut config, &mut places, &mut problems);
+        read_json(own, &content, &mut config, &mut problems);
     }
 
-    listen::check(&config, places.of("status_listen"), &mut problems);
-    identity::check(&config, &places, &mut problems);
-    check_state_file(&config, places.of("state_file"), &mut problems);
+    check::check(&config, &mut problems);
     config.connect_settings();
-    Loaded {
-        config: (!problems.has_errors()).then_some(config),
-        problems: problems.into_vec(),
-        found,
-        places,
-    }
-}
-
-/// Warns of a state file that is another program's, as `/etc/hosts` may be by a slip: it stays as it
-/// is, and no history is kept.
-fn check_state_file(config: &Config, place: Option<&Place>, problems: &mut Problems) {
-    let (Some(path), Some((file, at))) = (&config.state_file, place) else { return };
-    let checked = atomic_file::check(path, state_file::STATE_MAX, state_file::is_ours);
-    if checked.is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists) {
-        let message = "state_file is there and not a file of linkbeat: name another path";
-        problems.warning(file, Some(*at), message);
-    }
+    let Problems { list, is_error, places } = problems;
+    Loaded { config: (!is_error).then_some(config), problems: list, found, places }
 }
 
 fn read_json(
     file: &Path,
     (text, metadata): &(Vec<u8>, Metadata),
     config: &mut Config,
-    places: &mut KeyPlaces,
     problems: &mut Problems,
 ) {
     if let Some(mut json_file) = JsonFile::parse(file, text, metadata, problems) {
         keys::read(&mut json_file, config);
-        let placed =
-            ["tls.ca_file", "tls.client_cert", "tls.client_key", "status_listen", "state_file"];
-        for key in placed {
-            json_file.place_of(key).into_iter().for_each(|place| places.put(key, place));
-        }
         json_file.finish();
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::fs::Metadata;
 use std::path::Path;
 
-use super::problem::{Place, Problems, UnknownKey};
+use super::problem::{Problems, UnknownKey};
 use super::{Secret, files};
 use linkbeat_core::wire::escaped::InQuotes;
 use linkbeat_core::wire::json::{self, Value, ValueKind};
@@ -93,17 +93,16 @@ impl<'a> JsonFile<'a> {
         }
     }
 
-    /// The value of `key`, which becomes a known one.
+    /// The value of `key`, which becomes a known one and is noted with its place.
     fn find(&mut self, key: &'static str) -> Option<Value<'a>> {
         self.known.push(key);
         let value = key.split('.').try_fold(self.root, |value, part| value.get(part))?;
-        (value.kind() != ValueKind::Null).then_some(value)
-    }
-
-    /// The place of the value of `key`, unless it is absent or null.
-    pub(super) fn place_of(&mut self, key: &'static str) -> Option<Place> {
-        let offset = self.find(key)?.offset();
-        Some((self.file.to_path_buf(), json::position(self.text, offset)))
+        if value.kind() == ValueKind::Null {
+            return None;
+        }
+        let place = json::position(self.text, value.offset());
+        self.problems.places.put(key, (self.file.to_path_buf(), place));
+        Some(value)
     }
 
     /// Adds keys that a parser reads by itself to the known ones.

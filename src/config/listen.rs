@@ -4,8 +4,7 @@ use std::fmt::{self, Display};
 
 use super::json_file::Allowed;
 use super::keys::socket_path;
-use super::problem::{Place, Problems};
-use super::{Config, Listen};
+use crate::net::local::Listen;
 
 /// The place where the status server listens; `Display` is how the files have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,22 +41,4 @@ pub(super) fn parse(text: &str) -> Result<StatusListen, Allowed> {
         "auto, an address with port, 127.0.0.1:5000 or [::1]:5000, unix: and a path, or \"\"",
     );
     text.parse().map(|address| StatusListen::At(Listen::Address(address))).map_err(|_| allowed)
-}
-
-/// Refuses an address that the other keys do not allow.
-pub(super) fn check(config: &Config, place: Option<&Place>, problems: &mut Problems) {
-    let (StatusListen::At(listen), Some((file, at))) = (&config.status_listen, place) else {
-        return;
-    };
-    if listen.is_open() && config.status_token.is_none() {
-        let message =
-            format!("status_listen {listen} is not a loopback address: set status_token as well");
-        problems.error(file, Some(*at), message);
-    }
-    if let Listen::Socket(path) = listen
-        && config.trigger_socket.as_ref() == Some(path)
-    {
-        let message = "status_listen and trigger_socket are the same socket: give each its own";
-        problems.error(file, Some(*at), message);
-    }
 }

@@ -16,7 +16,7 @@ const SECRETS: [&str; 3] = ["token_code", "status_token", "MEETING_TOKEN_CODE"];
 /// A file, with line and column in it.
 pub type Place = (PathBuf, (usize, usize));
 
-/// The places of keys that can be wrong although their values are allowed.
+/// The places of the keys that were read.
 #[derive(Debug, Default)]
 pub(super) struct KeyPlaces(Vec<(&'static str, Place)>);
 
@@ -80,9 +80,11 @@ impl Display for Problem {
 #[derive(Debug, Default)]
 pub(super) struct Problems {
     /// The first [`PROBLEMS_MAX`] problems.
-    list: Vec<Problem>,
-    /// Number of errors, with those beyond the list.
-    errors: usize,
+    pub(super) list: Vec<Problem>,
+    /// Whether the configuration must be refused, even for an error that is not in the list.
+    pub(super) is_error: bool,
+    /// The places of the keys that were read so far.
+    pub(super) places: KeyPlaces,
 }
 
 impl Problems {
@@ -92,7 +94,7 @@ impl Problems {
         place: Option<(usize, usize)>,
         message: impl Display,
     ) {
-        self.errors += 1;
+        self.is_error = true;
         self.push(file, place, Severity::Error, &message);
     }
 
@@ -103,6 +105,20 @@ impl Problems {
         message: impl Display,
     ) {
         self.push(file, place, Severity::Warning, &message);
+    }
+
+    /// As [`error`](Self::error), at the place of `key`.
+    pub(super) fn error_at(&mut self, key: &str, message: impl Display) {
+        if let Some((file, at)) = self.places.of(key).cloned() {
+            self.error(&file, Some(at), message);
+        }
+    }
+
+    /// As [`warning`](Self::warning), at the place of `key`.
+    pub(super) fn warning_at(&mut self, key: &str, message: impl Display) {
+        if let Some((file, at)) = self.places.of(key).cloned() {
+            self.warning(&file, Some(at), message);
+        }
     }
 
     fn push(
@@ -121,15 +137,6 @@ impl Problems {
     /// Whether the list is full: further problems are counted but not reported.
     pub(super) const fn is_full(&self) -> bool {
         self.list.len() >= PROBLEMS_MAX
-    }
-
-    /// Whether the configuration must be refused, even for an error that is not reported.
-    pub(super) const fn has_errors(&self) -> bool {
-        self.errors > 0
-    }
-
-    pub(super) fn into_vec(self) -> Vec<Problem> {
-        self.list
     }
 }
 
@@ -248,9 +255,9 @@ mod tests {
         for _ in 0..PROBLEMS_MAX {
             problems.warning(Path::new("f"), None, "w");
         }
-        assert!(!problems.has_errors());
+        assert!(!problems.is_error);
         problems.error(Path::new("f"), None, "e");
-        assert!(problems.has_errors());
-        assert_eq!(problems.into_vec().len(), PROBLEMS_MAX);
+        assert!(problems.is_error);
+        assert_eq!(problems.list.len(), PROBLEMS_MAX);
     }
 }
