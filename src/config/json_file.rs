@@ -67,17 +67,32 @@ impl<'a> JsonFile<'a> {
         }
     }
 
-    /// As [`take`](Self::take), for a secret: no message repeats it, and a file that everybody can
+    /// As [`take`](Self::take), for a string; `parse` gets its decoded text.
+    pub(super) fn text<T>(
+        &mut self,
+        key: &'static str,
+        parse: fn(&str) -> Result<T, Allowed>,
+        into: &mut T,
+    ) {
+        self.read_text(key, &mut |text| parse(text).map(|parsed| *into = parsed));
+    }
+
+    /// Not generic, so that the program has it once.
+    fn read_text(&mut self, key: &'static str, read: &mut dyn FnMut(&str) -> Result<(), Allowed>) {
+        self.take(key, |value| parsed(value, read), &mut ());
+    }
+
+    /// As [`text`](Self::text), for a secret: no message repeats it, and a file that everybody can
     /// read is reported.
-    pub(super) fn take_secret(
+    pub(super) fn secret(
         &mut self,
         key: &'static str,
         parse: fn(&str) -> Result<Option<Secret>, Allowed>,
         into: &mut Option<Secret>,
     ) {
         let Some(value) = self.find(key) else { return };
-        match text(parse)(value) {
-            Ok(parsed) => *into = parsed,
+        match parsed(value, parse) {
+            Ok(secret) => *into = secret,
             Err(WrongValue { allowed, .. }) => {
                 let found = value.kind();
                 self.error(
@@ -249,11 +264,12 @@ fn found_text(value: Value<'_>) -> String {
     if is_plain && is_short { value.raw().to_owned() } else { value.kind().to_string() }
 }
 
-/// Makes a parser of strings from a parser of their decoded text.
-pub(super) fn text<'a, T>(
+/// Parses the decoded text of a string.
+pub(super) fn parsed<'a, T>(
+    value: Value<'a>,
     parse: impl FnOnce(&str) -> Result<T, Allowed>,
-) -> impl FnOnce(Value<'a>) -> Result<T, WrongValue<'a>> {
-    |value| parse(&decoded(value)?).map_err(|allowed| WrongValue { value, allowed })
+) -> Result<T, WrongValue<'a>> {
+    parse(&decoded(value)?).map_err(|allowed| WrongValue { value, allowed })
 }
 
 /// The decoded text of a string. Not generic, so that the program has it once.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use heapless::Vec as Bounded;
 use log::LevelFilter;
 
-use super::json_file::{Allowed, JsonFile, WrongValue, boolean, text, whole};
+use super::json_file::{Allowed, JsonFile, WrongValue, boolean, parsed, whole};
 use super::{Config, LogTarget, Secret, listen};
 use crate::net::tls::{Pin, server_name};
 use linkbeat_core::proto::label::ServiceName;
@@ -36,26 +36,26 @@ const ADDRESS: Allowed = Allowed::Text("an address with port, 8.8.8.8:53 or [200
 pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
     let settings = &mut config.settings;
     file.take("enabled", boolean, &mut settings.enabled);
-    file.take("api_url", text(api_url), &mut config.api_url);
-    file.take("device_key", text(device_key), &mut config.device_key);
-    file.take_secret("token_code", token_code, &mut config.token_code);
+    file.text("api_url", api_url, &mut config.api_url);
+    file.text("device_key", device_key, &mut config.device_key);
+    file.secret("token_code", token_code, &mut config.token_code);
     file.take("heartbeat_interval", interval, &mut settings.interval);
     file.take("auto_connect", boolean, &mut settings.auto_connect);
     file.take("provisioned", boolean, &mut config.provisioned);
     // Of the agent for tunnels that reads the same file.
     file.also_known(&["tunnel_host", "tunnel_port", "tunnel_ssl"]);
 
-    file.take("description", text(description), &mut config.description);
+    file.text("description", description, &mut config.description);
     file.take("note", boolean, &mut config.note);
     file.take("goodbye", boolean, &mut config.goodbye);
-    file.take("interfaces", list(pattern), &mut settings.interfaces);
-    file.take("ignore_interfaces", list(pattern), &mut settings.ignore_interfaces);
+    file.take("interfaces", list(false, pattern), &mut settings.interfaces);
+    file.take("ignore_interfaces", list(false, pattern), &mut settings.ignore_interfaces);
     file.take("bind_to_uplink", boolean, &mut settings.bind_to_uplink);
-    file.take("probe.address", one_or_list(address), &mut settings.probe_addresses);
+    file.take("probe.address", list(true, address), &mut settings.probe_addresses);
     file.take("probe.timeout_ms", millis(100, 60_000), &mut settings.probe_timeout);
     file.take("request_timeout_ms", millis(100, 300_000), &mut settings.request_timeout);
     file.take("recovery_spread_ms", millis(0, 30_000), &mut settings.recovery_spread);
-    file.take("metered.interfaces", list(pattern), &mut settings.metered.interfaces);
+    file.take("metered.interfaces", list(false, pattern), &mut settings.metered.interfaces);
     file.take("metered.interval_s", interval, &mut settings.metered.interval);
     file.take("standby_check_s", standby_check, &mut settings.standby_check);
     let bucket = &mut settings.trigger_bucket;
@@ -63,19 +63,19 @@ pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
     let bucket = &mut settings.network_bucket;
     read_bucket(file, "moderation.network.burst", "moderation.network.every_ms", bucket);
 
-    file.take("tls.ca_file", text(path), &mut config.ca_file);
-    file.take("tls.pin_sha256", one_or_list(pin), &mut config.pins);
-    file.take("tls.client_cert", text(path), &mut config.client_cert);
-    file.take("tls.client_key", text(path), &mut config.client_key);
+    file.text("tls.ca_file", path, &mut config.ca_file);
+    file.take("tls.pin_sha256", list(true, pin), &mut config.pins);
+    file.text("tls.client_cert", path, &mut config.client_cert);
+    file.text("tls.client_key", path, &mut config.client_key);
     file.take("tls.early_data", boolean, &mut config.early_data);
-    file.take("status_listen", text(listen::parse), &mut config.status_listen);
-    file.take_secret("status_token", status_token, &mut config.status_token);
-    file.take("trigger_socket", text(socket_path), &mut config.trigger_socket);
-    file.take("state_file", text(path), &mut config.state_file);
+    file.text("status_listen", listen::parse, &mut config.status_listen);
+    file.secret("status_token", status_token, &mut config.status_token);
+    file.text("trigger_socket", socket_path, &mut config.trigger_socket);
+    file.text("state_file", path, &mut config.state_file);
     file.take("watch", watch, &mut config.settings.services);
     file.also_known(&["watch.name", "watch.address", "watch.interval_s"]);
-    file.take("log_level", text(log_level), &mut config.log_level);
-    file.take("log_target", text(log_target), &mut config.log_target);
+    file.text("log_level", log_level, &mut config.log_level);
+    file.text("log_target", log_target, &mut config.log_target);
 }
 
 fn read_bucket(
@@ -195,42 +195,38 @@ fn log_target(text: &str) -> Result<LogTarget, Allowed> {
     }
 }
 
-/// Makes a parser of arrays of at most `N` strings.
+/// Makes a parser of arrays of at most `N` strings; `or_one`: or of a string, an empty one for none.
 fn list<'a, T, const N: usize>(
+    or_one: bool,
     parse: fn(&str) -> Result<T, Allowed>,
 ) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
     move |value| {
-        let mut parsed = Bounded::new();
-        each(value, &mut |text| Ok(parsed.push(parse(text)?).is_ok()))?;
-        Ok(parsed)
+        let mut items = Bounded::new();
+        each(value, or_one, &mut |text| Ok(items.push(parse(text)?).is_ok()))?;
+        Ok(items)
     }
 }
 
-/// Calls `take` with every string of an array, as long as it has room.
+/// Calls `take` with every string of an array, as long as it has room, as [`list`] has it.
 fn each<'a>(
     value: Value<'a>,
+    or_one: bool,
     take: &mut dyn FnMut(&str) -> Result<bool, Allowed>,
 ) -> Result<(), WrongValue<'a>> {
+    match value.as_text().filter(|_| or_one) {
+        Some(text) if text == *"" => return Ok(()),
+        Some(_) => return parsed(value, take).map(drop),
+        None => {}
+    }
     if value.kind() != ValueKind::Array {
         return Err(WrongValue { value, allowed: Allowed::Text("an array of strings") });
     }
     for element in value.elements() {
-        if !text(&mut *take)(element)? {
+        if !parsed(element, &mut *take)? {
             return Err(WrongValue { value: element, allowed: Allowed::Text("no more entries") });
         }
     }
     Ok(())
-}
-
-/// Makes a parser of one string, an array of at most `N`, or an empty text for none.
-fn one_or_list<'a, T, const N: usize>(
-    parse: fn(&str) -> Result<T, Allowed>,
-) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
-    move |value| match value.as_text() {
-        Some(text) if text == *"" => Ok(Bounded::new()),
-        Some(_) => text(parse)(value).map(|one| [one].into_iter().collect()),
-        None => list(parse)(value),
-    }
 }
 
 fn pin(text: &str) -> Result<Pin, Allowed> {
@@ -246,11 +242,11 @@ fn watch(value: Value<'_>) -> Result<Bounded<ServiceSettings, SERVICES_MAX>, Wro
         let wrong = |value, words| WrongValue { value, allowed: Allowed::Text(words) };
         let need = |key| element.get(key).ok_or(wrong(element, "an object with name and address"));
         let name_at = need("name")?;
-        let name = text(service_name)(name_at)?;
+        let name = parsed(name_at, service_name)?;
         if services.iter().any(|other| other.name == name) {
             return Err(wrong(name_at, "a name of its own"));
         }
-        let address = text(address)(need("address")?)?;
+        let address = parsed(need("address")?, address)?;
         let interval = match element.get("interval_s") {
             Some(value) => whole(1, 3_600, Duration::from_secs)(value)?,
             None => WATCH_INTERVAL,
