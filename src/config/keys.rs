@@ -48,14 +48,14 @@ pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
     file.text("description", description, &mut config.description);
     file.take("note", boolean, &mut config.note);
     file.take("goodbye", boolean, &mut config.goodbye);
-    file.take("interfaces", list(false, pattern), &mut settings.interfaces);
-    file.take("ignore_interfaces", list(false, pattern), &mut settings.ignore_interfaces);
+    file.take("interfaces", list(pattern), &mut settings.interfaces);
+    file.take("ignore_interfaces", list(pattern), &mut settings.ignore_interfaces);
     file.take("bind_to_uplink", boolean, &mut settings.bind_to_uplink);
-    file.take("probe.address", list(true, address), &mut settings.probe_addresses);
+    file.take("probe.address", one_or_list(address), &mut settings.probe_addresses);
     file.take("probe.timeout_ms", millis(100, 60_000), &mut settings.probe_timeout);
     file.take("request_timeout_ms", millis(100, 300_000), &mut settings.request_timeout);
     file.take("recovery_spread_ms", millis(0, 30_000), &mut settings.recovery_spread);
-    file.take("metered.interfaces", list(false, pattern), &mut settings.metered.interfaces);
+    file.take("metered.interfaces", list(pattern), &mut settings.metered.interfaces);
     file.take("metered.interval_s", interval, &mut settings.metered.interval);
     file.take("standby_check_s", standby_check, &mut settings.standby_check);
     let bucket = &mut settings.trigger_bucket;
@@ -64,7 +64,7 @@ pub(super) fn read(file: &mut JsonFile<'_>, config: &mut Config) {
     read_bucket(file, "moderation.network.burst", "moderation.network.every_ms", bucket);
 
     file.text("tls.ca_file", path, &mut config.ca_file);
-    file.take("tls.pin_sha256", list(true, pin), &mut config.pins);
+    file.take("tls.pin_sha256", one_or_list(pin), &mut config.pins);
     file.text("tls.client_cert", path, &mut config.client_cert);
     file.text("tls.client_key", path, &mut config.client_key);
     file.take("tls.early_data", boolean, &mut config.early_data);
@@ -195,8 +195,21 @@ fn log_target(text: &str) -> Result<LogTarget, Allowed> {
     }
 }
 
-/// Makes a parser of arrays of at most `N` strings; `or_one`: or of a string, an empty one for none.
+/// Parses an array of at most `N` strings.
 fn list<'a, T, const N: usize>(
+    parse: fn(&str) -> Result<T, Allowed>,
+) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
+    items(false, parse)
+}
+
+/// Parses an array of at most `N` strings, one string, or an empty one for none.
+fn one_or_list<'a, T, const N: usize>(
+    parse: fn(&str) -> Result<T, Allowed>,
+) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
+    items(true, parse)
+}
+
+fn items<'a, T, const N: usize>(
     or_one: bool,
     parse: fn(&str) -> Result<T, Allowed>,
 ) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
@@ -207,7 +220,7 @@ fn list<'a, T, const N: usize>(
     }
 }
 
-/// Calls `take` with every string of an array, as long as it has room, as [`list`] has it.
+/// Calls `take` with every string of an array, or with `or_one` of a string, as long as it has room.
 fn each<'a>(
     value: Value<'a>,
     or_one: bool,
