@@ -18,7 +18,6 @@ mod perform;
 mod pump;
 mod report;
 mod reporter;
-mod routing;
 mod sessions;
 mod setup;
 mod show;
@@ -39,7 +38,6 @@ use mio::{Events, Interest, Poll, Token};
 use self::history_file::HistoryFile;
 use self::inputs::LinksRetry;
 use self::reporter::Reporter;
-use self::routing::Routing;
 use self::sessions::{SESSIONS_MAX, Sessions};
 use self::setup::{Setup, Verdict};
 use self::slots::Slots;
@@ -58,6 +56,7 @@ use crate::sys::eventfd::EventFd;
 use crate::sys::neighbours::NeighbourSocket;
 use crate::sys::netlink::RouteSocket;
 use crate::sys::readiness::watch;
+use crate::sys::routes::RouteAsker;
 use crate::sys::sandbox::Sandbox;
 use crate::sys::signals::Signals;
 use crate::sys::timerfd::Timer;
@@ -123,7 +122,9 @@ struct EventLoop {
     /// When it is turned to again after a failure.
     links_retry: LinksRetry,
     /// Asks the kernel where packets would go.
-    routing: Routing,
+    route_asker: RouteAsker,
+    /// Whether the core has questions for it.
+    routes_wanted: bool,
     /// Reports neighbours while the core waits for one.
     neighbours: Option<NeighbourSocket>,
     /// SIGTERM, SIGHUP and their like.
@@ -187,7 +188,7 @@ pub fn run(
     let poll = Poll::new().map_err(Error::system("open epoll"))?;
     let timer = Timer::new().map_err(Error::system("open timerfd"))?;
     let routes = RouteSocket::new().map_err(Error::system("open rtnetlink socket"))?;
-    let routing = Routing::new().map_err(Error::system("open rtnetlink socket"))?;
+    let route_asker = RouteAsker::new().map_err(Error::system("open rtnetlink socket"))?;
     let signals = Signals::new().map_err(Error::system("install signal handlers"))?;
     let watch = Watch::new(ConfigFiles::of(&config).all(), &RESOLVER_FILES, &manager::FILES);
     let wall = Wall::new();
@@ -214,7 +215,8 @@ pub fn run(
         wall,
         routes,
         links_retry: LinksRetry::new(now),
-        routing,
+        route_asker,
+        routes_wanted: false,
         neighbours: None,
         signals,
         trigger,

@@ -1,5 +1,6 @@
 //! Network events as inputs of the core: links, neighbours, queries, checks and probes.
 
+use std::io;
 use std::time::Duration;
 
 use super::{EventLoop, NEIGHBOURS, QUERY_FIRST, RTNETLINK};
@@ -35,7 +36,7 @@ pub(super) struct LinksRetry {
     refused: bool,
     /// When a dump is ordered again that has not come whole.
     dumped_by: Option<Instant>,
-    /// When the kernel is asked for routes again, after it could not be.
+    /// When the kernel is asked for routes again, since it could not be.
     routes_at: Option<Instant>,
 }
 
@@ -56,9 +57,14 @@ impl LinksRetry {
         self.at.into_iter().chain(self.routes_at).chain(self.dumped_by).min()
     }
 
-    /// The kernel could not be asked for routes.
-    pub(super) fn routes_failed(&mut self, now: Instant) {
-        self.routes_at = Some(now + LINKS_RETRY);
+    /// Whether the kernel could not be asked for routes: logged once, and tried again.
+    pub(super) fn routes_failed(&mut self, asked: io::Result<()>, now: Instant) -> bool {
+        let again_at = asked.as_ref().err().map(|_| now + LINKS_RETRY);
+        let failed_before = std::mem::replace(&mut self.routes_at, again_at).is_some();
+        if let (Err(error), false) = (&asked, failed_before) {
+            log::warn!("the kernel cannot be asked for routes: {error}");
+        }
+        asked.is_err()
     }
 }
 
@@ -87,9 +93,7 @@ impl EventLoop {
 
     /// Goes on after a pause.
     pub(super) fn retry_links(&mut self) {
-        if self.links_retry.routes_at.take_if(|at| *at <= self.now).is_some() {
-            self.routing.wanted = true;
-        }
+        self.routes_wanted |= self.links_retry.routes_at.is_some_and(|at| at <= self.now);
         if self.links_retry.dumped_by.take_if(|at| *at <= self.now).is_some() {
             self.dump_links();
         }

@@ -28,7 +28,7 @@ impl EventLoop {
     fn perform(&mut self, action: Action) {
         match action {
             Action::DumpLinks => self.dump_links(),
-            Action::AskRoutes => self.routing.wanted = true,
+            Action::AskRoutes => self.routes_wanted = true,
             Action::WatchNeighbours(wanted) => {
                 self.neighbours = wanted.then(|| self.open_neighbours()).flatten();
             }

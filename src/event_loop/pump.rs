@@ -21,22 +21,20 @@ impl EventLoop {
             while let Some(slot) = self.pump_now.pop() {
                 self.pump(slot);
             }
-            if !self.routing.wanted {
+            if !self.routes_wanted {
                 return;
             }
             if round == ROUNDS_MAX {
                 self.again.push(RTNETLINK);
                 return;
             }
-            self.routing.wanted = false;
-            self.routing.ask(&self.agent);
-            if self.routing.failed {
-                self.links_retry.routes_failed(self.now);
+            self.routes_wanted = false;
+            let mut routes = Vec::new();
+            let asked = self.route_asker.ask(self.agent.questions(), &mut routes);
+            if self.links_retry.routes_failed(asked, self.now) {
+                routes.clear();
             }
-            // Taken out while the core has them, and put back for their room.
-            let answers = core::mem::take(&mut self.routing.answers);
-            self.feed(Input::Routes(&answers));
-            self.routing.answers = answers;
+            self.feed(Input::Routes(&routes));
         }
     }
 

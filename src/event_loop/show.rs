@@ -27,7 +27,7 @@ impl EventLoop {
         self.wall.update(self.now);
         let view = self.agent.view(self.now);
         let no_way = view.obstacle.clone().map(|obstacle| NoWay {
-            addressed: matches!(obstacle, Obstacle::NoRoute(index, ..) if self.routing.asker.has_address(index)),
+            addressed: matches!(obstacle, Obstacle::NoRoute(index, ..) if self.route_asker.has_address(index)),
             obstacle,
         });
         let mut strict = strict_interfaces(Path::new("/"), &self.setup.config.settings);
