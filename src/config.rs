@@ -237,24 +237,15 @@ impl fmt::Display for Secret {
     }
 }
 
-/// The destination of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogTarget {
-    /// Standard error on a terminal or under journald, else `/dev/log`.
-    Auto,
-    /// Standard error.
-    Stderr,
-    /// `/dev/log`.
-    Syslog,
-}
-
-impl fmt::Display for LogTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Stderr => "stderr",
-            Self::Syslog => "syslog",
-        })
+linkbeat_core::words! {
+    /// The destination of the log, and its word in the files.
+    pub enum LogTarget {
+        /// Standard error on a terminal or under journald, else `/dev/log`.
+        Auto = "auto",
+        /// Standard error.
+        Stderr = "stderr",
+        /// `/dev/log`.
+        Syslog = "syslog",
     }
 }
 

@@ -187,12 +187,8 @@ fn log_level(text: &str) -> Result<LevelFilter, Allowed> {
 }
 
 fn log_target(text: &str) -> Result<LogTarget, Allowed> {
-    match text {
-        "auto" => Ok(LogTarget::Auto),
-        "stderr" => Ok(LogTarget::Stderr),
-        "syslog" => Ok(LogTarget::Syslog),
-        _ => Err(Allowed::Text("auto, stderr or syslog")),
-    }
+    let target = LogTarget::ALL.into_iter().find(|target| target.as_str() == text);
+    target.ok_or(Allowed::Text("auto, stderr or syslog"))
 }
 
 /// Parses an array of at most `N` strings.

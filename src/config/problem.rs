@@ -45,13 +45,14 @@ pub struct Problem {
     pub message: String,
 }
 
-/// The consequence of a problem.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Severity {
-    /// The configuration as a whole is refused.
-    Error,
-    /// The configuration is accepted nevertheless.
-    Warning,
+linkbeat_core::words! {
+    /// The consequence of a problem.
+    pub enum Severity {
+        /// The configuration as a whole is refused.
+        Error = "error",
+        /// The configuration is accepted nevertheless.
+        Warning = "warning",
+    }
 }
 
 impl Problem {
@@ -68,11 +69,7 @@ impl Display for Problem {
         if let Some((line, column)) = self.place {
             write!(f, "{line}:{column}:")?;
         }
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
-        };
-        write!(f, " {severity}: {}", self.message)
+        write!(f, " {}: {}", self.severity, self.message)
     }
 }
 
