@@ -1,14 +1,14 @@
 //! A TCP connect that does not wait: what connections and probes have in common.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use mio::net::TcpStream;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::sys::{bind, failure_of};
+use crate::sys::{addresses, bind, failure_of};
 use linkbeat_core::proto::event::Failure;
 use linkbeat_core::proto::link::InterfaceName;
 
@@ -26,10 +26,13 @@ mod tests;
 /// Whatever the kernel knows at once: no route, no such interface, no descriptor.
 pub(super) fn dial(to: SocketAddr, via: Option<InterfaceName>) -> Result<TcpStream, Failure> {
     let kind = Type::STREAM.nonblocking().cloexec();
-    let start = || {
+    let start = |from: Option<SocketAddr>| {
         let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
         if let Some(name) = via {
             bind::to_interface(&socket, name)?;
+        }
+        if let Some(from) = from {
+            socket.bind(&from.into())?;
         }
         socket.set_tcp_nodelay(true)?;
         socket.set_linger(Some(Duration::ZERO))?;
@@ -39,7 +42,25 @@ pub(super) fn dial(to: SocketAddr, via: Option<InterfaceName>) -> Result<TcpStre
             connected => connected.map(|()| socket),
         }
     };
-    start().map(|socket| TcpStream::from_std(socket.into())).map_err(|error| failure_of(&error))
+    let started = from_any(to.ip(), via, start);
+    started.map(|socket| TcpStream::from_std(socket.into())).map_err(|error| failure_of(&error))
+}
+
+/// Connects with the source address that the kernel takes and, where it finds no route from that
+/// one, from each other IPv6 address of the interface.
+pub(super) fn from_any<T>(
+    to: IpAddr,
+    via: Option<InterfaceName>,
+    connect: impl Fn(Option<SocketAddr>) -> io::Result<T>,
+) -> io::Result<T> {
+    connect(None).or_else(|error| {
+        let unrouted = Errno::from_io_error(&error) == Some(Errno::NETUNREACH);
+        let own = if unrouted && to.is_ipv6() && via.is_some() { addresses::own() } else { vec![] };
+        let mut sources = own.iter().filter(|own| Some(own.name) == via);
+        sources
+            .find_map(|own| connect(Some(SocketAddr::new(own.address.into(), 0))).ok())
+            .ok_or(error)
+    })
 }
 
 fn is_under_way(error: &io::Error) -> bool {

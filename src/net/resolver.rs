@@ -16,7 +16,7 @@
 //! nameserver: a one-shot query of multicast DNS (RFC 6762 §5.1), which is answered to the port
 //! that it came from.
 
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -101,11 +101,14 @@ impl QuerySocket {
         if mixed {
             question.mix_case(clock::seed());
         }
-        let ask = || {
+        let ask = |from: Option<SocketAddr>| {
             let kind = Type::DGRAM.nonblocking().cloexec();
             let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::UDP))?;
             if let Some(name) = via {
                 bind::to_interface(&socket, name)?;
+            }
+            if let Some(from) = from {
+                socket.bind(&from.into())?;
             }
             if to.ip().is_multicast() {
                 // Whoever has the name answers, from an address of its own.
@@ -119,7 +122,7 @@ impl QuerySocket {
         let channel = if transport == Transport::Tcp && !to.ip().is_multicast() {
             QueryChannel::tcp(to, via)?
         } else {
-            let socket = ask().map_err(|error: io::Error| failure_of(&error))?;
+            let socket = dial::from_any(to.ip(), via, ask).map_err(|error| failure_of(&error))?;
             QueryChannel::Udp { socket, edns, mixed }
         };
         Ok(Self { to, via, question, id, opened_at: now, channel })

@@ -7,6 +7,7 @@
 //! netlink queue means "ask for everything again", and what the network did to a socket becomes a
 //! [`Failure`](linkbeat_core::proto::event::Failure) through [`failure_of`].
 
+pub mod addresses;
 pub mod atomic_file;
 pub mod bind;
 pub mod clock;

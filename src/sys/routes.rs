@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{SendFlags, send};
 
+use super::addresses;
 use super::netlink::{open, receive};
 use linkbeat_core::proto::link::LinkIndex;
 use linkbeat_core::proto::route::{Route, RouteQuestion};
@@ -20,6 +21,9 @@ use linkbeat_core::wire::rtnetlink::{emit_address_dump, emit_question, guess, ro
 
 /// Most questions in a datagram, of two requests each.
 const CHUNK_MAX: usize = 16;
+
+/// Most addresses of an interface from which a question is put.
+const SOURCES_MAX: usize = 4;
 
 /// The two forms of a question, in the order of their requests.
 const FORMS: [Form; 2] = [Form::Matching, Form::Resolved];
@@ -92,9 +96,35 @@ impl RouteAsker {
                 Some((*question, Some(guess(question, outcome)?)))
             });
             self.exchange(&guesses, &mut outcomes)?;
+            self.ask_from_sources(&chunk, &mut outcomes)?;
             let answered = chunk.iter().flatten().zip(&outcomes);
             routes.extend(answered.filter_map(|((question, _), found)| route(*question, found)));
         }
+    }
+
+    /// Asks what has no route once more from the addresses of its interface, one after the other: in
+    /// IPv6 there may be a route for one of them only.
+    fn ask_from_sources(&mut self, chunk: &Chunk, outcomes: &mut Outcomes) -> Result<(), Errno> {
+        let unanswered = |(question, _): &Asked, outcome: &[Option<Found>; FORMS.len()]| {
+            question.to.is_ipv6() && question.bound.is_some() && *outcome == [None; FORMS.len()]
+        };
+        let mut asked = chunk.iter().flatten().zip(&*outcomes);
+        if !asked.any(|(asked, outcome)| unanswered(asked, outcome)) {
+            return Ok(());
+        }
+        let own = addresses::own();
+        for turn in 0..SOURCES_MAX {
+            let again: Chunk = from_fn(|place| {
+                let (asked, outcome) = chunk.get(place)?.as_ref().zip(outcomes.get(place))?;
+                let mut sources = own.iter().filter(|own| asked.0.bound == Some(own.index));
+                let source = sources.nth(turn).filter(|_| unanswered(asked, outcome))?;
+                Some((asked.0, Some(source.address.into())))
+            });
+            if !self.exchange(&again, outcomes)? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Whether an interface has an address that packets may leave the link with; false too if the

@@ -2,7 +2,7 @@
 
 use linkbeat_support::agent::{SOON, Setting};
 use linkbeat_support::clock;
-use linkbeat_support::world::{Block, Verdict, World};
+use linkbeat_support::world::{Block, Families, Verdict, World};
 use serde_json::{Value, json};
 
 use crate::camera::Camera;
@@ -69,6 +69,44 @@ fn separate_table_for_each_interface_is_used() {
     world.pull("eth0");
     let beat = camera.beat_over(&world, "wlan1");
     assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
+}
+
+/// Routes the IPv6 default of `interface` for packets from its own network only, by `route` and
+/// `rule` with `NET`, the number of that network.
+fn route_by_source(world: &World, interface: &str, net: u8, route: &str, rule: &str) {
+    let hop = format!("via 2001:db8:{net}::1 dev {interface} metric {net}00");
+    let lines = format!("route delete ::/0 {hop}\nroute add ::/0 {route} {hop}\n{rule}");
+    world.device.ip6(&lines.replace("NET", &net.to_string()));
+}
+
+/// An IPv6 address decides over which uplink the internet is reached. connect(2) takes the address
+/// first, so a socket that is only bound to the other uplink finds no route.
+fn follows_source(route: &str, rule: &str) {
+    let world = World::with(Families::V6);
+    only(&world, &["eth0", "wlan1"]);
+    route_by_source(&world, "eth0", 1, route, rule);
+    route_by_source(&world, "wlan1", 2, route, rule);
+    let mut camera = Camera::silent(&world, &setting(&world, SECURE));
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "startup");
+    camera.shows_way("eth0");
+    world.pull("eth0");
+    let beat = camera.beat_over(&world, "wlan1");
+    assert_eq!(beat.reason(), "failover_to_wlan1", "{beat:?}");
+    world.plug("eth0");
+    let beat = camera.beat_over(&world, "eth0");
+    assert_eq!(beat.reason(), "eth0_priority", "{beat:?}");
+}
+
+/// As OpenWrt routes a delegated prefix.
+#[test]
+fn ipv6_default_route_for_one_source_is_used() {
+    follows_source("from 2001:db8:NET::/64", "");
+}
+
+#[test]
+fn ipv6_default_route_by_a_rule_for_its_source_is_used() {
+    follows_source("table 10NET", "rule add from 2001:db8:NET::/64 table 10NET");
 }
 
 /// As mwan3 does after it found eth0 without internet: packets get a mark, and marks select tables.
