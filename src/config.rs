@@ -265,16 +265,17 @@ pub struct Loaded {
 impl Loaded {
     /// Makes a problem of a file of TLS that cannot be used, in a configuration of `path`.
     pub fn tls_problem(&self, path: &Path, error: &tls::Error) -> Problem {
-        let message = format!("{}: {error}", error.purpose.key());
-        Problem::new(Severity::Error, self.places.of(error.purpose.key()), path, message)
+        let key = error.purpose.as_str();
+        let message = format!("{key}: {error}");
+        Problem::new(Severity::Error, self.places.of(key), path, message)
     }
 
     /// Makes the warnings for a file of roots with certificates that are left out.
     pub fn tls_warnings(&self, path: &Path, material: &tls::Material) -> Vec<Problem> {
-        let key = tls::Purpose::Roots;
+        let key = tls::Purpose::Roots.as_str();
         let warning = |left_out| {
-            let message = format!("{}: {left_out}", key.key());
-            Problem::new(Severity::Warning, self.places.of(key.key()), path, message)
+            let message = format!("{key}: {left_out}");
+            Problem::new(Severity::Warning, self.places.of(key), path, message)
         };
         material.left_out.iter().map(warning).collect()
     }

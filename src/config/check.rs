@@ -39,16 +39,16 @@ fn check_tls(config: &Config, problems: &mut Problems) {
     {
         let mend = files::mend_file(key);
         let message = format!("the file of tls.client_key can be read by every user: {mend}");
-        problems.warning_at(Purpose::Key.key(), message);
+        problems.warning_at(Purpose::Key.as_str(), message);
     }
     if config.ca_file.is_some() && !config.pins.is_empty() {
         let message =
             "tls.ca_file does not count beside tls.pin_sha256: the pinned key is the trust";
-        problems.warning_at(Purpose::Roots.key(), message);
+        problems.warning_at(Purpose::Roots.as_str(), message);
     }
     let (there, missing) = match (&config.client_cert, &config.client_key) {
-        (Some(_), None) => (Purpose::Certificate.key(), Purpose::Key.key()),
-        (None, Some(_)) => (Purpose::Key.key(), Purpose::Certificate.key()),
+        (Some(_), None) => (Purpose::Certificate.as_str(), Purpose::Key.as_str()),
+        (None, Some(_)) => (Purpose::Key.as_str(), Purpose::Certificate.as_str()),
         (Some(_), Some(_)) | (None, None) => return,
     };
     problems.error_at(there, format_args!("{there} needs {missing} as well"));

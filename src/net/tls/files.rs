@@ -85,26 +85,28 @@ pub struct LeftOut {
     pub flaw: Flaw,
 }
 
-/// A flaw of a certificate in PEM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// The section has no end, or is not base64.
-    Damaged,
-    /// The section is not X.509.
-    NotX509,
-    /// OpenSSL's `TRUSTED CERTIFICATE`, with words behind it about what it is trusted for.
-    TrustSettings,
+linkbeat_core::words! {
+    /// A flaw of a certificate in PEM; its words go on after "it".
+    pub enum Flaw {
+        /// The section has no end, or is not base64.
+        Damaged = "is damaged",
+        /// The section is not X.509.
+        NotX509 = "is not an X.509 certificate",
+        /// OpenSSL's `TRUSTED CERTIFICATE`, with words behind it about what it is trusted for.
+        TrustSettings = "is a TRUSTED CERTIFICATE of OpenSSL: remove its trust settings with `openssl x509 -in FILE`",
+    }
 }
 
-/// The purpose of a file, and so the key of the configuration that names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// `tls.ca_file`
-    Roots,
-    /// `tls.client_cert`
-    Certificate,
-    /// `tls.client_key`
-    Key,
+linkbeat_core::words! {
+    /// The purpose of a file, and the key of the configuration that names it.
+    pub enum Purpose {
+        /// The roots, or certificates of servers.
+        Roots = "tls.ca_file",
+        /// The certificate of this device.
+        Certificate = "tls.client_cert",
+        /// The key of that certificate.
+        Key = "tls.client_key",
+    }
 }
 
 /// Why a file cannot be used; `Display` says it in a line.
@@ -296,27 +298,9 @@ pub(super) fn parse(
     Err(left_out.first().map_or(ErrorKind::Empty, |flawed| ErrorKind::Certificate(*flawed)))
 }
 
-impl Purpose {
-    /// The key of the configuration that names the file.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Roots => "tls.ca_file",
-            Self::Certificate => "tls.client_cert",
-            Self::Key => "tls.client_key",
-        }
-    }
-
-    const fn wanted(self) -> &'static str {
-        match self {
-            Self::Roots | Self::Certificate => "certificate",
-            Self::Key => "private key",
-        }
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (wanted, path) = (self.purpose.wanted(), self.path.display());
+        let path = self.path.display();
         match &self.kind {
             ErrorKind::NotBuiltIn => f.write_str(
                 "https needs the PEM file of your authority, this linkbeat has no roots built in",
@@ -324,7 +308,11 @@ impl fmt::Display for Error {
             ErrorKind::Read(error) => write!(f, "cannot read {path}: {error}"),
             ErrorKind::NotAFile => write!(f, "{path} is not a regular file"),
             ErrorKind::TooLarge => write!(f, "{path} is larger than {FILE_MAX} bytes"),
-            ErrorKind::Empty => write!(f, "no {wanted} in PEM form in {path}"),
+            ErrorKind::Empty => {
+                let is_key = self.purpose == Purpose::Key;
+                let wanted = if is_key { "private key" } else { "certificate" };
+                write!(f, "no {wanted} in PEM form in {path}")
+            }
             ErrorKind::Certificate(LeftOut { position, line, flaw }) => {
                 write!(f, "certificate {position} in {path} (line {line}) {flaw}")
             }
@@ -354,18 +342,5 @@ impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { position, line, flaw } = self;
         write!(f, "certificate {position} (line {line}) is left out: it {flaw}")
-    }
-}
-
-impl fmt::Display for Flaw {
-    /// Goes on after "it".
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Damaged => "is damaged",
-            Self::NotX509 => "is not an X.509 certificate",
-            Self::TrustSettings => {
-                "is a TRUSTED CERTIFICATE of OpenSSL: remove its trust settings with `openssl x509 -in FILE`"
-            }
-        })
     }
 }

@@ -149,7 +149,7 @@ fn encrypted_key_is_named_with_the_command_that_opens_it() {
         let roots = Roots::File(&certificate.0);
         let error = Files { roots, identity }.load().unwrap_err();
         assert!(error.to_string().contains(words), "{error}");
-        assert_eq!(error.purpose.key(), "tls.client_key");
+        assert_eq!(error.purpose.as_str(), "tls.client_key");
     }
 }
 
