@@ -18,7 +18,7 @@ use crate::config;
 use crate::error::Error;
 use crate::net::connection::{Connection, Progress};
 use crate::net::resolver::{QueryProgress, QuerySocket, SettingsReader};
-use crate::net::tls::{self, Client, Material, Pin, Times, TlsSession, Trust, server_name};
+use crate::net::tls::{Client, Material, Pin, Times, TlsSession, Trust, server_name};
 use crate::net::watch::RESOLVER_FILES;
 use crate::sys::clock;
 use crate::sys::readiness::watch;
@@ -122,8 +122,7 @@ impl Waiter {
         // An empty list accepts no key: the handshake ends when the first one is presented.
         let nobody = Arc::new(Trust::Pins(Vec::new()));
         let material = Material { trust: nobody, identity: None, left_out: heapless::Vec::new() };
-        let client =
-            Client::new(tls::Config::new(material, Times::default()), false, server_name(host));
+        let client = Client::new(material, Times::default(), false, server_name(host));
         let mut connection = match Connection::open(to, None, Some(client)) {
             Ok(connection) => connection,
             Err(failure) => return Ok(Err(failure.as_str().into())),

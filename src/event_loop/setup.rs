@@ -170,9 +170,8 @@ impl Setup {
 
 /// The TLS client for the server; `None` while there is no URL.
 fn tls_of(config: &Config, material: Material, times: &Times) -> Option<Client> {
-    let shared = tls::Config::new(material, times.clone());
     let name = server_name(&config.api_url.as_ref()?.server().host);
-    Some(Client::new(shared, config.early_data, name))
+    Some(Client::new(material, times.clone(), config.early_data, name))
 }
 
 fn report(problems: &[Problem]) {

@@ -54,39 +54,6 @@ const TICKETS_MAX: usize = 8;
 /// plain, instead of reading our request as a message of its own protocol.
 const PROTOCOL: &[u8] = b"http/1.1";
 
-/// The configuration that all connections to one server share, resumption included.
-#[derive(Debug)]
-pub struct Config {
-    tls: Arc<ClientConfig>,
-    verifier: Arc<Verifier>,
-    identity: Arc<ClientIdentity>,
-}
-
-impl Config {
-    /// `material` is what the configuration's files hold ([`Files::load`]), `times` are those by
-    /// which certificates are judged.
-    ///
-    /// # Panics
-    ///
-    /// Never: the provider has cipher suites of both versions.
-    pub fn new(material: Material, times: Times) -> Arc<Self> {
-        let provider = Arc::new(provider::provider(provider::has_aes_instructions()));
-        let verifier = Arc::new(Verifier::new(material.trust, &provider, times));
-        let identity = Arc::new(ClientIdentity::new(material.identity));
-        // What rustls calls dangerous is another verifier than its own. Ours uses that of rustls,
-        // and the handshake's time is of no use to it.
-        let mut tls = ClientConfig::builder_with_details(provider, Arc::new(BootClock))
-            .with_protocol_versions(&[&TLS13, &TLS12])
-            .expect("the provider has suites of both versions")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
-            .with_client_cert_resolver(Arc::<ClientIdentity>::clone(&identity));
-        tls.alpn_protocols = vec![PROTOCOL.to_vec()];
-        tls.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
-        Arc::new(Self { tls: Arc::new(tls), verifier, identity })
-    }
-}
-
 /// The name that the certificate of `host` must be for; `None` if none can be for such a name, by
 /// the rules of the library, which change. A configuration with such a name is refused.
 pub fn server_name(host: &Host) -> Option<ServerName<'static>> {
@@ -110,12 +77,14 @@ pub(super) enum Pulled {
     },
 }
 
-/// The state that all connections to one server share.
+/// What all connections to one server share, resumption included.
 #[derive(Debug, Clone)]
 pub struct Client {
-    config: Arc<Config>,
+    tls: Arc<ClientConfig>,
     /// The same configuration, tickets included, with early data.
     early: Option<Arc<ClientConfig>>,
+    verifier: Arc<Verifier>,
+    identity: Arc<ClientIdentity>,
     /// `None`: no certificate can be for it, and no session begins.
     name: Option<ServerName<'static>>,
     /// Early data was sent, or not acted on, and no handshake has ended since.
@@ -123,15 +92,38 @@ pub struct Client {
 }
 
 impl Client {
-    /// Takes what connections have in common, whether requests may travel as early data, and the
-    /// name or address that the certificate must be for ([`server_name`]).
-    pub fn new(config: Arc<Config>, early_data: bool, name: Option<ServerName<'static>>) -> Self {
+    /// `material` is what the configuration's files hold ([`Files::load`]), `times` are those by
+    /// which certificates are judged. `early_data`: requests may travel as such. `name` is what the
+    /// certificate must be for ([`server_name`]).
+    ///
+    /// # Panics
+    ///
+    /// Never: the provider has cipher suites of both versions.
+    pub fn new(
+        material: Material,
+        times: Times,
+        early_data: bool,
+        name: Option<ServerName<'static>>,
+    ) -> Self {
+        let provider = Arc::new(provider::provider(provider::has_aes_instructions()));
+        let verifier = Arc::new(Verifier::new(material.trust, &provider, times));
+        let identity = Arc::new(ClientIdentity::new(material.identity));
+        // What rustls calls dangerous is another verifier than its own. Ours uses that of rustls,
+        // and the handshake's time is of no use to it.
+        let mut tls = ClientConfig::builder_with_details(provider, Arc::new(BootClock))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .expect("the provider has suites of both versions")
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::<Verifier>::clone(&verifier))
+            .with_client_cert_resolver(Arc::<ClientIdentity>::clone(&identity));
+        tls.alpn_protocols = vec![PROTOCOL.to_vec()];
+        tls.resumption = Resumption::in_memory_sessions(TICKETS_MAX);
         let early = early_data.then(|| {
-            let mut early = ClientConfig::clone(&config.tls);
+            let mut early = tls.clone();
             early.enable_early_data = true;
             Arc::new(early)
         });
-        Self { config, early, name, unproven: Rc::default() }
+        Self { tls: Arc::new(tls), early, verifier, identity, name, unproven: Rc::default() }
     }
 
     /// The configuration for the next connection.
@@ -140,7 +132,7 @@ impl Client {
     /// 8446 §D.3), or close with its 425: after one that failed, one goes the long way.
     fn config(&self) -> Arc<ClientConfig> {
         let early = self.early.as_ref().filter(|_| !self.unproven.get());
-        Arc::clone(early.unwrap_or(&self.config.tls))
+        Arc::clone(early.unwrap_or(&self.tls))
     }
 }
 
@@ -312,7 +304,7 @@ impl TlsSession {
             Ok(state) if bytes == 0 => Ok(Pulled::End { announced: state.peer_has_closed() }),
             Ok(_) => Ok(Pulled::Bytes(bytes)),
             Err(error) => {
-                let missed = self.client.config.identity.is_missed();
+                let missed = self.client.identity.is_missed();
                 let failure = failure::failure_of(&error, missed);
                 self.error = Some(error);
                 // The alert is for the server's log. Sent or not, we fail for that reason.
@@ -337,7 +329,7 @@ impl TlsSession {
     /// Whether the server's chain is valid at this very second too, in seconds since 1970 UTC.
     pub fn is_valid_at(&self, unix_s: u64) -> bool {
         let chain = self.tls.peer_certificates().unwrap_or_default();
-        self.client.config.verifier.allows(chain, &self.name, unix_s)
+        self.client.verifier.allows(chain, &self.name, unix_s)
     }
 
     /// The key that was shown and is none of those that were pinned.
@@ -364,7 +356,7 @@ impl TlsSession {
 
     /// The hint that this HTTP answer gives about a client certificate.
     pub fn hint(&self, status: u16, body: &[u8]) -> Option<Hint> {
-        self.client.config.identity.hint(status, body, self.renegotiated)
+        self.client.identity.hint(status, body, self.renegotiated)
     }
 
     /// The failure in words.
@@ -372,9 +364,7 @@ impl TlsSession {
         if self.renegotiated {
             return Detail::try_from(failure::LATE).ok();
         }
-        self.error
-            .as_ref()
-            .map(|error| failure::describe(error, self.client.config.verifier.wall_s()))
+        self.error.as_ref().map(|error| failure::describe(error, self.client.verifier.wall_s()))
     }
 }
 

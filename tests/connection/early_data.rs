@@ -18,7 +18,8 @@ impl Pair {
     fn acquainted() -> Self {
         let server = Server::start();
         let name = "localhost".try_into().ok();
-        let shared = tls::Client::new(Arc::clone(&server.config), true, name);
+        let material = material_of(&server.certificates);
+        let shared = tls::Client::new(material, tls::Times::default(), true, name);
         let pair = Self { server, shared };
         let mut first = pair.open();
         assert_eq!(first.first_beat().map(|reply| reply.status), Ok(200));
@@ -175,7 +176,8 @@ fn a_request_larger_than_the_ticket_allows_waits_for_the_handshake() {
         config.max_early_data_size = u32::try_from(room).expect("small");
         let config = Arc::new(config);
         let name = "localhost".try_into().ok();
-        let shared = tls::Client::new(trusting(&certificates), true, name);
+        let material = material_of(&certificates);
+        let shared = tls::Client::new(material, tls::Times::default(), true, name);
         for round in 0..2 {
             let (at, serving) = serve_tls(Arc::clone(&config), move |tls, stream| {
                 let mut tls = rustls::StreamOwned::new(tls, stream);

@@ -53,7 +53,9 @@ fn a_certificate_may_be_for_an_address() {
     let config = certificates.server(Shown::Good, false);
     let (at, serving) = serve_tls(config, |_, _| {});
     let name = Some(Ipv4Addr::LOCALHOST.into());
-    let mut client = Client::open(at, Some(tls::Client::new(trusting(&certificates), false, name)));
+    let material = material_of(&certificates);
+    let tls = tls::Client::new(material, tls::Times::default(), false, name);
+    let mut client = Client::open(at, Some(tls));
     assert_eq!(client.establish(), Ok(()));
     drop(client);
     serving.join().expect("served");
@@ -101,8 +103,8 @@ fn a_server_gets_an_alert_if_its_certificate_is_refused() {
 fn built_in_roots_do_not_trust_a_private_authority() {
     let server = Server::start();
     let files = tls::Files { roots: Roots::BuiltIn, identity: None };
-    let config = tls::Config::new(files.load().expect("sound roots"), tls::Times::default());
-    let mut client = Client::open(server.https, secure(&config));
+    let tls = client_of(files.load().expect("sound roots"));
+    let mut client = Client::open(server.https, Some(tls));
     assert_eq!(client.establish(), Err(Failure::Tls(TlsFailure::UnknownIssuer)));
 }
 

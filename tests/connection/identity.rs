@@ -108,7 +108,7 @@ fn beat(mine: Mine, tls12_only: bool) -> Result<u16, (Failure, String)> {
         tls.write_all(ANSWER).expect("written");
         tls.flush().expect("flushed");
     });
-    let mut client = Client::open(at, secure(&tls::Config::new(material, tls::Times::default())));
+    let mut client = Client::open(at, Some(client_of(material)));
     let result = client.first_beat_at_any_step();
     serving.join().expect("served");
     result
@@ -196,7 +196,7 @@ fn beat_with_chain(others: usize, tls12_only: bool) -> Result<u16, Failure> {
         tls.write_all(ANSWER).expect("written");
         tls.flush().expect("flushed");
     });
-    let mut client = Client::open(at, secure(&tls::Config::new(material, tls::Times::default())));
+    let mut client = Client::open(at, Some(client_of(material)));
     let result = client.first_beat();
     serving.join().expect("served");
     result.map(|reply| reply.status)
@@ -228,7 +228,7 @@ fn client_certificate_is_sent_only_on_request() {
         tls.write_all(ANSWER).expect("written");
         tls.flush().expect("flushed");
     });
-    let mut client = Client::open(at, secure(&tls::Config::new(material, tls::Times::default())));
+    let mut client = Client::open(at, Some(client_of(material)));
     assert_eq!(client.first_beat().map(|reply| reply.status), Ok(200));
     serving.join().expect("served");
 }

@@ -144,7 +144,7 @@ struct Server {
     receiver: Receiver,
     http: SocketAddr,
     https: SocketAddr,
-    config: Arc<tls::Config>,
+    config: tls::Client,
     certificates: Arc<Certificates>,
 }
 
@@ -233,19 +233,27 @@ fn address(listener: &TcpListener) -> SocketAddr {
     listener.local_addr().expect("an address")
 }
 
-/// A client configuration that trusts these certificates, loaded from a file as on a device.
-fn trusting(certificates: &Certificates) -> Arc<tls::Config> {
+/// A client that trusts these certificates, loaded from a file as on a device.
+fn trusting(certificates: &Certificates) -> tls::Client {
+    client_of(material_of(certificates))
+}
+
+fn material_of(certificates: &Certificates) -> tls::Material {
     let mut path = std::env::temp_dir();
     let key = std::ptr::from_ref(certificates) as usize;
     path.push(format!("linkbeat-connection-{}-{key:x}.pem", std::process::id()));
     std::fs::write(&path, certificates.authority_pem()).expect("a file");
     let material = tls::Files { roots: Roots::File(&path), identity: None }.load();
     std::fs::remove_file(path).expect("the file");
-    tls::Config::new(material.expect("sound roots"), tls::Times::default())
+    material.expect("sound roots")
 }
 
-fn secure(config: &Arc<tls::Config>) -> Option<tls::Client> {
-    Some(tls::Client::new(Arc::clone(config), false, "localhost".try_into().ok()))
+fn client_of(material: tls::Material) -> tls::Client {
+    tls::Client::new(material, tls::Times::default(), false, "localhost".try_into().ok())
+}
+
+fn secure(client: &tls::Client) -> Option<tls::Client> {
+    Some(client.clone())
 }
 
 #[test]

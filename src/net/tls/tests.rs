@@ -19,7 +19,7 @@ impl Pem {
         Self(path)
     }
 
-    fn load(&self) -> Result<Arc<Config>, Error> {
+    fn load(&self) -> Result<Client, Error> {
         load(Roots::File(&self.0))
     }
 }
@@ -30,8 +30,9 @@ impl Drop for Pem {
     }
 }
 
-fn load(roots: Roots<'_>) -> Result<Arc<Config>, Error> {
-    Files { roots, identity: None }.load().map(|it| Config::new(it, Times::default()))
+fn load(roots: Roots<'_>) -> Result<Client, Error> {
+    let material = Files { roots, identity: None }.load()?;
+    Ok(Client::new(material, Times::default(), false, None))
 }
 
 fn authority() -> String {
