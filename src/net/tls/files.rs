@@ -148,9 +148,14 @@ pub enum ErrorKind {
 impl Files<'_> {
     /// Every file that is named.
     pub fn paths(&self) -> Vec<&Path> {
-        let roots = if let Roots::File(path) = self.roots { Some(path) } else { None };
-        let identity = self.identity.map(|files| [files.certificate, files.key]);
-        roots.into_iter().chain(identity.into_iter().flatten()).collect()
+        let mut paths = Vec::new();
+        if let Roots::File(path) = self.roots {
+            paths.push(path);
+        }
+        if let Some(IdentityFiles { certificate, key }) = self.identity {
+            paths.extend([certificate, key]);
+        }
+        paths
     }
 
     /// Makes ready for use what the files hold. Reads from disk: call it when a configuration comes
