@@ -174,7 +174,7 @@ impl Config {
     /// percent-encoded.
     pub fn contains_token(&self, text: &str) -> bool {
         let Some(token) = self.token_code.as_ref().map(Secret::expose) else { return false };
-        text.contains(token)
+        contains(text.bytes(), token.bytes())
             || contains(Chars::of(text), token.chars())
             || contains(percent::decoded(text.as_bytes()), token.bytes())
     }

@@ -84,8 +84,9 @@ fn split(line: &str) -> (&str, Option<&str>) {
     let line = line.trim();
     let line = line.strip_prefix("export ").unwrap_or(line);
     let Some((key, value)) = line.split_once('=') else { return (line, None) };
-    let value = match value.trim_start().split_at_checked(1) {
-        Some((quote @ ("\"" | "'"), rest)) => rest.split(quote).next(),
+    let quoted = value.trim_start();
+    let value = match quoted.chars().next() {
+        Some(quote @ ('"' | '\'')) => quoted.split(quote).nth(1),
         _ => value.get(..comment(value)),
     };
     (key.trim(), value.map(str::trim))

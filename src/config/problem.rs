@@ -166,7 +166,7 @@ impl Display for UnknownKey<'_> {
 /// The part of a key that may be shown: behind a name, or behind that of a secret, there may be the
 /// secret.
 fn harmless(key: &str) -> &str {
-    let is_name = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
+    let is_name = |char: char| matches!(char, 'A'..='Z' | 'a'..='z' | '0'..='9' | '.' | '_' | '-');
     let end = match SECRETS.iter().find(|name| key.starts_with(**name)) {
         Some(name) => name.len(),
         None => key.find(|char| !is_name(char)).unwrap_or(key.len()),
