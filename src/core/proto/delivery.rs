@@ -263,13 +263,13 @@ impl Delivery {
     pub(super) fn stuck(&self, network: &Network, now: Instant) -> Option<Failure> {
         let flight = self.flight.as_ref()?;
         // An address named just now has no way before the kernel has reported it.
-        if self.race.has_connections() || network.is_open() {
+        if self.race.has_connections() || network.routing.is_open() {
             return None;
         }
-        match (flight.failure, network.resolver().state(now)) {
+        match (flight.failure, network.resolver.state(now)) {
             (_, resolve::State::Waiting) => None,
             // Another address may be named yet.
-            (_, resolve::State::Known) if network.resolver().is_refreshing() => None,
+            (_, resolve::State::Known) if network.resolver.is_refreshing() => None,
             (Some(failure), _) | (None, resolve::State::Failed(failure)) => Some(failure),
             (None, resolve::State::Known) => Some(Failure::Unreachable),
         }

@@ -17,14 +17,11 @@ mod ways;
 pub use self::view::{Identity, Obstacle};
 pub(super) use self::ways::Ways;
 
-use core::net::IpAddr;
-
 use self::kernel::Dump;
 use self::names::NameTurns;
 use self::parked::Parked;
 use super::event::{Action, Actions, Note, Reason};
 use super::gateways::LostGateways;
-use super::link::InterfaceName;
 use super::links::Links;
 use super::reach::Reach;
 use super::resolve::Resolver;
@@ -39,22 +36,22 @@ use super::uplink::{self, Active, Uplink, Uplinks};
 #[derive(Debug)]
 pub(super) struct Network {
     /// The interfaces that are not ignored.
-    links: Links,
+    pub(super) links: Links,
     /// How far the kernel has reported everything.
     dump: Dump,
     /// The kernel's answers on routes, and whether it has to be asked again.
-    routing: Routing,
+    pub(super) routing: Routing,
     /// Whether sockets are bound to the uplink, by the configuration in force.
-    binds: bool,
+    pub(super) binds: bool,
     /// The destinations of a default route: the targets of the probe, or else addresses that stand
     /// for them.
     internet: Destinations,
     /// The usable interfaces, best first.
-    uplinks: Uplinks,
+    pub(super) uplinks: Uplinks,
     /// The uplink in use, as the server knows it.
-    active: Active,
+    pub(super) active: Active,
     /// Since when the uplink in use is the first one.
-    usable_at: Instant,
+    pub(super) usable_at: Instant,
     /// Whether there was a way at the last change.
     had_way: bool,
     /// Connections put aside because their interfaces have lost the carrier.
@@ -62,17 +59,17 @@ pub(super) struct Network {
     /// The gateways that do not answer, while neighbours are listened to.
     watched: Option<LostGateways>,
     /// The server's addresses.
-    resolver: Resolver,
+    pub(super) resolver: Resolver,
     /// Since when an address of the server is known.
     named_at: Option<Instant>,
     /// Over which of their ways the nameservers are asked.
     names: NameTurns,
     /// Whether the outside is reachable, and the probes that find out.
-    reach: Reach,
+    pub(super) reach: Reach,
     /// The services on the device that are looked at.
-    services: Services,
+    pub(super) services: Services,
     /// Whether the uplinks in reserve work.
-    standby: StandbyTests,
+    pub(super) standby: StandbyTests,
 }
 
 /// The differences between two rankings of the uplinks.
@@ -160,54 +157,9 @@ impl Network {
         if change.any {
             // What was found out over the former ways counts no more.
             self.resolver.doubt(true);
-            self.names.start_over();
+            self.names.turn = 0;
         }
         change
-    }
-
-    /// The server has acknowledged a beat that came from this address of an interface.
-    pub(super) fn reported(&mut self, via: InterfaceName, from: IpAddr) {
-        self.active.reported(via, from);
-    }
-
-    /// The server's addresses.
-    pub(super) const fn resolver(&self) -> &Resolver {
-        &self.resolver
-    }
-
-    /// The server's addresses, to be asked for.
-    pub(super) const fn resolver_mut(&mut self) -> &mut Resolver {
-        &mut self.resolver
-    }
-
-    /// Whether the outside is reachable.
-    pub(super) const fn reach(&self) -> &Reach {
-        &self.reach
-    }
-
-    /// The probes that find out whether the outside is reachable.
-    pub(super) const fn reach_mut(&mut self) -> &mut Reach {
-        &mut self.reach
-    }
-
-    /// The services on the device.
-    pub(super) const fn services(&self) -> &Services {
-        &self.services
-    }
-
-    /// The services on the device, to be checked.
-    pub(super) const fn services_mut(&mut self) -> &mut Services {
-        &mut self.services
-    }
-
-    /// The tests of the uplinks in reserve.
-    pub(super) const fn standby(&self) -> &StandbyTests {
-        &self.standby
-    }
-
-    /// The uplinks in reserve, to be tested.
-    pub(super) const fn standby_mut(&mut self) -> &mut StandbyTests {
-        &mut self.standby
     }
 
     /// Compares what is tested with the uplinks in reserve; if tests are not on, that is nothing.
@@ -215,11 +167,6 @@ impl Network {
         let names = self.uplinks.iter().skip(1).map(|uplink| uplink.name);
         let reserve = names.filter(|name| is_on && !uplink::is_metered(settings, *name));
         self.standby.follow(reserve, now);
-    }
-
-    /// Lets time pass for routes.
-    pub(super) fn tick_routing(&mut self, now: Instant) {
-        self.routing.tick(now);
     }
 
     /// Lets time pass for names.
@@ -231,11 +178,11 @@ impl Network {
     /// When something is to be done if nothing happens before.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         [
-            self.parked.close_at(),
+            self.parked.close_at,
             self.routing.next_deadline(),
             self.reach.next_deadline(),
             self.resolver.next_deadline(),
-            self.names.next_deadline(),
+            self.names.wait.map(|wait| wait.move_at),
             self.services.next_deadline(),
             self.standby.next_deadline(),
         ]
@@ -261,11 +208,6 @@ fn internet(settings: &Settings) -> Destinations {
 
 #[cfg(test)]
 impl Network {
-    /// The kernel's answers.
-    pub(super) fn routes(&self) -> impl Iterator<Item = super::route::Route> {
-        self.routing.iter().copied()
-    }
-
     /// Takes every gateway for one that answers.
     pub(super) fn forget_lost_gateways(&mut self) {
         self.watched = self.watched.take().map(|_| LostGateways::default());

@@ -14,7 +14,7 @@ impl Agent {
         self.delivery.give_up_late(now, actions);
         self.network.begin_names(self.delivery.last().failure().is_some(), now);
         self.outages.round_began();
-        let (usable_at, give_up_at) = (self.network.usable_at(), self.give_up_at(now));
+        let (usable_at, give_up_at) = (self.network.usable_at, self.give_up_at(now));
         self.delivery.begin(carried, evidence, covers, usable_at, give_up_at, now);
     }
 
@@ -59,7 +59,7 @@ impl Agent {
     /// Keeps the resolver going while the server's addresses are unknown or in doubt.
     pub(super) fn ask_for_names(&mut self, now: Instant, actions: &mut Actions) {
         // A nameserver that is new has no way before the kernel has reported it.
-        if self.network.is_open() || self.delivery.is_idle() {
+        if self.network.routing.is_open() || self.delivery.is_idle() {
             return;
         }
         // Nothing is resolved ahead of need: where the connection fails after all, the last good
@@ -94,9 +94,9 @@ impl Agent {
 
     pub(super) fn connected(&mut self, id: ConnectionId, now: Instant, actions: &mut Actions) {
         if self.delivery.connected(id, now) {
-            self.outages.outside_answered(self.network.reach().has_missed());
+            self.outages.outside_answered(self.network.reach.has_missed());
             let restored = self.on_answer_from_outside(false, now, actions);
-            self.network.reach_mut().server_connects(now, &mut self.rng, actions);
+            self.network.reach.server_connects(now, &mut self.rng, actions);
             if restored {
                 self.hold_back(true, now, actions);
             }

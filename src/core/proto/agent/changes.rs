@@ -27,7 +27,7 @@ impl Agent {
         if !change.any && !change.gained {
             return;
         }
-        if self.network.is_complete() && !self.network.is_open() {
+        if self.network.is_complete() && !self.network.routing.is_open() {
             self.network_changed(now, actions);
         }
         self.network.confirm(now, actions);
@@ -76,9 +76,9 @@ impl Agent {
             self.restart_on_best_paths(now, actions);
         }
         let wanted = self.demand.is_pending() || !self.delivery.is_idle();
-        let unsure = wanted || self.network.reach().connectivity() == Connectivity::Offline;
+        let unsure = wanted || self.network.reach.connectivity() == Connectivity::Offline;
         if change.moved && unsure && self.network.has_way(now) {
-            self.network.reach_mut().restart(now, actions);
+            self.network.reach.restart(now, actions);
         }
     }
 

@@ -15,7 +15,7 @@ impl Agent {
         if self.standby_tested(probe, None, now, actions) {
             return;
         }
-        let finding = self.network.reach_mut().answered(probe, now, &mut self.rng, actions);
+        let finding = self.network.reach.answered(probe, now, &mut self.rng, actions);
         let Some(finding) = finding else { return };
         self.outages.outside_answered(matches!(finding, Finding::Restored { .. }));
         let restored = self.on_answer_from_outside(false, now, actions);
@@ -39,7 +39,7 @@ impl Agent {
         if !outage || local || !self.demand.spread(now, &mut self.rng) {
             return false;
         }
-        self.network.resolver_mut().network_back();
+        self.network.resolver.network_back();
         self.delivery.restart(now, actions);
         if let Some(flight) = self.end_beat(now) {
             self.demand.put_back(flight.carried);
@@ -72,7 +72,7 @@ impl Agent {
 
     /// Decides whether the device is offline, from the probes and the last beat together.
     pub(super) fn update_connectivity(&mut self, now: Instant, actions: &mut Actions) {
-        if self.network.is_open() {
+        if self.network.routing.is_open() {
             return;
         }
         let Some(settings) = &self.settings else { return };
@@ -116,7 +116,7 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
-        self.network.resolver_mut().network_back();
+        self.network.resolver.network_back();
         if self.delivery.is_idle() {
             if self.demand.is_retrying() {
                 self.demand.retry_early();
@@ -156,7 +156,7 @@ impl Agent {
 
     /// Looks at the services that are due.
     pub(super) fn tick_services(&mut self, now: Instant, actions: &mut Actions) {
-        for change in self.network.services_mut().tick(now, actions) {
+        for change in self.network.services.tick(now, actions) {
             self.service_changed(change, now, actions);
         }
     }
@@ -168,7 +168,7 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
-        if let Some(change) = self.network.services_mut().check_finished(check, answers, now) {
+        if let Some(change) = self.network.services.check_finished(check, answers, now) {
             self.service_changed(change, now, actions);
         }
     }
@@ -185,19 +185,19 @@ impl Agent {
     /// Sends the probes that are due, over the way out that the beat takes.
     pub(super) fn probe(&mut self, now: Instant, actions: &mut Actions) {
         let Some(settings) = &self.settings else { return };
-        if !self.network.reach().is_probing() {
+        if !self.network.reach.is_probing() {
             return;
         }
         let quiet = self.demand.quiet_until(now).is_some();
         let found_out =
-            !self.demand.is_retrying() || (quiet && self.network.reach().is_server_silent());
+            !self.demand.is_retrying() || (quiet && self.network.reach.is_server_silent());
         if !self.network.has_way(now) || (self.delivery.is_idle() && found_out) {
-            self.network.reach_mut().stop(actions);
+            self.network.reach.stop(actions);
             return;
         }
         // A server that asked for quiet is not probed.
         let server =
-            self.network.resolver().last_good().or_else(|| self.delivery.race().turns.first());
+            self.network.resolver.last_good().or_else(|| self.delivery.race().turns.first());
         let server = server.filter(|_| !quiet);
         let server = server.zip(settings.server.as_ref().map(|server| server.port));
         let targets = settings.probe_addresses.iter().map(|to| to.ip());
@@ -213,12 +213,6 @@ impl Agent {
             server: server.filter(|(ip, _)| leads(*ip)).map(|(ip, port)| SocketAddr::new(ip, port)),
             via: |to| ways.iter().find(|(it, _)| *it == to).and_then(|(_, via)| *via),
         };
-        self.network.reach_mut().tick(
-            &targets,
-            settings.probe_timeout,
-            now,
-            &mut self.rng,
-            actions,
-        );
+        self.network.reach.tick(&targets, settings.probe_timeout, now, &mut self.rng, actions);
     }
 }

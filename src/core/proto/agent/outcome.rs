@@ -21,9 +21,9 @@ impl Agent {
         actions: &mut Actions,
     ) {
         let Some(winner) = self.delivery.race_mut().remove(id) else { return };
-        self.outages.outside_answered(self.network.reach().has_missed());
+        self.outages.outside_answered(self.network.reach.has_missed());
         let restored = self.on_answer_from_outside(reply.failure.is_none(), now, actions);
-        self.network.reach_mut().stop(actions);
+        self.network.reach.stop(actions);
         if let Some(failure @ Failure::Portal(_)) = reply.failure {
             self.met_portal(&winner, reply.keep_alive, failure, now, actions);
             return;
@@ -77,7 +77,7 @@ impl Agent {
         let addresses = self.network.server_addresses(now).into_iter().filter(of_the_line);
         self.delivery.met_portal(open, addresses);
         self.delivery.note_failure(failure, None);
-        self.network.resolver_mut().doubt(false);
+        self.network.resolver.doubt(false);
     }
 
     fn acknowledged(
@@ -92,10 +92,10 @@ impl Agent {
         let until = self.give_up_at(now);
         let again = self.delivery.won(&flight, winner, &self.network, until, now, actions);
         again.into_iter().for_each(|reason| self.demand.add(reason, now));
-        self.network.resolver_mut().good(winner.to.ip(), now);
+        self.network.resolver.good(winner.to.ip(), now);
         let via = self.network.interface(winner.via, winner.to.ip());
         if let Some((via, from)) = via.zip(winner.local) {
-            self.network.reported(via, from);
+            self.network.active.reported(via, from);
         }
         let stamps = Stamps { replied_at: now, ..winner.stamps };
         let beat = Acknowledged {
@@ -111,7 +111,7 @@ impl Agent {
         self.delivery.acknowledged();
         self.demand.acknowledged();
         self.outages.acknowledged(winner.outages, now);
-        self.network.standby_mut().acknowledged(winner.stamps.opened_at);
+        self.network.standby.acknowledged(winner.stamps.opened_at);
     }
 
     /// Ends a round without an acknowledgement; the same beat is tried again unless the answer is
@@ -140,7 +140,7 @@ impl Agent {
         };
         // Probes go on, unless the failure itself shows that the network carries.
         if failure.is_an_answer() {
-            self.network.reach_mut().stop(actions);
+            self.network.reach.stop(actions);
         }
         let news = self.delivery.last().failure() != Some(failure);
         Action::Note(Note::BeatFailed { seq, covers, reason, failure, retry_at, news })

@@ -22,12 +22,12 @@ impl Agent {
         self.meter(now);
         self.delivery.close_kept(actions);
         // The ways to the nameservers may be others now.
-        self.network.resolver_mut().close_all(actions);
+        self.network.resolver.close_all(actions);
         if another_server {
             // An answer of the former server would be taken for one of the new one.
             self.restart_race(now, actions);
             if let Some(server) = &settings.server {
-                self.network.resolver_mut().server(server, actions);
+                self.network.resolver.server(server, actions);
             }
         }
         if !self.delivery.race().is_written() {
@@ -59,7 +59,7 @@ impl Agent {
     pub(super) fn stopping(&mut self, now: Instant) {
         let refused = self.delivery.last().failure().is_some_and(Failure::is_final);
         let quiet = self.demand.quiet_until(now).is_some();
-        let offline = self.network.reach().connectivity() == Connectivity::Offline;
+        let offline = self.network.reach.connectivity() == Connectivity::Offline;
         let wanted = self.demand.is_running() && !refused && !quiet && !offline;
         if wanted && self.network.has_way(now) {
             self.says_goodbye = true;
@@ -73,7 +73,7 @@ impl Agent {
     fn begin(&mut self, reason: Reason, now: Instant) {
         let starts = !self.demand.is_running();
         self.demand.begin(reason, now, &mut self.rng);
-        if starts && self.network.reach().connectivity() == Connectivity::Offline {
+        if starts && self.network.reach.connectivity() == Connectivity::Offline {
             self.outages.lost(self.network.first().is_some(), None, now);
         }
     }
@@ -95,7 +95,7 @@ impl Agent {
         self.end_beat(now);
         self.outages.end(now);
         self.delivery.forget_held();
-        self.network.resolver_mut().close_all(actions);
+        self.network.resolver.close_all(actions);
     }
 
     pub(super) fn triggered(

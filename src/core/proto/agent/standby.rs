@@ -14,28 +14,28 @@ impl Agent {
         let Some(settings) = &self.settings else { return };
         let every = settings.standby_check;
         let network = &mut self.network;
-        let is_on = !every.is_zero() && network.binds();
+        let is_on = !every.is_zero() && network.binds;
         network.follow_standby(settings, is_on, now);
         let quiet = self.demand.quiet_until(now).is_some();
         // A beat under way shows by itself whether anything gets through.
-        let free = self.delivery.is_idle() || network.standby().is_testing();
+        let free = self.delivery.is_idle() || network.standby.is_testing();
         let delivers =
             free && self.delivery.last() == Last::Acknowledged && self.demand.is_running();
         let port = settings.server.as_ref().map(|server| server.port);
-        let server = network.resolver().last_good().zip(port);
+        let server = network.resolver.last_good().zip(port);
         let Some((ip, port)) = server.filter(|_| is_on && delivers && !quiet) else {
-            network.standby_mut().stop(actions);
+            network.standby.stop(actions);
             return;
         };
         let plan = Plan {
             every,
             timeout: settings.probe_timeout,
-            probe: network.reach().next_number(),
+            probe: network.reach.next_number(),
             to: SocketAddr::new(ip, port),
             ways: &network.ways(ip),
         };
-        if network.standby_mut().tick(&plan, now, actions) {
-            network.reach_mut().take_number();
+        if network.standby.tick(&plan, now, actions) {
+            network.reach.take_number();
         }
     }
 
@@ -47,7 +47,7 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) -> bool {
-        let standby = self.network.standby_mut();
+        let standby = &mut self.network.standby;
         if !standby.is_own(probe) {
             return false;
         }

@@ -103,11 +103,11 @@ impl Choice<'_> {
             return None;
         }
         let network = self.situation.network;
-        let (good, turns) = (network.resolver().last_good(), &self.race.turns);
+        let (good, turns) = (network.resolver.last_good(), &self.race.turns);
         let second = |open: &Attempt| {
             let (to, ip) = (open.to, open.to.ip());
             let unbound = network.kernel_leads(ip) && !self.is_slow(None, ip);
-            let bound = network.binds() && network.leads(open.via, ip);
+            let bound = network.binds && network.leads(open.via, ip);
             let via = if unbound { None } else { Some(open.via).filter(|_| bound)? };
             let rank = (turns.was_tried(via, ip), turns.turn(via, ip), good != Some(ip));
             Some((rank, Candidate::Again(to, via)))
@@ -170,7 +170,7 @@ impl Choice<'_> {
         let network = self.situation.network;
         let turn = self.race.turns.turn(via, to);
         let failed = self.race.paths.has((via, Family::of(to)));
-        let rank = network.uplinks().iter().position(|uplink| Some(uplink.name) == via);
+        let rank = network.uplinks.iter().position(|uplink| Some(uplink.name) == via);
         let on_purpose = network.is_on_purpose(via, to);
         (turn, failed, !on_purpose, rank.unwrap_or(usize::MAX), place)
     }

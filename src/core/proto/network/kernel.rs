@@ -8,7 +8,7 @@ use crate::proto::event::{Action, Actions, Note};
 use crate::proto::link::{Announcement, InterfaceName, LinkEvent};
 use crate::proto::links::{Link, LinksChange};
 use crate::proto::race::Connection;
-use crate::proto::route::{Family, Route, RouteQuestion};
+use crate::proto::route::{Family, Route};
 use crate::proto::routing::{Destinations, OWN_MAX};
 use crate::proto::settings::Settings;
 use crate::proto::time::Instant;
@@ -39,12 +39,6 @@ impl Network {
     /// Whether everything was reported once: beats may begin.
     pub(crate) const fn is_complete(&self) -> bool {
         matches!(self.dump, Dump::Complete | Dump::Renewed { .. })
-    }
-
-    /// Whether the kernel has not answered yet what it was, or is to be, asked: an address that is
-    /// new has no way before.
-    pub(crate) fn is_open(&self) -> bool {
-        self.routing.is_open()
     }
 
     /// Has the kernel report everything.
@@ -166,21 +160,6 @@ impl Network {
             self.routing.ask(destinations, own);
             Action::AskRoutes.push_to(actions);
         }
-    }
-
-    /// Has the kernel asked: its last answers may be right no more.
-    pub(crate) fn want_routes(&mut self) {
-        self.routing.want();
-    }
-
-    /// Whether a question to the kernel is due, whatever the destinations are.
-    pub(crate) fn is_question_due(&self) -> bool {
-        self.routing.is_wanted()
-    }
-
-    /// The questions for the kernel.
-    pub(crate) fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
-        self.routing.questions(&self.links)
     }
 
     /// Everything that is to be reached, and the local addresses that connections depend on.

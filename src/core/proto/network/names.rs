@@ -18,35 +18,25 @@ const NAME_PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct NameTurns {
     /// Which of their ways the nameservers are asked over, counted from the best.
-    turn: usize,
+    pub(super) turn: usize,
     /// How often the round under way had them asked over other ways at once.
     moves: usize,
     /// The beat under way waits for a name.
-    wait: Option<NameWait>,
+    pub(super) wait: Option<NameWait>,
 }
 
 /// A beat waits for a name.
 #[derive(Debug, Clone, Copy)]
-struct NameWait {
+pub(super) struct NameWait {
     /// Since when.
     since: Instant,
     /// When another uplink is asked.
-    move_at: Instant,
+    pub(super) move_at: Instant,
 }
 
 impl NameTurns {
-    /// The ways are others: begins with the best one.
-    pub(super) const fn start_over(&mut self) {
-        self.turn = 0;
-    }
-
     const fn next(&mut self) {
         self.turn = self.turn.wrapping_add(1);
-    }
-
-    /// When another uplink is asked.
-    pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.wait.map(|wait| wait.move_at)
     }
 }
 

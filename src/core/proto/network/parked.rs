@@ -24,14 +24,7 @@ pub(super) struct Parked {
     /// The interfaces.
     links: Vec<LinkIndex, UPLINKS_MAX>,
     /// When the connections are closed, while all of the interfaces run or are gone.
-    close_at: Option<Instant>,
-}
-
-impl Parked {
-    /// When they are closed.
-    pub(super) const fn close_at(&self) -> Option<Instant> {
-        self.close_at
-    }
+    pub(super) close_at: Option<Instant>,
 }
 
 impl Network {
