@@ -164,7 +164,7 @@ impl Agent {
         if self.network.routing.is_wanted() {
             self.ask_kernel(actions);
         }
-        self.delivery.report_outages_to(self.outages.numbered());
+        self.delivery.outages = self.outages.numbered();
     }
 
     fn ask_kernel(&mut self, actions: &mut Actions) {

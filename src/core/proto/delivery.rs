@@ -43,7 +43,7 @@ use super::time::Instant;
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// The number of the beat that is under way or comes next.
-    seq: u64,
+    pub(super) seq: u64,
     /// The beat under way.
     flight: Option<Flight>,
     /// How long nothing was tried for this number although an uplink was usable.
@@ -51,7 +51,7 @@ pub(super) struct Delivery {
     /// When its last round ended.
     idle_since: Option<Instant>,
     /// The connections of the beat, and the one kept for the next beat.
-    race: Race,
+    pub(super) race: Race,
     /// How many connections may still be opened.
     allowance: Allowance,
     /// A connection that came too late for its beat, and carries the next one.
@@ -59,9 +59,9 @@ pub(super) struct Delivery {
     /// The beat under way repeats a change of uplink that did not get through over the new one.
     news_repeated: bool,
     /// How the last round ended.
-    last: Last,
+    pub(super) last: Last,
     /// Up to which number a report that is written now contains outages.
-    outages: u32,
+    pub(super) outages: u32,
 }
 
 /// A beat under way; the connections themselves are in the race.
@@ -111,34 +111,14 @@ impl Delivery {
         }
     }
 
-    /// The number of the beat that is under way or comes next.
-    pub(super) const fn seq(&self) -> u64 {
-        self.seq
-    }
-
     /// When the round under way began.
     pub(super) fn round_at(&self) -> Option<Instant> {
         self.flight.as_ref().map(|flight| flight.started_at)
     }
 
-    /// From now on a report contains the outages up to this number.
-    pub(super) const fn report_outages_to(&mut self, number: u32) {
-        self.outages = number;
-    }
-
     /// Whether no beat is under way.
     pub(super) const fn is_idle(&self) -> bool {
         self.flight.is_none()
-    }
-
-    /// The connections of the beat under way, and the one kept for the next.
-    pub(super) const fn race(&self) -> &Race {
-        &self.race
-    }
-
-    /// The race, to change.
-    pub(super) const fn race_mut(&mut self) -> &mut Race {
-        &mut self.race
     }
 
     /// The reasons of the beat under way.
@@ -161,11 +141,6 @@ impl Delivery {
     pub(super) fn failure(&self) -> Option<Failure> {
         let flight = self.flight.as_ref().and_then(|flight| flight.failure);
         flight.or(self.last.failure())
-    }
-
-    /// How the last round ended.
-    pub(super) const fn last(&self) -> Last {
-        self.last
     }
 
     /// Starts a round of a beat; an uplink is usable since `usable_at`. With `evidence` the beat may
@@ -202,7 +177,7 @@ impl Delivery {
 
     /// Ends the beat under way, and returns it.
     pub(super) fn end(&mut self, now: Instant) -> Option<Flight> {
-        self.race.end_stagger();
+        self.race.stagger_at = None;
         self.allowance.end_denial();
         self.idle_since = Some(now);
         self.flight.take()
@@ -252,9 +227,9 @@ impl Delivery {
     pub(super) fn timed_out(&self, now: Instant) -> Option<Failure> {
         let flight = self.flight.as_ref().filter(|flight| flight.give_up_at <= now)?;
         // Without any connection it was a name that was waited for.
-        let silent = match self.race.has_connections() {
-            true => Failure::TimedOut,
-            false => Failure::NameServerSilent,
+        let silent = match self.race.attempts.is_empty() {
+            true => Failure::NameServerSilent,
+            false => Failure::TimedOut,
         };
         Some(flight.failure.unwrap_or(silent))
     }
@@ -263,7 +238,7 @@ impl Delivery {
     pub(super) fn stuck(&self, network: &Network, now: Instant) -> Option<Failure> {
         let flight = self.flight.as_ref()?;
         // An address named just now has no way before the kernel has reported it.
-        if self.race.has_connections() || network.routing.is_open() {
+        if !self.race.attempts.is_empty() || network.routing.is_open() {
             return None;
         }
         match (flight.failure, network.resolver.state(now)) {
@@ -328,7 +303,7 @@ impl Delivery {
         }
         self.close_attempts(actions);
         self.race.forget_tried();
-        let late = self.late.as_ref().map(Late::attempt);
+        let late = self.late.as_ref().map(|late| &late.attempt);
         let ready = late.filter(|late| late.stage == Stage::Ready).map(|late| late.id);
         ready.and_then(|id| self.resend_on_late(id, actions))
     }
@@ -354,9 +329,9 @@ impl Delivery {
 
     /// Every connection there is.
     pub(super) fn connections(&self) -> impl Iterator<Item = Connection> {
-        let racing = self.race.attempts().iter().map(Attempt::connection);
-        let late = self.late.as_ref().map(|late| late.attempt().connection());
-        racing.chain(self.race.kept().copied()).chain(late)
+        let racing = self.race.attempts.iter().map(Attempt::connection);
+        let late = self.late.as_ref().map(|late| late.attempt.connection());
+        racing.chain(self.race.kept).chain(late)
     }
 
     /// The way that a new socket takes to an address; `None`: there is none.
@@ -368,7 +343,7 @@ impl Delivery {
     /// When something is to be done if nothing happens before.
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let give_up_at = self.flight.as_ref().map(|flight| flight.give_up_at);
-        let late = self.late.as_ref().map(Late::until);
+        let late = self.late.as_ref().map(|late| late.until);
         [give_up_at, self.race.next_deadline(), self.allowance.denied_until(), late]
             .into_iter()
             .flatten()

@@ -45,15 +45,15 @@ const SLOW_FACTOR: u32 = 3;
 #[derive(Debug, Default)]
 pub(super) struct Race {
     /// The connections under way, oldest first.
-    attempts: Vec<Attempt, ATTEMPTS_MAX>,
+    pub attempts: Vec<Attempt, ATTEMPTS_MAX>,
     /// When another address may be tried beside the last one.
-    stagger_at: Option<Instant>,
+    pub stagger_at: Option<Instant>,
     /// Which paths had their turn.
     pub turns: Turns,
-    /// A path was tried a second time in this round.
-    repeated: bool,
+    /// A path was tried a second time in this round: no other one is.
+    pub repeated: bool,
     /// The idle connection that can carry the next beat.
-    kept: Option<Connection>,
+    pub kept: Option<Connection>,
     /// The last time a SYN took to be answered, for each interface.
     round_trips: Vec<(Option<InterfaceName>, Duration), UPLINKS_MAX>,
     /// How long the last good answer took.
@@ -65,31 +65,6 @@ pub(super) struct Race {
 }
 
 impl Race {
-    /// The connections under way, oldest first.
-    pub(super) fn attempts(&self) -> &[Attempt] {
-        &self.attempts
-    }
-
-    /// Whether there is any.
-    pub(super) fn has_connections(&self) -> bool {
-        !self.attempts.is_empty()
-    }
-
-    /// The connections under way, to change.
-    pub(super) fn attempts_mut(&mut self) -> &mut [Attempt] {
-        &mut self.attempts
-    }
-
-    /// The idle connection.
-    pub(super) const fn kept(&self) -> Option<&Connection> {
-        self.kept.as_ref()
-    }
-
-    /// Takes the idle connection out.
-    pub(super) fn take_kept(&mut self) -> Option<Connection> {
-        self.kept.take()
-    }
-
     /// The connection of that number has ended: if it was the idle one, there is none now.
     pub(super) fn kept_failed(&mut self, id: ConnectionId) {
         self.kept.take_if(|kept| kept.id == id);
@@ -126,16 +101,6 @@ impl Race {
     /// Connections opened since start.
     pub(super) fn opened(&self) -> u64 {
         self.last.into()
-    }
-
-    /// Enters a connection; false if the race is full.
-    pub(super) fn enter(&mut self, entry: Attempt) -> bool {
-        self.attempts.push(entry).is_ok()
-    }
-
-    /// Whether no further connection may start.
-    pub(super) fn is_full(&self) -> bool {
-        self.attempts.is_full()
     }
 
     /// Whether every path is in doubt (true if there is none): each connection is itself, or waits
@@ -220,32 +185,6 @@ impl Race {
     pub(super) fn forget_tried(&mut self) {
         self.retry();
         self.turns.forget();
-    }
-
-    /// A pair is tried a second time: no other one is in this round.
-    pub(super) const fn repeat(&mut self) {
-        self.repeated = true;
-    }
-
-    /// Whether one was tried a second time in this round.
-    pub(super) const fn is_repeated(&self) -> bool {
-        self.repeated
-    }
-
-    /// A connection was opened: another address may be tried beside it when it has had its time.
-    pub(super) fn stagger(&mut self, now: Instant) {
-        self.stagger_at = Some(now + STAGGER);
-    }
-
-    /// No address waits to be tried beside the last one.
-    pub(super) const fn end_stagger(&mut self) {
-        self.stagger_at = None;
-    }
-
-    /// Whether the last connection has had its time; says so once, for a deadline that stays in the
-    /// past would wake the process for ever.
-    pub(super) fn take_stagger(&mut self, now: Instant) -> bool {
-        self.stagger_at.take_if(|at| *at <= now).is_some()
     }
 
     /// The silence that makes a connection on this interface doubtful: twice its last round trip,

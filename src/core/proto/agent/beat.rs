@@ -10,9 +10,9 @@ impl Agent {
     pub(super) fn start(&mut self, now: Instant, actions: &mut Actions) {
         let evidence = self.demand.may_fare_better();
         let carried = self.demand.start(now);
-        let covers = self.demand.covers(self.delivery.seq());
+        let covers = self.demand.covers(self.delivery.seq);
         self.delivery.give_up_late(now, actions);
-        self.network.begin_names(self.delivery.last().failure().is_some(), now);
+        self.network.begin_names(self.delivery.last.failure().is_some(), now);
         self.outages.round_began();
         let (usable_at, give_up_at) = (self.network.usable_at, self.give_up_at(now));
         self.delivery.begin(carried, evidence, covers, usable_at, give_up_at, now);
@@ -64,11 +64,11 @@ impl Agent {
         }
         // Nothing is resolved ahead of need: where the connection fails after all, the last good
         // address is tried beside the lookup.
-        if self.delivery.race().is_carried() {
+        if self.delivery.race.is_carried() {
             self.network.end_name_wait();
             return;
         }
-        let silent = self.delivery.race().is_silent();
+        let silent = self.delivery.race.is_silent();
         let failing = silent || self.delivery.failure().is_some();
         self.network.ask_for_names(silent, failing, now, actions);
     }

@@ -50,9 +50,9 @@ impl Agent {
     /// Compares the uplinks with what they were, and acts on what is a change.
     pub(super) fn network_changed(&mut self, now: Instant, actions: &mut Actions) {
         let Some(settings) = &self.settings else { return };
-        let change = self.network.follow(settings, self.delivery.seq() == 1, now, actions);
+        let change = self.network.follow(settings, self.delivery.seq == 1, now, actions);
         if change.first {
-            self.delivery.race_mut().forget_round_trips();
+            self.delivery.race.forget_round_trips();
             self.delivery.forget_held();
         }
         let bereft = self.delivery.close_dead_connections(&mut self.network, actions);
@@ -72,7 +72,7 @@ impl Agent {
             Action::Note(Note::NetworkChanged(reason.clone())).push_to(actions);
             self.request_beat(reason, now);
         }
-        if (bereft || news) && !self.delivery.race().is_written() {
+        if (bereft || news) && !self.delivery.race.is_written() {
             self.restart_on_best_paths(now, actions);
         }
         let wanted = self.demand.is_pending() || !self.delivery.is_idle();
@@ -101,7 +101,7 @@ impl Agent {
         let reserve = u32::from(!carried.has_uplink_change());
         if self.demand.take_change_token(reserve, now) {
             self.restart_race(now, actions);
-        } else if !self.delivery.race().has_connections()
+        } else if self.delivery.race.attempts.is_empty()
             && self.best(now).is_none()
             && let Some(flight) = self.end_beat(now)
         {

@@ -81,7 +81,7 @@ impl Agent {
             self.delivery.failure()
         } else {
             // The beat is all there is: a whole round decides, and not one of several addresses.
-            self.delivery.last().failure().filter(|_| self.delivery.is_idle())
+            self.delivery.last.failure().filter(|_| self.delivery.is_idle())
         };
         let failing = failure.is_some_and(Failure::is_of_the_network);
         let uplink = self.network.first().map(|uplink| uplink.name);
@@ -127,7 +127,7 @@ impl Agent {
         if self.delivery.renew_round(restored, now) {
             self.extend_deadline(now);
         }
-        if !promising && !self.delivery.race().is_full() {
+        if !promising && !self.delivery.race.attempts.is_full() {
             self.ask_for_names(now, actions);
             self.open_best(now, actions);
         }
@@ -196,8 +196,7 @@ impl Agent {
             return;
         }
         // A server that asked for quiet is not probed.
-        let server =
-            self.network.resolver.last_good().or_else(|| self.delivery.race().turns.first());
+        let server = self.network.resolver.last_good().or_else(|| self.delivery.race.turns.first());
         let server = server.filter(|_| !quiet);
         let server = server.zip(settings.server.as_ref().map(|server| server.port));
         let targets = settings.probe_addresses.iter().map(|to| to.ip());

@@ -30,7 +30,7 @@ impl Agent {
                 self.network.resolver.server(server, actions);
             }
         }
-        if !self.delivery.race().is_written() {
+        if !self.delivery.race.is_written() {
             self.restart_race(now, actions);
         }
         if !settings.enabled || settings.server.is_none() {
@@ -39,7 +39,7 @@ impl Agent {
             self.request_beat(Reason::ConfigChanged, now);
         } else if settings.auto_connect || former.is_some() {
             // Without auto_connect the first configuration only says where beats would go.
-            let first = self.delivery.seq() == 1;
+            let first = self.delivery.seq == 1;
             let reason = if first { Reason::Startup } else { Reason::ConfigChanged };
             self.begin(reason, now);
         }
@@ -57,7 +57,7 @@ impl Agent {
     ///
     /// A beat under way goes first if it is written already.
     pub(super) fn stopping(&mut self, now: Instant) {
-        let refused = self.delivery.last().failure().is_some_and(Failure::is_final);
+        let refused = self.delivery.last.failure().is_some_and(Failure::is_final);
         let quiet = self.demand.quiet_until(now).is_some();
         let offline = self.network.reach.connectivity() == Connectivity::Offline;
         let wanted = self.demand.is_running() && !refused && !quiet && !offline;
@@ -122,7 +122,7 @@ impl Agent {
         if let Some(carried) = self.delivery.unwritten() {
             set = !carried.has_trigger();
             carried.add(reason, now);
-            (seq, until) = (self.delivery.seq(), None);
+            (seq, until) = (self.delivery.seq, None);
         } else {
             set = !self.demand.has_trigger();
             self.begin(reason, now);

@@ -75,10 +75,10 @@ impl Agent {
             server_silent: network.reach.is_server_silent(),
             uplinks: &network.uplinks,
             obstacle: network.obstacle(self.settings.as_ref(), now),
-            failed_paths: delivery.race().paths.all(),
+            failed_paths: delivery.race.paths.all(),
             links_left_out: network.is_incomplete(),
             uplink_since: network.usable_at,
-            seq: delivery.seq(),
+            seq: delivery.seq,
             in_flight: !delivery.is_idle(),
             pending: demand.reason(),
             waits_until: self.start_at(now).filter(|at| *at > now),
@@ -87,12 +87,12 @@ impl Agent {
             interval_source: demand.interval_source(),
             due_at: demand.due_at(),
             outages,
-            failure: delivery.last().failure(),
-            rounds_failed: delivery.last().rounds_failed(),
+            failure: delivery.last.failure(),
+            rounds_failed: delivery.last.rounds_failed(),
             standby: &network.standby,
             services: network.services.all(),
             probes_sent: network.reach.sent(),
-            connects: delivery.race().opened(),
+            connects: delivery.race.opened(),
         }
     }
 

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 use super::{Candidate, Delivery, Situation};
 use crate::proto::event::{ATTEMPTS_MAX, Action, Actions, ConnectionId, Failure, Reason, Stamps};
 use crate::proto::network::Network;
-use crate::proto::race::{Attempt, Connection, Liveness, Stage};
+use crate::proto::race::{Attempt, Connection, Liveness, STAGGER, Stage};
 use crate::proto::time::Instant;
 
 impl Delivery {
@@ -13,7 +13,7 @@ impl Delivery {
     /// more.
     pub(crate) fn doubt(&mut self, network: &mut Network, now: Instant, actions: &mut Actions) {
         let (mut unconnected, mut slow) = (false, false);
-        for open in self.race.attempts_mut() {
+        for open in &mut self.race.attempts {
             match open.liveness {
                 // Nothing is to be heard of it.
                 _ if open.stage == Stage::Ready => {}
@@ -45,8 +45,9 @@ impl Delivery {
         self.allowance.end_denial();
         self.make_room(situation, actions);
         for _ in 0..ATTEMPTS_MAX {
-            // Taken even if nothing comes of it.
-            let staggered = self.race.take_stagger(situation.now);
+            // Taken even if nothing comes of it: a deadline in the past would wake the process for
+            // ever.
+            let staggered = self.race.stagger_at.take_if(|at| *at <= situation.now).is_some();
             let Some(next) = self.choice(situation).next(staggered) else { break };
             if !self.open(next, situation, actions) {
                 break;
@@ -58,12 +59,12 @@ impl Delivery {
     /// that dead addresses do not keep a living one out, nor the kernel's own way.
     fn make_room(&mut self, situation: Situation<'_>, actions: &mut Actions) {
         let race = &self.race;
-        let stuck = race.is_full() && race.is_stuck();
-        let more = !race.is_repeated() || self.best(situation).is_some();
+        let stuck = race.attempts.is_full() && race.is_stuck();
+        let more = !race.repeated || self.best(situation).is_some();
         if !stuck || !more || !self.allowance.allows(situation.now) {
             return;
         }
-        let unheard = self.race.attempts().iter().find(|open| open.stage == Stage::Connecting);
+        let unheard = self.race.attempts.iter().find(|open| open.stage == Stage::Connecting);
         if let Some(id) = unheard.map(|open| open.id) {
             self.race.remove(id);
             Action::CloseConnection(id).push_to(actions);
@@ -79,7 +80,7 @@ impl Delivery {
     ) -> bool {
         let (to, via) = match next {
             Candidate::Kept(kept) => {
-                self.race.take_kept();
+                self.race.kept.take();
                 self.enter(kept, Stage::Writing, situation);
                 self.send(kept.id, actions);
                 return true;
@@ -90,12 +91,12 @@ impl Delivery {
             return false;
         }
         if matches!(next, Candidate::Again(..)) {
-            self.race.repeat();
+            self.race.repeated = true;
         }
         self.race.turns.mark(via, to.ip());
         let id = self.race.number();
         self.enter(Connection { id, via, to, local: None }, Stage::Connecting, situation);
-        self.race.stagger(situation.now);
+        self.race.stagger_at = Some(situation.now + STAGGER);
         Action::Connect { id, to, via }.push_to(actions);
         true
     }
@@ -125,7 +126,7 @@ impl Delivery {
         let liveness = Liveness::Until(now + self.race.patience(via));
         let entry =
             Attempt { id, via, to, local, gateway, stage, liveness, reused, outages: 0, stamps };
-        let entered = self.race.enter(entry);
+        let entered = self.race.attempts.push(entry).is_ok();
         debug_assert!(entered, "whoever opens one sees to a free place");
     }
 
@@ -188,7 +189,7 @@ impl Delivery {
         if self.race.is_carrying() {
             return;
         }
-        let ready = self.race.attempts_mut().iter_mut().find(|open| open.stage == Stage::Ready);
+        let ready = self.race.attempts.iter_mut().find(|open| open.stage == Stage::Ready);
         if let Some(open) = ready {
             open.stage = Stage::Writing;
             let id = open.id;

@@ -11,15 +11,14 @@ use crate::proto::time::Instant;
 impl Delivery {
     /// Closes the connections of the beat under way.
     pub(crate) fn close_attempts(&mut self, actions: &mut Actions) {
-        while let Some(id) = self.race.attempts().first().map(|open| open.id) {
-            self.race.remove(id);
-            Action::CloseConnection(id).push_to(actions);
+        for open in core::mem::take(&mut self.race.attempts) {
+            Action::CloseConnection(open.id).push_to(actions);
         }
     }
 
     /// Closes the idle connection.
     pub(crate) fn close_kept(&mut self, actions: &mut Actions) {
-        if let Some(kept) = self.race.take_kept() {
+        if let Some(kept) = self.race.kept.take() {
             Action::CloseConnection(kept.id).push_to(actions);
         }
     }
@@ -30,7 +29,7 @@ impl Delivery {
         self.race.retry();
         self.allowance.begin(true);
         self.start_afresh(now);
-        self.race.end_stagger();
+        self.race.stagger_at = None;
     }
 
     /// Closes what the network took with it; true if the beat under way has no connection left.
@@ -39,35 +38,30 @@ impl Delivery {
         network: &mut Network,
         actions: &mut Actions,
     ) -> bool {
-        let mut dead = Vec::<ConnectionId, ATTEMPTS_MAX>::new();
-        for open in self.race.attempts() {
-            let rerouted = open.stage == Stage::Connecting
-                && network.gateway(open.via, open.to.ip()) != open.gateway;
-            if rerouted || !network.is_usable(&open.connection()) {
-                dead.extend([open.id]);
-            }
-        }
-        for id in &dead {
-            if let Some(open) = self.race.remove(*id) {
+        let before = self.race.attempts.len();
+        self.race.attempts.retain(|open| {
+            let connecting = open.stage == Stage::Connecting;
+            let gateway = network.gateway(open.via, open.to.ip());
+            let rerouted = connecting && gateway != open.gateway;
+            let usable = !rerouted && network.is_usable(&open.connection());
+            if !usable {
                 // A SYN is repeated for as long as its socket lives, and its end is sent to no one.
-                let quiet = open.stage > Stage::Connecting;
-                network.close_or_park(*id, open.via.filter(|_| quiet), actions);
+                network.close_or_park(open.id, open.via.filter(|_| !connecting), actions);
             }
-        }
-        let kept = self.race.kept().copied();
-        if let Some(kept) = kept.filter(|kept| !network.is_usable(kept)) {
-            self.race.take_kept();
+            usable
+        });
+        if let Some(kept) = self.race.kept.take_if(|kept| !network.is_usable(kept)) {
             network.close_or_park(kept.id, kept.via, actions);
         }
         self.close_late_if_dead(network, actions);
-        !dead.is_empty() && !self.race.has_connections()
+        before > 0 && self.race.attempts.is_empty()
     }
 
     /// The connections with a request that the peer's kernel does not acknowledge.
     pub(crate) fn unacknowledged(&self) -> Vec<ConnectionId, ATTEMPTS_MAX> {
         let lost =
             |open: &&Attempt| open.stage >= Stage::Writing && open.liveness == Liveness::Suspect;
-        self.race.attempts().iter().filter(lost).map(|open| open.id).collect()
+        self.race.attempts.iter().filter(lost).map(|open| open.id).collect()
     }
 
     /// The network answers a probe of `sent_at`: closes the connections that are stuck, and has
@@ -76,29 +70,23 @@ impl Delivery {
     /// A SYN older than that is probably lost, even if it is too young for doubt: the far end of a
     /// cable just plugged in drops what comes first.
     pub(crate) fn close_stuck(&mut self, sent_at: Instant, actions: &mut Actions) -> bool {
-        let mut stuck = Vec::<ConnectionId, ATTEMPTS_MAX>::new();
         let mut promising = false;
-        for open in self.race.attempts_mut() {
-            match (open.stage, open.liveness) {
-                (Stage::Connecting, Liveness::Suspect) => stuck.extend([open.id]),
-                (Stage::Connecting, _) => promising |= open.stamps.opened_at >= sent_at,
+        self.race.attempts.retain_mut(|open| {
+            promising |= match (open.stage, open.liveness) {
+                (Stage::Connecting, Liveness::Suspect) => {
+                    Action::CloseConnection(open.id).push_to(actions);
+                    return false;
+                }
+                (Stage::Connecting, _) => open.stamps.opened_at >= sent_at,
                 (_, Liveness::Suspect | Liveness::Checking) => {
                     open.liveness = Liveness::LastCheck;
                     Action::CheckAcked(open.id).push_to(actions);
-                    promising = true;
+                    true
                 }
-                (
-                    _,
-                    Liveness::Until(_) | Liveness::LastCheck | Liveness::Acked(_) | Liveness::Slow,
-                ) => {
-                    promising = true;
-                }
-            }
-        }
-        for id in stuck {
-            self.race.remove(id);
-            Action::CloseConnection(id).push_to(actions);
-        }
+                _ => true,
+            };
+            true
+        });
         promising
     }
 }

@@ -20,25 +20,13 @@ use crate::proto::time::Instant;
 #[derive(Debug)]
 pub(super) struct Late {
     /// The connection.
-    attempt: Attempt,
+    pub(super) attempt: Attempt,
     /// The change of uplink that the server is to receive over it.
     reason: Reason,
     /// When it is given up.
-    until: Instant,
+    pub(super) until: Instant,
     /// Whether the news was sent anew before: it is not a third time.
     repeated: bool,
-}
-
-impl Late {
-    /// The connection.
-    pub(super) const fn attempt(&self) -> &Attempt {
-        &self.attempt
-    }
-
-    /// When it is given up.
-    pub(super) const fn until(&self) -> Instant {
-        self.until
-    }
 }
 
 impl Delivery {
@@ -55,7 +43,7 @@ impl Delivery {
         let unsent = |open: &&Attempt| {
             open.via.is_some() && open.via == uplink && open.stage < Stage::Writing
         };
-        let late = self.race.attempts().iter().find(unsent).map(|open| open.id);
+        let late = self.race.attempts.iter().find(unsent).map(|open| open.id);
         if let Some(attempt) = late.and_then(|id| self.race.remove(id)) {
             let repeated = core::mem::take(&mut self.news_repeated);
             self.late = Some(Late { attempt, reason: reason.clone(), until, repeated });

@@ -42,14 +42,14 @@ impl Choice<'_> {
     /// The connection that is called for now; `staggered`: the last one has had its time.
     pub(super) fn next(&self, staggered: bool) -> Option<Candidate> {
         let race = self.race;
-        if race.is_full() {
+        if race.attempts.is_full() {
             return None;
         }
-        let Some(last) = race.attempts().last() else {
+        let Some(last) = race.attempts.last() else {
             return self.best().or_else(|| self.last_resort());
         };
         let beside = last.via;
-        let busy = |via| race.attempts().iter().any(|open| open.via == via);
+        let busy = |via| race.attempts.iter().any(|open| open.via == via);
         let stale = race.stale_path().and_then(|path| self.best_of(&|via, _| via == path));
         let detour = || {
             // Where one family of an interface is mute, its other one is less likely to do better
@@ -78,7 +78,7 @@ impl Choice<'_> {
     /// interface or family is needed then.
     fn is_detour(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
         let line = |via, to| (self.situation.network.interface(via, to), Family::of(to));
-        self.race.attempts().iter().all(|open| match open.liveness {
+        self.race.attempts.iter().all(|open| match open.liveness {
             Liveness::Slow => line(open.via, open.to.ip()) != line(via, to),
             _ => open.via != via,
         })
@@ -88,7 +88,7 @@ impl Choice<'_> {
     fn is_slow(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
         let network = self.situation.network;
         let interface = network.interface(via, to);
-        self.race.attempts().iter().any(|open| {
+        self.race.attempts.iter().any(|open| {
             open.liveness == Liveness::Slow
                 && network.interface(open.via, open.to.ip()) == interface
         })
@@ -99,7 +99,7 @@ impl Choice<'_> {
     /// turns there. The one that acknowledged the last beat comes first: what is named since may be
     /// wrong.
     fn again(&self) -> Option<Candidate> {
-        if self.race.is_repeated() {
+        if self.race.repeated {
             return None;
         }
         let network = self.situation.network;
@@ -112,7 +112,7 @@ impl Choice<'_> {
             let rank = (turns.was_tried(via, ip), turns.turn(via, ip), good != Some(ip));
             Some((rank, Candidate::Again(to, via)))
         };
-        let silent = self.race.attempts().iter().filter(|it| it.liveness == Liveness::Suspect);
+        let silent = self.race.attempts.iter().filter(|it| it.liveness == Liveness::Suspect);
         silent.filter_map(second).min_by_key(|(rank, _)| *rank).map(|(_, again)| again)
     }
 
@@ -124,7 +124,7 @@ impl Choice<'_> {
             return None;
         }
         let ip = self.race.turns.first().filter(|ip| network.kernel_leads(*ip))?;
-        let new = !self.race.turns.was_tried(None, ip) && !self.race.is_repeated();
+        let new = !self.race.turns.was_tried(None, ip) && !self.race.repeated;
         new.then_some(Candidate::Again(SocketAddr::new(ip, port), None))
     }
 
@@ -147,8 +147,8 @@ impl Choice<'_> {
                 best = Some((key, candidate));
             }
         };
-        if let Some(kept) = self.race.kept().filter(|kept| allowed(kept.via, kept.to.ip())) {
-            offer(self.key(kept.via, kept.to.ip(), 0), Candidate::Kept(*kept));
+        if let Some(kept) = self.race.kept.filter(|kept| allowed(kept.via, kept.to.ip())) {
+            offer(self.key(kept.via, kept.to.ip(), 0), Candidate::Kept(kept));
         }
         for (place, ip) in (1..).zip(network.server_addresses(now)) {
             let ways = network.ways(ip);
