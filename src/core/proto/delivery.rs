@@ -14,11 +14,9 @@
 mod allowance;
 mod attempts;
 mod closing;
-mod last;
 mod late;
 mod paths;
 
-pub(super) use self::last::Last;
 pub(super) use self::paths::Candidate;
 
 use core::net::IpAddr;
@@ -83,6 +81,24 @@ pub(super) struct Flight {
     pub(super) retry_after: Option<RetryAfter>,
 }
 
+/// How the last round ended, and what that says of those before.
+#[derive(Debug, Default)]
+pub(super) struct Last {
+    /// Why it failed; `None` after an acknowledgement, and before the first round.
+    pub(super) failure: Option<Failure>,
+    /// Rounds that failed since the last acknowledgement.
+    pub(super) rounds_failed: u32,
+    /// Whether any beat was ever acknowledged.
+    pub(super) was_acknowledged: bool,
+}
+
+impl Last {
+    /// Whether it delivered its beat.
+    pub(super) const fn delivered(&self) -> bool {
+        self.was_acknowledged && self.failure.is_none()
+    }
+}
+
 /// The conditions for the choice of a connection, besides the race.
 #[derive(Clone, Copy)]
 pub(super) struct Situation<'a> {
@@ -106,7 +122,7 @@ impl Delivery {
             allowance: Allowance::new(),
             late: None,
             news_repeated: false,
-            last: Last::Never,
+            last: Last::default(),
             outages: 0,
         }
     }
@@ -140,7 +156,7 @@ impl Delivery {
     /// Why the last connection failed, in the round under way or else in the last one.
     pub(super) fn failure(&self) -> Option<Failure> {
         let flight = self.flight.as_ref().and_then(|flight| flight.failure);
-        flight.or(self.last.failure())
+        flight.or(self.last.failure)
     }
 
     /// Starts a round of a beat; an uplink is usable since `usable_at`. With `evidence` the beat may
@@ -263,12 +279,13 @@ impl Delivery {
         if failure.is_final() {
             self.next_number();
         }
-        self.last = self.last.and_failed(failure);
+        self.last.failure = Some(failure);
+        self.last.rounds_failed = self.last.rounds_failed.saturating_add(1);
     }
 
     /// The server has acknowledged the beat.
     pub(super) const fn acknowledged(&mut self) {
-        self.last = Last::Acknowledged;
+        self.last = Last { failure: None, rounds_failed: 0, was_acknowledged: true };
         self.next_number();
     }
 
@@ -354,7 +371,7 @@ impl Delivery {
         Choice {
             race: &self.race,
             situation,
-            last: self.last.failure(),
+            last: self.last.failure,
             failure: self.flight.as_ref().and_then(|flight| flight.failure),
         }
     }

@@ -12,7 +12,7 @@ impl Agent {
         let carried = self.demand.start(now);
         let covers = self.demand.covers(self.delivery.seq);
         self.delivery.give_up_late(now, actions);
-        self.network.begin_names(self.delivery.last.failure().is_some(), now);
+        self.network.begin_names(self.delivery.last.failure.is_some(), now);
         self.outages.round_began();
         let (usable_at, give_up_at) = (self.network.usable_at, self.give_up_at(now));
         self.delivery.begin(carried, evidence, covers, usable_at, give_up_at, now);

@@ -81,7 +81,7 @@ impl Agent {
             self.delivery.failure()
         } else {
             // The beat is all there is: a whole round decides, and not one of several addresses.
-            self.delivery.last.failure().filter(|_| self.delivery.is_idle())
+            self.delivery.last.failure.filter(|_| self.delivery.is_idle())
         };
         let failing = failure.is_some_and(Failure::is_of_the_network);
         let uplink = self.network.first().map(|uplink| uplink.name);

@@ -3,7 +3,6 @@
 use core::net::IpAddr;
 
 use super::Agent;
-use crate::proto::delivery::Last;
 use crate::proto::event::{
     Acknowledged, Action, Actions, ConnectionId, Failure, Note, Reply, Stamps,
 };
@@ -105,7 +104,7 @@ impl Agent {
             status,
             stamps,
         };
-        let recovered = restored || self.delivery.last != Last::Acknowledged;
+        let recovered = restored || !self.delivery.last.delivered();
         let covers = flight.covers;
         Action::Note(Note::BeatAcknowledged { beat, covers, recovered }).push_to(actions);
         self.delivery.acknowledged();
@@ -130,7 +129,7 @@ impl Agent {
             None
         } else {
             // Nothing but a beat finds out that people have logged in.
-            let portal = failure.is_portal(self.delivery.last.was_acknowledged());
+            let portal = failure.is_portal(self.delivery.last.was_acknowledged);
             let interval = self.demand.interval();
             let longest = if portal { interval.min(SLOW) } else { interval };
             let (carried, asked) = (flight.carried, flight.retry_after);
@@ -142,7 +141,7 @@ impl Agent {
         if failure.is_an_answer() {
             self.network.reach.stop(actions);
         }
-        let news = self.delivery.last.failure() != Some(failure);
+        let news = self.delivery.last.failure != Some(failure);
         Action::Note(Note::BeatFailed { seq, covers, reason, failure, retry_at, news })
             .push_to(actions);
         self.delivery.failed(failure);

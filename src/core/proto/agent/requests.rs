@@ -57,7 +57,7 @@ impl Agent {
     ///
     /// A beat under way goes first if it is written already.
     pub(super) fn stopping(&mut self, now: Instant) {
-        let refused = self.delivery.last.failure().is_some_and(Failure::is_final);
+        let refused = self.delivery.last.failure.is_some_and(Failure::is_final);
         let quiet = self.demand.quiet_until(now).is_some();
         let offline = self.network.reach.connectivity() == Connectivity::Offline;
         let wanted = self.demand.is_running() && !refused && !quiet && !offline;

@@ -3,7 +3,6 @@
 use core::net::SocketAddr;
 
 use super::Agent;
-use crate::proto::delivery::Last;
 use crate::proto::event::{Action, Actions, Failure, ProbeId};
 use crate::proto::standby::Plan;
 use crate::proto::time::Instant;
@@ -19,7 +18,7 @@ impl Agent {
         let quiet = self.demand.quiet_until(now).is_some();
         // A beat under way shows by itself whether anything gets through.
         let free = self.delivery.is_idle() || network.standby.is_testing();
-        let delivers = free && self.delivery.last == Last::Acknowledged && self.demand.is_running();
+        let delivers = free && self.delivery.last.delivered() && self.demand.is_running();
         let port = settings.server.as_ref().map(|server| server.port);
         let server = network.resolver.last_good().zip(port);
         let Some((ip, port)) = server.filter(|_| is_on && delivers && !quiet) else {
