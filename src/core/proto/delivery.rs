@@ -99,17 +99,6 @@ impl Last {
     }
 }
 
-/// The conditions for the choice of a connection, besides the race.
-#[derive(Clone, Copy)]
-pub(super) struct Situation<'a> {
-    /// The ways out.
-    pub(super) network: &'a Network,
-    /// The server's port.
-    pub(super) port: u16,
-    /// The present.
-    pub(super) now: Instant,
-}
-
 impl Delivery {
     /// Nothing was sent yet.
     pub(super) fn new() -> Self {
@@ -367,18 +356,9 @@ impl Delivery {
             .min()
     }
 
-    fn choice<'a>(&'a self, situation: Situation<'a>) -> Choice<'a> {
-        Choice {
-            race: &self.race,
-            situation,
-            last: self.last.failure,
-            failure: self.flight.as_ref().and_then(|flight| flight.failure),
-        }
-    }
-
     /// The best path left.
-    pub(super) fn best(&self, situation: Situation<'_>) -> Option<Candidate> {
-        self.choice(situation).best()
+    pub(super) fn best(&self, network: &Network, now: Instant) -> Option<Candidate> {
+        Choice { delivery: self, network, now }.best()
     }
 }
 

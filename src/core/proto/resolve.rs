@@ -69,6 +69,8 @@ enum Doubt {
 #[derive(Debug)]
 pub(super) struct Resolver {
     host: Option<Host>,
+    /// The port of the server.
+    port: u16,
     settings: ResolverSettings,
     lookup: Lookup,
     /// Why the last lookup was in vain.
@@ -90,6 +92,7 @@ impl Resolver {
     pub(super) fn new() -> Self {
         Self {
             host: None,
+            port: 0,
             settings: ResolverSettings::default(),
             lookup: Lookup::new(),
             failure: None,
@@ -108,6 +111,7 @@ impl Resolver {
     /// What the hosts file says of the new host must be known before, by
     /// [`configure`](Self::configure): the first beat to it may start in the same wake-up.
     pub(super) fn server(&mut self, server: &Server, actions: &mut Actions) {
+        self.port = server.port;
         if self.host.as_ref() == Some(&server.host) {
             return;
         }

@@ -1,7 +1,7 @@
 //! One round of attempts at a beat, from the moment it may start until it waits for an answer.
 
 use super::Agent;
-use crate::proto::delivery::{Candidate, Flight, Situation};
+use crate::proto::delivery::Flight;
 use crate::proto::event::{Actions, ConnectionId};
 use crate::proto::time::Instant;
 
@@ -47,10 +47,7 @@ impl Agent {
         }
         self.delivery.doubt(&mut self.network, now, actions);
         self.ask_for_names(now, actions);
-        if let Some(port) = self.port() {
-            let network = &self.network;
-            self.delivery.race_on(Situation { network, port, now }, actions);
-        }
+        self.delivery.race_on(&self.network, now, actions);
         if let Some(failure) = self.delivery.stuck(&self.network, now) {
             self.fail_round(failure, now, actions);
         }
@@ -71,25 +68,6 @@ impl Agent {
         let silent = self.delivery.race.is_silent();
         let failing = silent || self.delivery.failure().is_some();
         self.network.ask_for_names(silent, failing, now, actions);
-    }
-
-    /// The best path left.
-    pub(super) fn best(&self, now: Instant) -> Option<Candidate> {
-        let (network, port) = (&self.network, self.port()?);
-        self.delivery.best(Situation { network, port, now })
-    }
-
-    /// Opens a connection on the best path left.
-    pub(super) fn open_best(&mut self, now: Instant, actions: &mut Actions) {
-        if let Some((next, port)) = self.best(now).zip(self.port()) {
-            let network = &self.network;
-            self.delivery.open(next, Situation { network, port, now }, actions);
-        }
-    }
-
-    /// The server's port.
-    fn port(&self) -> Option<u16> {
-        Some(self.settings.as_ref()?.server.as_ref()?.port)
     }
 
     pub(super) fn connected(&mut self, id: ConnectionId, now: Instant, actions: &mut Actions) {

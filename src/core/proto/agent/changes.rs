@@ -102,7 +102,7 @@ impl Agent {
         if self.demand.take_change_token(reserve, now) {
             self.restart_race(now, actions);
         } else if self.delivery.race.attempts.is_empty()
-            && self.best(now).is_none()
+            && self.delivery.best(&self.network, now).is_none()
             && let Some(flight) = self.end_beat(now)
         {
             // It waits for evidence.

@@ -1,6 +1,6 @@
 //! The connectivity, and the consequences of a restored network.
 
-use core::net::{IpAddr, SocketAddr};
+use core::net::IpAddr;
 
 use super::Agent;
 use crate::proto::event::{Action, Actions, CheckId, Failure, Note, ProbeId, Reason};
@@ -129,7 +129,9 @@ impl Agent {
         }
         if !promising && !self.delivery.race.attempts.is_full() {
             self.ask_for_names(now, actions);
-            self.open_best(now, actions);
+            if let Some(best) = self.delivery.best(&self.network, now) {
+                self.delivery.open(best, &self.network, now, actions);
+            }
         }
     }
 
@@ -198,9 +200,8 @@ impl Agent {
         // A server that asked for quiet is not probed.
         let server = self.network.resolver.last_good().or_else(|| self.delivery.race.turns.first());
         let server = server.filter(|_| !quiet);
-        let server = server.zip(settings.server.as_ref().map(|server| server.port));
         let targets = settings.probe_addresses.iter().map(|to| to.ip());
-        let targets = targets.chain(server.map(|(ip, _)| ip));
+        let targets = targets.chain(server);
         let ways: heapless::Vec<(IpAddr, Option<InterfaceName>), { PROBE_ADDRESSES_MAX + 1 }> =
             targets.filter_map(|to| Some((to, self.delivery.way(&self.network, to)?))).collect();
         let leads = |to: IpAddr| ways.iter().any(|(it, _)| *it == to);
@@ -209,7 +210,7 @@ impl Agent {
         let targets = Targets {
             internet: &settings.probe_addresses,
             families: Families { v4: probes(true), v6: probes(false) },
-            server: server.filter(|(ip, _)| leads(*ip)).map(|(ip, port)| SocketAddr::new(ip, port)),
+            server: server.filter(|ip| leads(*ip)).map(|ip| self.network.resolver.server_at(ip)),
             via: |to| ways.iter().find(|(it, _)| *it == to).and_then(|(_, via)| *via),
         };
         self.network.reach.tick(&targets, settings.probe_timeout, now, &mut self.rng, actions);

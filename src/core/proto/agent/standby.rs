@@ -1,7 +1,5 @@
 //! Tests of the uplinks in reserve: when they may go on, and what they report.
 
-use core::net::SocketAddr;
-
 use super::Agent;
 use crate::proto::event::{Action, Actions, Failure, ProbeId};
 use crate::proto::standby::Plan;
@@ -19,9 +17,8 @@ impl Agent {
         // A beat under way shows by itself whether anything gets through.
         let free = self.delivery.is_idle() || network.standby.is_testing();
         let delivers = free && self.delivery.last.delivered() && self.demand.is_running();
-        let port = settings.server.as_ref().map(|server| server.port);
-        let server = network.resolver.last_good().zip(port);
-        let Some((ip, port)) = server.filter(|_| is_on && delivers && !quiet) else {
+        let server = network.resolver.last_good();
+        let Some(ip) = server.filter(|_| is_on && delivers && !quiet) else {
             network.standby.stop(actions);
             return;
         };
@@ -29,7 +26,7 @@ impl Agent {
             every,
             timeout: settings.probe_timeout,
             probe: network.reach.next_number(),
-            to: SocketAddr::new(ip, port),
+            to: network.resolver.server_at(ip),
             ways: &network.ways(ip),
         };
         if network.standby.tick(&plan, now, actions) {

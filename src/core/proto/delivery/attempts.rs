@@ -2,7 +2,7 @@
 
 use core::net::IpAddr;
 
-use super::{Candidate, Delivery, Situation};
+use super::{Candidate, Choice, Delivery};
 use crate::proto::event::{ATTEMPTS_MAX, Action, Actions, ConnectionId, Failure, Reason, Stamps};
 use crate::proto::network::Network;
 use crate::proto::race::{Attempt, Connection, Liveness, STAGGER, Stage};
@@ -40,16 +40,17 @@ impl Delivery {
     }
 
     /// Opens every connection that is called for now.
-    pub(crate) fn race_on(&mut self, situation: Situation<'_>, actions: &mut Actions) {
-        self.send_on_ready(situation.now, actions);
+    pub(crate) fn race_on(&mut self, network: &Network, now: Instant, actions: &mut Actions) {
+        self.send_on_ready(now, actions);
         self.allowance.end_denial();
-        self.make_room(situation, actions);
+        self.make_room(network, now, actions);
         for _ in 0..ATTEMPTS_MAX {
             // Taken even if nothing comes of it: a deadline in the past would wake the process for
             // ever.
-            let staggered = self.race.stagger_at.take_if(|at| *at <= situation.now).is_some();
-            let Some(next) = self.choice(situation).next(staggered) else { break };
-            if !self.open(next, situation, actions) {
+            let staggered = self.race.stagger_at.take_if(|at| *at <= now).is_some();
+            let choice = Choice { delivery: self, network, now };
+            let Some(next) = choice.next(staggered) else { break };
+            if !self.open(next, network, now, actions) {
                 break;
             }
         }
@@ -57,11 +58,11 @@ impl Delivery {
 
     /// Gives up the oldest of a full race that has no answer and was sent nothing but its SYN, so
     /// that dead addresses do not keep a living one out, nor the kernel's own way.
-    fn make_room(&mut self, situation: Situation<'_>, actions: &mut Actions) {
+    fn make_room(&mut self, network: &Network, now: Instant, actions: &mut Actions) {
         let race = &self.race;
         let stuck = race.attempts.is_full() && race.is_stuck();
-        let more = !race.repeated || self.best(situation).is_some();
-        if !stuck || !more || !self.allowance.allows(situation.now) {
+        let more = !race.repeated || self.best(network, now).is_some();
+        if !stuck || !more || !self.allowance.allows(now) {
             return;
         }
         let unheard = self.race.attempts.iter().find(|open| open.stage == Stage::Connecting);
@@ -75,19 +76,20 @@ impl Delivery {
     pub(crate) fn open(
         &mut self,
         next: Candidate,
-        situation: Situation<'_>,
+        network: &Network,
+        now: Instant,
         actions: &mut Actions,
     ) -> bool {
         let (to, via) = match next {
             Candidate::Kept(kept) => {
                 self.race.kept.take();
-                self.enter(kept, Stage::Writing, situation);
+                self.enter(kept, Stage::Writing, network, now);
                 self.send(kept.id, actions);
                 return true;
             }
             Candidate::New(to, via) | Candidate::Again(to, via) => (to, via),
         };
-        if !self.allowance.take(situation.now) {
+        if !self.allowance.take(now) {
             return false;
         }
         if matches!(next, Candidate::Again(..)) {
@@ -95,15 +97,14 @@ impl Delivery {
         }
         self.race.turns.mark(via, to.ip());
         let id = self.race.number();
-        self.enter(Connection { id, via, to, local: None }, Stage::Connecting, situation);
-        self.race.stagger_at = Some(situation.now + STAGGER);
+        self.enter(Connection { id, via, to, local: None }, Stage::Connecting, network, now);
+        self.race.stagger_at = Some(now + STAGGER);
         Action::Connect { id, to, via }.push_to(actions);
         true
     }
 
     /// Takes a connection into the race.
-    fn enter(&mut self, connection: Connection, stage: Stage, situation: Situation<'_>) {
-        let Situation { network, now, .. } = situation;
+    fn enter(&mut self, connection: Connection, stage: Stage, network: &Network, now: Instant) {
         let Some(flight) = &self.flight else { return };
         let Connection { id, via, to, local } = connection;
         let event_at = flight.carried.since().unwrap_or(flight.started_at);

@@ -5,12 +5,13 @@
 
 use core::net::{IpAddr, SocketAddr};
 
-use super::Situation;
+use super::Delivery;
 use crate::proto::event::Failure;
 use crate::proto::link::InterfaceName;
-use crate::proto::network::Ways;
-use crate::proto::race::{Attempt, Connection, Liveness, Race};
+use crate::proto::network::{Network, Ways};
+use crate::proto::race::{Attempt, Connection, Liveness};
 use crate::proto::route::Family;
+use crate::proto::time::Instant;
 
 /// The key by which paths are compared: their turn in rounds that fail, whether they have failed
 /// while others delivered, whether they are not taken on purpose, the place of the uplink, and that
@@ -27,21 +28,17 @@ pub(crate) enum Candidate {
     Again(SocketAddr, Option<InterfaceName>),
 }
 
-/// The race and all that the choice of its next connection depends on. It chooses, and changes
-/// nothing.
+/// All that the choice of the next connection depends on. It chooses, and changes nothing.
 pub(super) struct Choice<'a> {
-    pub(super) race: &'a Race,
-    pub(super) situation: Situation<'a>,
-    /// Why the round before failed.
-    pub(super) last: Option<Failure>,
-    /// Why a connection of this round failed.
-    pub(super) failure: Option<Failure>,
+    pub(super) delivery: &'a Delivery,
+    pub(super) network: &'a Network,
+    pub(super) now: Instant,
 }
 
 impl Choice<'_> {
     /// The connection that is called for now; `staggered`: the last one has had its time.
     pub(super) fn next(&self, staggered: bool) -> Option<Candidate> {
-        let race = self.race;
+        let race = &self.delivery.race;
         if race.attempts.is_full() {
             return None;
         }
@@ -77,8 +74,8 @@ impl Choice<'_> {
     /// answered was perhaps acknowledged by a box on the line, whoever sends over it: another
     /// interface or family is needed then.
     fn is_detour(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
-        let line = |via, to| (self.situation.network.interface(via, to), Family::of(to));
-        self.race.attempts.iter().all(|open| match open.liveness {
+        let line = |via, to| (self.network.interface(via, to), Family::of(to));
+        self.delivery.race.attempts.iter().all(|open| match open.liveness {
             Liveness::Slow => line(open.via, open.to.ip()) != line(via, to),
             _ => open.via != via,
         })
@@ -86,9 +83,9 @@ impl Choice<'_> {
 
     /// Whether a connection over the same interface is acknowledged and not answered.
     fn is_slow(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
-        let network = self.situation.network;
+        let network = self.network;
         let interface = network.interface(via, to);
-        self.race.attempts.iter().any(|open| {
+        self.delivery.race.attempts.iter().any(|open| {
             open.liveness == Liveness::Slow
                 && network.interface(open.via, open.to.ip()) == interface
         })
@@ -99,11 +96,11 @@ impl Choice<'_> {
     /// turns there. The one that acknowledged the last beat comes first: what is named since may be
     /// wrong.
     fn again(&self) -> Option<Candidate> {
-        if self.race.repeated {
+        if self.delivery.race.repeated {
             return None;
         }
-        let network = self.situation.network;
-        let (good, turns) = (network.resolver.last_good(), &self.race.turns);
+        let network = self.network;
+        let (good, turns) = (network.resolver.last_good(), &self.delivery.race.turns);
         let second = |open: &Attempt| {
             let (to, ip) = (open.to, open.to.ip());
             let unbound = network.kernel_leads(ip) && !self.is_slow(None, ip);
@@ -112,20 +109,21 @@ impl Choice<'_> {
             let rank = (turns.was_tried(via, ip), turns.turn(via, ip), good != Some(ip));
             Some((rank, Candidate::Again(to, via)))
         };
-        let silent = self.race.attempts.iter().filter(|it| it.liveness == Liveness::Suspect);
+        let silent =
+            self.delivery.race.attempts.iter().filter(|it| it.liveness == Liveness::Suspect);
         silent.filter_map(second).min_by_key(|(rank, _)| *rank).map(|(_, again)| again)
     }
 
     /// The kernel's own way, once in a round, when every bound one has failed in a manner that may
     /// be due to its being bound.
     fn last_resort(&self) -> Option<Candidate> {
-        let Situation { network, port, .. } = self.situation;
-        if !self.failure.is_some_and(Failure::may_be_due_to_binding) {
+        let failure = self.delivery.flight.as_ref().and_then(|flight| flight.failure);
+        if !failure.is_some_and(Failure::may_be_due_to_binding) {
             return None;
         }
-        let ip = self.race.turns.first().filter(|ip| network.kernel_leads(*ip))?;
-        let new = !self.race.turns.was_tried(None, ip) && !self.race.repeated;
-        new.then_some(Candidate::Again(SocketAddr::new(ip, port), None))
+        let ip = self.delivery.race.turns.first().filter(|ip| self.network.kernel_leads(*ip))?;
+        let new = !self.delivery.race.turns.was_tried(None, ip) && !self.delivery.race.repeated;
+        new.then_some(Candidate::Again(self.network.resolver.server_at(ip), None))
     }
 
     /// The best path left.
@@ -140,24 +138,23 @@ impl Choice<'_> {
         &self,
         allowed: &dyn Fn(Option<InterfaceName>, IpAddr) -> bool,
     ) -> Option<Candidate> {
-        let Situation { network, port, now } = self.situation;
         let mut best: Option<(Key, Candidate)> = None;
         let mut offer = |key, candidate| {
             if best.as_ref().is_none_or(|(other, _)| key < *other) {
                 best = Some((key, candidate));
             }
         };
-        if let Some(kept) = self.race.kept.filter(|kept| allowed(kept.via, kept.to.ip())) {
+        if let Some(kept) = self.delivery.race.kept.filter(|kept| allowed(kept.via, kept.to.ip())) {
             offer(self.key(kept.via, kept.to.ip(), 0), Candidate::Kept(kept));
         }
-        for (place, ip) in (1..).zip(network.server_addresses(now)) {
-            let ways = network.ways(ip);
+        for (place, ip) in (1..).zip(self.network.server_addresses(self.now)) {
+            let ways = self.network.ways(ip);
             for &via in &ways {
                 if allowed(via, ip)
-                    && !self.race.turns.was_tried(via, ip)
+                    && !self.delivery.race.turns.was_tried(via, ip)
                     && (via.is_some() || self.is_unbound_called_for(&ways, ip))
                 {
-                    let new = Candidate::New(SocketAddr::new(ip, port), via);
+                    let new = Candidate::New(self.network.resolver.server_at(ip), via);
                     offer(self.key(via, ip, place), new);
                 }
             }
@@ -167,9 +164,9 @@ impl Choice<'_> {
 
     /// The key by which paths are ordered, the lowest first.
     fn key(&self, via: Option<InterfaceName>, to: IpAddr, place: usize) -> Key {
-        let network = self.situation.network;
-        let turn = self.race.turns.turn(via, to);
-        let failed = self.race.paths.has((via, Family::of(to)));
+        let network = self.network;
+        let turn = self.delivery.race.turns.turn(via, to);
+        let failed = self.delivery.race.paths.has((via, Family::of(to)));
         let rank = network.uplinks.iter().position(|uplink| Some(uplink.name) == via);
         let on_purpose = network.is_on_purpose(via, to);
         (turn, failed, !on_purpose, rank.unwrap_or(usize::MAX), place)
@@ -179,10 +176,11 @@ impl Choice<'_> {
     /// a bound socket has failed on another, or on each of them for a whole round.
     fn is_unbound_called_for(&self, ways: &Ways, to: IpAddr) -> bool {
         let mut bound = ways.iter().filter(|via| via.is_some());
-        let suspect = self.last.is_some_and(Failure::may_be_due_to_binding);
-        let failed = |via: &Option<InterfaceName>| self.race.paths.has((*via, Family::of(to)));
+        let suspect = self.delivery.last.failure.is_some_and(Failure::may_be_due_to_binding);
+        let failed =
+            |via: &Option<InterfaceName>| self.delivery.race.paths.has((*via, Family::of(to)));
         ways.first() == Some(&None)
             || bound.clone().any(failed)
-            || (suspect && bound.all(|via| self.race.turns.turn(*via, to).is_some()))
+            || (suspect && bound.all(|via| self.delivery.race.turns.turn(*via, to).is_some()))
     }
 }

@@ -1,6 +1,6 @@
 //! The knowledge of the resolver at a moment: the addresses to try, and whether others may come.
 
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use heapless::Vec;
@@ -72,6 +72,11 @@ impl Resolver {
     /// The address of the last acknowledged beat.
     pub(crate) fn last_good(&self) -> Option<IpAddr> {
         self.good.map(|(address, _)| address)
+    }
+
+    /// The server at this one of its addresses.
+    pub(crate) const fn server_at(&self, ip: IpAddr) -> SocketAddr {
+        SocketAddr::new(ip, self.port)
     }
 
     /// The addresses to connect to, in the order to try them (RFC 8305 §4); empty while unknown.
