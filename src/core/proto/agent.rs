@@ -149,7 +149,7 @@ impl Agent {
         self.network.routing.tick(now);
         self.ask_kernel(actions);
         self.tick(now);
-        self.tick_services(now, actions);
+        self.network.services.tick(now, actions);
         self.network.tick_names(now, actions);
         if self.delivery.is_idle() && self.start_at(now) == Some(now) {
             self.start(now, actions);

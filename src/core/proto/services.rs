@@ -103,10 +103,9 @@ impl Services {
         deadlines.min()
     }
 
-    /// Starts the checks that are due, and gives up those that take too long; returns what the
-    /// latter change.
-    pub fn tick(&mut self, now: Instant, actions: &mut Actions) -> Vec<Note, SERVICES_MAX> {
-        let mut changes = Vec::new();
+    /// Starts the checks that are due, and gives up those that take too long: those services are
+    /// down.
+    pub fn tick(&mut self, now: Instant, actions: &mut Actions) {
         for service in &mut self.services {
             match service.phase {
                 CheckPhase::Waiting { look_at } if look_at <= now => {
@@ -118,12 +117,12 @@ impl Services {
                 }
                 CheckPhase::Checking { check, give_up_at } if give_up_at <= now => {
                     Action::CloseServiceCheck(check).push_to(actions);
-                    changes.extend(service.conclude(false, now));
+                    let change = service.conclude(false, now);
+                    change.into_iter().for_each(|lost| Action::Note(lost).push_to(actions));
                 }
                 CheckPhase::Waiting { .. } | CheckPhase::Checking { .. } => {}
             }
         }
-        changes
     }
 
     /// Takes the end of a check; returns what it changes. One that was given up changes nothing.

@@ -156,13 +156,6 @@ impl Agent {
         }
     }
 
-    /// Looks at the services that are due.
-    pub(super) fn tick_services(&mut self, now: Instant, actions: &mut Actions) {
-        for change in self.network.services.tick(now, actions) {
-            self.service_changed(change, now, actions);
-        }
-    }
-
     pub(super) fn check_finished(
         &mut self,
         check: CheckId,
@@ -170,12 +163,8 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
-        if let Some(change) = self.network.services.check_finished(check, answers, now) {
-            self.service_changed(change, now, actions);
-        }
-    }
-
-    fn service_changed(&mut self, change: Note, now: Instant, actions: &mut Actions) {
+        let change = self.network.services.check_finished(check, answers, now);
+        let Some(change) = change else { return };
         if let Note::ServiceRecovered(name) = change
             && self.demand.is_running()
         {
