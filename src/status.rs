@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::config::{Config, Listen};
 use crate::sys::sandbox::Sandbox;
 use linkbeat_core::proto::agent::View;
-use linkbeat_core::proto::event::{Acknowledged, Cause};
+use linkbeat_core::proto::event::Acknowledged;
 use linkbeat_core::proto::outages::{Outage, OutageKind};
 use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::services::{Service, ServiceState};
@@ -159,7 +159,7 @@ impl Snapshot<'_> {
         let (view, settings) = (&self.view, &self.config.settings);
         json.member("state", &self.state().as_str());
         self.moment(json, "since", self.since());
-        json.member("cause", &view.failure.map(|failure| Quoted(Cause(failure))));
+        json.member("cause", &view.failure.map(Quoted));
         self.uplinks(json);
         let outage =
             view.outages.last().map(|outage| Object(move |json| self.outage(json, outage)));
@@ -237,7 +237,7 @@ impl Snapshot<'_> {
             OutageKind::Network => AgentState::Offline,
             OutageKind::Server => AgentState::Failing,
         };
-        json.member("kind", &kind.as_str()).member("cause", &cause.map(|it| Quoted(Cause(it))));
+        json.member("kind", &kind.as_str()).member("cause", &cause.map(Quoted));
         self.moment(json, "began", Some(began_at));
         json.member("lasted", &ended_at.map(|at| (at - began_at).as_secs()))
             .member("n", &number)

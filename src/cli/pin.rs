@@ -125,7 +125,7 @@ impl Waiter {
         let client = Client::new(material, Times::default(), false, server_name(host));
         let mut connection = match Connection::open(to, None, Some(client)) {
             Ok(connection) => connection,
-            Err(failure) => return Ok(Err(failure.as_str().into())),
+            Err(failure) => return Ok(Err(failure.to_string())),
         };
         self.watch(&connection, Interest::READABLE | Interest::WRITABLE)?;
         let (mut response, give_up_at) = (Response::new(), clock::now() + CONNECT_TIME);
@@ -140,7 +140,7 @@ impl Waiter {
         let shown = tls.and_then(TlsSession::shown_pin);
         Ok(shown.ok_or_else(|| match tls.and_then(TlsSession::detail) {
             Some(detail) => detail.as_str().into(),
-            None => failure.as_str().into(),
+            None => failure.to_string(),
         }))
     }
 

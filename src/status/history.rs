@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use linkbeat_core::proto::event::Cause;
+use linkbeat_core::proto::event::FAILURES;
 use linkbeat_core::proto::history::{
-    BUCKETS_US, BeatOutcome, BeatRecord, Change, Class, FAILURES, FailureClass, Histogram, History,
-    Hour, Id,
+    BUCKETS_US, BeatOutcome, BeatRecord, Change, Class, Histogram, History, Hour, Id,
 };
 use linkbeat_core::proto::time::{Instant, millis};
 use linkbeat_core::wire::buffer::TooLarge;
@@ -120,7 +119,7 @@ impl HistoryAnswer<'_> {
         let beats = Class::ALL.iter().zip(counters.beats);
         let beats = beats.map(|(class, count)| (class.as_str(), count));
         let failures = FAILURES.iter().zip(counters.failures).filter(|(_, count)| *count > 0);
-        let failures = failures.map(|(failure, count)| (FailureClass(*failure), count));
+        let failures = failures.map(|((_, kind), count)| (*kind, count));
         json.member("beats", &Object(|json| _ = json.members(beats.clone())))
             .member("failures", &Object(|json| _ = json.members(failures.clone())))
             .members([
@@ -151,7 +150,7 @@ fn beat_members(json: &mut Emitter<'_>, beat: &BeatRecord) {
         BeatOutcome::Acknowledged { status, steps } => {
             ("acknowledged", Some(*status), None, Some(*steps))
         }
-        BeatOutcome::Failed(failure) => ("failed", None, Some(Cause(*failure)), None),
+        BeatOutcome::Failed(failure) => ("failed", None, Some(*failure), None),
     };
     let steps = steps.map(|steps| {
         Object(move |json| {
@@ -178,7 +177,7 @@ fn transition_members(json: &mut Emitter<'_>, change: &Change) {
             json.member("from", &from.map(Quoted)).member("to", &to.map(Quoted));
         }
         Change::Failing(failure) => {
-            json.member("cause", &Quoted(Cause(*failure)));
+            json.member("cause", &Quoted(*failure));
         }
         Change::ServiceDown(name) | Change::ServiceUp(name) => {
             json.member("name", &Quoted(name));

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use linkbeat_core::proto::history::{Class, Counters, FAILURES, FailureClass};
+use linkbeat_core::proto::event::FAILURES;
+use linkbeat_core::proto::history::{Class, Counters};
 
 use super::world::World;
 
@@ -83,8 +84,9 @@ impl fmt::Display for Tally {
             row(&format_args!("… because of `{}`", class.as_str()), &count)?;
         }
         row(&"rounds of attempts failed", &self.failures.iter().sum::<u64>())?;
-        for (failure, count) in FAILURES.iter().zip(self.failures).filter(|(_, count)| *count > 0) {
-            row(&format_args!("… with `{}`", FailureClass(*failure)), &count)?;
+        for ((_, kind), count) in FAILURES.iter().zip(self.failures).filter(|(_, count)| *count > 0)
+        {
+            row(&format_args!("… with `{kind}`"), &count)?;
         }
         Ok(())
     }

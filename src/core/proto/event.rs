@@ -3,7 +3,7 @@
 mod failure;
 mod note;
 
-pub use self::failure::{Cause, Failure, TlsFailure};
+pub use self::failure::{FAILURES, Failure, TlsFailure};
 pub use self::note::{Acknowledged, Note, Stamps};
 
 use core::fmt;

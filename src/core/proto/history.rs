@@ -12,7 +12,7 @@ mod tests;
 
 use heapless::Deque;
 
-pub use self::counters::{BUCKETS_US, Counters, FAILURES, FailureClass, Histogram, failure_index};
+pub use self::counters::{BUCKETS_US, Counters, Histogram};
 pub use self::entry::{BeatOutcome, BeatRecord, Change, Class, Id, Steps, Transition};
 use self::hours::Hours;
 pub use self::hours::{HOUR_US, HOURS_MAX, Hour};

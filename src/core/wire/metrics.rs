@@ -6,7 +6,8 @@
 use core::fmt::{self, Display, Formatter, Write};
 use core::time::Duration;
 
-use crate::proto::history::{BUCKETS_US, Class, FAILURES, FailureClass, Histogram, History};
+use crate::proto::event::FAILURES;
+use crate::proto::history::{BUCKETS_US, Class, Histogram, History};
 use crate::proto::link::InterfaceName;
 use crate::proto::outages::{OutageKind, Outages};
 use crate::proto::services::{Service, ServiceState};
@@ -116,8 +117,7 @@ impl Metrics<'_> {
         }
         let what = "Rounds of attempts that failed, by how the last attempt ended.";
         head(f, "beat_failures_total", what)?;
-        for (failure, count) in FAILURES.into_iter().zip(counters.failures) {
-            let cause = FailureClass(failure);
+        for ((_, cause), count) in FAILURES.into_iter().zip(counters.failures) {
             writeln!(f, "linkbeat_beat_failures_total{{cause=\"{cause}\"}} {count}")?;
         }
         let what = "Triggers that asked for a beat of their own.";

@@ -9,10 +9,10 @@
 
 use super::buffer::{Buffer, TooLarge};
 use super::digest::Digest;
-use crate::proto::event::{Failure, Reason};
+use crate::proto::event::{FAILURES, Failure, Reason};
 use crate::proto::history::{
-    BEATS_MAX, BeatOutcome, BeatRecord, Change, Class, FAILURES, HOURS_MAX, History, Hour, Steps,
-    TRANSITIONS_MAX, Transition, failure_index,
+    BEATS_MAX, BeatOutcome, BeatRecord, Change, Class, HOURS_MAX, History, Hour, Steps,
+    TRANSITIONS_MAX, Transition,
 };
 use crate::proto::label::{ServiceName, Word};
 use crate::proto::link::InterfaceName;
@@ -164,7 +164,7 @@ fn emit_name(name: Option<&InterfaceName>, to: &mut Buffer<'_>) {
 }
 
 fn emit_failure(failure: Failure, to: &mut Buffer<'_>) {
-    to.u8(failure_index(failure));
+    to.u8(failure.place());
     to.u16(match failure {
         Failure::Status(status) | Failure::Portal(status) => status.into(),
         _ => 0,
@@ -282,7 +282,7 @@ fn read_name(from: &mut Reader<'_>) -> Option<Option<InterfaceName>> {
 }
 
 fn read_failure(from: &mut Reader<'_>) -> Option<Failure> {
-    let (kind, status) = (*FAILURES.get(usize::from(from.u8()?))?, from.u16()?);
+    let ((kind, _), status) = (*FAILURES.get(usize::from(from.u8()?))?, from.u16()?);
     match (kind, status) {
         (Failure::Status(_), status) => Some(Failure::Status(status)),
         (Failure::Portal(_), status) => Some(Failure::Portal(status)),

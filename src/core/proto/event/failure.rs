@@ -47,6 +47,43 @@ pub enum Failure {
     NoNameserver,
 }
 
+/// The kinds of failure that are counted apart, each with its name: each as itself, an HTTP status by
+/// its hundred.
+///
+/// Files that are kept name a kind by its place: new ones come last.
+pub const FAILURES: [(Failure, &str); 30] = [
+    (Failure::Refused, "refused"),
+    (Failure::Unreachable, "unreachable"),
+    (Failure::TimedOut, "timed_out"),
+    (Failure::Reset, "reset"),
+    (Failure::Closed, "closed"),
+    (Failure::NoInterface, "no_interface"),
+    (Failure::Denied, "denied"),
+    (Failure::Exhausted, "exhausted"),
+    (Failure::Tls(TlsFailure::NotYetValid), "tls_not_yet_valid"),
+    (Failure::Tls(TlsFailure::Expired), "tls_expired"),
+    (Failure::Tls(TlsFailure::WrongName), "tls_wrong_name"),
+    (Failure::Tls(TlsFailure::UnknownIssuer), "tls_unknown_issuer"),
+    (Failure::Tls(TlsFailure::BadCertificate), "tls_bad_certificate"),
+    (Failure::Tls(TlsFailure::RefusedByServer), "tls_refused_by_server"),
+    (Failure::Tls(TlsFailure::Handshake), "tls_handshake"),
+    (Failure::Malformed, "malformed"),
+    (Failure::TooLarge, "too_large"),
+    (Failure::Status(300), "http_3xx"),
+    (Failure::Status(400), "http_4xx"),
+    (Failure::Status(500), "http_5xx"),
+    (Failure::NameNotFound, "name_not_found"),
+    (Failure::NameServerFailed, "name_server_failed"),
+    (Failure::NoNameserver, "no_nameserver"),
+    (Failure::Tls(TlsFailure::ClientCertificateWanted), "tls_client_certificate_wanted"),
+    (Failure::Tls(TlsFailure::ClientCertificateRefused), "tls_client_certificate_refused"),
+    (Failure::Portal(0), "captive_portal"),
+    (Failure::NotAccepted, "not_accepted"),
+    (Failure::NameServerSilent, "name_server_silent"),
+    (Failure::Http2Only, "http2_only"),
+    (Failure::Tls(TlsFailure::WrongKey), "tls_wrong_key"),
+];
+
 /// Where a failure comes from.
 enum Origin {
     /// Packets do not get through.
@@ -130,65 +167,50 @@ impl Failure {
         }
     }
 
-    /// Its name; the same for every HTTP status.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Status(_) => "http",
-            Self::Portal(_) => "captive_portal",
-            Self::NotAccepted => "not_accepted",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::TimedOut => "timed_out",
-            Self::Reset => "reset",
-            Self::Closed => "closed",
-            Self::NoInterface => "no_interface",
-            Self::Denied => "denied",
-            Self::Exhausted => "exhausted",
-            Self::Tls(failure) => failure.as_str(),
-            Self::Malformed => "malformed",
-            Self::Http2Only => "http2_only",
-            Self::TooLarge => "too_large",
-            Self::NameNotFound => "name_not_found",
-            Self::NameServerFailed => "name_server_failed",
-            Self::NameServerSilent => "name_server_silent",
-            Self::NoNameserver => "no_nameserver",
+    /// The place of its kind in [`FAILURES`]; whatever is no 3xx nor 4xx is with 5xx.
+    pub fn place(self) -> usize {
+        let kind = match self {
+            Self::Status(300..=399) => Self::Status(300),
+            Self::Status(400..=499) => Self::Status(400),
+            Self::Status(_) => Self::Status(500),
+            Self::Portal(_) => Self::Portal(0),
+            kind => kind,
+        };
+        FAILURES.iter().position(|(it, _)| *it == kind).expect("every kind is in the list")
+    }
+}
+
+impl Display for Failure {
+    /// The name of its kind, but `http_404` for a status.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match (self, FAILURES.get(self.place())) {
+            (Self::Status(status), _) => write!(f, "http_{status}"),
+            (_, kind) => f.write_str(kind.map_or("", |(_, name)| name)),
         }
     }
 }
 
-words! {
-    /// What exactly TLS disliked.
-    pub enum TlsFailure {
-        /// The certificate's validity has not begun.
-        NotYetValid = "tls_not_yet_valid",
-        /// The certificate has expired.
-        Expired = "tls_expired",
-        /// The certificate is for another name.
-        WrongName = "tls_wrong_name",
-        /// The chain does not end in a known root.
-        UnknownIssuer = "tls_unknown_issuer",
-        /// The server's key is none of those that are pinned.
-        WrongKey = "tls_wrong_key",
-        /// The certificate is otherwise unacceptable.
-        BadCertificate = "tls_bad_certificate",
-        /// The server sent a fatal alert.
-        RefusedByServer = "tls_refused_by_server",
-        /// The server asked for a client certificate, and none was shown.
-        ClientCertificateWanted = "tls_client_certificate_wanted",
-        /// The server does not accept the client certificate that was shown.
-        ClientCertificateRefused = "tls_client_certificate_refused",
-        /// The handshake failed otherwise.
-        Handshake = "tls_handshake",
-    }
-}
-
-/// The cause of a failure. `Display` is its word in JSON, `http_404` for a status.
+/// What exactly TLS disliked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cause(pub Failure);
-
-impl Display for Cause {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.as_str())?;
-        if let Failure::Status(status) = self.0 { write!(f, "_{status}") } else { Ok(()) }
-    }
+pub enum TlsFailure {
+    /// The certificate's validity has not begun.
+    NotYetValid,
+    /// The certificate has expired.
+    Expired,
+    /// The certificate is for another name.
+    WrongName,
+    /// The chain does not end in a known root.
+    UnknownIssuer,
+    /// The server's key is none of those that are pinned.
+    WrongKey,
+    /// The certificate is otherwise unacceptable.
+    BadCertificate,
+    /// The server sent a fatal alert.
+    RefusedByServer,
+    /// The server asked for a client certificate, and none was shown.
+    ClientCertificateWanted,
+    /// The server does not accept the client certificate that was shown.
+    ClientCertificateRefused,
+    /// The handshake failed otherwise.
+    Handshake,
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::proto::event::{Acknowledged, Failure, Stamps};
+use crate::proto::event::{Acknowledged, FAILURES, Failure, Stamps};
 use crate::proto::label::{ServiceName, Word};
 
 const HOUR: u64 = HOUR_US as u64;
@@ -129,8 +129,8 @@ fn only_the_first_failure_in_a_row_is_a_turn_of_events() {
 
 #[test]
 fn every_kind_of_failure_is_counted_once_and_as_itself() {
-    for (place, failure) in FAILURES.into_iter().enumerate() {
-        assert_eq!(failure_index(failure), place);
+    for (place, (failure, _)) in FAILURES.into_iter().enumerate() {
+        assert_eq!(failure.place(), place);
         let mut history = History::new(7);
         history.record(&failed(1, failure), at(1));
         let counted = history.counters().failures;
@@ -139,7 +139,7 @@ fn every_kind_of_failure_is_counted_once_and_as_itself() {
     for (status, kind) in [(304, 300), (399, 300), (404, 400), (429, 400), (503, 500), (600, 500)] {
         let mut history = History::new(7);
         history.record(&failed(1, Failure::Status(status)), at(1));
-        let place = FAILURES.iter().position(|known| *known == Failure::Status(kind)).unwrap();
+        let place = FAILURES.iter().position(|known| known.0 == Failure::Status(kind)).unwrap();
         assert_eq!(history.counters().failures[place], 1, "{status}");
     }
 }

@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use crate::proto::event::Cause;
 use crate::proto::outages::{Outage, Outages};
 use crate::proto::time::Instant;
 use crate::wire::date::Utc;
@@ -39,7 +38,7 @@ impl Unreported<'_> {
             .present("began_ago_s", Some(ago).filter(|_| began.is_none()))
             .member("lasted_s", &(ended_at.unwrap_or(self.now) - *began_at).as_secs())
             .member("kind", &kind.as_str())
-            .present("cause", cause.map(|cause| Quoted(Cause(cause))))
+            .present("cause", cause.map(Quoted))
             .present("uplink", uplink.map(Quoted))
             .member("missed", missed);
     }

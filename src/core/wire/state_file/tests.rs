@@ -72,9 +72,8 @@ fn all() -> (History, Instant) {
         now = now + Duration::from_secs(30);
         history.record(&acknowledged(seq, reason, now), now);
     }
-    for (seq, failure) in
-        (10..).zip(FAILURES.into_iter().chain([Failure::Status(404), Failure::Portal(302)]))
-    {
+    let kinds = FAILURES.into_iter().map(|(failure, _)| failure);
+    for (seq, failure) in (10..).zip(kinds.chain([Failure::Status(404), Failure::Portal(302)])) {
         now = now + Duration::from_secs(30);
         history.record(&failed(seq, failure), now);
     }
