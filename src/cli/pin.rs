@@ -22,8 +22,9 @@ use crate::net::tls::{Client, Material, Pin, Times, TlsSession, Trust, server_na
 use crate::net::watch::RESOLVER_FILES;
 use crate::sys::clock;
 use crate::sys::readiness::watch;
-use linkbeat_core::proto::event::{Failure, RecordKind, Transport};
+use linkbeat_core::proto::event::{Failure, Transport};
 use linkbeat_core::proto::resolve::port_of;
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::settings::{Host, HostName, ResolverSettings};
 use linkbeat_core::proto::time::Instant;
 use linkbeat_core::wire::dns::Question;
@@ -178,7 +179,7 @@ impl Waiter {
         for nameserver in &settings.nameservers {
             let to = SocketAddr::new(nameserver.address, port_of(nameserver.address));
             let mut queries = [None, None];
-            for (query, kind) in queries.iter_mut().zip([RecordKind::A, RecordKind::Aaaa]) {
+            for (query, kind) in queries.iter_mut().zip([Family::V4, Family::V6]) {
                 let Some(question) = Question::new(name, domain, kind) else { continue };
                 let (via, transport) = (nameserver.scope, Transport::UdpEdns);
                 let opened = QuerySocket::open(to, via, question, transport, clock::now());

@@ -9,7 +9,8 @@ use crate::net::probe::ProbeSocket;
 use crate::net::resolver::QuerySocket;
 use crate::sys::neighbours::NeighbourSocket;
 use crate::sys::tcp_table;
-use linkbeat_core::proto::event::{Action, ConnectionId, Failure, Input, Reason, RecordKind};
+use linkbeat_core::proto::event::{Action, ConnectionId, Failure, Input, Reason};
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::settings::{Host, Server};
 use linkbeat_core::wire::dns::Question;
 use linkbeat_core::wire::request::REQUEST_MAX;
@@ -53,10 +54,10 @@ impl EventLoop {
             }
             Action::CloseServiceCheck(check) => drop(self.checks.take(check)),
             Action::CloseProbe(probe) => drop(self.probes.take(probe)),
-            Action::SendQuery { query, to, via, kind, search, transport } => {
+            Action::SendQuery { query, to, via, family, search, transport } => {
                 let (registry, wait, now) =
                     (self.poll.registry(), self.resolver.answer_wait, self.now);
-                let opened = self.question(kind, search).and_then(|question| {
+                let opened = self.question(family, search).and_then(|question| {
                     // Two of the same are twice as easy to answer for an attacker (RFC 5452 §5).
                     let same = |it: &QuerySocket| it.asks(to, via, &question);
                     self.queries.close_if(|it| same(it) && it.is_older_than(wait, now));
@@ -116,12 +117,12 @@ impl EventLoop {
             .ok()
     }
 
-    fn question(&self, kind: RecordKind, search: Option<u8>) -> Result<Question, Failure> {
+    fn question(&self, family: Family, search: Option<u8>) -> Result<Question, Failure> {
         let search = search.and_then(|place| self.resolver.domains().nth(usize::from(place)));
         let Some(Server { host: Host::Name(name), .. }) = &self.setup.config.settings.server else {
             return Err(Failure::NameNotFound);
         };
-        Question::new(name, search, kind).ok_or(Failure::NameNotFound)
+        Question::new(name, search, family).ok_or(Failure::NameNotFound)
     }
 
     fn send(&mut self, id: ConnectionId, seq: u64, reason: &Reason) {

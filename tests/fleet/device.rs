@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use linkbeat_core::proto::agent::Agent;
 use linkbeat_core::proto::event::{
-    Action, Answer, ConnectionId, Failure, Input, ProbeId, QueryId, RecordKind, Reply,
+    Action, Answer, ConnectionId, Failure, Input, ProbeId, QueryId, Reply,
 };
 use linkbeat_core::proto::link::{InterfaceName, LinkEvent, LinkIndex};
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::settings::{Host, Nameserver, ResolverSettings, Server, Settings};
 use linkbeat_core::proto::time::Instant;
 
@@ -38,7 +39,7 @@ enum Coming {
     /// The kernel repeats a SYN, the so many-th time.
     SynAgain(ConnectionId, usize),
     ProbeSynAgain(ProbeId, SocketAddr),
-    Named(QueryId, RecordKind),
+    Named(QueryId, Family),
 }
 
 /// One device.
@@ -151,7 +152,7 @@ impl Device {
                 Coming::ProbeSynAgain(id, to) => self.probe_syn((id, to), true, now, server, load),
                 Coming::Named(id, kind) => {
                     let addresses = server.addresses.iter().copied();
-                    let addresses = addresses.filter(|_| kind == RecordKind::A).collect();
+                    let addresses = addresses.filter(|_| kind == Family::V4).collect();
                     let answer = Answer { addresses, ttl_s: TTL_S };
                     self.input(Input::QueryAnswered(id, &answer), now, server, load);
                 }
@@ -184,9 +185,9 @@ impl Device {
                     self.input(Input::Opened(id, LOCAL), now, server, load);
                     self.syn(id, 0, now, server, load);
                 }
-                Action::SendQuery { query, kind, .. } if !self.cut_off => {
+                Action::SendQuery { query, family, .. } if !self.cut_off => {
                     load.question(now);
-                    self.coming.push((now + self.round_trip, Coming::Named(query, kind)));
+                    self.coming.push((now + self.round_trip, Coming::Named(query, family)));
                 }
                 Action::CloseQuery(query) => self.coming.retain(
                     |(_, coming)| !matches!(coming, Coming::Named(it, _) if *it == query),

@@ -291,8 +291,8 @@ impl World {
                 self.net.close_probe(probe);
                 None
             }
-            Action::SendQuery { query, to, via, kind, .. } => {
-                let asked = self.net.ask(query, to, via, kind, self.now);
+            Action::SendQuery { query, to, via, family, .. } => {
+                let asked = self.net.ask(query, to, via, family, self.now);
                 asked.err().map(|failure| News::Queried(query, Err(failure)))
             }
             Action::CloseQuery(query) => {

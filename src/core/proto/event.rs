@@ -14,7 +14,7 @@ use heapless::Vec;
 
 use super::label::{ServiceName, Word};
 use super::link::{InterfaceName, LinkEvent, Neighbour};
-use super::route::Route;
+use super::route::{Family, Route};
 use super::settings::{ResolverSettings, Settings};
 use super::time::Instant;
 
@@ -131,15 +131,6 @@ pub enum Transport {
     Tcp,
 }
 
-/// The address family a query asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RecordKind {
-    /// IPv4.
-    A,
-    /// IPv6.
-    Aaaa,
-}
-
 /// Something that happened.
 #[derive(Debug)]
 pub enum Input<'a> {
@@ -250,7 +241,7 @@ pub enum Action {
         /// Interface to bind to.
         via: Option<InterfaceName>,
         /// Which records.
-        kind: RecordKind,
+        family: Family,
         /// Which search domain to append.
         search: Option<u8>,
         /// How the question travels first.

@@ -42,14 +42,15 @@ pub(super) use self::lookup::Families;
 pub use self::lookup::port_of;
 use self::lookup::{Lookup, LookupPhase, Open};
 pub(super) use self::view::State;
-use super::event::{Actions, Answer, Failure, QueryId, RecordKind, Transport};
+use super::event::{Actions, Answer, Failure, QueryId, Transport};
 use super::link::InterfaceName;
+use super::route::Family;
 use super::settings::{Host, Nameserver, ResolverSettings, Server};
 use super::time::Instant;
 
 /// Most addresses given for the server: those of one A and one AAAA answer.
 pub(super) const ADDRESSES_MAX: usize = 16;
-/// Most queries open at a time: both kinds to every nameserver, in the three passes of the first
+/// Most queries open at a time: both families to every nameserver, in the three passes of the first
 /// nine seconds, in which a slow answer may come.
 pub const QUERIES_MAX: usize = 18;
 
@@ -177,7 +178,7 @@ impl Resolver {
         actions: &mut Actions,
     ) -> bool {
         let Some(open) = self.lookup.remove(query) else { return false };
-        let (kind, candidate) = (open.kind, open.candidate);
+        let (family, candidate) = (open.family, open.candidate);
         let useful = !answer.addresses.is_empty();
         if !useful && self.lookup.is_for_the_link(&open, now) {
             self.gave_nothing(&open, Failure::NameNotFound, now, actions);
@@ -190,14 +191,14 @@ impl Resolver {
             }
             self.lookup.turn_to(candidate);
         }
-        self.lookup.pending.remove(kind);
+        self.lookup.pending.remove(family);
         self.lookup.close(actions, |other| match other.candidate == candidate {
-            true => other.kind == kind,
+            true => other.family == family,
             false => useful,
         });
         if useful {
             let knew = !self.known.addresses(Some(now)).is_empty();
-            self.known.learn(kind, answer, now);
+            self.known.learn(family, answer, now);
             self.lookup.found = true;
             if let Some((other, ttl_s)) = self.lookup.empty.take() {
                 self.known.learn(other, &Answer { ttl_s, ..Answer::default() }, now);
@@ -205,13 +206,13 @@ impl Resolver {
             self.doubt = Doubt::None;
             self.resolved_at = Some(now);
             // RFC 8305 §3: an AAAA answer is used at once, an A answer waits for one under way.
-            let wait = kind == RecordKind::A && self.lookup.is_open() && !knew;
+            let wait = family == Family::V4 && self.lookup.is_open() && !knew;
             self.held_until = wait.then_some(now + RESOLUTION_DELAY);
         } else if self.lookup.found {
-            self.known.learn(kind, answer, now);
+            self.known.learn(family, answer, now);
         } else {
             // Another candidate may have one: what is known stays till all have been asked.
-            self.lookup.empty = Some((kind, answer.ttl_s));
+            self.lookup.empty = Some((family, answer.ttl_s));
         }
         self.end_if_answered(now, actions);
         useful
@@ -307,8 +308,8 @@ impl Resolver {
         let search = self.search(self.lookup.candidate);
         let Err(failure) = self.lookup.advance(search, now, actions) else { return };
         if self.lookup.found {
-            for kind in self.lookup.pending.kinds() {
-                self.known.miss(kind, now);
+            for family in self.lookup.pending.iter() {
+                self.known.miss(family, now);
             }
             self.finish(now, actions);
         } else if failure == Failure::NameServerFailed || self.lookup.is_answered_in_part() {
@@ -331,7 +332,7 @@ impl Resolver {
         match (self.lookup.pending.is_empty(), self.lookup.found) {
             (true, true) => self.finish(now, actions),
             (true, false) => self.next_candidate(now, actions),
-            // The other kind has failed already.
+            // The other family has failed already.
             (false, _) if self.lookup.is_spent() => self.advance(now, actions),
             (false, _) => {}
         }

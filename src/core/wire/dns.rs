@@ -12,7 +12,8 @@ use domain::base::wire::ParseError;
 use domain::base::{Message, Rtype};
 use domain::rdata::{A, Aaaa, Cname, Soa};
 
-use crate::proto::event::{Answer, Failure, RecordKind};
+use crate::proto::event::{Answer, Failure};
+use crate::proto::route::Family;
 use crate::proto::settings::HostName;
 
 /// Longest name on the wire, in bytes (RFC 1035 §2.3.4).
@@ -44,7 +45,7 @@ const TRUNCATED: u8 = 2;
 pub struct Question {
     /// The labels of the name, each behind its length, and the root.
     name: heapless::Vec<u8, WIRE_NAME_MAX>,
-    kind: RecordKind,
+    family: Family,
 }
 
 impl Question {
@@ -52,7 +53,7 @@ impl Question {
     ///
     /// `None` if no such name can exist: a label is empty or longer than 63 bytes, or the whole
     /// name is longer than 255.
-    pub fn new(name: &HostName, search: Option<&str>, kind: RecordKind) -> Option<Self> {
+    pub fn new(name: &HostName, search: Option<&str>, family: Family) -> Option<Self> {
         let mut labels = heapless::Vec::new();
         for label in name.split('.').chain(search.into_iter().flat_map(|domain| domain.split('.')))
         {
@@ -62,7 +63,7 @@ impl Question {
             labels.extend_from_slice(label.as_bytes()).ok()?;
         }
         labels.push(0).ok()?;
-        Some(Self { name: labels, kind })
+        Some(Self { name: labels, family })
     }
 
     /// Writes each letter of the name large or small, as the bits of `random` have it. Who forges a
@@ -85,7 +86,7 @@ impl Question {
 
     /// Whether it is the same question, whatever the case of the letters.
     pub fn is_same(&self, other: &Self) -> bool {
-        self.name.eq_ignore_ascii_case(&other.name) && self.kind == other.kind
+        self.name.eq_ignore_ascii_case(&other.name) && self.family == other.family
     }
 
     /// Whether the response in `bytes` repeats the name letter by letter. One that repeats no
@@ -195,16 +196,16 @@ impl Question {
 
     /// The address in `record`, if its type is the one asked for.
     fn address(&self, record: &ParsedRecord<'_, [u8]>) -> Result<Option<IpAddr>, ParseError> {
-        Ok(match self.kind {
-            RecordKind::A => record.to_record::<A>()?.map(|a| a.data().addr().into()),
-            RecordKind::Aaaa => record.to_record::<Aaaa>()?.map(|aaaa| aaaa.data().addr().into()),
+        Ok(match self.family {
+            Family::V4 => record.to_record::<A>()?.map(|a| a.data().addr().into()),
+            Family::V6 => record.to_record::<Aaaa>()?.map(|aaaa| aaaa.data().addr().into()),
         })
     }
 
     fn record_type(&self) -> Rtype {
-        match self.kind {
-            RecordKind::A => Rtype::A,
-            RecordKind::Aaaa => Rtype::AAAA,
+        match self.family {
+            Family::V4 => Rtype::A,
+            Family::V6 => Rtype::AAAA,
         }
     }
 }

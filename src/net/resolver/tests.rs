@@ -5,7 +5,7 @@ use mio::{Events, Poll, Token};
 
 use super::*;
 use crate::sys::readiness::watch;
-use linkbeat_core::proto::event::RecordKind;
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::settings::HostName;
 
 const NAME: &str = "meeting.example.com";
@@ -16,7 +16,7 @@ fn host() -> HostName {
 }
 
 fn question() -> Question {
-    Question::new(&host(), None, RecordKind::A).unwrap()
+    Question::new(&host(), None, Family::V4).unwrap()
 }
 
 fn nameserver(address: &str) -> Nameserver {
@@ -207,8 +207,8 @@ fn same_question_to_the_same_nameserver_is_asked_over_the_same_socket() {
     let (to, elsewhere) = (server.local_addr().unwrap(), other.local_addr().unwrap());
     let mut bench = Bench::open(to, Transport::UdpEdns);
     let (first, from) = take_edns(&server);
-    let aaaa = Question::new(&host(), None, RecordKind::Aaaa).unwrap();
-    let in_domain = Question::new(&host(), Some("lan"), RecordKind::A).unwrap();
+    let aaaa = Question::new(&host(), None, Family::V6).unwrap();
+    let in_domain = Question::new(&host(), Some("lan"), Family::V4).unwrap();
     for (to, via, question) in [
         (elsewhere, None, question()),
         (to, InterfaceName::new("lo"), question()),

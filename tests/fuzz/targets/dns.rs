@@ -5,7 +5,7 @@
 
 #![cfg_attr(not(test), no_main)]
 
-use linkbeat_core::proto::event::RecordKind;
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::settings::HostName;
 use linkbeat_core::wire::dns::Question;
 
@@ -30,12 +30,12 @@ fn asked(message: &[u8]) -> Option<HostName> {
 linkbeat_fuzz::target!(|data| {
     let name = asked(data).unwrap_or_else(|| HostName::try_from("camera.example").unwrap());
     let id = data.first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes));
-    for kind in [RecordKind::A, RecordKind::Aaaa] {
+    for kind in [Family::V4, Family::V6] {
         let Some(question) = Question::new(&name, None, kind) else { continue };
         assert!(question.emit(id, true).as_ref().len() <= 282);
         let Some(Ok(answer)) = question.parse_answer(id, data) else { continue };
         for (place, address) in answer.addresses.iter().enumerate() {
-            assert_eq!(address.is_ipv4(), kind == RecordKind::A);
+            assert_eq!(address.is_ipv4(), kind == Family::V4);
             assert!(!address.is_unspecified() && !address.is_multicast(), "{address}");
             assert!(!answer.addresses[..place].contains(address), "{address} twice");
         }

@@ -2,7 +2,7 @@
 
 #![cfg_attr(not(test), no_main)]
 
-use linkbeat_core::proto::event::RecordKind;
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::settings::HostName;
 use linkbeat_core::wire::dns::{ANSWER_MAX, LENGTH_BYTES, Question, first_message, is_truncated};
 
@@ -43,10 +43,10 @@ linkbeat_fuzz::target!(|data| {
     }
     let name = HostName::try_from("camera.example").unwrap();
     let id = message.first_chunk().map_or(0, |bytes| u16::from_be_bytes(*bytes));
-    for kind in [RecordKind::A, RecordKind::Aaaa] {
+    for kind in [Family::V4, Family::V6] {
         let question = Question::new(&name, None, kind).expect("a name");
         if let Some(Ok(answer)) = question.parse_answer(id, &message) {
-            assert!(answer.addresses.iter().all(|it| it.is_ipv4() == (kind == RecordKind::A)));
+            assert!(answer.addresses.iter().all(|it| it.is_ipv4() == (kind == Family::V4)));
         }
     }
 });

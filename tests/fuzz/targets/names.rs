@@ -2,7 +2,7 @@
 
 #![cfg_attr(not(test), no_main)]
 
-use linkbeat_core::proto::event::RecordKind;
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::settings::{HostName, SEARCH_MAX};
 use linkbeat_core::wire::dns::Question;
 use linkbeat_core::wire::resolv_conf::{add_hosts, add_localhost, parse};
@@ -16,11 +16,11 @@ linkbeat_fuzz::target!(|data| {
     for domain in settings.domains() {
         assert!(domain.bytes().all(|byte| !byte.is_ascii_uppercase()));
         assert!(
-            Question::new(&HostName::try_from(domain).unwrap(), None, RecordKind::A).is_some(),
+            Question::new(&HostName::try_from(domain).unwrap(), None, Family::V4).is_some(),
             "{domain}"
         );
         // A name that is too long gives no question, but must not panic.
-        let _too_long = Question::new(&camera, Some(domain), RecordKind::Aaaa);
+        let _too_long = Question::new(&camera, Some(domain), Family::V6);
     }
     for name in ["camera", "localhost", "a.localhost"] {
         let name = HostName::try_from(name).unwrap();

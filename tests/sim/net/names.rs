@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use linkbeat_core::proto::event::{Answer, Failure, QueryId, RecordKind};
+use linkbeat_core::proto::event::{Answer, Failure, QueryId};
 use linkbeat_core::proto::link::InterfaceName;
+use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::time::Instant;
 
 use super::super::weather::pick;
@@ -21,7 +22,7 @@ pub(super) struct Asked {
     to: SocketAddr,
     local: IpAddr,
     way: Way,
-    kind: RecordKind,
+    kind: Family,
 }
 
 impl Net {
@@ -33,7 +34,7 @@ impl Net {
         query: QueryId,
         to: SocketAddr,
         via: Option<InterfaceName>,
-        kind: RecordKind,
+        kind: Family,
         now: Instant,
     ) -> Result<(), Failure> {
         let (way, local) = self.route(to.ip(), via)?;
@@ -64,7 +65,7 @@ impl Net {
         if self.accelerates(way, to) {
             return;
         }
-        let of_kind = |ip: &IpAddr| ip.is_ipv4() == (kind == RecordKind::A);
+        let of_kind = |ip: &IpAddr| ip.is_ipv4() == (kind == Family::V4);
         let ttl_s = pick(&mut self.rng, &[0, 1, 30, 300]);
         let right = Answer { addresses: self.outside.named().filter(of_kind).collect(), ttl_s };
         let (thinking, result) = match self.outside.names {

@@ -6,6 +6,7 @@ use heapless::Vec;
 
 use super::budget::TARGETS_MAX;
 use crate::proto::resolve::Families;
+use crate::proto::route::Family;
 
 /// The possible targets of probes: those on the way out that the beat takes.
 pub(crate) struct Targets<'a, V> {
@@ -23,15 +24,12 @@ impl<V> Targets<'_, V> {
     /// One address of each family, another one every turn: a target that is filtered somewhere does
     /// not hide the others.
     pub(super) fn pick(&self, turn: usize) -> Vec<SocketAddr, { TARGETS_MAX - 1 }> {
-        let Families { v4, v6 } = self.families;
-        let of_family = |is_v4: bool| {
-            let family = move |to: &&SocketAddr| to.is_ipv4() == is_v4;
-            let count = self.internet.iter().filter(family).count();
-            self.internet.iter().filter(family).nth(turn.checked_rem(count)?).copied()
+        let of_family = |family| {
+            let of_it = |to: &&SocketAddr| Family::of(to.ip()) == family;
+            let count = self.internet.iter().filter(of_it).count();
+            self.internet.iter().filter(of_it).nth(turn.checked_rem(count)?).copied()
         };
-        let v4 = Some(true).filter(|_| v4).and_then(of_family);
-        let v6 = Some(false).filter(|_| v6).and_then(of_family);
-        v4.into_iter().chain(v6).collect()
+        self.families.iter().filter_map(of_family).collect()
     }
 
     /// Whether there is no target.

@@ -37,8 +37,8 @@ impl Resolver {
             self.known = KnownAddresses::default();
             self.lookup.stop(actions);
         }
-        if let Some((kind, _)) = self.lookup.empty {
-            self.known.miss(kind, now);
+        if let Some((family, _)) = self.lookup.empty {
+            self.known.miss(family, now);
         }
         self.lookup.start_over();
         self.rest(trouble.unwrap_or(Failure::NameNotFound), now);

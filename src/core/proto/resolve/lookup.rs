@@ -8,9 +8,10 @@ use core::time::Duration;
 use heapless::Vec;
 
 use super::QUERIES_MAX;
-use crate::proto::event::{Action, Actions, Failure, QueryId, RecordKind, Transport};
+use crate::proto::event::{Action, Actions, Failure, QueryId, Transport};
 use crate::proto::link::InterfaceName;
 use crate::proto::moderation::Bucket;
+use crate::proto::route::Family;
 use crate::proto::settings::{ANSWER_WAIT, BucketSettings, NAMESERVERS_MAX};
 use crate::proto::time::Instant;
 
@@ -48,20 +49,18 @@ pub const fn port_of(nameserver: IpAddr) -> u16 {
 }
 
 impl Families {
-    pub(super) fn kinds(self) -> impl Iterator<Item = RecordKind> {
-        [self.v4.then_some(RecordKind::A), self.v6.then_some(RecordKind::Aaaa)]
-            .into_iter()
-            .flatten()
+    pub(in crate::proto) fn iter(self) -> impl Iterator<Item = Family> {
+        [self.v4.then_some(Family::V4), self.v6.then_some(Family::V6)].into_iter().flatten()
     }
 
     pub(in crate::proto) fn is_empty(self) -> bool {
         self == Self::default()
     }
 
-    pub(super) fn remove(&mut self, kind: RecordKind) {
-        match kind {
-            RecordKind::A => self.v4 = false,
-            RecordKind::Aaaa => self.v6 = false,
+    pub(super) fn remove(&mut self, family: Family) {
+        match family {
+            Family::V4 => self.v4 = false,
+            Family::V6 => self.v6 = false,
         }
     }
 }
@@ -90,7 +89,7 @@ pub(super) type Plan = Vec<Hop, NAMESERVERS_MAX>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Open {
     query: QueryId,
-    pub(super) kind: RecordKind,
+    pub(super) family: Family,
     pub(super) hop: Hop,
     pub(super) candidate: u8,
     /// Number of the [`Lookup::advance`] that asked it.
@@ -110,8 +109,8 @@ pub(super) struct Lookup {
     pub(super) candidate: u8,
     /// Whether an answer about it has named an address.
     pub(super) found: bool,
-    /// The kind it has no address of, and for how many seconds that counts.
-    pub(super) empty: Option<(RecordKind, u32)>,
+    /// The family it has no address of, and for how many seconds that counts.
+    pub(super) empty: Option<(Family, u32)>,
     /// Why a candidate before it was given up without knowing whether it exists.
     pub(super) trouble: Option<Failure>,
     /// The candidate of the last pass without any answer.
@@ -209,8 +208,8 @@ impl Lookup {
         let LookupPhase::Asking { asked, failure, .. } = self.phase else { return Ok(()) };
         let hop = self.plan.get(asked).copied().ok_or(failure)?;
         self.step = self.step.wrapping_add(1);
-        for kind in self.pending.kinds() {
-            self.ask(kind, hop, search, now, actions);
+        for family in self.pending.iter() {
+            self.ask(family, hop, search, now, actions);
         }
         self.phase = LookupPhase::Asking { asked: asked + 1, next_at: now + PATIENCE, failure };
         Ok(())
@@ -218,7 +217,7 @@ impl Lookup {
 
     fn ask(
         &mut self,
-        kind: RecordKind,
+        family: Family,
         hop: Hop,
         search: Option<u8>,
         now: Instant,
@@ -231,11 +230,11 @@ impl Lookup {
         let query = QueryId(self.query_next);
         self.query_next = self.query_next.wrapping_add(1);
         let (candidate, step, give_up_at) = (self.candidate, self.step, now + self.answer_wait);
-        let open = Open { query, kind, hop, candidate, step, give_up_at };
+        let open = Open { query, family, hop, candidate, step, give_up_at };
         assert!(self.queries.push(open).is_ok(), "the oldest has made room");
         let to = SocketAddr::new(hop.address, port_of(hop.address));
         let transport = self.transport;
-        Action::SendQuery { query, to, via: hop.via, kind, search, transport }.push_to(actions);
+        Action::SendQuery { query, to, via: hop.via, family, search, transport }.push_to(actions);
     }
 
     /// Notes that a query failed; true if there is nothing to wait for before the next hop.
@@ -254,7 +253,7 @@ impl Lookup {
     /// Whether an empty answer of a nameserver says nothing yet, for the link was asked a moment
     /// ago.
     pub(super) fn is_for_the_link(&self, open: &Open, now: Instant) -> bool {
-        let same = |it: &&Open| (it.kind, it.candidate) == (open.kind, open.candidate);
+        let same = |it: &&Open| (it.family, it.candidate) == (open.family, open.candidate);
         let link = self.queries.iter().filter(same).filter(|it| it.hop.address.is_multicast());
         let ends_at =
             link.map(|it| it.give_up_at).min().filter(|_| !open.hop.address.is_multicast());

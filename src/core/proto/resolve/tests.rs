@@ -10,7 +10,7 @@ use super::*;
 use crate::proto::event::Action;
 use crate::proto::settings::{ANSWER_WAIT, HostName, MULTICAST};
 
-/// Most actions that one call orders: every open query closed, and one asked per kind.
+/// Most actions that one call orders: every open query closed, and one asked per family.
 const ACTIONS_OF_A_CALL: usize = QUERIES_MAX + 2;
 
 const BOTH: Families = Families { v4: true, v6: true };
@@ -52,7 +52,7 @@ struct Asked {
     query: QueryId,
     to: IpAddr,
     via: Option<InterfaceName>,
-    kind: RecordKind,
+    family: Family,
     search: Option<u8>,
     transport: Transport,
 }
@@ -106,11 +106,11 @@ impl Bench {
         assert!(actions.len() <= ACTIONS_OF_A_CALL, "{actions:?}");
         for action in actions {
             match action {
-                Action::SendQuery { query, to, via, kind, search, transport } => {
+                Action::SendQuery { query, to, via, family, search, transport } => {
                     let multicast = to.ip() == MULTICAST.address;
                     assert_eq!(to.port(), if multicast { 5353 } else { 53 });
                     assert!(self.open.iter().all(|asked| asked.query != query));
-                    self.open.push(Asked { query, to: to.ip(), via, kind, search, transport });
+                    self.open.push(Asked { query, to: to.ip(), via, family, search, transport });
                     self.sent += 1;
                     assert!(self.open.len() <= QUERIES_MAX);
                 }
@@ -147,18 +147,18 @@ impl Bench {
         self.now = until;
     }
 
-    /// The open query to this nameserver for this kind.
-    fn find(&self, to: &str, kind: RecordKind) -> QueryId {
-        let found = self.open.iter().rfind(|asked| asked.to == ip(to) && asked.kind == kind);
-        found.unwrap_or_else(|| panic!("{to} was not asked for {kind:?}: {:?}", self.open)).query
+    /// The open query to this nameserver for this family.
+    fn find(&self, to: &str, family: Family) -> QueryId {
+        let found = self.open.iter().rfind(|asked| asked.to == ip(to) && asked.family == family);
+        found.unwrap_or_else(|| panic!("{to} was not asked for {family:?}: {:?}", self.open)).query
     }
 
     fn end(&mut self, query: QueryId) {
         self.open.retain(|asked| asked.query != query);
     }
 
-    fn answer(&mut self, to: &str, kind: RecordKind, addresses: &[&str], ttl_s: u32) -> bool {
-        let query = self.find(to, kind);
+    fn answer(&mut self, to: &str, family: Family, addresses: &[&str], ttl_s: u32) -> bool {
+        let query = self.find(to, family);
         self.end(query);
         let addresses = addresses.iter().map(|text| ip(text)).collect();
         self.call(|resolver, now, actions| {
@@ -166,8 +166,8 @@ impl Bench {
         })
     }
 
-    fn fail(&mut self, to: &str, kind: RecordKind, failure: Failure) {
-        let query = self.find(to, kind);
+    fn fail(&mut self, to: &str, family: Family, failure: Failure) {
+        let query = self.find(to, family);
         self.end(query);
         self.call(|resolver, now, actions| resolver.failed(query, failure, now, actions));
     }
@@ -189,16 +189,16 @@ impl Bench {
         self.resolver.fallback(self.now)
     }
 
-    /// The nameservers with open queries, with the kind.
-    fn asked(&self) -> Vec<(IpAddr, RecordKind)> {
-        self.open.iter().map(|asked| (asked.to, asked.kind)).collect()
+    /// The nameservers with open queries, with the family.
+    fn asked(&self) -> Vec<(IpAddr, Family)> {
+        self.open.iter().map(|asked| (asked.to, asked.family)).collect()
     }
 }
 
-use RecordKind::{A, Aaaa};
+use Family::{V4 as A, V6 as Aaaa};
 
 #[test]
-fn both_kinds_are_asked_at_once_and_the_first_nameserver_first() {
+fn both_families_are_asked_at_once_and_the_first_nameserver_first() {
     let mut bench = Bench::new();
     bench.resolve();
     assert_eq!(bench.asked(), [(ip("10.0.0.1"), A), (ip("10.0.0.1"), Aaaa)]);
@@ -206,7 +206,7 @@ fn both_kinds_are_asked_at_once_and_the_first_nameserver_first() {
 }
 
 #[test]
-fn only_kinds_of_usable_families_are_asked() {
+fn only_usable_families_are_asked() {
     let mut bench = Bench::new();
     bench.families = V4;
     bench.resolve();
@@ -249,7 +249,7 @@ fn nameserver_that_fails_is_followed_by_the_next_at_once() {
 }
 
 #[test]
-fn first_answer_of_each_kind_wins() {
+fn first_answer_of_each_family_wins() {
     let mut bench = Bench::new();
     bench.resolve();
     bench.wait(ms(300));
@@ -462,7 +462,7 @@ fn name_that_does_not_exist_is_not_asked_elsewhere() {
     assert_eq!(bench.state(), State::Failed(Failure::NameNotFound));
 }
 
-/// What a nameserver may make of one kind.
+/// What a nameserver may make of one family.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Word {
     Address,
@@ -474,14 +474,14 @@ enum Word {
 }
 
 impl Bench {
-    fn hear(&mut self, kind: RecordKind, word: Word) {
-        let address = if kind == A { "192.0.2.1" } else { "2001:db8::1" };
+    fn hear(&mut self, family: Family, word: Word) {
+        let address = if family == A { "192.0.2.1" } else { "2001:db8::1" };
         match word {
-            Word::Address => drop(self.answer("10.0.0.1", kind, &[address], 60)),
-            Word::Empty => drop(self.answer("10.0.0.1", kind, &[], 60)),
-            Word::NoName => self.fail("10.0.0.1", kind, Failure::NameNotFound),
-            Word::Failed => self.fail("10.0.0.1", kind, Failure::NameServerFailed),
-            Word::Refused => self.fail("10.0.0.1", kind, Failure::Refused),
+            Word::Address => drop(self.answer("10.0.0.1", family, &[address], 60)),
+            Word::Empty => drop(self.answer("10.0.0.1", family, &[], 60)),
+            Word::NoName => self.fail("10.0.0.1", family, Failure::NameNotFound),
+            Word::Failed => self.fail("10.0.0.1", family, Failure::NameServerFailed),
+            Word::Refused => self.fail("10.0.0.1", family, Failure::Refused),
             Word::Silent => {}
         }
     }

@@ -22,8 +22,8 @@ fn name(name: &str) -> HostName {
     HostName::try_from(name).unwrap()
 }
 
-fn question(host: &str, kind: RecordKind) -> Question {
-    Question::new(&name(host), None, kind).unwrap()
+fn question(host: &str, family: Family) -> Question {
+    Question::new(&name(host), None, family).unwrap()
 }
 
 fn answer(addresses: &[&str], ttl_s: u32) -> Outcome {
@@ -33,7 +33,7 @@ fn answer(addresses: &[&str], ttl_s: u32) -> Outcome {
 
 /// Every captured message, with its question and the expected outcome.
 fn vectors() -> Vec<(&'static [u8], Question, Outcome)> {
-    use RecordKind::{A, Aaaa};
+    use Family::{V4 as A, V6 as Aaaa};
     let meeting = "meeting.example.com";
     let api = "api.example.com";
     vec![
@@ -154,7 +154,7 @@ impl Message {
     }
 
     fn parse(&self) -> Outcome {
-        question("api.example.com", RecordKind::A).parse_answer(ID, &self.bytes)
+        question("api.example.com", Family::V4).parse_answer(ID, &self.bytes)
     }
 }
 
@@ -168,7 +168,7 @@ fn soa(minimum: u32) -> Vec<u8> {
 
 #[test]
 fn query_is_the_one_that_bind_and_unbound_write() {
-    let bytes = question("api.example.com", RecordKind::Aaaa).emit(ID, false);
+    let bytes = question("api.example.com", Family::V6).emit(ID, false);
     let mut expected = vec![0x4c, 0x42, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0];
     expected.extend(labels("api.example.com"));
     expected.extend([0, 28, 0, 1]);
@@ -177,12 +177,12 @@ fn query_is_the_one_that_bind_and_unbound_write() {
 
 #[test]
 fn edns_record_is_the_one_that_dig_writes() {
-    let plain = question("api.example.com", RecordKind::Aaaa).emit(ID, false).as_ref().to_vec();
+    let plain = question("api.example.com", Family::V6).emit(ID, false).as_ref().to_vec();
     let mut expected = plain;
     expected[11] = 1;
     // The root, type OPT, 4096 bytes, no extended code, version 0, no flags, no options.
     expected.extend([0, 0, 41, 16, 0, 0, 0, 0, 0, 0, 0]);
-    let bytes = question("api.example.com", RecordKind::Aaaa).emit(ID, true);
+    let bytes = question("api.example.com", Family::V6).emit(ID, true);
     assert_eq!(bytes.as_ref(), expected);
     assert_eq!(ANSWER_MAX, 4096);
 }
@@ -236,8 +236,8 @@ fn message_on_tcp_is_complete_with_its_last_byte() {
 #[test]
 fn search_domain_is_appended() {
     let domain = "example.com";
-    let long = Question::new(&name("api"), Some(domain), RecordKind::A).unwrap();
-    let whole = question("api.example.com", RecordKind::A);
+    let long = Question::new(&name("api"), Some(domain), Family::V4).unwrap();
+    let whole = question("api.example.com", Family::V4);
     assert_eq!(long.emit(ID, false).as_ref(), whole.emit(ID, false).as_ref());
 }
 
@@ -245,10 +245,10 @@ fn search_domain_is_appended() {
 fn name_that_cannot_exist_gives_no_question() {
     let label = "a".repeat(63);
     let longest = [label.as_str(), &label, &label, &"a".repeat(61)].join(".");
-    assert!(Question::new(&name(&longest), None, RecordKind::A).is_some());
-    assert!(Question::new(&name(&longest), Some("a"), RecordKind::A).is_none());
+    assert!(Question::new(&name(&longest), None, Family::V4).is_some());
+    assert!(Question::new(&name(&longest), Some("a"), Family::V4).is_none());
     for bad in [&"a".repeat(64), "a..b", "", ".a", "a."] {
-        assert!(Question::new(&name(bad), None, RecordKind::A).is_none(), "{bad:?}");
+        assert!(Question::new(&name(bad), None, Family::V4).is_none(), "{bad:?}");
     }
 }
 
@@ -256,7 +256,7 @@ fn name_that_cannot_exist_gives_no_question() {
 fn longest_question_fits() {
     let label = "a".repeat(63);
     let longest = [label.as_str(), &label, &label, &"a".repeat(61)].join(".");
-    assert_eq!(question(&longest, RecordKind::A).emit(0, true).as_ref().len(), QUESTION_MAX);
+    assert_eq!(question(&longest, Family::V4).emit(0, true).as_ref().len(), QUESTION_MAX);
 }
 
 #[test]
@@ -268,12 +268,12 @@ fn captured_responses_are_parsed() {
 
 #[test]
 fn answer_to_another_question_is_ignored() {
-    let asked = question("meeting.example.com", RecordKind::A);
+    let asked = question("meeting.example.com", Family::V4);
     let bytes = vector!("unbound-a");
     assert_eq!(asked.parse_answer(ID + 1, bytes), None, "other number");
-    let other = question("meeting.example.org", RecordKind::A);
+    let other = question("meeting.example.org", Family::V4);
     assert_eq!(other.parse_answer(ID, bytes), None, "other name");
-    let other = question("meeting.example.com", RecordKind::Aaaa);
+    let other = question("meeting.example.com", Family::V6);
     assert_eq!(other.parse_answer(ID, bytes), None, "other type");
     assert_eq!(asked.parse_answer(ID, asked.emit(ID, false).as_ref()), None, "our own question");
     let mut notified = *bytes;
@@ -289,13 +289,13 @@ fn answer_to_another_question_is_ignored() {
 fn upper_and_lower_case_are_the_same_name() {
     let mut bytes = vector!("unbound-alias-a").to_vec();
     bytes[12..29].make_ascii_uppercase(); // the name in the question, which the records point to
-    let outcome = question("api.example.com", RecordKind::A).parse_answer(ID, &bytes);
+    let outcome = question("api.example.com", Family::V4).parse_answer(ID, &bytes);
     assert_eq!(outcome, answer(&["198.51.100.7", "198.51.100.8"], 30));
 }
 
 #[test]
 fn case_of_the_letters_is_random_and_to_be_repeated() {
-    let asked = question("api-1.example.com", RecordKind::A);
+    let asked = question("api-1.example.com", Family::V4);
     let plain = asked.emit(ID, true).as_ref().to_vec();
     let mixed = |random| {
         let mut mixed = asked.clone();
@@ -320,7 +320,7 @@ fn case_of_the_letters_is_random_and_to_be_repeated() {
         assert_eq!(mixed.emit(ID, true).as_ref(), plain);
     }
     // More letters than bits: no letter is left out.
-    let mut long = question(&["ab"; 40].join("."), RecordKind::A);
+    let mut long = question(&["ab"; 40].join("."), Family::V4);
     long.mix_case(u64::MAX);
     assert!(!long.name.iter().any(u8::is_ascii_lowercase));
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::proto::event::RecordKind;
 use crate::proto::race::{Liveness, Stage};
+use crate::proto::route::Family;
 
 /// Names the kinds of orders, notes and closing aside.
 fn orders(actions: &[Action]) -> String {
@@ -201,9 +201,9 @@ fn both_families_are_asked_for_where_the_uplink_has_both() {
     bench.tables.entries.push(Entry::new(ETH0.into(), "::", 0, 1024));
     bench.announce(false);
     bench.nameserver(local(index, 1));
-    let kinds = bench.actions.iter().filter_map(|action| match action {
-        Action::SendQuery { kind, .. } => Some(*kind),
+    let families = bench.actions.iter().filter_map(|action| match action {
+        Action::SendQuery { family, .. } => Some(*family),
         _ => None,
     });
-    assert_eq!(kinds.collect::<Vec<_>>(), [RecordKind::A, RecordKind::Aaaa]);
+    assert_eq!(families.collect::<Vec<_>>(), [Family::V4, Family::V6]);
 }

@@ -38,7 +38,7 @@ fn disturb(bench: &mut Bench, rng: &mut Rng) {
             };
             let asked = bench.open[usize::try_from(rng.below(last + 1)).unwrap()];
             bench.end(asked.query);
-            let addresses: &[&str] = match (rng.below(3), asked.kind) {
+            let addresses: &[&str] = match (rng.below(3), asked.family) {
                 (0, _) => &[],
                 (_, A) => &[GOOD, "192.0.2.2"],
                 (_, Aaaa) => &["2001:db8::1"],
@@ -68,8 +68,8 @@ fn recover(bench: &mut Bench) -> Duration {
     loop {
         bench.resolve();
         while let Some(asked) = bench.open.first().copied() {
-            let text = if asked.kind == A { GOOD } else { "2001:db8::1" };
-            bench.answer(&asked.to.to_string(), asked.kind, &[text], 60);
+            let text = if asked.family == A { GOOD } else { "2001:db8::1" };
+            bench.answer(&asked.to.to_string(), asked.family, &[text], 60);
         }
         if bench.state() == State::Known {
             return bench.now - start;

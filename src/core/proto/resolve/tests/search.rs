@@ -11,9 +11,9 @@ fn address_of_one_family_counts_whatever_is_said_of_the_other() {
             for order in [[(good, Address), (bad, other)], [(bad, other), (good, Address)]] {
                 let mut bench = Bench::with("meeting.example.com", &settings(&["10.0.0.1"], &[]));
                 bench.resolve();
-                for (kind, word) in order {
+                for (family, word) in order {
                     bench.wait(ms(10));
-                    bench.hear(kind, word);
+                    bench.hear(family, word);
                 }
                 bench.wait(ms(50));
                 let described = format!("{order:?}");
@@ -137,7 +137,7 @@ fn questions_of_an_hour(domains: usize, failure: Failure) -> usize {
         }
         bench.resolve();
         while let Some(asked) = bench.open.last().copied() {
-            bench.fail(&asked.to.to_string(), asked.kind, failure);
+            bench.fail(&asked.to.to_string(), asked.family, failure);
         }
         bench.wait(s(10));
     }
@@ -210,9 +210,9 @@ fn silence_about_one_candidate_twice_leads_to_the_next_after_the_rest() {
     assert_eq!(searches, expected, "and the former may still answer");
     // A late address is one; late denials of another candidate are none of this one.
     let late: Vec<_> = bench.open.iter().filter(|asked| asked.search.is_some()).copied().collect();
-    for Asked { query, kind, .. } in late {
+    for Asked { query, family, .. } in late {
         bench.end(query);
-        let addresses = (kind == A).then(|| ip("192.0.2.1")).into_iter().collect();
+        let addresses = (family == A).then(|| ip("192.0.2.1")).into_iter().collect();
         let answer = Answer { addresses, ttl_s: 60 };
         bench.call(|resolver, now, actions| resolver.answered(query, &answer, now, actions));
     }

@@ -92,9 +92,9 @@ const INPUTS: [(&str, Arrange); 17] = [
 ];
 
 impl Bench {
-    /// Answers the newest open query of the kind, or one that was never asked.
-    fn reply(&mut self, kind: RecordKind, outcome: Result<&[&str], Failure>) {
-        let newest = self.open.iter().rfind(|asked| asked.kind == kind);
+    /// Answers the newest open query of the family, or one that was never asked.
+    fn reply(&mut self, family: Family, outcome: Result<&[&str], Failure>) {
+        let newest = self.open.iter().rfind(|asked| asked.family == family);
         let query = newest.map_or(QueryId(u32::MAX), |asked| asked.query);
         self.end(query);
         self.call(|resolver, now, actions| match outcome {
