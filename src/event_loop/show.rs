@@ -136,16 +136,8 @@ impl EventLoop {
             state: state.as_str(),
             online: state == AgentState::Online,
             enabled: config.settings.enabled,
-            interval: view.interval,
-            uplink: view.uplinks.first().map(|uplink| uplink.name),
-            uplinks: view.uplinks.len(),
-            failures: view.rounds_failed,
             acknowledged_at: delivered.map(|delivered| delivered.stamps.replied_at),
-            services: view.services,
-            standby: view.standby.all(),
-            probes: view.probes_sent,
-            connects: view.connects,
-            outages: view.outages,
+            view,
             history: &self.reporter.history,
         };
         let text = metrics.to_string();

@@ -6,12 +6,11 @@
 use core::fmt::{self, Display, Formatter, Write};
 use core::time::Duration;
 
+use crate::proto::agent::View;
 use crate::proto::event::FAILURES;
 use crate::proto::history::{BUCKETS_US, Class, Histogram, History};
-use crate::proto::link::InterfaceName;
-use crate::proto::outages::{OutageKind, Outages};
+use crate::proto::outages::OutageKind;
 use crate::proto::services::{Service, ServiceState};
-use crate::proto::standby::Standby;
 use crate::proto::time::{Instant, micros};
 
 #[cfg(test)]
@@ -30,32 +29,16 @@ pub struct Metrics<'a> {
     pub unix_s: Option<u64>,
     /// When the agent started.
     pub started_at: Instant,
-    /// The word for the state of the agent.
+    /// The word for how it goes.
     pub state: &'a str,
     /// Whether the state is online.
     pub online: bool,
     /// Whether beats are enabled.
     pub enabled: bool,
-    /// Interval of the beat cycle.
-    pub interval: Duration,
-    /// The uplink in use.
-    pub uplink: Option<InterfaceName>,
-    /// Number of usable uplinks.
-    pub uplinks: usize,
-    /// Failed rounds of attempts since the last acknowledgement.
-    pub failures: u32,
     /// When a beat was last acknowledged.
     pub acknowledged_at: Option<Instant>,
-    /// The watched services of the device.
-    pub services: &'a [Service],
-    /// The uplinks in reserve.
-    pub standby: &'a [Standby],
-    /// Probes sent since start.
-    pub probes: u64,
-    /// Connection attempts to the server since start.
-    pub connects: u64,
-    /// The outages.
-    pub outages: &'a Outages,
+    /// The state of the agent.
+    pub view: View<'a>,
     /// The counters and histograms.
     pub history: &'a History,
 }
@@ -91,15 +74,19 @@ impl Metrics<'_> {
         writeln!(f, "linkbeat_state_info{{state=\"{}\"}} 1", LabelValue(self.state))?;
         let what = "Whether the configuration wants beats.";
         one(f, "enabled", what, &u8::from(self.enabled))?;
-        let interval = Seconds::of(self.interval);
+        let interval = Seconds::of(self.view.interval);
         one(f, "interval_seconds", "Time between two beats of the cycle.", &interval)?;
-        if let Some(uplink) = self.uplink {
+        if let Some(uplink) = self.view.uplinks.first() {
             head(f, "uplink_info", "The uplink in use.")?;
-            writeln!(f, "linkbeat_uplink_info{{uplink=\"{}\"}} 1", LabelValue(uplink.as_str()))?;
+            writeln!(
+                f,
+                "linkbeat_uplink_info{{uplink=\"{}\"}} 1",
+                LabelValue(uplink.name.as_str())
+            )?;
         }
-        one(f, "usable_uplinks", "Uplinks that lead out.", &self.uplinks)?;
+        one(f, "usable_uplinks", "Uplinks that lead out.", &self.view.uplinks.len())?;
         let what = "Rounds of attempts that failed since the last acknowledgement.";
-        one(f, "consecutive_failures", what, &self.failures)?;
+        one(f, "consecutive_failures", what, &self.view.rounds_failed)?;
         let Some(at) = self.acknowledged_at else { return Ok(()) };
         let what = "Time since a beat was last acknowledged.";
         one(f, "last_acknowledged_age_seconds", what, &Seconds::of(self.now - at))?;
@@ -127,7 +114,8 @@ impl Metrics<'_> {
     }
 
     fn services(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut tested = self.standby.iter().filter_map(|it| it.works.zip(Some(it.uplink)));
+        let mut tested =
+            self.view.standby.all().iter().filter_map(|it| it.works.zip(Some(it.uplink)));
         if tested.clone().next().is_some() {
             head(f, "standby_up", "Whether the server is reached over an uplink in reserve.")?;
         }
@@ -137,7 +125,7 @@ impl Metrics<'_> {
         })?;
         // A service without a finished check has no value yet.
         let known = |service: &&Service| service.state != ServiceState::Unknown;
-        let mut known = self.services.iter().filter(known).peekable();
+        let mut known = self.view.services.iter().filter(known).peekable();
         if known.peek().is_some() {
             head(f, "service_up", "Whether a service on the device answers.")?;
         }
@@ -153,11 +141,11 @@ impl Metrics<'_> {
         one(f, "offline_seconds_total", what, &Seconds(counters.offline_us))?;
         let what = "Outages in which a beat fell due and that are over, by what was missing.";
         head(f, "outages_total", what)?;
-        for (kind, count) in OutageKind::ALL.into_iter().zip(self.outages.counts()) {
+        for (kind, count) in OutageKind::ALL.into_iter().zip(self.view.outages.counts()) {
             writeln!(f, "linkbeat_outages_total{{kind=\"{}\"}} {count}", kind.as_str())?;
         }
         let what = "Connections to the server that were begun.";
-        one(f, "connects_total", what, &self.connects)?;
+        one(f, "connects_total", what, &self.view.connects)?;
         let what = "Connections to the server that were established.";
         one(f, "connections_total", what, &counters.connections)?;
         head(f, "tls_handshakes_total", "TLS handshakes with the server.")?;
@@ -170,7 +158,7 @@ impl Metrics<'_> {
         let what = "Bytes received on connections to the server, with TLS and without TCP.";
         one(f, "received_bytes_total", what, &counters.received_bytes)?;
         let what = "Probes sent to find out whether the outside is reachable.";
-        one(f, "probes_total", what, &self.probes)?;
+        one(f, "probes_total", what, &self.view.probes_sent)?;
         let what = "How often the kernel could not report all changes of the network.";
         one(f, "netlink_overflows_total", what, &counters.overflows)
     }

@@ -1,11 +1,14 @@
 //! The text format, compared byte for byte.
 
 use super::*;
+use crate::proto::agent::Agent;
 use crate::proto::event::{Acknowledged, Action, Actions, Failure, Note, Reason, Stamps};
 use crate::proto::label::{ServiceName, Word};
+use crate::proto::link::{InterfaceName, LinkIndex};
 use crate::proto::services::Services;
 use crate::proto::settings::ServiceSettings;
 use crate::proto::standby::StandbyTests;
+use crate::proto::uplink::Uplink;
 
 fn at(micros: u64) -> Instant {
     Instant::from_micros(micros)
@@ -75,17 +78,31 @@ fn metrics(history: &History) -> Metrics<'_> {
         state: "online",
         online: true,
         enabled: true,
-        interval: Duration::from_secs(30),
-        uplink: InterfaceName::new("e\"th\\0"),
-        uplinks: 2,
-        failures: 1,
         acknowledged_at: Some(at(91_000_000)),
-        services: &[],
-        standby: &[],
-        probes: 8,
-        connects: 5,
-        outages: Box::leak(Box::default()),
+        view: view(),
         history,
+    }
+}
+
+fn view() -> View<'static> {
+    let uplink = Uplink {
+        index: LinkIndex(2),
+        name: InterfaceName::new("e\"th\\0").unwrap(),
+        v4: None,
+        v6: None,
+        metric: 0,
+        leads_to_server: true,
+        on_purpose: false,
+        kernels_choice: false,
+    };
+    let agent: &Agent = Box::leak(Box::new(Agent::new(1, at(0))));
+    View {
+        uplinks: Box::leak(Box::new([uplink; 2])),
+        interval: Duration::from_secs(30),
+        rounds_failed: 1,
+        probes_sent: 8,
+        connects: 5,
+        ..agent.view(at(100_000_000))
     }
 }
 
@@ -114,7 +131,8 @@ fn services_are_listed_after_their_first_check() {
         services.check_finished(check, answers, at(1));
     }
     let history = history();
-    let text = Metrics { services: services.all(), ..metrics(&history) }.to_string();
+    let view = View { services: services.all(), ..view() };
+    let text = Metrics { view, ..metrics(&history) }.to_string();
     let expected = "\n# HELP linkbeat_service_up Whether a service on the device answers.\n\
                     # TYPE linkbeat_service_up gauge\n\
                     linkbeat_service_up{service=\"rtsp\"} 1\n\
@@ -125,7 +143,8 @@ fn services_are_listed_after_their_first_check() {
 #[test]
 fn uplinks_in_reserve_are_listed_after_their_first_test() {
     let (history, standby) = (history(), StandbyTests::of(&[("wlan1", false), ("wlan0", true)]));
-    let text = Metrics { standby: standby.all(), ..metrics(&history) }.to_string();
+    let view = View { standby: &standby, ..view() };
+    let text = Metrics { view, ..metrics(&history) }.to_string();
     let expected = "\n# HELP linkbeat_standby_up Whether the server is reached over an uplink in reserve.\n\
                     # TYPE linkbeat_standby_up gauge\n\
                     linkbeat_standby_up{uplink=\"wlan1\"} 0\n\
@@ -137,7 +156,8 @@ fn uplinks_in_reserve_are_listed_after_their_first_test() {
 #[test]
 fn unknown_values_have_no_series() {
     let history = History::new(1);
-    let bare = Metrics { unix_s: None, uplink: None, acknowledged_at: None, ..metrics(&history) };
+    let view = View { uplinks: &[], ..view() };
+    let bare = Metrics { unix_s: None, view, acknowledged_at: None, ..metrics(&history) };
     let text = bare.to_string();
     for name in ["start_time", "uplink_info", "last_acknowledged"] {
         assert!(!text.contains(name), "{name}: {text}");
