@@ -170,19 +170,6 @@ words! {
     }
 }
 
-/// A token of the grammar.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    /// `{` or `[`.
-    Open,
-    /// `}` or `]`.
-    Close,
-    /// A key with its quotes.
-    Key,
-    /// A string, number, `true`, `false` or `null`.
-    Scalar,
-}
-
 /// The grammar as a state machine, one token at a time.
 #[derive(Debug, Clone)]
 struct Scanner<'a> {
@@ -213,36 +200,33 @@ impl<'a> Scanner<'a> {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// The next token and its offset; `at` is then behind it. `None` after the whole value.
-    fn next(&mut self) -> Result<Option<(Token, usize)>, ErrorKind> {
+    /// Skips the next token, a bracket, a key or a scalar, and returns its offset; `at` is then
+    /// behind it. `None` after the whole value.
+    fn next(&mut self) -> Result<Option<usize>, ErrorKind> {
         use Expected::{
             ArraySeparator, Colon, FirstKey, FirstValue, Key, Nothing, ObjectSeparator, Value,
         };
         loop {
             self.at = self.text.len() - trimmed(self.rest()).len();
             let start = self.at;
-            let token = match (self.expected, self.peek()) {
+            match (self.expected, self.peek()) {
                 (Nothing, None) => return Ok(None),
                 (Value | FirstValue, Some(bracket @ (b'{' | b'['))) => {
-                    self.open(bracket == b'{')?;
-                    Token::Open
+                    self.open(bracket == b'{')?
                 }
                 (FirstKey | ObjectSeparator, Some(b'}'))
                 | (FirstValue | ArraySeparator, Some(b']')) => {
                     self.at += 1;
                     self.depth -= 1;
                     self.expected = self.separator();
-                    Token::Close
                 }
                 (Key | FirstKey, Some(b'"')) => {
                     self.string()?;
                     self.expected = Colon;
-                    Token::Key
                 }
                 (Value | FirstValue, Some(byte)) => {
                     self.scalar(byte)?;
                     self.expected = self.separator();
-                    Token::Scalar
                 }
                 (Colon, Some(b':')) | (ArraySeparator, Some(b',')) => {
                     self.at += 1;
@@ -255,8 +239,8 @@ impl<'a> Scanner<'a> {
                     continue;
                 }
                 (expected, _) => return Err(self.unexpected(expected)),
-            };
-            return Ok(Some((token, start)));
+            }
+            return Ok(Some(start));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{ErrorKind, Scanner, Token};
+use super::{ErrorKind, Scanner};
 
 /// A value: a slice of checked text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,8 +117,8 @@ impl<'a> Contents<'a> {
     /// The next key or value; `None` at the closing bracket.
     fn next(&mut self) -> Option<Value<'a>> {
         let depth = self.scanner.depth;
-        let (token, start) = self.scanner.next().ok()??;
-        if token == Token::Close {
+        let start = self.scanner.next().ok()??;
+        if self.scanner.depth < depth {
             // Every further call returns `None` as well.
             self.scanner = Scanner::new("");
             return None;
