@@ -121,7 +121,7 @@ impl EventLoop {
             let input = match event {
                 RouteEvent::Link(event) => Input::Link(event),
                 RouteEvent::Lost => {
-                    self.reporter.history.counters_mut().overflows += 1;
+                    self.reporter.history.counters.overflows += 1;
                     Input::LinksLost
                 }
                 RouteEvent::Dumped => {

@@ -41,7 +41,7 @@ impl EventLoop {
     /// Moves a connection as far as it goes, and feeds the core each step.
     pub(super) fn pump(&mut self, slot: usize) {
         for _ in 0..STEPS_MAX {
-            let counters = self.reporter.history.counters_mut();
+            let counters = &mut self.reporter.history.counters;
             let Some((id, step)) = self.sessions.step(slot, self.now, counters) else {
                 return;
             };

@@ -72,7 +72,7 @@ impl EventLoop {
             listens_on: self.local.http_address(),
             view,
             beat: reporter.delivered.as_ref(),
-            acknowledged: reporter.history.counters().beats(),
+            acknowledged: reporter.history.counters.beats(),
             turned_at: reporter.turned_at,
             error: &reporter.error,
             answer: json::parse(&reporter.answer).ok(),

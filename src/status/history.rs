@@ -71,8 +71,8 @@ impl HistoryAnswer<'_> {
                 .member("hours", &Array(history.hours(self.now).map(hour)))
                 .member("counters", &Object(|json| self.counters(json)));
             let histograms = [
-                ("event_to_acknowledged", history.event_to_acknowledged()),
-                ("round_trip", history.round_trip()),
+                ("event_to_acknowledged", &history.event_to_acknowledged),
+                ("round_trip", &history.round_trip),
             ];
             json.member(
                 "histograms",
@@ -115,7 +115,7 @@ impl HistoryAnswer<'_> {
     }
 
     fn counters(&self, json: &mut Emitter<'_>) {
-        let counters = self.history.counters();
+        let counters = &self.history.counters;
         let beats = Class::ALL.iter().zip(counters.beats);
         let beats = beats.map(|(class, count)| (class.as_str(), count));
         let failures = FAILURES.iter().zip(counters.failures).filter(|(_, count)| *count > 0);

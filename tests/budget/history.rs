@@ -44,6 +44,6 @@ fn remembering_beats_prints_its_cost() {
         history.record(black_box(&note), at(900));
     }
     let nanos = (clock::boot_us() - began_us) * 1000 / BEATS;
-    assert_eq!(history.counters().beats(), BEATS);
+    assert_eq!(history.counters.beats(), BEATS);
     say(&format!("history: {nanos} ns for each beat, {} bytes in all", size_of::<History>()));
 }

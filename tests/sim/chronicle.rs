@@ -37,7 +37,7 @@ impl Chronicle {
 
     /// What the agent has counted since it started.
     pub(crate) fn counters(&self) -> &Counters {
-        self.history.counters()
+        &self.history.counters
     }
 
     /// Handles a link event.
@@ -80,7 +80,7 @@ impl Chronicle {
         let beat = self.history.beats().next_back().filter(|beat| beat.id > before);
         assert_eq!(beat.is_some(), beats, "a beat leaves an entry, and nothing else does");
         self.entries += u64::from(beats);
-        let counters = self.history.counters();
+        let counters = &self.history.counters;
         let ended = counters.beats() + counters.failures.iter().sum::<u64>();
         assert_eq!(ended, self.entries, "every end of a beat is counted once");
     }

@@ -40,9 +40,12 @@ pub struct History {
     beats: Deque<BeatRecord, BEATS_MAX>,
     transitions: Deque<Transition, TRANSITIONS_MAX>,
     hours: Hours,
-    counters: Counters,
-    event_to_acknowledged: Histogram,
-    round_trip: Histogram,
+    /// The numbers; those that only the loop knows are added by it.
+    pub counters: Counters,
+    /// How long it took from the event to the acknowledgement.
+    pub event_to_acknowledged: Histogram,
+    /// How long it took from the request to the acknowledgement.
+    pub round_trip: Histogram,
     failing: bool,
     /// Up to when the time without connectivity is counted, while there is none.
     offline_from: Option<Instant>,
@@ -195,11 +198,6 @@ impl History {
         }
     }
 
-    /// The numbers that only the loop knows are added here.
-    pub const fn counters_mut(&mut self) -> &mut Counters {
-        &mut self.counters
-    }
-
     /// The number that identifies this run of the agent.
     pub const fn run(&self) -> u64 {
         self.run
@@ -231,21 +229,6 @@ impl History {
     /// ago it began.
     pub fn hours(&self, now: Instant) -> impl Iterator<Item = (u32, Hour)> + Clone {
         self.hours.since(now)
-    }
-
-    /// The numbers.
-    pub const fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// How long it took from the event to the acknowledgement.
-    pub const fn event_to_acknowledged(&self) -> &Histogram {
-        &self.event_to_acknowledged
-    }
-
-    /// How long it took from the request to the acknowledgement.
-    pub const fn round_trip(&self) -> &Histogram {
-        &self.round_trip
     }
 }
 

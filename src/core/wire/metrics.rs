@@ -50,9 +50,9 @@ impl Display for Metrics<'_> {
         self.network(f)?;
         self.services(f)?;
         let what = "Time from the event that asked for a beat to its acknowledgement.";
-        histogram(f, "event_to_acknowledged_seconds", what, self.history.event_to_acknowledged())?;
+        histogram(f, "event_to_acknowledged_seconds", what, &self.history.event_to_acknowledged)?;
         let what = "Time from a request with the kernel to its acknowledgement.";
-        histogram(f, "round_trip_seconds", what, self.history.round_trip())
+        histogram(f, "round_trip_seconds", what, &self.history.round_trip)
     }
 }
 
@@ -97,7 +97,7 @@ impl Metrics<'_> {
     }
 
     fn beats(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let counters = self.history.counters();
+        let counters = &self.history.counters;
         head(f, "beats_total", "Beats acknowledged, by what asked for them.")?;
         for (class, count) in Class::ALL.into_iter().zip(counters.beats) {
             writeln!(f, "linkbeat_beats_total{{reason=\"{}\"}} {count}", class.as_str())?;
@@ -136,7 +136,7 @@ impl Metrics<'_> {
     }
 
     fn network(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let counters = self.history.counters();
+        let counters = &self.history.counters;
         let what = "Time without connectivity.";
         one(f, "offline_seconds_total", what, &Seconds(counters.offline_us))?;
         let what = "Outages in which a beat fell due and that are over, by what was missing.";

@@ -69,7 +69,7 @@ fn an_error_lasts_until_the_next_acknowledgement_and_the_turn_is_dated() {
     reporter.record(&acknowledged(true), after(3));
     assert_eq!((reporter.error.as_str(), reporter.turned_at), ("", Some(after(3))));
     reporter.record(&acknowledged(false), after(4));
-    assert_eq!((reporter.history.counters().beats(), reporter.turned_at), (2, Some(after(3))));
+    assert_eq!((reporter.history.counters.beats(), reporter.turned_at), (2, Some(after(3))));
 }
 
 #[test]

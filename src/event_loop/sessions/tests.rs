@@ -80,7 +80,7 @@ fn end(peer: &mut TcpStream) -> Result<(), ErrorKind> {
 #[test]
 fn a_request_that_is_given_up_ends_with_a_reset_and_an_idle_connection_with_a_goodbye() {
     let mut bench = Bench::new();
-    let mut counters = *History::new(0).counters();
+    let mut counters = History::new(0).counters;
     let (busy, idle) = (bench.open(), bench.open());
     for (slot, id) in [busy, idle].into_iter().enumerate() {
         for expected in [Progress::Connected, Progress::Secured] {
@@ -99,7 +99,7 @@ fn a_request_that_is_given_up_ends_with_a_reset_and_an_idle_connection_with_a_go
 #[test]
 fn an_answer_whose_body_stalls_is_taken_without_it_and_ends_the_connection() {
     let mut bench = Bench::new();
-    let mut counters = *History::new(0).counters();
+    let mut counters = History::new(0).counters;
     for (head, failure) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n", None),
         ("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{\"ok\": false", None),
@@ -141,7 +141,7 @@ fn an_answer_whose_body_stalls_is_taken_without_it_and_ends_the_connection() {
 #[test]
 fn answer_that_only_its_head_calls_a_page_is_waited_for_as_any() {
     let mut bench = Bench::new();
-    let mut counters = *History::new(0).counters();
+    let mut counters = History::new(0).counters;
     let id = bench.open();
     let mut step = |bench: &mut Bench, now| bench.sessions.step(0, now, &mut counters).unwrap().1;
     while step(&mut bench, START) != Ok(Progress::Secured) {}

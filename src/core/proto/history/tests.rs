@@ -77,7 +77,7 @@ fn every_note_leaves_what_the_table_says() {
         let mut history = History::new(7);
         history.record(&acknowledged(3, reason.clone(), at(5), 40_000, false), at(50_005));
         assert_eq!((Class::of(&reason), Class::ALL[place]), (class, class));
-        assert_eq!((history.counters().beats[place], history.counters().beats()), (1, 1));
+        assert_eq!((history.counters.beats[place], history.counters.beats()), (1, 1));
         assert_eq!(history.transitions().count(), 0);
         let beat = history.beats().next().unwrap();
         let steps = Steps {
@@ -109,7 +109,7 @@ fn every_note_leaves_what_the_table_says() {
         history.record(&note, at(9));
         assert_eq!(kinds(&history), Vec::from_iter(kind), "{note:?}");
         assert_eq!(history.beats().count(), 0);
-        assert_eq!(history.counters().triggers, u64::from(note == Note::TriggerSet));
+        assert_eq!(history.counters.triggers, u64::from(note == Note::TriggerSet));
     }
 }
 
@@ -133,14 +133,14 @@ fn every_kind_of_failure_is_counted_once_and_as_itself() {
         assert_eq!(failure.place(), place);
         let mut history = History::new(7);
         history.record(&failed(1, failure), at(1));
-        let counted = history.counters().failures;
+        let counted = history.counters.failures;
         assert_eq!((counted[place], counted.iter().sum::<u64>()), (1, 1), "{failure:?}");
     }
     for (status, kind) in [(304, 300), (399, 300), (404, 400), (429, 400), (503, 500), (600, 500)] {
         let mut history = History::new(7);
         history.record(&failed(1, Failure::Status(status)), at(1));
         let place = FAILURES.iter().position(|known| known.0 == Failure::Status(kind)).unwrap();
-        assert_eq!(history.counters().failures[place], 1, "{status}");
+        assert_eq!(history.counters.failures[place], 1, "{status}");
     }
 }
 
@@ -179,9 +179,9 @@ fn time_without_connectivity_is_spread_over_its_hours() {
     history.record(&Note::ConnectivityRestored, at(7 * HOUR + 3));
     let hours: Vec<_> = history.hours(at(8 * HOUR)).map(|(ago, h)| (ago, h.offline_us)).collect();
     assert_eq!(hours, [(3, HOUR_US / 2), (2, HOUR_US), (1, 3)]);
-    assert_eq!(history.counters().offline_us, HOUR + HOUR / 2 + 3);
+    assert_eq!(history.counters.offline_us, HOUR + HOUR / 2 + 3);
     history.advance(at(9 * HOUR));
-    assert_eq!(history.counters().offline_us, HOUR + HOUR / 2 + 3, "online, nothing is counted");
+    assert_eq!(history.counters.offline_us, HOUR + HOUR / 2 + 3, "online, nothing is counted");
     // A day and more in one piece, and from boot on.
     let mut history = History::new(7);
     history.record(&Note::ConnectivityLost, at(0));
@@ -225,13 +225,13 @@ proptest! {
         let (mut now, mut entries, mut beats) = (at(0), 0, 0);
         for (note, wait) in &notes {
             now = now + Duration::from_micros(*wait);
-            let before = *history.counters();
+            let before = history.counters;
             history.record(note, now);
             beats += usize::from(matches!(
                 note, Note::BeatAcknowledged { .. } | Note::BeatFailed { .. }
             ));
             entries = history.last_id();
-            prop_assert!(history.counters().offline_us >= before.offline_us);
+            prop_assert!(history.counters.offline_us >= before.offline_us);
         }
         let mut all: Vec<_> = history.beats().map(|beat| (beat.id, beat.at)).collect();
         prop_assert_eq!(all.len(), beats.min(BEATS_MAX));
@@ -243,7 +243,7 @@ proptest! {
         prop_assert!(all.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[0].1 <= pair[1].1));
         prop_assert_eq!(all.last().map_or(0, |(id, _)| *id), entries);
         let offline: u64 = history.hours(now).map(|(_, hour)| u64::from(hour.offline_us)).sum();
-        prop_assert!(offline <= history.counters().offline_us);
+        prop_assert!(offline <= history.counters.offline_us);
         prop_assert!(history.hours(now).all(|(ago, hour)| ago < 24 && hour.offline_us <= HOUR_US));
     }
 }

@@ -59,7 +59,7 @@ fn history() -> History {
     history.record(&Note::TriggerMerged, at(91_000_000));
     history.record(&Note::ConnectivityLost, at(91_000_000));
     history.record(&Note::ConnectivityRestored, at(92_500_000));
-    let counters = history.counters_mut();
+    let counters = &mut history.counters;
     counters.connections = 3;
     counters.full_handshakes = 1;
     counters.resumptions = 2;
