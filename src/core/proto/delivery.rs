@@ -159,7 +159,7 @@ impl Delivery {
         give_up_at: Instant,
         now: Instant,
     ) {
-        let idle_since = carried.since().max(self.idle_since);
+        let idle_since = carried.since.max(self.idle_since);
         self.held += idle_since.map_or(Duration::ZERO, |since| now - since.max(usable_at));
         self.race.next_round();
         self.allowance.begin(evidence);

@@ -106,7 +106,7 @@ impl Demand {
 
     /// Whether a trigger waits.
     pub(super) const fn has_trigger(&self) -> bool {
-        self.fresh.has_trigger() || self.retrying.has_trigger()
+        self.fresh.trigger.is_some() || self.retrying.trigger.is_some()
     }
 
     /// Why the next beat will be sent, if it is already wanted.
@@ -188,7 +188,7 @@ impl Demand {
         if self.last_beat {
             return Some(now);
         }
-        let change = self.fresh.has_uplink_change().then(|| self.changes.token_at(0, now));
+        let change = self.fresh.uplink.is_some().then(|| self.changes.token_at(0, now));
         if let Some(asked) = self.retry_after.filter(|asked| asked.until > now) {
             let through = change.filter(|_| !asked.passed);
             return Some(through.map_or(asked.until, |at| at.min(asked.until)));
@@ -215,7 +215,7 @@ impl Demand {
 
     /// Whether a beat that starts now may fare better than the one before.
     pub(super) const fn may_fare_better(&self) -> bool {
-        self.fresh.has_uplink_change() || self.has_evidence()
+        self.fresh.uplink.is_some() || self.has_evidence()
     }
 
     /// Hands every reason to the beat that starts, and takes the token that lets it through.
@@ -240,7 +240,7 @@ impl Demand {
         if let Some(asked) = self.retry_after.as_mut().filter(|asked| asked.until > now) {
             asked.passed = true;
         }
-        let evidence = (self.fresh.has_uplink_change() && self.changes.take(0, now))
+        let evidence = (self.fresh.uplink.is_some() && self.changes.take(0, now))
             || (self.has_evidence() && self.changes.take(1, now));
         if evidence {
             self.backoff.reset();

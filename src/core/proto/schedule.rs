@@ -23,15 +23,19 @@ use super::time::{Instant, micros};
 /// Reasons waiting for one beat, one slot for each class.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct PendingReasons {
-    uplink: Option<Reason>,
+    /// The change of uplink.
+    pub uplink: Option<Reason>,
     address: bool,
     restored: bool,
     service: Option<ServiceName>,
-    trigger: Option<Option<Word>>,
+    /// A helper's trigger, and its word where it gave one.
+    pub trigger: Option<Option<Word>>,
     config: bool,
-    startup: bool,
+    /// The start asks.
+    pub startup: bool,
     interval: bool,
-    since: Option<Instant>,
+    /// When the oldest reason was seen.
+    pub since: Option<Instant>,
 }
 
 impl PendingReasons {
@@ -72,29 +76,9 @@ impl PendingReasons {
         self.since.is_none()
     }
 
-    /// When the oldest reason was seen.
-    pub(super) const fn since(&self) -> Option<Instant> {
-        self.since
-    }
-
-    /// Whether a helper's trigger is among them.
-    pub(super) const fn has_trigger(&self) -> bool {
-        self.trigger.is_some()
-    }
-
     /// Whether something on the device asks: a helper, or a service that is back.
     pub(super) const fn has_request(&self) -> bool {
         self.trigger.is_some() || self.service.is_some()
-    }
-
-    /// The change of uplink among them.
-    pub(super) const fn uplink_change(&self) -> Option<&Reason> {
-        self.uplink.as_ref()
-    }
-
-    /// Whether a change of uplink is among them.
-    pub(super) const fn has_uplink_change(&self) -> bool {
-        self.uplink.is_some()
     }
 
     /// Whether another change of the network or of the configuration is among them.
@@ -104,12 +88,7 @@ impl PendingReasons {
 
     /// Whether the device itself asks: a change on it, or a helper.
     pub(super) const fn is_local(&self) -> bool {
-        self.has_uplink_change() || self.address || self.config || self.has_request()
-    }
-
-    /// Whether the start asks.
-    pub(super) const fn has_startup(&self) -> bool {
-        self.startup
+        self.uplink.is_some() || self.address || self.config || self.has_request()
     }
 
     /// Whether the cycle or the start asks, which nothing moderates.
@@ -119,7 +98,7 @@ impl PendingReasons {
 
     /// Whether the cycle alone asks.
     pub(super) const fn is_cycle_only(&self) -> bool {
-        let asked = self.has_uplink_change() || self.has_local_change() || self.has_request();
+        let asked = self.uplink.is_some() || self.has_local_change() || self.has_request();
         self.interval && !self.startup && !asked
     }
 
@@ -219,7 +198,7 @@ mod tests {
         reasons.add(Reason::FailoverTo(name("wlan0")), at(1));
         reasons.add(Reason::Priority(name("eth0")), at(2));
         assert_eq!(reasons.reason(), Reason::Priority(name("eth0")));
-        assert_eq!(reasons.since(), Some(at(1)));
+        assert_eq!(reasons.since, Some(at(1)));
     }
 
     #[test]
@@ -244,7 +223,7 @@ mod tests {
         newer.merge(older);
         assert_eq!(newer.reason(), Reason::Priority(name("eth0")));
         assert_eq!(newer.trigger, Some(Word::new("first")));
-        assert_eq!(newer.since(), Some(at(1)));
+        assert_eq!(newer.since, Some(at(1)));
     }
 
     #[test]

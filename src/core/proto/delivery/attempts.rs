@@ -107,7 +107,7 @@ impl Delivery {
     fn enter(&mut self, connection: Connection, stage: Stage, network: &Network, now: Instant) {
         let Some(flight) = &self.flight else { return };
         let Connection { id, via, to, local } = connection;
-        let event_at = flight.carried.since().unwrap_or(flight.started_at);
+        let event_at = flight.carried.since.unwrap_or(flight.started_at);
         let usable_at = event_at.max(network.usable_at).min(now);
         let reused = stage != Stage::Connecting;
         // A kept connection needs no name.

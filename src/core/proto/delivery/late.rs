@@ -39,7 +39,7 @@ impl Delivery {
         uplink: Option<InterfaceName>,
         until: Instant,
     ) {
-        let Some(reason) = carried.uplink_change().filter(|_| over != uplink) else { return };
+        let Some(reason) = carried.uplink.as_ref().filter(|_| over != uplink) else { return };
         let unsent = |open: &&Attempt| {
             open.via.is_some() && open.via == uplink && open.stage < Stage::Writing
         };

@@ -9,7 +9,7 @@ impl Demand {
     /// The first way out is there: holds the beat of the start back for a part of
     /// `recovery_spread`.
     pub(crate) fn spread_start(&mut self, now: Instant, rng: &mut Rng) {
-        if self.fresh.has_startup() && !self.is_retrying() {
+        if self.fresh.startup && !self.is_retrying() {
             self.hold_back(now, rng);
         }
     }
