@@ -98,7 +98,7 @@ impl Agent {
     /// a flapping link may neither make a storm of connections nor stop the beats of the others.
     fn restart_on_best_paths(&mut self, now: Instant, actions: &mut Actions) {
         let Some(carried) = self.delivery.carried() else { return };
-        let reserve = u32::from(!carried.uplink.is_some());
+        let reserve = u32::from(carried.uplink.is_none());
         if self.demand.take_change_token(reserve, now) {
             self.restart_race(now, actions);
         } else if self.delivery.race.attempts.is_empty()

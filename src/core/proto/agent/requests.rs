@@ -120,7 +120,7 @@ impl Agent {
     fn accept(&mut self, reason: Reason, now: Instant, actions: &mut Actions) -> TriggerAnswer {
         let (set, seq, until);
         if let Some(carried) = self.delivery.unwritten() {
-            set = !carried.trigger.is_some();
+            set = carried.trigger.is_none();
             carried.add(reason, now);
             (seq, until) = (self.delivery.seq, None);
         } else {
