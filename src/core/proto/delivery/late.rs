@@ -96,9 +96,7 @@ impl Delivery {
     ) -> Option<Reason> {
         let Late { attempt, reason, .. } = self.late.take_if(|late| late.attempt.id == id)?;
         self.race.paths.works(attempt.path());
-        if let Some(former) = self.race.keep(&attempt) {
-            Action::CloseConnection(former).push_to(actions);
-        }
+        self.keep(&attempt, actions);
         Some(reason)
     }
 

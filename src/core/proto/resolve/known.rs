@@ -88,18 +88,11 @@ impl KnownAddresses {
 /// The order to try `addresses` in: families in turn, IPv6 first (RFC 8305 §4), and `good` before
 /// all.
 pub(super) fn in_order(addresses: &[IpAddr], good: Option<IpAddr>) -> Vec<IpAddr, ADDRESSES_MAX> {
-    let mut v6 = addresses.iter().filter(|address| address.is_ipv6());
-    let mut v4 = addresses.iter().filter(|address| address.is_ipv4());
+    let of_family = |family| addresses.iter().filter(move |it| Family::of(**it) == family);
     let mut ordered = Vec::<IpAddr, ADDRESSES_MAX>::new();
-    loop {
-        let pair = [v6.next(), v4.next()];
-        if pair == [None, None] {
-            break;
-        }
-        for address in pair.into_iter().flatten() {
-            // What is over the limit is left out.
-            ordered.push(*address).ok();
-        }
+    for place in 0..addresses.len() {
+        let pair = [Family::V6, Family::V4].map(|family| of_family(family).nth(place).copied());
+        ordered.extend(pair.into_iter().flatten());
     }
     to_front(&mut ordered, |address| Some(*address) == good);
     ordered
