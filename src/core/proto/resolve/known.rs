@@ -88,11 +88,12 @@ impl KnownAddresses {
 /// The order to try `addresses` in: families in turn, IPv6 first (RFC 8305 §4), and `good` before
 /// all.
 pub(super) fn in_order(addresses: &[IpAddr], good: Option<IpAddr>) -> Vec<IpAddr, ADDRESSES_MAX> {
-    let of_family = |family| addresses.iter().filter(move |it| Family::of(**it) == family);
     let mut ordered = Vec::<IpAddr, ADDRESSES_MAX>::new();
     for place in 0..addresses.len() {
-        let pair = [Family::V6, Family::V4].map(|family| of_family(family).nth(place).copied());
-        ordered.extend(pair.into_iter().flatten());
+        for family in [Family::V6, Family::V4] {
+            let mut of_it = addresses.iter().filter(|it| Family::of(**it) == family);
+            ordered.extend(of_it.nth(place).copied());
+        }
     }
     to_front(&mut ordered, |address| Some(*address) == good);
     ordered
