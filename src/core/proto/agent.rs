@@ -87,7 +87,7 @@ impl Agent {
             Input::ClockSet => self.clock_set(),
             Input::Configured(settings) => self.configured(settings, now, out),
             Input::ResolverChanged(settings) => {
-                if self.network.resolver.configure(settings, out) {
+                if self.network.resolver_mut().configure(settings, out) {
                     self.demand.retry_early();
                 }
             }
@@ -96,16 +96,16 @@ impl Agent {
             Input::ProbeAnswered(probe) => self.probe_answered(probe, now, out),
             Input::ProbeFailed(probe, failure) => {
                 if !self.standby_tested(probe, Some(failure), now, out) {
-                    self.network.reach.failed(probe, failure, now);
+                    self.network.reach_mut().failed(probe, failure, now);
                 }
             }
             Input::ServiceAnswered(check) => self.check_finished(check, true, now, out),
             Input::ServiceFailed(check, _) => self.check_finished(check, false, now, out),
             Input::QueryAnswered(query, answer) => {
-                self.network.resolver.answered(query, answer, now, out);
+                self.network.resolver_mut().answered(query, answer, now, out);
             }
             Input::QueryFailed(query, failure) => {
-                self.network.resolver.failed(query, failure, now, out);
+                self.network.resolver_mut().failed(query, failure, now, out);
             }
             Input::Opened(id, local) => self.delivery.opened(id, local),
             Input::Connected(id) => self.connected(id, now, out),
@@ -126,7 +126,7 @@ impl Agent {
 
     /// Returns the questions for the kernel, in answer to [`Action::AskRoutes`].
     pub fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
-        self.network.routing.questions(&self.network.links)
+        self.network.questions()
     }
 
     /// Whether the last beat is wanted or under way, after [`Input::Stopping`].
@@ -146,10 +146,10 @@ impl Agent {
     }
 
     fn advance(&mut self, now: Instant, actions: &mut Actions) {
-        self.network.routing.tick(now);
+        self.network.routing_mut().tick(now);
         self.ask_kernel(actions);
         self.tick(now);
-        self.network.services.tick(now, actions);
+        self.network.services_mut().tick(now, actions);
         self.network.tick_names(now, actions);
         if self.delivery.is_idle() && self.start_at(now) == Some(now) {
             self.start(now, actions);
@@ -161,10 +161,10 @@ impl Agent {
         self.update_connectivity(now, actions);
         self.tick_standby(now, actions);
         self.network.watch_neighbours(self.delivery.avoids_paths(), actions);
-        if self.network.routing.is_wanted() {
+        if self.network.routing().is_wanted() {
             self.ask_kernel(actions);
         }
-        self.delivery.outages = self.outages.numbered();
+        self.delivery.report_outages_to(self.outages.numbered());
     }
 
     fn ask_kernel(&mut self, actions: &mut Actions) {

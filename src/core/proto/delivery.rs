@@ -14,9 +14,11 @@
 mod allowance;
 mod attempts;
 mod closing;
+mod last;
 mod late;
 mod paths;
 
+pub(super) use self::last::Last;
 pub(super) use self::paths::Candidate;
 
 use core::net::IpAddr;
@@ -41,7 +43,7 @@ use super::time::Instant;
 #[derive(Debug)]
 pub(super) struct Delivery {
     /// The number of the beat that is under way or comes next.
-    pub(super) seq: u64,
+    seq: u64,
     /// The beat under way.
     flight: Option<Flight>,
     /// How long nothing was tried for this number although an uplink was usable.
@@ -49,7 +51,7 @@ pub(super) struct Delivery {
     /// When its last round ended.
     idle_since: Option<Instant>,
     /// The connections of the beat, and the one kept for the next beat.
-    pub(super) race: Race,
+    race: Race,
     /// How many connections may still be opened.
     allowance: Allowance,
     /// A connection that came too late for its beat, and carries the next one.
@@ -57,9 +59,9 @@ pub(super) struct Delivery {
     /// The beat under way repeats a change of uplink that did not get through over the new one.
     news_repeated: bool,
     /// How the last round ended.
-    pub(super) last: Last,
+    last: Last,
     /// Up to which number a report that is written now contains outages.
-    pub(super) outages: u32,
+    outages: u32,
 }
 
 /// A beat under way; the connections themselves are in the race.
@@ -81,24 +83,6 @@ pub(super) struct Flight {
     pub(super) retry_after: Option<RetryAfter>,
 }
 
-/// How the last round ended, and what that says of those before.
-#[derive(Debug, Default)]
-pub(super) struct Last {
-    /// Why it failed; `None` after an acknowledgement, and before the first round.
-    pub(super) failure: Option<Failure>,
-    /// Rounds that failed since the last acknowledgement.
-    pub(super) rounds_failed: u32,
-    /// Whether any beat was ever acknowledged.
-    pub(super) was_acknowledged: bool,
-}
-
-impl Last {
-    /// Whether it delivered its beat.
-    pub(super) const fn delivered(&self) -> bool {
-        self.was_acknowledged && self.failure.is_none()
-    }
-}
-
 impl Delivery {
     /// Nothing was sent yet.
     pub(super) fn new() -> Self {
@@ -111,9 +95,34 @@ impl Delivery {
             allowance: Allowance::new(),
             late: None,
             news_repeated: false,
-            last: Last::default(),
+            last: Last::Never,
             outages: 0,
         }
+    }
+
+    /// The number of the beat that is under way or comes next.
+    pub(super) const fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// From now on a report contains the outages up to this number.
+    pub(super) const fn report_outages_to(&mut self, number: u32) {
+        self.outages = number;
+    }
+
+    /// The connections of the beat under way, and the one kept for the next.
+    pub(super) const fn race(&self) -> &Race {
+        &self.race
+    }
+
+    /// The race, to change.
+    pub(super) const fn race_mut(&mut self) -> &mut Race {
+        &mut self.race
+    }
+
+    /// How the last round ended.
+    pub(super) const fn last(&self) -> Last {
+        self.last
     }
 
     /// When the round under way began.
@@ -145,7 +154,7 @@ impl Delivery {
     /// Why the last connection failed, in the round under way or else in the last one.
     pub(super) fn failure(&self) -> Option<Failure> {
         let flight = self.flight.as_ref().and_then(|flight| flight.failure);
-        flight.or(self.last.failure)
+        flight.or(self.last.failure())
     }
 
     /// Starts a round of a beat; an uplink is usable since `usable_at`. With `evidence` the beat may
@@ -243,13 +252,13 @@ impl Delivery {
     pub(super) fn stuck(&self, network: &Network, now: Instant) -> Option<Failure> {
         let flight = self.flight.as_ref()?;
         // An address named just now has no way before the kernel has reported it.
-        if !self.race.attempts.is_empty() || network.routing.is_open() {
+        if !self.race.attempts.is_empty() || network.routing().is_open() {
             return None;
         }
-        match (flight.failure, network.resolver.state(now)) {
+        match (flight.failure, network.resolver().state(now)) {
             (_, resolve::State::Waiting) => None,
             // Another address may be named yet.
-            (_, resolve::State::Known) if network.resolver.is_refreshing() => None,
+            (_, resolve::State::Known) if network.resolver().is_refreshing() => None,
             (Some(failure), _) | (None, resolve::State::Failed(failure)) => Some(failure),
             (None, resolve::State::Known) => Some(Failure::Unreachable),
         }
@@ -268,13 +277,12 @@ impl Delivery {
         if failure.is_final() {
             self.next_number();
         }
-        self.last.failure = Some(failure);
-        self.last.rounds_failed = self.last.rounds_failed.saturating_add(1);
+        self.last = self.last.and_failed(failure);
     }
 
     /// The server has acknowledged the beat.
     pub(super) const fn acknowledged(&mut self) {
-        self.last = Last { failure: None, rounds_failed: 0, was_acknowledged: true };
+        self.last = Last::Acknowledged;
         self.next_number();
     }
 

@@ -17,11 +17,14 @@ mod ways;
 pub use self::view::{Identity, Obstacle};
 pub(super) use self::ways::Ways;
 
+use core::net::IpAddr;
+
 use self::kernel::Dump;
 use self::names::NameTurns;
 use self::parked::Parked;
 use super::event::{Action, Actions, Note, Reason};
 use super::gateways::LostGateways;
+use super::link::InterfaceName;
 use super::links::Links;
 use super::reach::Reach;
 use super::resolve::Resolver;
@@ -36,22 +39,22 @@ use super::uplink::{self, Active, Uplink, Uplinks};
 #[derive(Debug)]
 pub(super) struct Network {
     /// The interfaces that are not ignored.
-    pub(super) links: Links,
+    links: Links,
     /// How far the kernel has reported everything.
     dump: Dump,
     /// The kernel's answers on routes, and whether it has to be asked again.
-    pub(super) routing: Routing,
+    routing: Routing,
     /// Whether sockets are bound to the uplink, by the configuration in force.
-    pub(super) binds: bool,
+    binds: bool,
     /// The destinations of a default route: the targets of the probe, or else addresses that stand
     /// for them.
     internet: Destinations,
     /// The usable interfaces, best first.
-    pub(super) uplinks: Uplinks,
+    uplinks: Uplinks,
     /// The uplink in use, as the server knows it.
-    pub(super) active: Active,
+    active: Active,
     /// Since when the uplink in use is the first one.
-    pub(super) usable_at: Instant,
+    usable_at: Instant,
     /// Whether there was a way at the last change.
     had_way: bool,
     /// Connections put aside because their interfaces have lost the carrier.
@@ -59,17 +62,17 @@ pub(super) struct Network {
     /// The gateways that do not answer, while neighbours are listened to.
     watched: Option<LostGateways>,
     /// The server's addresses.
-    pub(super) resolver: Resolver,
+    resolver: Resolver,
     /// Since when an address of the server is known.
     named_at: Option<Instant>,
     /// Over which of their ways the nameservers are asked.
     names: NameTurns,
     /// Whether the outside is reachable, and the probes that find out.
-    pub(super) reach: Reach,
+    reach: Reach,
     /// The services on the device that are looked at.
-    pub(super) services: Services,
+    services: Services,
     /// Whether the uplinks in reserve work.
-    pub(super) standby: StandbyTests,
+    standby: StandbyTests,
 }
 
 /// The differences between two rankings of the uplinks.
@@ -160,6 +163,61 @@ impl Network {
             self.names.turn = 0;
         }
         change
+    }
+
+    /// The kernel's answers on routes.
+    pub(super) const fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    /// The kernel's answers on routes, to be asked for.
+    pub(super) const fn routing_mut(&mut self) -> &mut Routing {
+        &mut self.routing
+    }
+
+    /// The server's addresses.
+    pub(super) const fn resolver(&self) -> &Resolver {
+        &self.resolver
+    }
+
+    /// The server's addresses, to be asked for.
+    pub(super) const fn resolver_mut(&mut self) -> &mut Resolver {
+        &mut self.resolver
+    }
+
+    /// Whether the outside is reachable.
+    pub(super) const fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
+    /// The probes that find out whether the outside is reachable.
+    pub(super) const fn reach_mut(&mut self) -> &mut Reach {
+        &mut self.reach
+    }
+
+    /// The services on the device.
+    pub(super) const fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// The services on the device, to be checked.
+    pub(super) const fn services_mut(&mut self) -> &mut Services {
+        &mut self.services
+    }
+
+    /// The tests of the uplinks in reserve.
+    pub(super) const fn standby(&self) -> &StandbyTests {
+        &self.standby
+    }
+
+    /// The uplinks in reserve, to be tested.
+    pub(super) const fn standby_mut(&mut self) -> &mut StandbyTests {
+        &mut self.standby
+    }
+
+    /// The server has acknowledged a beat that came from this address of an interface.
+    pub(super) fn reported(&mut self, via: InterfaceName, from: IpAddr) {
+        self.active.reported(via, from);
     }
 
     /// Compares what is tested with the uplinks in reserve; if tests are not on, that is nothing.

@@ -10,11 +10,11 @@ impl Agent {
     pub(super) fn start(&mut self, now: Instant, actions: &mut Actions) {
         let evidence = self.demand.may_fare_better();
         let carried = self.demand.start(now);
-        let covers = self.demand.covers(self.delivery.seq);
+        let covers = self.demand.covers(self.delivery.seq());
         self.delivery.give_up_late(now, actions);
-        self.network.begin_names(self.delivery.last.failure.is_some(), now);
+        self.network.begin_names(self.delivery.last().failure().is_some(), now);
         self.outages.round_began();
-        let (usable_at, give_up_at) = (self.network.usable_at, self.give_up_at(now));
+        let (usable_at, give_up_at) = (self.network.usable_at(), self.give_up_at(now));
         self.delivery.begin(carried, evidence, covers, usable_at, give_up_at, now);
     }
 
@@ -56,25 +56,25 @@ impl Agent {
     /// Keeps the resolver going while the server's addresses are unknown or in doubt.
     pub(super) fn ask_for_names(&mut self, now: Instant, actions: &mut Actions) {
         // A nameserver that is new has no way before the kernel has reported it.
-        if self.network.routing.is_open() || self.delivery.is_idle() {
+        if self.network.routing().is_open() || self.delivery.is_idle() {
             return;
         }
         // Nothing is resolved ahead of need: where the connection fails after all, the last good
         // address is tried beside the lookup.
-        if self.delivery.race.is_carried() {
+        if self.delivery.race().is_carried() {
             self.network.end_name_wait();
             return;
         }
-        let silent = self.delivery.race.is_silent();
+        let silent = self.delivery.race().is_silent();
         let failing = silent || self.delivery.failure().is_some();
         self.network.ask_for_names(silent, failing, now, actions);
     }
 
     pub(super) fn connected(&mut self, id: ConnectionId, now: Instant, actions: &mut Actions) {
         if self.delivery.connected(id, now) {
-            self.outages.outside_answered(self.network.reach.has_missed());
+            self.outages.outside_answered(self.network.reach().has_missed());
             let restored = self.on_answer_from_outside(false, now, actions);
-            self.network.reach.server_connects(now, &mut self.rng, actions);
+            self.network.reach_mut().server_connects(now, &mut self.rng, actions);
             if restored {
                 self.hold_back(true, now, actions);
             }

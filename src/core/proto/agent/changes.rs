@@ -27,7 +27,7 @@ impl Agent {
         if !change.any && !change.gained {
             return;
         }
-        if self.network.is_complete() && !self.network.routing.is_open() {
+        if self.network.is_complete() && !self.network.routing().is_open() {
             self.network_changed(now, actions);
         }
         self.network.confirm(now, actions);
@@ -50,9 +50,9 @@ impl Agent {
     /// Compares the uplinks with what they were, and acts on what is a change.
     pub(super) fn network_changed(&mut self, now: Instant, actions: &mut Actions) {
         let Some(settings) = &self.settings else { return };
-        let change = self.network.follow(settings, self.delivery.seq == 1, now, actions);
+        let change = self.network.follow(settings, self.delivery.seq() == 1, now, actions);
         if change.first {
-            self.delivery.race.forget_round_trips();
+            self.delivery.race_mut().forget_round_trips();
             self.delivery.forget_held();
         }
         let bereft = self.delivery.close_dead_connections(&mut self.network, actions);
@@ -72,13 +72,13 @@ impl Agent {
             Action::Note(Note::NetworkChanged(reason.clone())).push_to(actions);
             self.request_beat(reason, now);
         }
-        if (bereft || news) && !self.delivery.race.is_written() {
+        if (bereft || news) && !self.delivery.race().is_written() {
             self.restart_on_best_paths(now, actions);
         }
         let wanted = self.demand.is_pending() || !self.delivery.is_idle();
-        let unsure = wanted || self.network.reach.connectivity() == Connectivity::Offline;
+        let unsure = wanted || self.network.reach().connectivity() == Connectivity::Offline;
         if change.moved && unsure && self.network.has_way(now) {
-            self.network.reach.restart(now, actions);
+            self.network.reach_mut().restart(now, actions);
         }
     }
 
@@ -101,7 +101,7 @@ impl Agent {
         let reserve = u32::from(carried.uplink.is_none());
         if self.demand.take_change_token(reserve, now) {
             self.restart_race(now, actions);
-        } else if self.delivery.race.attempts.is_empty()
+        } else if self.delivery.race().attempts.is_empty()
             && self.delivery.best(&self.network, now).is_none()
             && let Some(flight) = self.end_beat(now)
         {

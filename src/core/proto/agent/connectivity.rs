@@ -15,7 +15,7 @@ impl Agent {
         if self.standby_tested(probe, None, now, actions) {
             return;
         }
-        let finding = self.network.reach.answered(probe, now, &mut self.rng, actions);
+        let finding = self.network.reach_mut().answered(probe, now, &mut self.rng, actions);
         let Some(finding) = finding else { return };
         self.outages.outside_answered(matches!(finding, Finding::Restored { .. }));
         let restored = self.on_answer_from_outside(false, now, actions);
@@ -39,7 +39,7 @@ impl Agent {
         if !outage || local || !self.demand.spread(now, &mut self.rng) {
             return false;
         }
-        self.network.resolver.network_back();
+        self.network.resolver_mut().network_back();
         self.delivery.restart(now, actions);
         if let Some(flight) = self.end_beat(now) {
             self.demand.put_back(flight.carried);
@@ -72,7 +72,7 @@ impl Agent {
 
     /// Decides whether the device is offline, from the probes and the last beat together.
     pub(super) fn update_connectivity(&mut self, now: Instant, actions: &mut Actions) {
-        if self.network.routing.is_open() {
+        if self.network.routing().is_open() {
             return;
         }
         let Some(settings) = &self.settings else { return };
@@ -81,7 +81,7 @@ impl Agent {
             self.delivery.failure()
         } else {
             // The beat is all there is: a whole round decides, and not one of several addresses.
-            self.delivery.last.failure.filter(|_| self.delivery.is_idle())
+            self.delivery.last().failure().filter(|_| self.delivery.is_idle())
         };
         let failing = failure.is_some_and(Failure::is_of_the_network);
         let uplink = self.network.first().map(|uplink| uplink.name);
@@ -116,7 +116,7 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
-        self.network.resolver.network_back();
+        self.network.resolver_mut().network_back();
         if self.delivery.is_idle() {
             if self.demand.is_retrying() {
                 self.demand.retry_early();
@@ -127,7 +127,7 @@ impl Agent {
         if self.delivery.renew_round(restored, now) {
             self.extend_deadline(now);
         }
-        if !promising && !self.delivery.race.attempts.is_full() {
+        if !promising && !self.delivery.race().attempts.is_full() {
             self.ask_for_names(now, actions);
             if let Some(best) = self.delivery.best(&self.network, now) {
                 self.delivery.open(best, &self.network, now, actions);
@@ -163,7 +163,7 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
-        let change = self.network.services.check_finished(check, answers, now);
+        let change = self.network.services_mut().check_finished(check, answers, now);
         let Some(change) = change else { return };
         if let Note::ServiceRecovered(name) = change
             && self.demand.is_running()
@@ -176,18 +176,19 @@ impl Agent {
     /// Sends the probes that are due, over the way out that the beat takes.
     pub(super) fn probe(&mut self, now: Instant, actions: &mut Actions) {
         let Some(settings) = &self.settings else { return };
-        if !self.network.reach.is_probing() {
+        if !self.network.reach().is_probing() {
             return;
         }
         let quiet = self.demand.quiet_until(now).is_some();
         let found_out =
-            !self.demand.is_retrying() || (quiet && self.network.reach.is_server_silent());
+            !self.demand.is_retrying() || (quiet && self.network.reach().is_server_silent());
         if !self.network.has_way(now) || (self.delivery.is_idle() && found_out) {
-            self.network.reach.stop(actions);
+            self.network.reach_mut().stop(actions);
             return;
         }
         // A server that asked for quiet is not probed.
-        let server = self.network.resolver.last_good().or_else(|| self.delivery.race.turns.first());
+        let server =
+            self.network.resolver().last_good().or_else(|| self.delivery.race().turns.first());
         let server = server.filter(|_| !quiet);
         let targets = settings.probe_addresses.iter().map(|to| to.ip());
         let targets = targets.chain(server);
@@ -199,9 +200,15 @@ impl Agent {
         let targets = Targets {
             internet: &settings.probe_addresses,
             families: Families { v4: probes(true), v6: probes(false) },
-            server: server.filter(|ip| leads(*ip)).map(|ip| self.network.resolver.server_at(ip)),
+            server: server.filter(|ip| leads(*ip)).map(|ip| self.network.resolver().server_at(ip)),
             via: |to| ways.iter().find(|(it, _)| *it == to).and_then(|(_, via)| *via),
         };
-        self.network.reach.tick(&targets, settings.probe_timeout, now, &mut self.rng, actions);
+        self.network.reach_mut().tick(
+            &targets,
+            settings.probe_timeout,
+            now,
+            &mut self.rng,
+            actions,
+        );
     }
 }

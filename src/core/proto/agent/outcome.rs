@@ -3,6 +3,7 @@
 use core::net::IpAddr;
 
 use super::Agent;
+use crate::proto::delivery::Last;
 use crate::proto::event::{
     Acknowledged, Action, Actions, ConnectionId, Failure, Note, Reply, Stamps,
 };
@@ -19,10 +20,10 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) {
-        let Some(winner) = self.delivery.race.remove(id) else { return };
-        self.outages.outside_answered(self.network.reach.has_missed());
+        let Some(winner) = self.delivery.race_mut().remove(id) else { return };
+        self.outages.outside_answered(self.network.reach().has_missed());
         let restored = self.on_answer_from_outside(reply.failure.is_none(), now, actions);
-        self.network.reach.stop(actions);
+        self.network.reach_mut().stop(actions);
         if let Some(failure @ Failure::Portal(_)) = reply.failure {
             self.met_portal(&winner, reply.keep_alive, failure, now, actions);
             return;
@@ -30,9 +31,9 @@ impl Agent {
         self.demand.heard();
         self.delivery.heard();
         // While another path is under way, a portal on this one may not speak for the server.
-        let goes_on = reply.failure.is_some() && !self.delivery.race.attempts.is_empty();
+        let goes_on = reply.failure.is_some() && !self.delivery.race().attempts.is_empty();
         if goes_on {
-            self.delivery.race.turns.mark(winner.via, winner.to.ip());
+            self.delivery.race_mut().turns.mark(winner.via, winner.to.ip());
         }
         match (reply.keep_alive, goes_on) {
             (true, true) => Action::CloseConnection(id).push_to(actions),
@@ -52,7 +53,7 @@ impl Agent {
         let retry_after = asked.map(|asked| RetryAfter::new(asked, now, &mut self.rng));
         self.delivery.note_failure(failure, retry_after);
         if !goes_on {
-            self.delivery.race.forget_tried();
+            self.delivery.race_mut().forget_tried();
             self.fail_round(failure, now, actions);
         }
     }
@@ -76,7 +77,7 @@ impl Agent {
         let addresses = self.network.server_addresses(now).into_iter().filter(of_the_line);
         self.delivery.met_portal(open, addresses);
         self.delivery.note_failure(failure, None);
-        self.network.resolver.doubt(false);
+        self.network.resolver_mut().doubt(false);
     }
 
     fn acknowledged(
@@ -91,37 +92,37 @@ impl Agent {
         let until = self.give_up_at(now);
         let again = self.delivery.won(&flight, winner, &self.network, until, now, actions);
         again.into_iter().for_each(|reason| self.demand.add(reason, now));
-        self.network.resolver.good(winner.to.ip(), now);
+        self.network.resolver_mut().good(winner.to.ip(), now);
         let via = self.network.interface(winner.via, winner.to.ip());
         if let Some((via, from)) = via.zip(winner.local) {
-            self.network.active.reported(via, from);
+            self.network.reported(via, from);
         }
         let stamps = Stamps { replied_at: now, ..winner.stamps };
         let beat = Acknowledged {
-            seq: self.delivery.seq,
+            seq: self.delivery.seq(),
             reason: flight.carried.reason(),
             via,
             status,
             stamps,
         };
-        let recovered = restored || !self.delivery.last.delivered();
+        let recovered = restored || self.delivery.last() != Last::Acknowledged;
         let covers = flight.covers;
         Action::Note(Note::BeatAcknowledged { beat, covers, recovered }).push_to(actions);
         self.delivery.acknowledged();
         self.demand.acknowledged();
         self.outages.acknowledged(winner.outages, now);
-        self.network.standby.acknowledged(winner.stamps.opened_at);
+        self.network.standby_mut().acknowledged(winner.stamps.opened_at);
     }
 
     /// Ends a round without an acknowledgement; the same beat is tried again unless the answer is
     /// final.
     pub(super) fn fail_round(&mut self, failure: Failure, now: Instant, actions: &mut Actions) {
         if let Some(round_at) = self.delivery.round_at() {
-            self.delivery.race.cut_short(round_at, now);
+            self.delivery.race_mut().cut_short(round_at, now);
         }
         self.delivery.close_attempts(actions);
         let Some(flight) = self.end_beat(now) else { return };
-        let (seq, covers, reason) = (self.delivery.seq, flight.covers, flight.carried.reason());
+        let (seq, covers, reason) = (self.delivery.seq(), flight.covers, flight.carried.reason());
         let round_at = flight.started_at;
         let retry_at = if failure.is_final() {
             self.demand.refused();
@@ -129,7 +130,7 @@ impl Agent {
             None
         } else {
             // Nothing but a beat finds out that people have logged in.
-            let portal = failure.is_portal(self.delivery.last.was_acknowledged);
+            let portal = failure.is_portal(self.delivery.last().was_acknowledged());
             let interval = self.demand.interval();
             let longest = if portal { interval.min(SLOW) } else { interval };
             let (carried, asked) = (flight.carried, flight.retry_after);
@@ -139,9 +140,9 @@ impl Agent {
         };
         // Probes go on, unless the failure itself shows that the network carries.
         if failure.is_an_answer() {
-            self.network.reach.stop(actions);
+            self.network.reach_mut().stop(actions);
         }
-        let news = self.delivery.last.failure != Some(failure);
+        let news = self.delivery.last().failure() != Some(failure);
         Action::Note(Note::BeatFailed { seq, covers, reason, failure, retry_at, news })
             .push_to(actions);
         self.delivery.failed(failure);

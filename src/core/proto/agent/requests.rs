@@ -22,15 +22,15 @@ impl Agent {
         self.meter(now);
         self.delivery.close_kept(actions);
         // The ways to the nameservers may be others now.
-        self.network.resolver.close_all(actions);
+        self.network.resolver_mut().close_all(actions);
         if another_server {
             // An answer of the former server would be taken for one of the new one.
             self.restart_race(now, actions);
             if let Some(server) = &settings.server {
-                self.network.resolver.server(server, actions);
+                self.network.resolver_mut().server(server, actions);
             }
         }
-        if !self.delivery.race.is_written() {
+        if !self.delivery.race().is_written() {
             self.restart_race(now, actions);
         }
         if !settings.enabled || settings.server.is_none() {
@@ -39,7 +39,7 @@ impl Agent {
             self.request_beat(Reason::ConfigChanged, now);
         } else if settings.auto_connect || former.is_some() {
             // Without auto_connect the first configuration only says where beats would go.
-            let first = self.delivery.seq == 1;
+            let first = self.delivery.seq() == 1;
             let reason = if first { Reason::Startup } else { Reason::ConfigChanged };
             self.begin(reason, now);
         }
@@ -57,9 +57,9 @@ impl Agent {
     ///
     /// A beat under way goes first if it is written already.
     pub(super) fn stopping(&mut self, now: Instant) {
-        let refused = self.delivery.last.failure.is_some_and(Failure::is_final);
+        let refused = self.delivery.last().failure().is_some_and(Failure::is_final);
         let quiet = self.demand.quiet_until(now).is_some();
-        let offline = self.network.reach.connectivity() == Connectivity::Offline;
+        let offline = self.network.reach().connectivity() == Connectivity::Offline;
         let wanted = self.demand.is_running() && !refused && !quiet && !offline;
         if wanted && self.network.has_way(now) {
             self.says_goodbye = true;
@@ -73,7 +73,7 @@ impl Agent {
     fn begin(&mut self, reason: Reason, now: Instant) {
         let starts = !self.demand.is_running();
         self.demand.begin(reason, now, &mut self.rng);
-        if starts && self.network.reach.connectivity() == Connectivity::Offline {
+        if starts && self.network.reach().connectivity() == Connectivity::Offline {
             self.outages.lost(self.network.first().is_some(), None, now);
         }
     }
@@ -95,7 +95,7 @@ impl Agent {
         self.end_beat(now);
         self.outages.end(now);
         self.delivery.forget_held();
-        self.network.resolver.close_all(actions);
+        self.network.resolver_mut().close_all(actions);
     }
 
     pub(super) fn triggered(
@@ -122,7 +122,7 @@ impl Agent {
         if let Some(carried) = self.delivery.unwritten() {
             set = carried.trigger.is_none();
             carried.add(reason, now);
-            (seq, until) = (self.delivery.seq, None);
+            (seq, until) = (self.delivery.seq(), None);
         } else {
             set = !self.demand.has_trigger();
             self.begin(reason, now);

@@ -1,6 +1,7 @@
 //! Tests of the uplinks in reserve: when they may go on, and what they report.
 
 use super::Agent;
+use crate::proto::delivery::Last;
 use crate::proto::event::{Action, Actions, Failure, ProbeId};
 use crate::proto::standby::Plan;
 use crate::proto::time::Instant;
@@ -11,26 +12,27 @@ impl Agent {
         let Some(settings) = &self.settings else { return };
         let every = settings.standby_check;
         let network = &mut self.network;
-        let is_on = !every.is_zero() && network.binds;
+        let is_on = !every.is_zero() && network.binds();
         network.follow_standby(settings, is_on, now);
         let quiet = self.demand.quiet_until(now).is_some();
         // A beat under way shows by itself whether anything gets through.
-        let free = self.delivery.is_idle() || network.standby.is_testing();
-        let delivers = free && self.delivery.last.delivered() && self.demand.is_running();
-        let server = network.resolver.last_good();
+        let free = self.delivery.is_idle() || network.standby().is_testing();
+        let delivers =
+            free && self.delivery.last() == Last::Acknowledged && self.demand.is_running();
+        let server = network.resolver().last_good();
         let Some(ip) = server.filter(|_| is_on && delivers && !quiet) else {
-            network.standby.stop(actions);
+            network.standby_mut().stop(actions);
             return;
         };
         let plan = Plan {
             every,
             timeout: settings.probe_timeout,
-            probe: network.reach.next_number(),
-            to: network.resolver.server_at(ip),
+            probe: network.reach().next_number(),
+            to: network.resolver().server_at(ip),
             ways: &network.ways(ip),
         };
-        if network.standby.tick(&plan, now, actions) {
-            network.reach.take_number();
+        if network.standby_mut().tick(&plan, now, actions) {
+            network.reach_mut().take_number();
         }
     }
 
@@ -42,7 +44,7 @@ impl Agent {
         now: Instant,
         actions: &mut Actions,
     ) -> bool {
-        let standby = &mut self.network.standby;
+        let standby = self.network.standby_mut();
         if !standby.is_own(probe) {
             return false;
         }

@@ -212,7 +212,7 @@ impl Bench {
 
     /// The connection of this number, while it races.
     fn attempt(&self, id: ConnectionId) -> Option<&Attempt> {
-        self.agent.delivery.race.attempts.iter().find(|open| open.id == id)
+        self.agent.delivery.race().attempts.iter().find(|open| open.id == id)
     }
 
     fn connect(&self) -> Option<(ConnectionId, Option<InterfaceName>)> {

@@ -70,15 +70,15 @@ impl Agent {
     pub fn view(&self, now: Instant) -> View<'_> {
         let Self { network, demand, delivery, outages, .. } = self;
         View {
-            connectivity: network.reach.connectivity(),
-            connectivity_since: network.reach.since(),
-            server_silent: network.reach.is_server_silent(),
-            uplinks: &network.uplinks,
+            connectivity: network.reach().connectivity(),
+            connectivity_since: network.reach().since(),
+            server_silent: network.reach().is_server_silent(),
+            uplinks: network.uplinks(),
             obstacle: network.obstacle(self.settings.as_ref(), now),
-            failed_paths: delivery.race.paths.all(),
+            failed_paths: delivery.race().paths.all(),
             links_left_out: network.is_incomplete(),
-            uplink_since: network.usable_at,
-            seq: delivery.seq,
+            uplink_since: network.usable_at(),
+            seq: delivery.seq(),
             in_flight: !delivery.is_idle(),
             pending: demand.reason(),
             waits_until: self.start_at(now).filter(|at| *at > now),
@@ -87,12 +87,12 @@ impl Agent {
             interval_source: demand.interval_source(),
             due_at: demand.due_at(),
             outages,
-            failure: delivery.last.failure,
-            rounds_failed: delivery.last.rounds_failed,
-            standby: &network.standby,
-            services: network.services.all(),
-            probes_sent: network.reach.sent(),
-            connects: delivery.race.opened(),
+            failure: delivery.last().failure(),
+            rounds_failed: delivery.last().rounds_failed(),
+            standby: network.standby(),
+            services: network.services().all(),
+            probes_sent: network.reach().sent(),
+            connects: delivery.race().opened(),
         }
     }
 
@@ -109,7 +109,7 @@ impl Agent {
 
     /// The tests of the uplinks in reserve.
     pub const fn standby(&self) -> &StandbyTests {
-        &self.network.standby
+        self.network.standby()
     }
 
     /// Takes back the outages of an earlier run, before any input.
@@ -134,6 +134,6 @@ impl Agent {
     /// It names a device that was given no key (WIRE.md §2), so it must not depend on which
     /// interface is up.
     pub fn device_mac(&self) -> Option<Mac> {
-        self.network.links.device_mac()
+        self.network.device_mac()
     }
 }

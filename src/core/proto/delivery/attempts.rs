@@ -35,7 +35,7 @@ impl Delivery {
         if unconnected {
             network.suspect_way(true, now);
         } else if slow {
-            network.routing.want();
+            network.routing_mut().want();
         }
     }
 
@@ -108,7 +108,7 @@ impl Delivery {
         let Some(flight) = &self.flight else { return };
         let Connection { id, via, to, local } = connection;
         let event_at = flight.carried.since.unwrap_or(flight.started_at);
-        let usable_at = event_at.max(network.usable_at).min(now);
+        let usable_at = event_at.max(network.usable_at()).min(now);
         let reused = stage != Stage::Connecting;
         // A kept connection needs no name.
         let named_at = if reused { usable_at } else { network.named_at(now) };
@@ -237,7 +237,7 @@ impl Delivery {
             }
             (Liveness::Checking, false) => {
                 open.liveness = Liveness::Suspect;
-                network.reach.doubt(false, now);
+                network.reach_mut().doubt(false, now);
             }
             (Liveness::LastCheck, false) => {
                 self.race.remove(id);

@@ -100,11 +100,11 @@ impl Choice<'_> {
             return None;
         }
         let network = self.network;
-        let (good, turns) = (network.resolver.last_good(), &self.delivery.race.turns);
+        let (good, turns) = (network.resolver().last_good(), &self.delivery.race.turns);
         let second = |open: &Attempt| {
             let (to, ip) = (open.to, open.to.ip());
             let unbound = network.kernel_leads(ip) && !self.is_slow(None, ip);
-            let bound = network.binds && network.leads(open.via, ip);
+            let bound = network.binds() && network.leads(open.via, ip);
             let via = if unbound { None } else { Some(open.via).filter(|_| bound)? };
             let rank = (turns.was_tried(via, ip), turns.turn(via, ip), good != Some(ip));
             Some((rank, Candidate::Again(to, via)))
@@ -123,7 +123,7 @@ impl Choice<'_> {
         }
         let ip = self.delivery.race.turns.first().filter(|ip| self.network.kernel_leads(*ip))?;
         let new = !self.delivery.race.turns.was_tried(None, ip) && !self.delivery.race.repeated;
-        new.then_some(Candidate::Again(self.network.resolver.server_at(ip), None))
+        new.then_some(Candidate::Again(self.network.resolver().server_at(ip), None))
     }
 
     /// The best path left.
@@ -154,7 +154,7 @@ impl Choice<'_> {
                     && !self.delivery.race.turns.was_tried(via, ip)
                     && (via.is_some() || self.is_unbound_called_for(&ways, ip))
                 {
-                    let new = Candidate::New(self.network.resolver.server_at(ip), via);
+                    let new = Candidate::New(self.network.resolver().server_at(ip), via);
                     offer(self.key(via, ip, place), new);
                 }
             }
@@ -167,7 +167,7 @@ impl Choice<'_> {
         let network = self.network;
         let turn = self.delivery.race.turns.turn(via, to);
         let failed = self.delivery.race.paths.has((via, Family::of(to)));
-        let rank = network.uplinks.iter().position(|uplink| Some(uplink.name) == via);
+        let rank = network.uplinks().iter().position(|uplink| Some(uplink.name) == via);
         let on_purpose = network.is_on_purpose(via, to);
         (turn, failed, !on_purpose, rank.unwrap_or(usize::MAX), place)
     }
@@ -176,7 +176,7 @@ impl Choice<'_> {
     /// a bound socket has failed on another, or on each of them for a whole round.
     fn is_unbound_called_for(&self, ways: &Ways, to: IpAddr) -> bool {
         let mut bound = ways.iter().filter(|via| via.is_some());
-        let suspect = self.delivery.last.failure.is_some_and(Failure::may_be_due_to_binding);
+        let suspect = self.delivery.last.failure().is_some_and(Failure::may_be_due_to_binding);
         let failed =
             |via: &Option<InterfaceName>| self.delivery.race.paths.has((*via, Family::of(to)));
         ways.first() == Some(&None)

@@ -8,7 +8,7 @@ use crate::proto::event::{Action, Actions, Note};
 use crate::proto::link::{Announcement, InterfaceName, LinkEvent};
 use crate::proto::links::{Link, LinksChange};
 use crate::proto::race::Connection;
-use crate::proto::route::{Family, Route};
+use crate::proto::route::{Family, Route, RouteQuestion};
 use crate::proto::routing::{Destinations, OWN_MAX};
 use crate::proto::settings::Settings;
 use crate::proto::time::Instant;
@@ -160,6 +160,11 @@ impl Network {
             self.routing.ask(destinations, own);
             Action::AskRoutes.push_to(actions);
         }
+    }
+
+    /// The questions for the kernel.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = RouteQuestion> {
+        self.routing.questions(&self.links)
     }
 
     /// Everything that is to be reached, and the local addresses that connections depend on.

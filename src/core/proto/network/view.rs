@@ -86,4 +86,9 @@ impl Network {
     pub(crate) const fn is_incomplete(&self) -> bool {
         self.links.is_incomplete() || self.routing.is_incomplete()
     }
+
+    /// The address that names a device without a key (WIRE.md §2).
+    pub(crate) fn device_mac(&self) -> Option<Mac> {
+        self.links.device_mac()
+    }
 }

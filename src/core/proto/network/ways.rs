@@ -51,6 +51,11 @@ impl Network {
         ways
     }
 
+    /// Whether sockets are bound to the uplink.
+    pub(crate) const fn binds(&self) -> bool {
+        self.binds
+    }
+
     /// Whether a way leads to a destination now.
     pub(crate) fn leads(&self, via: Option<InterfaceName>, to: IpAddr) -> bool {
         match via {
@@ -167,6 +172,16 @@ impl Network {
             self.routing.iter().any(|it| Family::of(it.question.to) == family && leads(it))
         };
         Families { v4: leads(Family::V4), v6: leads(Family::V6) }
+    }
+
+    /// The uplinks, best first.
+    pub(crate) fn uplinks(&self) -> &[Uplink] {
+        &self.uplinks
+    }
+
+    /// Since when the uplink in use is the first one.
+    pub(crate) const fn usable_at(&self) -> Instant {
+        self.usable_at
     }
 
     /// The uplink in use.

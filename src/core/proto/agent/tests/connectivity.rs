@@ -337,7 +337,7 @@ fn a_gateway_that_failed_in_an_earlier_outage_is_no_evidence_in_the_next_one() {
     });
     bench.input(Input::ProbeAnswered(probe.expect("a probe")));
     // Opened now, or under way already.
-    let id = bench.agent.delivery.race.attempts.first().expect("a connection").id;
+    let id = bench.agent.delivery.race().attempts.first().expect("a connection").id;
     bench.establish(id);
     bench.reply(id, 200, false);
     while bench.probe().is_none() {

@@ -223,7 +223,7 @@ fn name_is_asked_for_anew_where_the_known_addresses_lead_nowhere() {
     let near = local(LinkIndex(ETH0.into()), 77);
     for ignored in [false, true] {
         let mut bench = way_out_lost(ignored, local(LinkIndex(ETH0.into()), 1));
-        assert_eq!(bench.agent.network.reach.connectivity(), Connectivity::Offline);
+        assert_eq!(bench.agent.network.reach().connectivity(), Connectivity::Offline);
         let lost_at = bench.now;
         while bench.query().is_none() {
             bench.now = bench.agent.next_deadline(bench.now).expect("the next beat");

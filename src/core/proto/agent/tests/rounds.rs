@@ -157,7 +157,7 @@ fn a_socket_is_not_bound_any_more_when_the_operator_has_said_so() {
 #[test]
 fn more_ways_than_are_kept_are_reported_once() {
     let mut bench = Bench::idle();
-    let route = bench.agent.network.routing.iter().copied().next().expect("a way");
+    let route = bench.agent.network.routing().iter().copied().next().expect("a way");
     let mut routes = vec![route; ROUTES_MAX];
     let notes = |actions: &Actions| {
         actions.iter().filter(|it| **it == Action::Note(Note::LinksLeftOut)).count()

@@ -87,7 +87,7 @@ fn nothing_is_tested_while_beats_fail_or_the_server_asked_to_wait() {
         let (id, ..) = bench.write();
         bench.reply(id, status, false);
         bench.pass(ms(400));
-        assert_eq!(bench.agent.network.standby.next_deadline(), None, "{status}");
+        assert_eq!(bench.agent.network.standby().next_deadline(), None, "{status}");
         assert_eq!(works(&bench), Some(true), "what was known stays");
     }
 }

@@ -268,7 +268,7 @@ fn an_uplink_that_flaps_without_a_token_does_not_stop_the_beat_of_the_other() {
         bench.link(ETH0, false);
         bench.link(ETH0, true);
     }
-    let busy = bench.agent.delivery.race.attempts[0].id;
+    let busy = bench.agent.delivery.race().attempts[0].id;
     bench.establish(busy);
     bench.reply(busy, 200, false);
     bench.trigger();
