@@ -8,7 +8,7 @@ use mio::net::TcpStream;
 use mio::{Interest, Registry};
 
 use super::slots::Slots;
-use crate::net::connection::{Connection, Progress, Traffic};
+use crate::net::connection::{Connection, Progress};
 use crate::net::tls::Client;
 use crate::sys::random;
 use linkbeat_core::proto::agent::Identity;
@@ -201,12 +201,8 @@ impl Sessions {
             *body_until = None;
             step = Ok(connection.cut_answer(response));
         }
-        let Traffic { sent, received, full_handshakes, resumptions } = connection.take_traffic();
-        counters.sent_bytes += sent;
-        counters.received_bytes += received;
+        connection.count(counters);
         counters.connections += u64::from(step == Ok(Progress::Connected));
-        counters.full_handshakes += full_handshakes;
-        counters.resumptions += resumptions;
         Some((id, step))
     }
 

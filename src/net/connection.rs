@@ -30,6 +30,7 @@ use super::tls::{Client, Pulled, TlsSession};
 use crate::sys::failure_of;
 use crate::sys::readiness::unwatch;
 use linkbeat_core::proto::event::Failure;
+use linkbeat_core::proto::history::Counters;
 use linkbeat_core::proto::link::InterfaceName;
 use linkbeat_core::wire::request::REQUEST_MAX;
 use linkbeat_core::wire::response::Response;
@@ -69,19 +70,6 @@ pub enum Progress {
     Spent,
 }
 
-/// What a connection did beside its steps, for the counters of the history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Traffic {
-    /// Bytes that the kernel took, TLS records included.
-    pub sent: u64,
-    /// Bytes that arrived.
-    pub received: u64,
-    /// Whether a TLS handshake was completed without a ticket: 1, or 0.
-    pub full_handshakes: u64,
-    /// The same from a ticket of an earlier session (RFC 8446 §2.2).
-    pub resumptions: u64,
-}
-
 /// A connection. Dropping it resets it; see [`close`](Self::close) for the polite end.
 pub struct Connection {
     /// The socket.
@@ -96,8 +84,10 @@ pub struct Connection {
     remote: SocketAddr,
     /// Bytes received since the last request, or the connect.
     received: usize,
-    /// The traffic that was not taken by [`take_traffic`](Self::take_traffic) yet.
-    traffic: Traffic,
+    /// Bytes that the kernel took and [`count`](Self::count) has not counted, TLS records included.
+    uncounted_sent: u64,
+    /// Bytes that arrived and were not counted.
+    uncounted_received: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,8 +119,16 @@ impl Connection {
         // After the SYN: the key share is made while it travels.
         let channel = Channel::new(tls.map(TlsSession::new).transpose()?);
         let local = stream.local_addr().map_err(|error| failure_of(&error))?;
-        let (phase, traffic) = (ConnectionPhase::Connecting, Traffic::default());
-        Ok(Self { stream, channel, phase, local, remote: to, received: 0, traffic })
+        Ok(Self {
+            stream,
+            channel,
+            phase: ConnectionPhase::Connecting,
+            local,
+            remote: to,
+            received: 0,
+            uncounted_sent: 0,
+            uncounted_received: 0,
+        })
     }
 
     /// The address it is connected from.
@@ -191,7 +189,7 @@ impl Connection {
                 }
                 _ => {}
             }
-            let flushed = self.channel.flush(&mut self.stream, &mut self.traffic.sent)?;
+            let flushed = self.channel.flush(&mut self.stream, &mut self.uncounted_sent)?;
             if self.phase == ConnectionPhase::Writing {
                 if !flushed {
                     return Ok(Progress::Drained);
@@ -232,7 +230,7 @@ impl Connection {
         if let Some(session) = &mut self.channel.tls {
             session.say_goodbye();
         }
-        let is_sent = self.channel.flush(&mut self.stream, &mut self.traffic.sent).is_ok();
+        let is_sent = self.channel.flush(&mut self.stream, &mut self.uncounted_sent).is_ok();
         let socket = SockRef::from(&self.stream);
         let limited = socket.set_tcp_user_timeout(Some(GOODBYE_TIMEOUT));
         if !is_sent || limited.and_then(|()| socket.set_linger(None)).is_err() {
@@ -265,14 +263,15 @@ impl Connection {
         self.channel.tls.as_ref()
     }
 
-    /// Takes the traffic since the last call, without the goodbye of [`close`](Self::close).
-    pub fn take_traffic(&mut self) -> Traffic {
+    /// Counts bytes and handshakes since the last call, without the goodbye of [`close`](Self::close).
+    pub fn count(&mut self, counters: &mut Counters) {
         match self.channel.tls.as_mut().and_then(TlsSession::take_handshake) {
-            Some(HandshakeKind::Resumed) => self.traffic.resumptions = 1,
-            Some(_) => self.traffic.full_handshakes = 1,
+            Some(HandshakeKind::Resumed) => counters.resumptions += 1,
+            Some(_) => counters.full_handshakes += 1,
             None => {}
         }
-        std::mem::take(&mut self.traffic)
+        counters.sent_bytes += std::mem::take(&mut self.uncounted_sent);
+        counters.received_bytes += std::mem::take(&mut self.uncounted_received);
     }
 
     fn finish_connect(&mut self) -> Result<Progress, Failure> {
@@ -291,7 +290,7 @@ impl Connection {
         };
         let read = self.channel.read(&mut self.stream, &mut answer).and_then(|pulled| {
             if let Pulled::Bytes(bytes) = pulled {
-                self.traffic.received += bytes as u64;
+                self.uncounted_received += bytes as u64;
                 self.received += bytes;
             }
             if self.received > RECEIVED_MAX { Err(Failure::TooLarge) } else { Ok(pulled) }

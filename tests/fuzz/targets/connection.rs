@@ -12,6 +12,7 @@ use std::time::Duration;
 use linkbeat::net::connection::{Connection, Progress, RECEIVED_MAX};
 use linkbeat::sys::readiness::watch;
 use linkbeat_core::proto::event::{Failure, Reply};
+use linkbeat_core::proto::history::Counters;
 use linkbeat_core::wire::request::REQUEST_MAX;
 use linkbeat_core::wire::response::{self, Response, greeting};
 use linkbeat_fuzz::Bytes;
@@ -67,7 +68,9 @@ impl Pair {
     /// One call, and what it read.
     fn call(&mut self) -> Result<Progress, Failure> {
         let progress = self.connection.on_ready(&mut self.response);
-        let read = self.connection.take_traffic().received;
+        let mut counters = Counters::default();
+        self.connection.count(&mut counters);
+        let read = counters.received_bytes;
         assert!(read <= READ_MAX, "{read} bytes in one call");
         self.read += read;
         progress
