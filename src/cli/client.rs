@@ -19,7 +19,7 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_secs(3);
 pub(super) const RESULT_TIME: Duration = Duration::from_secs(18);
 /// Start of the agent's greeting. The version number after it does not affect the answers read
 /// here.
-const GREETING: &str = "linkbeat ";
+const GREETING: &[u8] = b"linkbeat ";
 /// Longest part of an unexpected answer that the error repeats, in characters.
 const SHOWN_MAX: usize = 100;
 
@@ -74,7 +74,7 @@ fn exchange(socket: &Path, request: &str, time: Duration, end: End) -> io::Resul
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         while let Some(line) = first_line(&answer)
-            && is_greeting(&String::from_utf8_lossy(line))
+            && (line.trim_ascii().is_empty() || line.starts_with(GREETING))
         {
             answer.drain(..=line.len());
         }
@@ -116,10 +116,6 @@ fn first_line(answer: &[u8]) -> Option<&[u8]> {
 
 fn no_agent(socket: &Path, source: io::Error) -> Error {
     Error::NoAgent { socket: socket.to_path_buf(), source }
-}
-
-fn is_greeting(line: &str) -> bool {
-    line.trim().is_empty() || line.starts_with(GREETING)
 }
 
 /// Connects within `time`; [`UnixStream::connect`] has no time limit.
