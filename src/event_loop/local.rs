@@ -4,18 +4,13 @@ use mio::Token;
 
 use super::EventLoop;
 use crate::net::local::{Ask, Request};
-use linkbeat_core::proto::event::{Failure, Input, Note, RequestId, TriggerAnswer};
+use linkbeat_core::proto::event::{Failure, Input, Note};
 use linkbeat_core::wire::json;
 use linkbeat_core::wire::outcome::{Exchange, Outcome};
 
 impl EventLoop {
     pub(super) fn on_local_ready(&mut self, token: usize) {
-        if let Some(request) = self.local.on_ready(Token(token), self.now) {
-            self.serve(request);
-        }
-    }
-
-    fn serve(&mut self, Request { id, ask }: Request) {
+        let Some(Request { id, ask }) = self.local.on_ready(Token(token), self.now) else { return };
         match (ask, id) {
             (Ask::Trigger(word), request) => self.feed(Input::Triggered { word, request }),
             // Without a client there is no answer.
@@ -25,11 +20,6 @@ impl EventLoop {
             (Ask::History { after }, Some(id)) => self.reply_history(id, after),
             (Ask::Metrics, Some(id)) => self.reply_metrics(id),
         }
-    }
-
-    /// Brings the core's answer to a trigger to its client.
-    pub(super) fn answer(&mut self, id: RequestId, answer: TriggerAnswer) {
-        self.local.on_answer(id, answer, self.now, |at| self.wall.date(at, self.now));
     }
 
     /// Answers the clients that wait for a beat, if the note is of its end.

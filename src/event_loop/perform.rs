@@ -85,7 +85,9 @@ impl EventLoop {
             Action::CloseConnection(id) => self.sessions.close(id),
             Action::ParkConnection(id) => self.sessions.park(self.poll.registry(), id),
             Action::CloseParked => self.sessions.close_parked(),
-            Action::AnswerTrigger(id, answer) => self.answer(id, answer),
+            Action::AnswerTrigger(id, answer) => {
+                self.local.on_answer(id, answer, self.now, |at| self.wall.date(at, self.now));
+            }
             Action::Note(note) => {
                 self.reporter.record(&note, self.now);
                 self.finish_waiting(&note);

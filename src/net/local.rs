@@ -104,7 +104,7 @@ impl LocalServer {
 
     /// The place where HTTP is to be served since [`listen_http`](Self::listen_http).
     pub const fn http_place(&self) -> Option<&Listen> {
-        self.http.place()
+        self.http.listen.as_ref()
     }
 
     /// The place where HTTP is served.
@@ -169,7 +169,7 @@ impl LocalServer {
 
     /// Why a socket does not listen although it should; for people.
     pub fn errors(&self) -> impl Iterator<Item = &String> {
-        [&self.http, &self.lines].into_iter().filter_map(Port::error)
+        [&self.http, &self.lines].into_iter().filter_map(|port| port.error.as_ref())
     }
 
     /// Does what the readiness of `token` allows; the request that is complete now, if any.

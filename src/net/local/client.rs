@@ -154,7 +154,7 @@ impl Client {
     /// When [`on_deadline`](Self::on_deadline) is due.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let own = match &self.connection {
-            ClientConnection::Http(client) => self.request.is_none().then_some(client.deadline()),
+            ClientConnection::Http(client) => self.request.is_none().then_some(client.deadline),
             ClientConnection::Lines(client) => client.deadline(),
         };
         own.into_iter().chain(self.request.as_ref().map(|request| request.give_up_at)).min()

@@ -145,7 +145,7 @@ impl Clients {
     /// there is no room.
     pub(super) fn make_room(&mut self, peer: IpAddr, now: Instant) -> Option<usize> {
         self.free(Protocol::Http).or_else(|| {
-            let of_peer = |client: &Client| client.http().is_some_and(|it| it.peer() == peer);
+            let of_peer = |client: &Client| client.http().is_some_and(|it| it.stream.peer == peer);
             let its = self.iter().filter(|(_, client)| of_peer(client)).count();
             let has_its_share = its >= OF_ONE_ADDRESS_MAX && !peer.is_loopback();
             let (_, oldest) =
@@ -160,7 +160,7 @@ impl Clients {
     fn spare(&self, peer: Option<IpAddr>) -> Option<(Instant, usize)> {
         let spare = self.iter().filter_map(|(slot, client)| {
             let is_meant =
-                peer.is_none_or(|peer| Some(peer) == client.http().map(HttpClient::peer));
+                peer.is_none_or(|peer| Some(peer) == client.http().map(|it| it.stream.peer));
             Some((client.spare_at()?, slot)).filter(|_| is_meant)
         });
         spare.min()
@@ -311,7 +311,7 @@ mod tests {
         // With its share of answers to come, another one is turned away.
         for slot in Protocol::Http.slots() {
             if let Some(client) =
-                clients.get_mut(slot).filter(|it| it.http().unwrap().peer() == ours)
+                clients.get_mut(slot).filter(|it| it.http().unwrap().stream.peer == ours)
             {
                 client.begin_request(RequestId(1), false, Instant::default());
             }

@@ -10,7 +10,7 @@
 //! at most.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Shutdown};
+use std::net::Shutdown;
 use std::time::Duration;
 
 use heapless::String;
@@ -49,7 +49,7 @@ const LINGER_READS_MAX: u8 = 64;
 #[derive(Debug)]
 pub(super) struct HttpClient {
     /// The connection.
-    stream: Stream,
+    pub(super) stream: Stream,
     /// How far the request is.
     phase: HttpPhase,
     /// Whether the answer is to come without its body.
@@ -58,8 +58,9 @@ pub(super) struct HttpClient {
     debug: bool,
     /// When the phase began.
     begun_at: Instant,
-    /// When it ends at the latest.
-    deadline: Instant,
+    /// When it ends at the latest, [`on_deadline`](Self::on_deadline), unless the request waits for its
+    /// answer.
+    pub(super) deadline: Instant,
 }
 
 #[derive(Debug)]
@@ -85,16 +86,6 @@ impl HttpClient {
         let phase = HttpPhase::Reading(Vec::new());
         let deadline = now + PATIENCE;
         Ok(Self { stream, phase, head_only: false, debug: false, begun_at: now, deadline })
-    }
-
-    /// When [`on_deadline`](Self::on_deadline) is due, unless the request waits for its answer.
-    pub(super) const fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    /// The client's address.
-    pub(super) const fn peer(&self) -> IpAddr {
-        self.stream.peer
     }
 
     /// From when on the connection may make room for another: its request is incomplete, as far as

@@ -124,11 +124,11 @@ pub(super) struct Port {
     /// The token of the socket.
     pub(super) token: Token,
     /// The place where it is wanted.
-    listen: Option<Listen>,
+    pub(super) listen: Option<Listen>,
     /// The socket, while there is one.
     listener: Option<Listener>,
     /// Why it does not listen where it is wanted, as logged last.
-    error: Option<String>,
+    pub(super) error: Option<String>,
     /// When it is tried again, and the wait that ends then.
     retry: Option<(Instant, Duration)>,
 }
@@ -221,19 +221,9 @@ impl Port {
         }
     }
 
-    /// The place where it is wanted.
-    pub(super) const fn place(&self) -> Option<&Listen> {
-        self.listen.as_ref()
-    }
-
     /// The place where it listens.
     pub(super) fn address(&self) -> Option<&Listen> {
         self.listener.as_ref().map(|listener| &listener.listen)
-    }
-
-    /// Why it does not listen where it is wanted.
-    pub(super) const fn error(&self) -> Option<&String> {
-        self.error.as_ref()
     }
 
     /// The TCP address in use, with the port that the kernel chose.

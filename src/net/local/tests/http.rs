@@ -43,7 +43,7 @@ impl Loop {
 
     /// Why the status server does not listen.
     fn error(&self) -> Option<String> {
-        self.server.http.error().cloned()
+        self.server.http.error.clone()
     }
 
     fn connect_http(&self) -> TcpStream {
