@@ -151,6 +151,19 @@ fn hosts_file_wins_over_the_nameserver() {
     Camera::start(&world, &setting);
 }
 
+/// On a camera without IPv6: an IPv4-mapped address is one of IPv4.
+#[test]
+fn mapped_address_leads_to_the_server() {
+    let world = World::new();
+    world.nameserver.set_mood(Mood::Denying);
+    let mapped = format!("::ffff:{}", SERVER[0]);
+    let mut setting = Setting::new(&world).every(RARELY);
+    setting.hosts += &format!("{mapped} {SERVER_NAME}\n");
+    Camera::start(&world, &setting);
+    let setting = Setting::new(&world).every(RARELY);
+    Camera::start(&world, &setting.meeting("api_url", format!("http://[{mapped}]/")));
+}
+
 #[test]
 fn alias_leads_to_the_server() {
     let world = World::new();

@@ -250,11 +250,13 @@ impl From<ParseError> for Failure {
     }
 }
 
-/// Adds `address`, if it is usable as a destination and there is room.
+/// Adds `address`, if it is usable as a destination and there is room. An IPv4-mapped one is
+/// reached over IPv4.
 ///
 /// Filtering nameservers answer with the unspecified address for "blocked"; connect(2) would take
 /// it for this very host.
 fn add_address(answer: &mut Answer, address: IpAddr) {
+    let address = address.to_canonical();
     let unusable = address.is_unspecified()
         || address.is_multicast()
         || address == IpAddr::V4(Ipv4Addr::BROADCAST);

@@ -80,7 +80,7 @@ pub fn add_hosts(addresses: &mut Vec<IpAddr, HOSTS_MAX>, bytes: &[u8], name: &Ho
     for line in lines(bytes) {
         let entry = line.split('#').next().unwrap_or_default();
         let mut words = entry.split_ascii_whitespace();
-        let Some(address) = words.next().and_then(|word| word.parse().ok()) else { continue };
+        let Some(address) = words.next().and_then(parse_address) else { continue };
         if words.any(|word| word.strip_suffix('.').unwrap_or(word).eq_ignore_ascii_case(name)) {
             keep(addresses, [address]);
         }
@@ -103,12 +103,16 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &str> {
 /// Parses an address. A link-local one may have an interface after a `%` (RFC 4007 §11).
 fn nameserver(word: &str) -> Option<Nameserver> {
     let Some((address, zone)) = word.split_once('%') else {
-        // RFC 4291 §2.5.5.2: an IPv4 address may be written as an IPv4-mapped one.
-        let address = word.parse().ok().map(|address: IpAddr| address.to_canonical())?;
-        return Some(Nameserver { address, scope: None });
+        return Some(Nameserver { address: parse_address(word)?, scope: None });
     };
     let address = IpAddr::V6(address.parse().ok()?);
     Some(Nameserver { address, scope: Some(InterfaceName::new(zone)?) })
+}
+
+/// Parses an address. RFC 4291 §2.5.5.2: one of IPv4 may be written as an IPv4-mapped one, and is
+/// reached over IPv4.
+fn parse_address(word: &str) -> Option<IpAddr> {
+    word.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 /// Adds a search domain, unless it is the root (`.`), known already, or does not fit.

@@ -350,6 +350,12 @@ fn literal_address_needs_no_lookup() {
 }
 
 #[test]
+fn mapped_literal_address_is_one_of_ipv4() {
+    let mut bench = Bench::with("::ffff:192.0.2.7", &settings(&["10.0.0.1"], &[]));
+    assert_eq!(bench.addresses(), ips(["192.0.2.7"]));
+}
+
+#[test]
 fn hosts_file_comes_before_dns() {
     let mut with_hosts = settings(&["10.0.0.1"], &[]);
     with_hosts.hosts = ips(["192.0.2.7", "2001:db8::7"]).into_iter().collect();

@@ -98,7 +98,7 @@ impl Resolver {
     fn addresses_of(&self, at: Option<Instant>) -> Vec<IpAddr, ADDRESSES_MAX> {
         match &self.host {
             None => Vec::new(),
-            Some(Host::Address(address)) => core::iter::once(*address).collect(),
+            Some(Host::Address(address)) => core::iter::once(address.to_canonical()).collect(),
             Some(Host::Name(_)) if !self.settings.hosts.is_empty() => {
                 in_order(&self.settings.hosts, self.last_good())
             }

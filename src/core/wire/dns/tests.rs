@@ -491,6 +491,19 @@ fn changed_bytes_never_panic_nor_give_an_unusable_address() {
 }
 
 #[test]
+fn mapped_address_is_one_of_ipv4() {
+    let mut message = Message::new(ANSWERED);
+    for mapped in ["::ffff:192.0.2.1", "::ffff:0.0.0.0"] {
+        let mapped: Ipv6Addr = mapped.parse().unwrap();
+        message = message.answer("api.example.com", AAAA, 60, &mapped.octets());
+    }
+    // The type in the question, before its class.
+    message.bytes[HEADER_LENGTH + labels("api.example.com").len() + 1] = 28;
+    let question = question("api.example.com", RecordKind::Aaaa);
+    assert_eq!(question.parse_answer(ID, &message.bytes), answer(&["192.0.2.1"], 60));
+}
+
+#[test]
 fn record_of_another_class_is_ignored() {
     let mut message = Message::new(ANSWERED)
         .answer("api.example.com", A, 60, &[192, 0, 2, 66])

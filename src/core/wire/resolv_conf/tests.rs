@@ -173,6 +173,12 @@ fn repeated_hosts_address_is_listed_once() {
 }
 
 #[test]
+fn mapped_hosts_address_is_one_of_ipv4() {
+    let addresses = hosts(b"::ffff:192.0.2.7 api\n192.0.2.7 api\n", &name("api"));
+    assert_eq!(texts(&addresses), ["192.0.2.7"]);
+}
+
+#[test]
 fn hosts_addresses_are_bounded() {
     let text: String = (0..20).map(|number| format!("10.0.0.{number} api\n")).collect();
     assert_eq!(hosts(text.as_bytes(), &name("api")).len(), HOSTS_MAX);
