@@ -141,6 +141,12 @@ def the_fragments_name_what_exists():
         assert named and named <= ours, (file, named)
 
 
+def the_help_fits_the_menu():
+    # The rule of utils/check-package in Buildroot: a tab, two spaces and 62 characters.
+    lines = [line for line in (PACKAGE / "Config.in").read_text().splitlines() if line.startswith("\t  ")]
+    assert lines and not [line for line in lines if len(line) > 3 + 62]
+
+
 def the_version_is_that_of_the_crate():
     assert recipe()["LINKBEAT_VERSION"] == CARGO["workspace"]["package"]["version"]
     declared = re.search(r"Rust ([0-9.]+)", (PACKAGE / "Config.in").read_text())[1]
