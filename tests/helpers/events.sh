@@ -12,7 +12,8 @@
 #
 # One PROGRAM runs at a time, in the order of the events. One that takes longer than LIMIT_S seconds is killed. Events from
 # before the start of this script run nothing, except that an outage that still lasts is reported. It ends with the exit code of
-# `linkbeat events` (3 if no agent runs), so that a supervisor of services can start it again.
+# `linkbeat events` (3 if no agent runs at the start), so that a supervisor of services can start it again. An agent that ends
+# later is waited for.
 [ $# -ge 3 ] || { echo "usage: $0 OFFLINE_S LIMIT_S PROGRAM [ARGUMENT...]" >&2 && exit 64; }
 offline_s=$1 limit_s=$2
 shift 2

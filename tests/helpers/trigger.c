@@ -5,6 +5,7 @@
  * answer to wait for. When the agent ends, the connection ends too, and the helper connects again
  * to get a new eventfd.
  */
+#include <errno.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,16 +38,22 @@ static int connect_agent(struct helper *helper, const char *path)
     struct cmsghdr *header;
     int agent = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-    if (agent < 0 || strlen(path) >= sizeof address.sun_path)
+    if (agent < 0)
         return -1;
+    if (strlen(path) >= sizeof address.sun_path) {
+        errno = ENAMETOOLONG;
+        return -1;
+    }
     strcpy(address.sun_path, path);
     if (connect(agent, (struct sockaddr *)&address, sizeof address) < 0)
         return -1;
     if (recvmsg(agent, &message, MSG_CMSG_CLOEXEC) < 0)
         return -1;
     header = CMSG_FIRSTHDR(&message);
-    if (header == NULL || header->cmsg_type != SCM_RIGHTS)
+    if (header == NULL || header->cmsg_type != SCM_RIGHTS) {
+        errno = EBUSY; /* sixteen helpers have an eventfd already */
         return -1;
+    }
     helper->agent = agent;
     memcpy(&helper->eventfd, CMSG_DATA(header), sizeof helper->eventfd);
     return 0;
@@ -68,7 +75,7 @@ int main(int argc, char **argv)
     char line[256];
 
     if (connect_agent(&helper, path) < 0) {
-        perror("linkbeat");
+        perror(path);
         return 1;
     }
     while (fgets(line, sizeof line, stdin) != NULL) {
@@ -76,7 +83,7 @@ int main(int argc, char **argv)
             close(helper.agent);
             close(helper.eventfd);
             if (connect_agent(&helper, path) < 0) {
-                perror("linkbeat");
+                perror(path);
                 return 1;
             }
         }

@@ -62,6 +62,21 @@ fn helper_in_shell_triggers_with_its_reason() {
     assert_eq!(camera.beat().reason(), "trigger:door");
 }
 
+#[test]
+fn helper_in_shell_fails_without_an_answer_and_after_an_error() {
+    let world = World::new();
+    let camera = Camera::calm(&world);
+    let absent = world.directory().join("absent");
+    for (word, socket, answer) in
+        [("two words", camera.agent.socket(), "error: "), ("door", absent, "")]
+    {
+        let mut command = Command::new("sh");
+        let said = command.arg(example("trigger.sh")).arg(word).arg(&socket).output().unwrap();
+        assert_eq!(said.status.code(), Some(1), "{said:?}");
+        assert!(said.stdout.starts_with(answer.as_bytes()), "{said:?}");
+    }
+}
+
 /// The hooks as their programs call them; `scripts/test managers` has these programs.
 #[test]
 fn hooks_of_network_managers_trigger_for_what_is_news() {
