@@ -243,6 +243,8 @@ pub(super) enum Allowed {
     Text(&'static str),
     /// A whole number of this range.
     Whole(u64, u64),
+    /// An array with so many entries at most.
+    Entries(usize),
     /// An address, with the error of this one.
     Url(UrlError),
 }
@@ -252,6 +254,7 @@ impl Display for Allowed {
         match self {
             Self::Text(words) => f.write_str(words),
             Self::Whole(min, max) => write!(f, "a whole number from {min} to {max}"),
+            Self::Entries(max) => write!(f, "no more than {max} entries"),
             Self::Url(error) => error.fmt(f),
         }
     }

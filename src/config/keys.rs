@@ -211,15 +211,17 @@ fn items<'a, T, const N: usize>(
 ) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
     move |value| {
         let mut items = Bounded::new();
-        each(value, or_one, &mut |text| Ok(items.push(parse(text)?).is_ok()))?;
+        each(value, or_one, N, &mut |text| Ok(items.push(parse(text)?).is_ok()))?;
         Ok(items)
     }
 }
 
-/// Calls `take` with every string of an array, or with `or_one` of a string, as long as it has room.
+/// Calls `take` with every string of an array, or with `or_one` of a string, as long as it has room,
+/// which is for `max`.
 fn each<'a>(
     value: Value<'a>,
     or_one: bool,
+    max: usize,
     take: &mut dyn FnMut(&str) -> Result<bool, Allowed>,
 ) -> Result<(), WrongValue<'a>> {
     match value.as_text().filter(|_| or_one) {
@@ -232,7 +234,7 @@ fn each<'a>(
     }
     for element in value.elements() {
         if !parsed(element, &mut *take)? {
-            return Err(WrongValue { value: element, allowed: Allowed::Text("no more entries") });
+            return Err(WrongValue { value: element, allowed: Allowed::Entries(max) });
         }
     }
     Ok(())
@@ -260,7 +262,7 @@ fn watch(value: Value<'_>) -> Result<Bounded<ServiceSettings, SERVICES_MAX>, Wro
             Some(value) => whole(1, 3_600, Duration::from_secs)(value)?,
             None => WATCH_INTERVAL,
         };
-        let over = wrong(element, "no more than 8 entries");
+        let over = WrongValue { value: element, allowed: Allowed::Entries(SERVICES_MAX) };
         services.push(ServiceSettings { name, address, interval }).map_err(|_| over)?;
     }
     Ok(services)

@@ -61,7 +61,10 @@ fn bad_value_of_the_env_file_costs_its_key_and_is_named() {
     let directory = |text: &[u8]| Directory::new("bad-env").with("config.env", text);
     let sound = directory(SOUND_ENV.as_bytes()).config();
     for (line, reported) in [
-        ("MEETING_API_URL=ftp://x", "api_url has no scheme: begin it with https:// or http://"),
+        (
+            "MEETING_API_URL=ftp://x",
+            "api_url does not begin with https:// or http://: write one in front of the host",
+        ),
         ("MEETING_TOKEN_CODE=\"do not show\"", "expected at most 512 visible ASCII characters"),
         ("MEETING_HEARTBEAT_INTERVAL=0", "expected a whole number from 1 to 86400"),
         ("MEETING_HEARTBEAT_INTERVAL=30s", "expected a whole number from 1 to 86400"),

@@ -65,7 +65,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         r#"{"interfaces":["a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","a","b"]}"#,
-        r#"1:80: error: interfaces: expected no more entries, found "b""#,
+        r#"1:80: error: interfaces: expected no more than 16 entries, found "b""#,
     ),
     (
         r#"{"probe": {"address": "8.8.8.8"}}"#,
@@ -148,6 +148,16 @@ const WRONG: &[(&str, &str)] = &[
     (
         r#"{"watch": [{"name":"a", "address":"1.1.1.1:1"}, {"name":"a", "address":"1.1.1.1:1"}]}"#,
         "1:57: error: watch: expected a name of its own, found \"a\"",
+    ),
+    (
+        concat!(
+            r#"{"watch":[{"name":"a","address":"[::]:1"},{"name":"b","address":"[::]:1"},"#,
+            r#"{"name":"c","address":"[::]:1"},{"name":"d","address":"[::]:1"},"#,
+            r#"{"name":"e","address":"[::]:1"},{"name":"f","address":"[::]:1"},"#,
+            r#"{"name":"g","address":"[::]:1"},{"name":"h","address":"[::]:1"},"#,
+            r#"{"name":"i","address":"[::]:1"}]}"#
+        ),
+        "1:267: error: watch: expected no more than 8 entries, found an object",
     ),
     (
         r#"{"watch": [{"name": "a", "address": "1.1.1.1:1", "interval_s": 0}]}"#,

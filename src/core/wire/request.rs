@@ -138,7 +138,9 @@ impl fmt::Display for UrlError {
                 "api_url has a space, a control or a non-ASCII character: \
                  remove it, write the host in its xn-- form and percent-encode the path",
             ),
-            Self::Scheme => f.write_str("api_url has no scheme: begin it with https:// or http://"),
+            Self::Scheme => f.write_str(
+                "api_url does not begin with https:// or http://: write one in front of the host",
+            ),
             Self::UserInfo => f.write_str(
                 "api_url has a user name or password: remove it, and put the token into token_code",
             ),

@@ -351,7 +351,7 @@ fn literal_address_needs_no_lookup() {
 
 #[test]
 fn mapped_literal_address_is_one_of_ipv4() {
-    let mut bench = Bench::with("::ffff:192.0.2.7", &settings(&["10.0.0.1"], &[]));
+    let bench = Bench::with("::ffff:192.0.2.7", &settings(&["10.0.0.1"], &[]));
     assert_eq!(bench.addresses(), ips(["192.0.2.7"]));
 }
 

@@ -499,7 +499,7 @@ fn mapped_address_is_one_of_ipv4() {
     }
     // The type in the question, before its class.
     message.bytes[HEADER_LENGTH + labels("api.example.com").len() + 1] = 28;
-    let question = question("api.example.com", RecordKind::Aaaa);
+    let question = question("api.example.com", Family::V6);
     assert_eq!(question.parse_answer(ID, &message.bytes), answer(&["192.0.2.1"], 60));
 }
 
