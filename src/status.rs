@@ -13,7 +13,6 @@ use crate::sys::sandbox::Sandbox;
 use linkbeat_core::proto::agent::View;
 use linkbeat_core::proto::event::Acknowledged;
 use linkbeat_core::proto::outages::{Outage, OutageKind};
-use linkbeat_core::proto::route::Family;
 use linkbeat_core::proto::services::{Service, ServiceState};
 use linkbeat_core::proto::time::{Instant, micros};
 use linkbeat_core::proto::uplink::Uplink;
@@ -308,8 +307,8 @@ pub fn emit_preview(config: &Config, payload: &[u8], buffer: &mut [u8]) -> Resul
 
 /// Writes the name of an uplink and its source addresses, IPv4 first.
 fn uplink_members(json: &mut Emitter<'_>, uplink: &Uplink) {
-    let addresses = [Family::V4, Family::V6].into_iter().filter_map(|family| uplink.source(family));
-    json.member("name", &Quoted(uplink.name)).member("addresses", &Array(addresses.map(Quoted)));
+    let addresses = uplink.sources().map(Quoted);
+    json.member("name", &Quoted(uplink.name)).member("addresses", &Array(addresses));
 }
 
 /// Writes which parts of the sandbox are in force.

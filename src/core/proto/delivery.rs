@@ -335,7 +335,7 @@ impl Delivery {
 
     /// The gateway of this uplink answers again: true if a path over it counted as failed till now.
     pub(super) fn trust(&mut self, uplink: InterfaceName) -> bool {
-        let paths = [Family::V4, Family::V6].map(|family| (Some(uplink), family));
+        let paths = Family::ALL.map(|family| (Some(uplink), family));
         let failed = paths.iter().any(|path| self.race.paths.has(*path));
         paths.into_iter().for_each(|path| self.race.paths.works(path));
         failed

@@ -47,12 +47,12 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// The address to go out with, `None` if the family is not usable.
-    pub fn source(&self, family: Family) -> Option<IpAddr> {
-        match family {
+    /// The addresses to go out with, one for each family that is usable.
+    pub fn sources(&self) -> impl Iterator<Item = IpAddr> + Clone {
+        Family::ALL.into_iter().filter_map(|family| match family {
             Family::V4 => self.v4.map(IpAddr::V4),
             Family::V6 => self.v6.map(IpAddr::V6),
-        }
+        })
     }
 
     /// Whether it can do something that it, or its predecessor of this name, could not do before.
@@ -210,8 +210,7 @@ pub(super) struct Active {
 impl Active {
     /// The addresses that were reported to the server last.
     pub(super) fn addresses(&self) -> impl Iterator<Item = IpAddr> {
-        let sources = |uplink: Uplink| Family::ALL.map(|family| uplink.source(family));
-        self.uplink.map(sources).into_iter().flatten().flatten()
+        self.uplink.iter().flat_map(Uplink::sources)
     }
 
     /// A beat over this interface came from this address.

@@ -8,7 +8,7 @@ use crate::proto::event::{Action, Actions, Note};
 use crate::proto::link::{Announcement, InterfaceName, LinkEvent};
 use crate::proto::links::{Link, LinksChange};
 use crate::proto::race::Connection;
-use crate::proto::route::{Family, Route, RouteQuestion};
+use crate::proto::route::{Route, RouteQuestion};
 use crate::proto::routing::{Destinations, OWN_MAX};
 use crate::proto::settings::Settings;
 use crate::proto::time::Instant;
@@ -180,8 +180,9 @@ impl Network {
                 routing::add(&mut own, local);
             }
         }
-        let current = |ip: IpAddr| self.first().and_then(|uplink| uplink.source(Family::of(ip)));
-        for reported in self.active.addresses().filter(|ip| current(*ip) != Some(*ip)) {
+        let is_current =
+            |ip: IpAddr| self.first().is_some_and(|it| it.sources().any(|own| own == ip));
+        for reported in self.active.addresses().filter(|ip| !is_current(*ip)) {
             routing::add(&mut own, reported);
         }
         self.server().into_iter().for_each(|ip| routing::add(&mut to, ip));

@@ -8,10 +8,9 @@ use super::Network;
 use crate::proto::global::is_global;
 use crate::proto::link::{InterfaceName, LinkIndex, Mac};
 use crate::proto::links::{IGNORED_MAX, Link};
-use crate::proto::route::Family;
 use crate::proto::settings::Settings;
 use crate::proto::time::Instant;
-use crate::proto::uplink::{self, Uplink};
+use crate::proto::uplink;
 
 /// Why no interface leads out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +69,12 @@ impl Network {
         let index = holder.and_then(leaves).map(|route| route.index);
         let index = index.or_else(|| uplink.map(|uplink| uplink.index));
         let link = index.and_then(|index| self.links.by_index(index));
-        let sources = |uplink: Option<&Uplink>| {
-            [Family::V4, Family::V6].map(|family| uplink.and_then(|it| it.source(family)))
-        };
         let leaving = self.uplinks.iter().find(|uplink| Some(uplink.index) == index);
-        let mut own = holder.into_iter().chain(sources(leaving).into_iter().flatten());
+        let is_public = |address: &IpAddr| is_global(*address);
         Identity {
             mac: link.and_then(|link| link.mac),
-            address: sources(uplink).into_iter().flatten().next(),
-            public: own.find(|address| is_global(*address)),
+            address: uplink.and_then(|uplink| uplink.sources().next()),
+            public: holder.filter(is_public).or_else(|| leaving?.sources().find(is_public)),
         }
     }
 

@@ -225,9 +225,9 @@ fn family_is_usable_with_an_address_and_a_route_that_leads_on() {
         addresses.iter().for_each(|address| world.tables.address(2, address));
         routes.iter().for_each(|&(network, prefix)| world.route(2, network, prefix, 0));
         let uplinks = world.rank_for(&settings(), &[server]);
-        let sources = |family| uplinks.first().and_then(|uplink| uplink.source(family));
-        assert_eq!(sources(Family::V4), v4.map(ip), "{addresses:?} {routes:?}");
-        assert_eq!(sources(Family::V6), v6.map(ip), "{addresses:?} {routes:?}");
+        let sources: std::vec::Vec<_> = uplinks.iter().flat_map(Uplink::sources).collect();
+        let expected: std::vec::Vec<_> = v4.into_iter().chain(v6).map(ip).collect();
+        assert_eq!(sources, expected, "{addresses:?} {routes:?}");
         assert_eq!(uplinks.len(), usize::from(v4.or(v6).is_some()));
         world.link(2, "eth0", false);
         assert!(world.rank_for(&settings(), &[server]).is_empty());
@@ -424,7 +424,7 @@ fn address_that_the_kernel_prefers_is_no_news_while_the_former_is_there() {
     world.reason();
     world.tables.address(1, "10.0.1.3");
     world.tables.addresses.reverse();
-    assert_eq!(world.rank()[0].source(Family::V4), Some(ip("10.0.1.3")));
+    assert_eq!(world.rank()[0].sources().next(), Some(ip("10.0.1.3")));
     assert_eq!(world.reason(), None);
     world.tables.drop_address("10.0.1.2");
     assert_eq!(world.reason().as_deref(), Some("address_changed"));
