@@ -47,8 +47,8 @@ pub enum Failure {
     NoNameserver,
 }
 
-/// The kinds of failure that are counted apart, each with its name: each as itself, an HTTP status by
-/// its hundred.
+/// The kinds of failure that are counted apart, with their names: each as itself, an HTTP status
+/// by its hundred.
 ///
 /// Files that are kept name a kind by its place: new ones come last.
 pub const FAILURES: [(Failure, &str); 30] = [
