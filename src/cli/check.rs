@@ -13,9 +13,9 @@ use crate::status::Or;
 use linkbeat_core::proto::settings::{BucketSettings, ServiceSettings};
 use linkbeat_core::proto::time::millis;
 
-pub(crate) mod guest;
+mod guest;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// Printed for `tls.ca_file` if it is not set.
 const WITHOUT_FILE: &str = if tls::BUILT_IN {

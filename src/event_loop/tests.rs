@@ -15,8 +15,9 @@ use rustix::io::Errno;
 
 use super::reporter::Reporter;
 use crate::cli;
-use crate::cli::check::guest::Finding;
+use crate::cli::check::tests::findings;
 use crate::config;
+use crate::config::manager::tests::device;
 use crate::config::manager::{DisconnectsWifi, SecondSender, Unreadable};
 use crate::config::rp_filter::Strict;
 use crate::error::Error;
@@ -247,13 +248,20 @@ fn obstacles_and_warnings_have_the_form_of_errors() {
     let errors = [Errno::ADDRINUSE, Errno::ADDRNOTAVAIL, Errno::ACCESS, Errno::MFILE];
     let errors = errors.map(|errno| Error::system("listen")(errno));
     assert_errors(errors.map(|error| local::describe(&listen, &error)));
-    let own = Path::new("/etc/linkbeat/linkbeat.json");
-    assert_errors(every!(Finding<'_>:
-        Finding::Silent { .. } => [Finding::Silent { own }],
-        Finding::Port(_) => [Finding::Port(&listen)],
-        Finding::Reset => [Finding::Reset],
-        Finding::Certificate => [Finding::Certificate],
-    ));
+    // Those of `check` beside the web manager: of the port and of a silent pair, of a reset, and of a
+    // certificate.
+    let own = r#"{"status_listen": "[2001:db8:1234:5678:9abc:def0:1234:5678]:5000",
+        "status_token": "0123456789abcdef"}"#;
+    for (meeting, own, count) in [
+        (r#"{"enabled": false}"#, own, 4),
+        (r#"{"api_url": "https://meeting.example.com/api"}"#, "{}", 4),
+        (r#"{"api_url": "https://h/api"}"#, "{}", 4),
+    ] {
+        let files = [("rpi-cam/meeting.json", meeting), ("rpi-cam/linkbeat.json", own)];
+        let found = findings(&device("form", &files));
+        assert_eq!(found.len(), count, "{found:?}");
+        assert_errors(found.iter().filter_map(|line| Some(line.split_once(": ")?.1)));
+    }
 }
 
 #[test]

@@ -233,7 +233,7 @@ fn a_closed_output_is_an_error_of_the_system() {
 }
 
 /// The lines of `check` that are no problem of a file and no setting.
-fn findings(device: &Directory) -> Vec<String> {
+pub(crate) fn findings(device: &Directory) -> Vec<String> {
     let mut out = Vec::new();
     let file = device.0.join("etc/rpi-cam/meeting.json");
     // Settings are wrong for some, and that is not the point.
