@@ -172,8 +172,8 @@ struct EventLoop {
     history_file: HistoryFile,
 }
 
-/// Runs the agent until a signal ends it. `trigger` is an inherited eventfd of a helper; `sandbox` is
-/// for the status.
+/// Runs the agent until a signal ends it. `trigger` is an inherited eventfd of a helper; `sandbox`
+/// is for the status.
 ///
 /// # Errors
 ///
@@ -202,7 +202,7 @@ pub fn run(
     let poll_files_at = now + files::wait(&watch);
     let local = LocalServer::new(poll.registry(), Token(HELPER_FIRST), Token(STATUS_FIRST))
         .map_err(Error::system("duplicate epoll"))?;
-    // Never moved: a second one on the way would be 50 KB of stack for good, and the code to copy it.
+    // Never moved: a second one on the way would be 50 KB of stack for good.
     let mut event_loop = EventLoop {
         poll,
         started_at: now,

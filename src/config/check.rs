@@ -31,8 +31,8 @@ fn check_listen(config: &Config, problems: &mut Problems) {
     }
 }
 
-/// Warns of a key that everybody can read and of a file of roots without effect; refuses a certificate
-/// without a key and a key without a certificate.
+/// Warns of a key that everybody can read and of a file of roots without effect; refuses a
+/// certificate without a key and a key without a certificate.
 fn check_tls(config: &Config, problems: &mut Problems) {
     if let Some(key) = config.client_key.as_deref()
         && key.metadata().is_ok_and(|it| files::is_public(&it))

@@ -248,8 +248,8 @@ fn obstacles_and_warnings_have_the_form_of_errors() {
     let errors = [Errno::ADDRINUSE, Errno::ADDRNOTAVAIL, Errno::ACCESS, Errno::MFILE];
     let errors = errors.map(|errno| Error::system("listen")(errno));
     assert_errors(errors.map(|error| local::describe(&listen, &error)));
-    // Those of `check` beside the web manager: of the port and of a silent pair, of a reset, and of a
-    // certificate.
+    // Those of `check` beside the web manager: of the port and of a silent pair, of a reset, and of
+    // a certificate.
     let own = r#"{"status_listen": "[2001:db8:1234:5678:9abc:def0:1234:5678]:5000",
         "status_token": "0123456789abcdef"}"#;
     for (meeting, own, count) in [

@@ -263,7 +263,8 @@ impl Connection {
         self.channel.tls.as_ref()
     }
 
-    /// Counts bytes and handshakes since the last call, without the goodbye of [`close`](Self::close).
+    /// Counts bytes and handshakes since the last call, but not the goodbye of
+    /// [`close`](Self::close).
     pub fn count(&mut self, counters: &mut Counters) {
         match self.channel.tls.as_mut().and_then(TlsSession::take_handshake) {
             Some(HandshakeKind::Resumed) => counters.resumptions += 1,

@@ -58,8 +58,8 @@ pub(super) struct HttpClient {
     debug: bool,
     /// When the phase began.
     begun_at: Instant,
-    /// When it ends at the latest, [`on_deadline`](Self::on_deadline), unless the request waits for its
-    /// answer.
+    /// When it ends at the latest, unless the request waits for its answer:
+    /// [`on_deadline`](Self::on_deadline).
     pub(super) deadline: Instant,
 }
 
