@@ -99,6 +99,19 @@ fn manual_has_every_exit_code() {
     assert_eq!(documented, codes());
 }
 
+#[test]
+fn trigger_with_wait_fails_for_a_beat_that_is_held_for_longer() {
+    let help = linkbeat(&["--help"]);
+    let manual = section(MANUAL, ".Sh EXIT STATUS\n", ".Sh ");
+    for failed in [
+        section(&help, "\n  1   ", "\n  2 "),
+        section(manual, ".It 1\n", ".It 2"),
+        section(CONTRACT, "\n| 1 | ", "\n"),
+    ] {
+        assert!(failed.contains("held for"), "{failed}");
+    }
+}
+
 /// What `linkbeat check` says of a configuration.
 fn check(test: &str, json: &str) -> String {
     let name = format!("linkbeat-manual-{test}-{}", std::process::id());
