@@ -1,6 +1,6 @@
 //! The `linkbeat` command.
 
-use std::io::Write;
+use std::io::{ErrorKind::PermissionDenied, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -20,11 +20,25 @@ fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     result.unwrap_or_else(|error| {
-        let hint = if matches!(error, Error::Usage(_)) { "; see linkbeat --help" } else { "" };
+        let hint = next_step(&error);
         // An error cannot be reported anywhere else.
         writeln!(std::io::stderr(), "linkbeat: {error}{hint}").ok();
         error.exit_code()
     })
+}
+
+/// What a person at a shell can do about the error of a command.
+fn next_step(error: &Error) -> &'static str {
+    match error {
+        Error::Usage(_) => "; see linkbeat --help",
+        Error::NoAgent { .. } => {
+            "; to start it: systemctl restart linkbeat, or /etc/init.d/*linkbeat restart"
+        }
+        Error::System { path: Some(_), source, .. } if source.kind() == PermissionDenied => {
+            "; root may, and the members of the group linkbeat"
+        }
+        _ => "",
+    }
 }
 
 /// Runs the agent; its errors are logged.

@@ -232,6 +232,7 @@ fn missing_agent_is_reported_with_the_socket() {
         let output = at(&socket, arguments);
         let error = format!("linkbeat: no agent answers on {}: No such file", socket.display());
         assert!(stderr(&output).starts_with(&error), "{output:?}");
+        assert!(stderr(&output).contains("systemctl restart linkbeat, or "), "{output:?}");
         assert_eq!((stdout(&output), code(&output)), ("", 3));
     }
 }
@@ -290,6 +291,7 @@ fn socket_without_permission_is_a_system_error() {
     let output = command.arg(directory.socket()).output().unwrap();
     let error = format!("linkbeat: connect to {}: Permission denied", directory.socket().display());
     assert!(stderr(&output).starts_with(&error), "{output:?}");
+    assert!(stderr(&output).ends_with("members of the group linkbeat\n"), "{output:?}");
     assert_eq!(code(&output), 71);
     drop(listener);
 }
