@@ -64,8 +64,8 @@ exit codes:
       trigger: the beat was requested, was pending already, or is held until the
       time printed; with --wait, it was acknowledged
       status: online, and the last acknowledged beat is fresh
-  1   trigger --wait: the beat failed, was not answered within 15 s, or is held for
-      longer
+  1   trigger --wait: the beat failed, was not answered within 15 s, or is held
+      for longer
       check --pin: no server presented a key
       status: offline, or not online for another reason (disabled, for example)
       while the last beat is still fresh
