@@ -129,6 +129,9 @@ fn show(config: &Config, out: &mut String) -> fmt::Result {
     for (key, value) in rows {
         writeln!(out, "{key}: {value}")?;
     }
+    if settings.services.is_empty() {
+        writeln!(out, "watch: none")?;
+    }
     for ServiceSettings { name, address, interval } in &settings.services {
         writeln!(out, "watch: {name} at {address} every {} s", interval.as_secs())?;
     }

@@ -72,8 +72,11 @@ watch: rtsp at 127.0.0.1:554 every 10 s
 #[test]
 fn a_configuration_without_beats_says_why() {
     for (text, words) in [
-        ("{}", "no beat is sent: api_url is not set\n"),
-        (r#"{"api_url": "http://h", "enabled": false}"#, "no beat is sent: enabled is false\n"),
+        ("{}", "watch: none\nno beat is sent: api_url is not set\n"),
+        (
+            r#"{"api_url": "http://h", "enabled": false}"#,
+            "watch: none\nno beat is sent: enabled is false\n",
+        ),
     ] {
         let directory = Directory::new("check-silent").with("meeting.json", text);
         let (shown, good) = checked(&directory, "");
