@@ -25,7 +25,8 @@ pub struct View<'a> {
     pub server_silent: bool,
     /// Usable uplinks, best first; the first one is in use.
     pub uplinks: &'a [Uplink],
-    /// The obstacle, while there is no uplink.
+    /// The obstacle, while there is no uplink. `None` before there are settings, because they say
+    /// which interface may be one.
     pub obstacle: Option<Obstacle>,
     /// Paths that are tried last, because connections on them fail while others deliver.
     pub failed_paths: &'a [Path],
@@ -74,7 +75,7 @@ impl Agent {
             connectivity_since: network.reach().since(),
             server_silent: network.reach().is_server_silent(),
             uplinks: network.uplinks(),
-            obstacle: network.obstacle(self.settings.as_ref(), now),
+            obstacle: self.settings.as_ref().and_then(|it| network.obstacle(it, now)),
             failed_paths: delivery.race().paths.all(),
             links_left_out: network.is_incomplete(),
             uplink_since: network.usable_at(),

@@ -39,13 +39,11 @@ pub struct Identity {
 
 impl Network {
     /// The obstacle to an uplink, while there is none.
-    pub(crate) fn obstacle(&self, settings: Option<&Settings>, now: Instant) -> Option<Obstacle> {
+    pub(crate) fn obstacle(&self, settings: &Settings, now: Instant) -> Option<Obstacle> {
         if !self.uplinks.is_empty() || !self.is_complete() {
             return None;
         }
-        let ranked = |link: &&Link| {
-            settings.map_or(usize::MAX, |settings| uplink::priority(settings, link.name))
-        };
+        let ranked = |link: &&Link| uplink::priority(settings, link.name);
         let taken =
             self.routing.iter().find(|route| route.question.bound.is_none() && !route.local);
         let taken = taken.filter(|route| self.links.by_index(route.index).is_none());

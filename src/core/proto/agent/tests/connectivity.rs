@@ -461,3 +461,14 @@ fn a_gateway_of_an_uplink_in_reserve_that_is_back_is_no_news() {
         assert_eq!((bench.connect(), bench.report()), (None, None));
     }
 }
+
+#[test]
+fn no_obstacle_is_named_before_the_configuration_says_what_an_uplink_is() {
+    let mut bench = Bench::unconfigured(Instant::from_micros(1_000_000));
+    bench.input(Input::LinksLost);
+    bench.up(ETH0);
+    bench.input(Input::LinksDumped);
+    assert_eq!(bench.agent.view(bench.now).obstacle, None);
+    bench.input(Input::Configured(&settings()));
+    assert_eq!(bench.agent.view(bench.now).uplinks.len(), 1);
+}

@@ -246,7 +246,7 @@ fn nameserver_on_the_device_is_asked_nothing_while_nothing_outside_can_be_reache
     bench.link(ETH0, false);
     let actions = bench.pass(ms(300_000));
     assert!(!actions.iter().any(|it| matches!(it, Action::SendQuery { .. })), "{actions:?}");
-    let obstacle = bench.agent.network.obstacle(None, bench.now);
+    let obstacle = bench.agent.view(bench.now).obstacle;
     assert!(matches!(obstacle, Some(Obstacle::NoCarrier(_))), "{obstacle:?}");
 }
 
