@@ -374,9 +374,9 @@ impl EventLoop {
         // With a cycle running, that check rides on its wake-ups, unless there is no other.
         let files = self.watch.events().is_none().then_some(self.poll_files_at);
         let end = self.stopping.map(|stopping| stopping.until);
-        let local = [self.local.next_deadline(), supervisor, history, body, self.load_at, end];
-        let soonest = local.into_iter().chain([core, links, files]).flatten().min();
-        soonest.unwrap_or(self.poll_files_at)
+        let (local, load) = (self.local.next_deadline(), self.load_at);
+        let all = [core, supervisor, history, body, links, files, end, local, load];
+        all.into_iter().flatten().min().unwrap_or(self.poll_files_at)
     }
 }
 
