@@ -121,6 +121,13 @@ impl Race {
         self.attempts.iter().find(stale).map(|open| open.via)
     }
 
+    /// The path of a connection from an earlier beat that is acknowledged and not answered, if it is
+    /// the only one.
+    pub(super) fn unanswered_path(&self) -> Option<Option<InterfaceName>> {
+        let [open] = self.attempts.as_slice() else { return None };
+        Some(open.via).filter(|_| open.reused && open.liveness == Liveness::Slow)
+    }
+
     /// Whether nothing is to be expected of any connection soon (true if there is none).
     pub(super) fn is_stuck(&self) -> bool {
         self.attempts.iter().all(|open| open.liveness.is_doubtful())
@@ -225,6 +232,8 @@ impl Race {
         for open in &self.attempts {
             match open.liveness {
                 Liveness::Suspect => self.paths.lose(open.path()),
+                // It was that connection alone.
+                Liveness::Slow if open.path() == winner.path() => {}
                 // What acknowledges in the server's stead does so in both families.
                 Liveness::Slow => {
                     Family::ALL.into_iter().for_each(|family| self.paths.lose((open.via, family)))

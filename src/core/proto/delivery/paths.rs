@@ -62,7 +62,9 @@ impl Choice<'_> {
             return self.best_of(&|via, _| busy(via)).or_else(|| self.again());
         }
         if race.is_stuck() {
-            return self.again();
+            // Whoever took the request may have forgotten the connection, and not the server.
+            let anew = race.unanswered_path().and_then(|path| self.best_of(&|via, _| via == path));
+            return self.again().or(anew);
         }
         let racing = staggered && race.is_connecting();
         racing.then(|| self.best_of(&|via, _| via == beside))?

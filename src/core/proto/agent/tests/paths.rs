@@ -143,6 +143,33 @@ fn a_slow_server_behind_one_uplink_is_asked_once() {
 }
 
 #[test]
+fn a_kept_connection_that_is_not_answered_is_replaced_beside_it() {
+    let mut bench = Bench::idle();
+    bench.trigger();
+    bench.deliver(true);
+    bench.pass(ms(2_000));
+    bench.trigger();
+    let (kept, ..) = bench.report().expect("a report");
+    bench.input(Input::Written(kept));
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(kept, true));
+    bench.pass(ms(1_700));
+    let (new, via) = bench.connect().expect("a new connection");
+    assert_eq!(via, Some(name("eth0")));
+    assert_eq!(bench.establish(new).0, new, "a second copy");
+    // Both are slow: it is the server.
+    bench.pass(ms(300));
+    bench.input(Input::AckChecked(new, true));
+    bench.pass(ms(2_000));
+    assert_eq!(bench.connect(), None);
+    bench.reply(new, 200, true);
+    assert!(matches!(bench.notes().as_slice(), [Note::BeatAcknowledged { .. }]));
+    bench.trigger();
+    let way = bench.report().map(|(id, ..)| id);
+    assert_eq!(way, Some(new), "the path is not blamed");
+}
+
+#[test]
 fn a_server_with_many_addresses_leaves_room_for_the_other_uplink() {
     for count in 1..=8 {
         let mut bench = bench_with_addresses(count);
