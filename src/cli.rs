@@ -67,8 +67,8 @@ exit codes:
   1   trigger --wait: the beat failed, was not answered within 15 s, or is held
       for longer
       check --pin: no server presented a key
-      status: offline, or not online for another reason (disabled, for example)
-      while the last beat is still fresh
+      status: no uplink or offline, or not online for another reason (disabled,
+      for example) while the last beat is still fresh
   2   trigger: no beat is sent: they are disabled, or the agent is unconfigured
       status: the last acknowledged beat is older than two intervals and a
       time-out, or there was none
