@@ -17,4 +17,5 @@ complete -c linkbeat -n '__fish_seen_subcommand_from status events' -l json -d '
 complete -c linkbeat -n '__fish_seen_subcommand_from status' -l watch -d 'Repeat until interrupted'
 complete -c linkbeat -n '__fish_seen_subcommand_from events' -l follow -d 'Keep running and print new entries'
 complete -c linkbeat -n '__fish_seen_subcommand_from trigger status events' -l socket -rF -d 'Socket of the agent'
-complete -c linkbeat -n '__fish_seen_subcommand_from check' -F -l pin -d 'Print the pin of the key of the server'
+complete -c linkbeat -n '__fish_seen_subcommand_from check' -F
+complete -c linkbeat -n '__fish_seen_subcommand_from check' -l pin -d 'Print the pin of the key of the server'
