@@ -97,7 +97,7 @@ impl HistoryFile {
             if atomic_file::is_in_memory(path) == Some(false) {
                 log::warn!(
                     "state_file {} is on a disk, which is written to every minute and may hold up the \
-                     agent: name one on a tmpfs, such as /run/linkbeat/state",
+                     agent: name one on a tmpfs, which /run is on most systems",
                     path.display()
                 );
             }
