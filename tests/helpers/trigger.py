@@ -16,8 +16,13 @@ PATH = sys.argv[1] if len(sys.argv) > 1 else "/run/linkbeat/trigger.sock"
 
 def connect():
     agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    agent.connect(PATH)
+    try:
+        agent.connect(PATH)
+    except OSError as error:
+        sys.exit(f"{PATH}: {error.strerror}")
     _greeting, descriptors, _flags, _peer = socket.recv_fds(agent, 64, 1)
+    if not descriptors:
+        sys.exit(f"{PATH}: sixteen helpers have an eventfd already")
     return agent, descriptors[0]
 
 

@@ -34,14 +34,33 @@ fn rings_at_each_line(world: &World, command: &mut Command) {
     assert!(helper.wait().unwrap().success());
 }
 
-#[test]
-fn helper_in_c_triggers() {
-    let world = World::new();
+/// The program of the example in C.
+fn compiled(world: &World) -> PathBuf {
     let program = world.directory().join("trigger");
     let mut compiler = Command::new("gcc");
     compiler.args(["-Wall", "-Wextra", "-Werror", "-o"]).arg(&program).arg(example("trigger.c"));
     run(&mut compiler, "");
-    rings_at_each_line(&world, &mut Command::new(program));
+    program
+}
+
+#[test]
+fn helper_in_c_triggers() {
+    let world = World::new();
+    rings_at_each_line(&world, &mut Command::new(compiled(&world)));
+}
+
+#[test]
+fn helpers_in_c_and_python_name_the_socket_that_nobody_listens_on() {
+    let world = World::new();
+    let socket = world.directory().join("absent");
+    let mut python = Command::new("python3");
+    python.arg(example("trigger.py"));
+    for mut command in [Command::new(compiled(&world)), python] {
+        let said = command.arg(&socket).output().unwrap();
+        let error = format!("{}: No such file or directory\n", socket.display());
+        assert_eq!(String::from_utf8_lossy(&said.stderr), error);
+        assert_eq!(said.status.code(), Some(1));
+    }
 }
 
 #[test]
