@@ -7,6 +7,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::config::{Config, Listen};
 use crate::sys::sandbox::Sandbox;
@@ -54,8 +55,8 @@ pub const ANSWER_MAX: usize = 1024;
 pub struct Snapshot<'a> {
     /// The moment, in boot time.
     pub now: Instant,
-    /// The moment by the wall clock, or a better estimate, in seconds since 1970 UTC.
-    pub unix_s: u64,
+    /// The date of boot since 1970 UTC by the wall clock, or a better estimate.
+    pub boot_date: Duration,
     /// The moment since which the clock is not set, and the time used instead; `None` while it is
     /// set.
     pub clock_unset: Option<(Instant, Floor)>,
@@ -275,8 +276,9 @@ impl Snapshot<'_> {
     /// The date of `at` by the present reading of the wall clock: setting the clock corrects the
     /// dates of the past as well.
     fn utc(&self, at: Instant) -> Quoted<Utc> {
-        let unix_s = self.unix_s.saturating_sub(self.ago(at));
-        Quoted(Utc(unix_s.saturating_add(self.seconds_until(at))))
+        // One to come is rounded up, so that a client that waits for it is not too early.
+        let rounding = Duration::from_micros(if at > self.now { 999_999 } else { 0 });
+        Quoted(Utc::of(at + rounding, self.boot_date))
     }
 
     /// Whole seconds until `at`, rounded up, so that a client that waits for them is not too early.

@@ -14,7 +14,6 @@ use linkbeat_core::proto::agent::{Obstacle, Path as RacePath};
 use linkbeat_core::proto::event::{Reason, RequestId};
 use linkbeat_core::proto::history::Id;
 use linkbeat_core::wire::buffer::TooLarge;
-use linkbeat_core::wire::date::Utc;
 use linkbeat_core::wire::http_server::Content;
 use linkbeat_core::wire::json;
 use linkbeat_core::wire::metrics::{self, Metrics};
@@ -25,6 +24,7 @@ impl EventLoop {
     /// files of a web manager: only when asked.
     pub(super) fn reply_status(&mut self, id: RequestId) {
         self.wall.update(self.now);
+        let boot_date = self.wall.best_boot_date(self.now);
         let view = self.agent.view(self.now);
         let no_way = view.obstacle.clone().map(|obstacle| NoWay {
             addressed: matches!(obstacle, Obstacle::NoRoute(index, ..) if self.route_asker.has_address(index)),
@@ -62,7 +62,7 @@ impl EventLoop {
         let reporter = &self.reporter;
         let snapshot = Snapshot {
             now: self.now,
-            unix_s: self.wall.best(self.now),
+            boot_date,
             clock_unset: self.wall.unset(self.now),
             started_at: self.started_at,
             config: &self.setup.config,
@@ -124,14 +124,15 @@ impl EventLoop {
     /// Answers with the metrics.
     pub(super) fn reply_metrics(&mut self, id: RequestId) {
         self.reporter.history.advance(self.now);
-        let unix_s = self.wall.timestamp(self.now).map(|Utc(unix_s)| unix_s);
+        self.wall.update(self.now);
+        let boot_date = self.wall.boot_date();
         let (config, view) = (&self.setup.config, self.agent.view(self.now));
         let delivered = self.reporter.delivered.as_ref();
         let state = AgentState::of(config, &view, delivered.is_some());
         let metrics = Metrics {
             version: env!("CARGO_PKG_VERSION"),
             now: self.now,
-            unix_s,
+            boot_date,
             started_at: self.started_at,
             state: state.as_str(),
             online: state == AgentState::Online,

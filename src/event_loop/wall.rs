@@ -146,6 +146,13 @@ impl Wall {
         Some(self.boot_date)
     }
 
+    /// The date of boot by the best estimate of the time, which is the clock if that is set.
+    pub(super) fn best_boot_date(&mut self, now: Instant) -> Duration {
+        let since_boot = Duration::from_micros(now.as_micros());
+        let estimate = Duration::from_secs(self.best(now)).saturating_sub(since_boot);
+        self.boot_date().unwrap_or(estimate)
+    }
+
     /// The best estimate of the time, in seconds since 1970 UTC.
     pub(super) fn best(&self, now: Instant) -> u64 {
         self.clock.best(clock::unix_seconds(), now)

@@ -106,8 +106,7 @@ impl HistoryAnswer<'_> {
     /// Writes the members that every entry begins with.
     fn begin(&self, json: &mut Emitter<'_>, id: Id, at: Instant) {
         let ago = self.now - at;
-        let since_boot = Duration::from_micros(at.as_micros());
-        let date = self.boot_date.map(|boot| Utc(boot.saturating_add(since_boot).as_secs()));
+        let date = self.boot_date.map(|boot_date| Utc::of(at, boot_date));
         json.member("id", &id)
             .member("ago_ms", &millis(ago))
             .member("at", &date.map(Quoted))

@@ -111,7 +111,7 @@ fn beat() -> &'static Acknowledged {
 pub(crate) fn well<'a>(config: &'a Config, uplinks: &'a [Uplink]) -> Snapshot<'a> {
     Snapshot {
         now: at(1000),
-        unix_s: UNIX_S,
+        boot_date: Duration::from_secs(UNIX_S - 1000),
         clock_unset: None,
         started_at: at(100),
         config,
@@ -151,7 +151,7 @@ fn shown(snapshot: &Snapshot<'_>) -> Json {
 fn all_fields_are_there_byte_for_byte() {
     let config = usual();
     let uplinks = [uplink("eth0", 20), uplink("wlan0", 7)];
-    let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:44Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
+    let fields = r#""enabled":true,"connected":true,"last_heartbeat":"2026-02-02T12:34:43Z","last_heartbeat_ago":12,"last_error":null,"device_info":{"ok": true},"provisioned":false,"configured":true,"device_key":"came****","device_key_full":"camera-1","api_url":"https://h.example","heartbeat_interval":30,"heartbeat_thread_running":true"#;
     let more = r#""state":"online","since":"2026-02-02T12:20:08Z","since_ago":888,"cause":null,"uplink":{"name":"eth0","addresses":["192.168.1.20"],"since":"2026-02-02T12:20:01Z","since_ago":895},"uplinks":[{"name":"wlan0","addresses":["192.168.1.7"],"standby":null}],"obstacle":null,"beat":{"seq":812,"reason":"interval","via":"eth0","status":200,"usable_us":0,"held_us":0,"resolved_us":100,"opened_us":100,"connected_us":12000,"secured_us":40000,"written_us":40100,"replied_us":83400},"last_outage":null,"in_flight":false,"next_beat_in":18,"pending":null,"waits_until":null,"held_until":null,"clock":{"set":true,"since":null,"since_ago":null,"used":null,"source":null},"watch":[],"failures":0,"probes_sent":7,"connects":3,"beats_acknowledged":30,"interval_s":30,"interval_source":"configuration","stale_after":70,"warnings":[],"config_file":"/etc/rpi-cam/meeting.json","config_error":null,"listens_on":null,"sandbox":{"no_new_privs":true,"no_core":true,"filter":false}"#;
     let words = r#""meaning":"the server acknowledges the beats","advice":null"#;
     let expected = format!(

@@ -1,8 +1,11 @@
 //! The history of an agent that beats.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use linkbeat::sys::clock;
 use linkbeat_support::receiver::{Answer, Behaviour, Close};
 use serde_json::{Value, json};
 
@@ -90,4 +93,31 @@ fn history_is_the_same_on_the_unix_socket() {
     }
     assert_eq!(printed["beats"].as_array().map(Vec::len), Some(1));
     assert!(!kinds(&printed).contains(&"started"), "{printed}");
+}
+
+#[test]
+fn a_moment_has_one_date_whenever_and_wherever_it_is_asked_for() {
+    let camera = Camera::start(&json!({}));
+    camera.trigger();
+    let date = |page: &str, name: &str| {
+        let line = page.lines().find(|line| line.starts_with(name)).expect("a metric");
+        line.to_owned()
+    };
+    let mut dates = BTreeSet::new();
+    let ends_at = clock::now() + Duration::from_millis(1500);
+    while clock::now() < ends_at {
+        let status: Value = serde_json::from_str(&camera.get("/api/meeting/status")).expect("JSON");
+        let metrics = camera.get("/metrics");
+        dates.insert((
+            status["last_heartbeat"].to_string(),
+            status["since"].to_string(),
+            date(&metrics, "process_start_time_seconds "),
+            date(&metrics, "linkbeat_last_acknowledged_timestamp_seconds "),
+        ));
+    }
+    assert_eq!(dates.len(), 1, "{dates:?}");
+    let (heartbeat, ..) = dates.first().expect("a date");
+    let history = camera.history("");
+    let beats = history["beats"].as_array().expect("a list");
+    assert_eq!(*heartbeat, beats.last().expect("a beat")["at"].to_string());
 }

@@ -1,6 +1,9 @@
 //! Dates in UTC: formats ISO 8601 and HTTP dates, parses those of HTTP and of certificates.
 
 use core::fmt;
+use core::time::Duration;
+
+use crate::proto::time::Instant;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +23,11 @@ const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 pub struct Utc(pub u64);
 
 impl Utc {
+    /// The date of `at`, given that of boot since 1970 UTC: the same whenever it is asked for.
+    pub fn of(at: Instant, boot_date: Duration) -> Self {
+        Self(boot_date.saturating_add(Duration::from_micros(at.as_micros())).as_secs())
+    }
+
     /// Parses an HTTP date in any of its three forms (RFC 9110 §5.6.7).
     ///
     /// The name of the weekday is not checked, nor is the case of letters; UTC and +0000 are

@@ -12,6 +12,7 @@ use crate::proto::history::{BUCKETS_US, Class, Histogram, History};
 use crate::proto::outages::OutageKind;
 use crate::proto::services::{Service, ServiceState};
 use crate::proto::time::{Instant, micros};
+use crate::wire::date::Utc;
 
 #[cfg(test)]
 mod tests;
@@ -25,8 +26,8 @@ pub struct Metrics<'a> {
     pub version: &'a str,
     /// The moment, in boot time.
     pub now: Instant,
-    /// The moment by the wall clock in seconds since 1970 UTC, if the clock is set.
-    pub unix_s: Option<u64>,
+    /// The date of boot since 1970 UTC by the wall clock, if it is set.
+    pub boot_date: Option<Duration>,
     /// When the agent started.
     pub started_at: Instant,
     /// The word for how it goes.
@@ -60,8 +61,8 @@ impl Metrics<'_> {
     fn state(&self, f: &mut Formatter<'_>) -> fmt::Result {
         head(f, "build_info", "The program that runs.")?;
         writeln!(f, "linkbeat_build_info{{version=\"{}\"}} 1", LabelValue(self.version))?;
-        if let Some(unix_s) = self.unix_s {
-            let started_s = unix_s.saturating_sub((self.now - self.started_at).as_secs());
+        if let Some(boot_date) = self.boot_date {
+            let Utc(started_s) = Utc::of(self.started_at, boot_date);
             let name = "process_start_time_seconds";
             writeln!(f, "# HELP {name} When the agent started, in seconds since 1970 UTC.")?;
             writeln!(f, "# TYPE {name} gauge\n{name} {started_s}")?;
@@ -90,9 +91,9 @@ impl Metrics<'_> {
         let Some(at) = self.acknowledged_at else { return Ok(()) };
         let what = "Time since a beat was last acknowledged.";
         one(f, "last_acknowledged_age_seconds", what, &Seconds::of(self.now - at))?;
-        let Some(unix_s) = self.unix_s else { return Ok(()) };
+        let Some(boot_date) = self.boot_date else { return Ok(()) };
         let what = "When a beat was last acknowledged, in seconds since 1970 UTC.";
-        let at_s = unix_s.saturating_sub((self.now - at).as_secs());
+        let Utc(at_s) = Utc::of(at, boot_date);
         one(f, "last_acknowledged_timestamp_seconds", what, &at_s)
     }
 

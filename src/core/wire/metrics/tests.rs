@@ -73,7 +73,7 @@ fn metrics(history: &History) -> Metrics<'_> {
     Metrics {
         version: "0.1.0",
         now: at(100_000_000),
-        unix_s: Some(1_770_033_600),
+        boot_date: Some(Duration::from_millis(1_770_033_500_500)),
         started_at: at(500_000),
         state: "online",
         online: true,
@@ -157,7 +157,7 @@ fn uplinks_in_reserve_are_listed_after_their_first_test() {
 fn unknown_values_have_no_series() {
     let history = History::new(1);
     let view = View { uplinks: &[], ..view() };
-    let bare = Metrics { unix_s: None, view, acknowledged_at: None, ..metrics(&history) };
+    let bare = Metrics { boot_date: None, view, acknowledged_at: None, ..metrics(&history) };
     let text = bare.to_string();
     for name in ["start_time", "uplink_info", "last_acknowledged"] {
         assert!(!text.contains(name), "{name}: {text}");
