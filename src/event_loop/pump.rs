@@ -30,7 +30,8 @@ impl EventLoop {
             }
             self.routes_wanted = false;
             let mut routes = Vec::new();
-            let asked = self.route_asker.ask(self.agent.questions(), &mut routes);
+            let port = self.agent.server_port();
+            let asked = self.route_asker.ask(self.agent.questions(), port, &mut routes);
             if self.links_retry.routes_failed(asked, self.now) {
                 routes.clear();
             }

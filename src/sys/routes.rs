@@ -34,8 +34,15 @@ const READS_MAX: usize = 2 * CHUNK_MAX * FORMS.len();
 /// Largest datagram, in bytes: the kernel makes one for each answer, and none larger than a page.
 const DATAGRAM_MAX: usize = 8 * 1024;
 
-/// A question, and the source address where it is put from one.
-type Asked = (RouteQuestion, Option<IpAddr>);
+/// A question, and what is said of the packets besides.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    question: RouteQuestion,
+    /// The address that they come from.
+    source: Option<IpAddr>,
+    /// The port of TCP that they go to.
+    port: Option<u16>,
+}
 
 /// The questions in one datagram.
 type Chunk = [Option<Asked>; CHUNK_MAX];
@@ -72,7 +79,8 @@ impl RouteAsker {
     }
 
     /// Puts the questions and replaces `routes` by the answers, in the same order. A question
-    /// without an answer has no route.
+    /// without an answer has no route, whatever the packets are: with the server's `port` a rule for
+    /// it counts.
     ///
     /// # Errors
     ///
@@ -80,45 +88,48 @@ impl RouteAsker {
     pub fn ask(
         &mut self,
         questions: impl Iterator<Item = RouteQuestion>,
+        port: Option<u16>,
         routes: &mut Vec<Route>,
     ) -> io::Result<()> {
         routes.clear();
         let mut questions = questions.fuse();
         loop {
-            let chunk: Chunk = from_fn(|_| Some((questions.next()?, None)));
+            let asked = |question| Asked { question, source: None, port: None };
+            let chunk: Chunk = from_fn(|_| questions.next().map(asked));
             let mut outcomes = Outcomes::default();
             if !self.exchange(&chunk, &mut outcomes)? {
                 return Ok(());
             }
             let mut answered = chunk.iter().flatten().zip(&outcomes);
             let guesses: Chunk = from_fn(|_| {
-                let ((question, _), outcome) = answered.next()?;
-                Some((*question, Some(guess(question, outcome)?)))
+                let (asked, outcome) = answered.next()?;
+                Some(Asked { source: Some(guess(&asked.question, outcome)?), ..*asked })
             });
             self.exchange(&guesses, &mut outcomes)?;
+            if port.is_some() {
+                let to_server =
+                    unanswered(&chunk, &outcomes, |asked| Some(Asked { port, ..*asked }));
+                self.exchange(&to_server, &mut outcomes)?;
+            }
             self.ask_from_sources(&chunk, &mut outcomes)?;
             let answered = chunk.iter().flatten().zip(&outcomes);
-            routes.extend(answered.filter_map(|((question, _), found)| route(*question, found)));
+            routes.extend(answered.filter_map(|(asked, found)| route(asked.question, found)));
         }
     }
 
     /// Asks what has no route once more from the addresses of its interface, one after the other: in
     /// IPv6 there may be a route for one of them only.
     fn ask_from_sources(&mut self, chunk: &Chunk, outcomes: &mut Outcomes) -> Result<(), Errno> {
-        let unanswered = |(question, _): &Asked, outcome: &[Option<Found>; FORMS.len()]| {
-            question.to.is_ipv6() && question.bound.is_some() && *outcome == [None; FORMS.len()]
-        };
-        let mut asked = chunk.iter().flatten().zip(&*outcomes);
-        if !asked.any(|(asked, outcome)| unanswered(asked, outcome)) {
+        let of_ipv6 = |asked: &Asked| Some(*asked).filter(|asked| asked.question.to.is_ipv6());
+        if unanswered(chunk, outcomes, of_ipv6).iter().all(Option::is_none) {
             return Ok(());
         }
         let own = addresses::own();
         for turn in 0..SOURCES_MAX {
-            let again: Chunk = from_fn(|place| {
-                let (asked, outcome) = chunk.get(place)?.as_ref().zip(outcomes.get(place))?;
-                let mut sources = own.iter().filter(|own| asked.0.bound == Some(own.index));
-                let source = sources.nth(turn).filter(|_| unanswered(asked, outcome))?;
-                Some((asked.0, Some(source.address.into())))
+            let again = unanswered(chunk, outcomes, |asked| {
+                let asked = of_ipv6(asked)?;
+                let mut sources = own.iter().filter(|own| asked.question.bound == Some(own.index));
+                Some(Asked { source: Some(sources.nth(turn)?.address.into()), ..asked })
             });
             if !self.exchange(&again, outcomes)? {
                 break;
@@ -172,8 +183,8 @@ impl RouteAsker {
         for asked in chunk {
             for form in FORMS {
                 self.seq = self.seq.wrapping_add(1);
-                if let Some((question, source)) = asked {
-                    emit_question(&mut self.request, question, *source, form, self.seq);
+                if let Some(Asked { question, source, port }) = asked {
+                    emit_question(&mut self.request, question, *source, *port, form, self.seq);
                 }
             }
         }
@@ -208,6 +219,18 @@ impl RouteAsker {
         }
         read
     }
+}
+
+/// What is left of a chunk without an answer, as it is to be asked `again`.
+fn unanswered(
+    chunk: &Chunk,
+    outcomes: &Outcomes,
+    again: impl Fn(&Asked) -> Option<Asked>,
+) -> Chunk {
+    from_fn(|place| {
+        let (asked, outcome) = chunk.get(place)?.as_ref().zip(outcomes.get(place))?;
+        again(asked).filter(|_| route(asked.question, outcome).is_none())
+    })
 }
 
 #[cfg(test)]

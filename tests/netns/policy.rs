@@ -51,6 +51,18 @@ fn default_route_in_table_default_is_used() {
     follows_table("default", "", true);
 }
 
+/// The rules of a router that sends some services alone over its uplinks.
+#[test]
+fn default_route_for_some_ports_is_used() {
+    follows_table(
+        "100",
+        "rule add pref 1000 ipproto tcp dport 80 table 100\n\
+         rule add pref 1001 ipproto tcp dport 443 table 100\n\
+         rule add pref 1002 ipproto udp dport 53 table 100",
+        true,
+    );
+}
+
 /// A table for each interface, as on Android. Traffic without mark and interface goes over eth0.
 #[test]
 fn separate_table_for_each_interface_is_used() {

@@ -129,6 +129,11 @@ impl Agent {
         self.network.questions()
     }
 
+    /// The port of the server, on which the answers may depend.
+    pub fn server_port(&self) -> Option<u16> {
+        Some(self.settings.as_ref()?.server.as_ref()?.port)
+    }
+
     /// Whether the last beat is wanted or under way, after [`Input::Stopping`].
     pub const fn says_goodbye(&self) -> bool {
         self.says_goodbye

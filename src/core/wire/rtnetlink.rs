@@ -66,6 +66,8 @@ const RTA_MULTIPATH: u16 = 9;
 const RTA_CACHEINFO: u16 = 12;
 const RTA_TABLE: u16 = 15;
 const RTA_VIA: u16 = 18;
+const RTA_IP_PROTO: u16 = 27;
+const RTA_DPORT: u16 = 29;
 const RTA_NH_ID: u16 = 30;
 
 // linux/if_link.h, linux/if.h

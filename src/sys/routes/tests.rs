@@ -16,7 +16,7 @@ fn loopback(last: u8) -> RouteQuestion {
 
 fn ask(asker: &mut RouteAsker, questions: &[RouteQuestion]) -> Vec<Route> {
     let mut routes = Vec::new();
-    asker.ask(questions.iter().copied(), &mut routes).unwrap();
+    asker.ask(questions.iter().copied(), None, &mut routes).unwrap();
     routes
 }
 
@@ -70,7 +70,7 @@ fn routes_of_an_earlier_question_are_replaced() {
     let mut asker = RouteAsker::new().unwrap();
     let mut routes = Vec::new();
     for last in [1, 2] {
-        asker.ask([loopback(last)].into_iter(), &mut routes).unwrap();
+        asker.ask([loopback(last)].into_iter(), None, &mut routes).unwrap();
         assert_eq!(routes.len(), 1);
         assert_eq!(routes[0].question, loopback(last));
     }
@@ -79,7 +79,7 @@ fn routes_of_an_earlier_question_are_replaced() {
 #[test]
 fn answers_left_in_the_queue_are_not_taken_for_others() {
     let mut asker = RouteAsker::new().unwrap();
-    let chunk: Chunk = from_fn(|_| Some((loopback(9), None)));
+    let chunk: Chunk = from_fn(|_| Some(Asked { question: loopback(9), source: None, port: None }));
     asker.send(&chunk).unwrap();
     let questions = [loopback(1), to(Ipv4Addr::BROADCAST)];
     let routes = ask(&mut asker, &questions);
@@ -98,7 +98,7 @@ fn numbers_wrap_around() {
 #[test]
 fn chunk_is_asked_again_after_an_overflow() {
     let mut asker = RouteAsker::new().unwrap();
-    let chunk: Chunk = from_fn(|_| Some((loopback(9), None)));
+    let chunk: Chunk = from_fn(|_| Some(Asked { question: loopback(9), source: None, port: None }));
     // More answers than the queue holds, and nobody reads them.
     while asker.receive(0, &mut Outcomes::default()).is_ok() {
         for _ in 0..1000 {
@@ -112,7 +112,7 @@ fn chunk_is_asked_again_after_an_overflow() {
     // What is left is more than one exchange reads, so the first attempts may find nothing.
     let mut routes = Vec::new();
     while routes.len() < questions.len() {
-        asker.ask(questions.iter().copied(), &mut routes).ok();
+        asker.ask(questions.iter().copied(), None, &mut routes).ok();
     }
     assert_eq!(routes.len(), questions.len());
 }

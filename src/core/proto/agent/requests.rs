@@ -26,6 +26,8 @@ impl Agent {
         if another_server {
             // An answer of the former server would be taken for one of the new one.
             self.restart_race(now, actions);
+            // Rules may depend on the port.
+            self.network.routing_mut().want();
             if let Some(server) = &settings.server {
                 self.network.resolver_mut().server(server, actions);
             }

@@ -14,6 +14,9 @@
 //! the source of the guess, and may find a route by a rule (`ip rule add from ...`). A bound
 //! question with a [`guess`] is therefore asked once more, from that source.
 //!
+//! Rules may choose by protocol and port as well, which are not asked for at first: only the packets of
+//! the beat are known to depend on them, and most devices have no such rule.
+//!
 //! For a group of the link (224.0.0.0/24) and a bound socket the kernel looks up no route. There is
 //! a resolved response only, with a source if any interface has an address.
 //!
@@ -27,12 +30,12 @@
 
 use core::net::IpAddr;
 
-use super::attribute::{AF_INET, AF_INET6, take, take_u32};
+use super::attribute::{AF_INET, AF_INET6, ALIGNMENT, take, take_u32};
 use super::attribute::{Attributes, any_address, parse_ip, parse_u32, parse_via};
 use super::{
-    Frame, Malformed, NLM_F_REQUEST, NLMSG_HDRLEN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PREFSRC,
-    RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA, RTM_F_CLONED, RTM_GETROUTE, RTM_NEWROUTE,
-    emit_header,
+    Frame, Malformed, NLM_F_REQUEST, NLMSG_HDRLEN, RTA_DPORT, RTA_DST, RTA_GATEWAY, RTA_IP_PROTO,
+    RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE, RTA_VIA, RTM_F_CLONED, RTM_GETROUTE,
+    RTM_NEWROUTE, emit_header,
 };
 use crate::proto::link::LinkIndex;
 use crate::proto::route::{Route, RouteQuestion};
@@ -42,6 +45,8 @@ const RTN_UNICAST: u8 = 1;
 const RTN_LOCAL: u8 = 2;
 const RTN_MULTICAST: u8 = 5;
 const RT_TABLE_UNSPEC: u32 = 0;
+// linux/in.h
+const IPPROTO_TCP: u8 = 6;
 const RTM_F_LOOKUP_TABLE: u32 = 0x1000;
 const RTM_F_FIB_MATCH: u32 = 0x2000;
 
@@ -50,8 +55,11 @@ const RTMSG: usize = 12;
 /// Length of the header of an attribute, in bytes.
 const RTA_HDRLEN: usize = 4;
 
-/// Longest query, in bytes: two IPv6 addresses and an interface.
-pub const QUESTION_MAX: usize = NLMSG_HDRLEN + RTMSG + 2 * (RTA_HDRLEN + 16) + RTA_HDRLEN + 4;
+/// Length of an attribute with a value of at most four bytes, padding included.
+const RTA_SHORT: usize = RTA_HDRLEN + ALIGNMENT;
+
+/// Longest query, in bytes: two IPv6 addresses, an interface, protocol and port.
+pub const QUESTION_MAX: usize = NLMSG_HDRLEN + RTMSG + 2 * (RTA_HDRLEN + 16) + 3 * RTA_SHORT;
 
 /// The two forms of a route query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +71,13 @@ pub enum Form {
 }
 
 /// Appends a query to `out`; a datagram may hold several. `source` is the source address of the
-/// packets, if it is not left to the kernel.
+/// packets, if it is not left to the kernel, and `port` the port of TCP that they go to, if rules may
+/// depend on it.
 pub fn emit_question(
     out: &mut impl for<'a> Extend<&'a u8>,
     question: &RouteQuestion,
     source: Option<IpAddr>,
+    port: Option<u16>,
     form: Form,
     seq: u32,
 ) {
@@ -75,7 +85,8 @@ pub fn emit_question(
     let bits = octets * 8;
     let address = RTA_HDRLEN + usize::from(octets);
     let mut length = NLMSG_HDRLEN + RTMSG + address;
-    length += source.map_or(0, |_| address) + question.bound.map_or(0, |_| RTA_HDRLEN + 4);
+    length += source.map_or(0, |_| address) + question.bound.map_or(0, |_| RTA_SHORT);
+    length += port.map_or(0, |_| 2 * RTA_SHORT);
     let flags = match form {
         Form::Matching => RTM_F_LOOKUP_TABLE | RTM_F_FIB_MATCH,
         Form::Resolved => RTM_F_LOOKUP_TABLE,
@@ -90,6 +101,10 @@ pub fn emit_question(
     if let Some(LinkIndex(index)) = question.bound {
         emit_attribute(out, RTA_OIF, &index.to_ne_bytes());
     }
+    if let Some(port) = port {
+        emit_attribute(out, RTA_IP_PROTO, &[IPPROTO_TCP]);
+        emit_attribute(out, RTA_DPORT, &port.to_be_bytes());
+    }
 }
 
 fn emit_address(out: &mut impl for<'a> Extend<&'a u8>, kind: u16, address: IpAddr) {
@@ -99,12 +114,13 @@ fn emit_address(out: &mut impl for<'a> Extend<&'a u8>, kind: u16, address: IpAdd
     }
 }
 
-/// Appends a `struct nlattr` whose value needs no padding.
+/// Appends a `struct nlattr` and its padding.
 fn emit_attribute(out: &mut impl for<'a> Extend<&'a u8>, kind: u16, value: &[u8]) {
     let length = u16::try_from(RTA_HDRLEN + value.len()).unwrap_or_default();
     out.extend(&length.to_ne_bytes());
     out.extend(&kind.to_ne_bytes());
     out.extend(value);
+    out.extend([0; ALIGNMENT].iter().take(value.len().next_multiple_of(ALIGNMENT) - value.len()));
 }
 
 /// The response to one query.

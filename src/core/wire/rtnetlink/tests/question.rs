@@ -80,13 +80,28 @@ fn captured_responses_yield_the_routes_of_the_kernel() {
 #[test]
 fn queries_equal_the_vectors() {
     let mut out = Vec::new();
-    emit_question(&mut out, &question("203.0.113.9", 0), None, Form::Matching, 7);
+    emit_question(&mut out, &question("203.0.113.9", 0), None, None, Form::Matching, 7);
     assert_eq!(out, vector("request_question4"));
     out.clear();
     let source = Some("2001:db8::2".parse().unwrap());
-    emit_question(&mut out, &question("2001:db8::9", 50), source, Form::Resolved, 8);
+    emit_question(&mut out, &question("2001:db8::9", 50), source, None, Form::Resolved, 8);
     assert_eq!(out, vector("request_question6"));
+}
+
+#[test]
+fn protocol_and_port_follow_the_interface() {
+    let (mut plain, mut out) = (Vec::new(), Vec::new());
+    let source = Some("2001:db8::2".parse().unwrap());
+    emit_question(&mut plain, &question("2001:db8::9", 50), source, None, Form::Resolved, 8);
+    emit_question(&mut out, &question("2001:db8::9", 50), source, Some(443), Form::Resolved, 8);
     assert_eq!(out.len(), QUESTION_MAX);
+    assert_eq!(out[..4], u32::try_from(QUESTION_MAX).unwrap().to_ne_bytes());
+    assert_eq!(out[4..plain.len()], plain[4..]);
+    let attribute = |length: u16, kind: u16, value: [u8; 4]| {
+        [&length.to_ne_bytes()[..], &kind.to_ne_bytes(), &value].concat()
+    };
+    let expected = [attribute(5, 27, [6, 0, 0, 0]), attribute(6, 29, [1, 187, 0, 0])].concat();
+    assert_eq!(out[plain.len()..], expected);
 }
 
 #[test]
