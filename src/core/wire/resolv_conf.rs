@@ -103,7 +103,8 @@ fn lines(bytes: &[u8]) -> impl Iterator<Item = &str> {
 /// Parses an address. A link-local one may have an interface after a `%` (RFC 4007 §11).
 fn nameserver(word: &str) -> Option<Nameserver> {
     let Some((address, zone)) = word.split_once('%') else {
-        return Some(Nameserver { address: parse_address(word)?, scope: None });
+        let address = parse_address(word).or_else(|| parse_numbers(word))?;
+        return Some(Nameserver { address, scope: None });
     };
     let address = IpAddr::V6(address.parse().ok()?);
     Some(Nameserver { address, scope: Some(InterfaceName::new(zone)?) })
@@ -113,6 +114,25 @@ fn nameserver(word: &str) -> Option<Nameserver> {
 /// reached over IPv4.
 fn parse_address(word: &str) -> Option<IpAddr> {
     word.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// Parses an IPv4 address as inet_aton(3) does: octal after a zero, hexadecimal after `0x`, and the
+/// last of fewer than four numbers stands for the rest.
+fn parse_numbers(word: &str) -> Option<IpAddr> {
+    let last = word.split('.').count();
+    let mut bits = 0_u64;
+    for (place, text) in (1..).zip(word.split('.')) {
+        let hex = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+        let (digits, radix) = match hex {
+            Some(digits) => (digits, 16),
+            None => (text, if text.starts_with('0') { 8 } else { 10 }),
+        };
+        let width = if place == last { 8 * (4_usize.checked_sub(last)? + 1) } else { 8 };
+        let unsigned = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let number = u64::from_str_radix(digits, radix).ok().filter(|_| unsigned)?;
+        bits = (bits << width) | Some(number).filter(|number| number >> width == 0)?;
+    }
+    u32::try_from(bits).ok().map(|bits| Ipv4Addr::from_bits(bits).into())
 }
 
 /// Adds a search domain, unless it is the root (`.`), known already, or does not fit.

@@ -159,6 +159,38 @@ fn rubbish_lines_are_ignored() {
 }
 
 #[test]
+fn nameserver_is_read_as_by_inet_aton() {
+    for (word, address) in [
+        ("192.168.001.010", "192.168.1.8"),
+        ("0x0a.0.0.0X1", "10.0.0.1"),
+        ("10.1", "10.0.0.1"),
+        ("10.0.257", "10.0.1.1"),
+        ("167772161", "10.0.0.1"),
+        ("0", "0.0.0.0"),
+        ("4294967295", "255.255.255.255"),
+    ] {
+        let settings = parse(format!("nameserver {word}\n").as_bytes());
+        assert_eq!(settings.nameservers, [server(address, None)], "{word}");
+    }
+    let wrong = [
+        "4294967296",
+        "1.2.3.4.0",
+        "1.2.3.256",
+        "256.1",
+        "08.1.1.1",
+        "1..2",
+        ".",
+        "+1",
+        "1.0x",
+        "-1",
+    ];
+    for word in wrong {
+        let settings = parse(format!("nameserver {word}\n").as_bytes());
+        assert_eq!(settings.nameservers, [], "{word}");
+    }
+}
+
+#[test]
 fn repeated_nameserver_is_listed_once() {
     let settings = parse(b"nameserver 10.0.0.1\nnameserver 10.0.0.1\nnameserver 10.0.0.2\n");
     assert_eq!(settings.nameservers, [server("10.0.0.1", None), server("10.0.0.2", None)]);
