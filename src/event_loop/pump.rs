@@ -30,8 +30,8 @@ impl EventLoop {
             }
             self.routes_wanted = false;
             let mut routes = Vec::new();
-            let port = self.agent.server_port();
-            let asked = self.route_asker.ask(self.agent.questions(), port, &mut routes);
+            let (port, binds) = (self.agent.server_port(), self.agent.binds());
+            let asked = self.route_asker.ask(self.agent.questions(), port, binds, &mut routes);
             if self.links_retry.routes_failed(asked, self.now) {
                 routes.clear();
             }

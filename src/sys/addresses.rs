@@ -5,7 +5,7 @@
 //! that is bound to the other interface finds none unless it is bound to an address as well.
 
 use std::io::Read;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 
 use super::file;
@@ -47,6 +47,14 @@ pub fn own() -> Vec<OwnAddress> {
     let mut addresses: Vec<_> = table.lines().filter_map(parse_row).collect();
     addresses.sort_by_key(|own| own.deprecated);
     addresses
+}
+
+/// The source that connect(2) takes for a socket that is not bound; nothing is sent.
+pub fn chosen_for(to: IpAddr) -> Option<IpAddr> {
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).ok()?;
+    // Any port will do.
+    socket.connect((to, 9)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
 }
 
 /// Parses `ADDRESS INDEX PREFIX SCOPE FLAGS NAME`, the numbers in hexadecimal. `None` for one that

@@ -80,7 +80,8 @@ impl RouteAsker {
 
     /// Puts the questions and replaces `routes` by the answers, in the same order. A question
     /// without an answer has no route, whatever the packets are: with the server's `port` a rule for
-    /// it counts.
+    /// it counts. Unless the agent `binds` its sockets, so does a route for the source that the kernel
+    /// takes.
     ///
     /// # Errors
     ///
@@ -89,6 +90,7 @@ impl RouteAsker {
         &mut self,
         questions: impl Iterator<Item = RouteQuestion>,
         port: Option<u16>,
+        binds: bool,
         routes: &mut Vec<Route>,
     ) -> io::Result<()> {
         routes.clear();
@@ -112,6 +114,15 @@ impl RouteAsker {
                 self.exchange(&to_server, &mut outcomes)?;
             }
             self.ask_from_sources(&chunk, &mut outcomes)?;
+            if !binds {
+                let unbound = unanswered(&chunk, &outcomes, |asked| {
+                    let to = Some(asked.question.to).filter(IpAddr::is_ipv6)?;
+                    let unbound = asked.question.bound.is_none();
+                    let source = unbound.then(|| addresses::chosen_for(to)).flatten()?;
+                    Some(Asked { source: Some(source), ..*asked })
+                });
+                self.exchange(&unbound, &mut outcomes)?;
+            }
             let answered = chunk.iter().flatten().zip(&outcomes);
             routes.extend(answered.filter_map(|(asked, found)| route(asked.question, found)));
         }

@@ -110,6 +110,17 @@ fn follows_source(route: &str, rule: &str) {
     assert_eq!(beat.reason(), "eth0_priority", "{beat:?}");
 }
 
+#[test]
+fn ipv6_default_route_for_one_source_works_without_binding() {
+    let world = World::with(Families::V6);
+    only(&world, &["eth0"]);
+    route_by_source(&world, "eth0", 1, "from 2001:db8:NET::/64", "");
+    let setting = setting(&world, SECURE).own("bind_to_uplink", false);
+    let mut camera = Camera::silent(&world, &setting);
+    assert_eq!(camera.curl(&world, &[SECURE]), 200);
+    assert_eq!(camera.beat_over(&world, "eth0").reason(), "startup");
+}
+
 /// As OpenWrt routes a delegated prefix.
 #[test]
 fn ipv6_default_route_for_one_source_is_used() {

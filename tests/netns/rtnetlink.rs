@@ -86,7 +86,7 @@ impl Mirror {
         assert!(!self.dumping, "a dump does not end");
         if news {
             self.asked += 1;
-            self.asker.ask(questions(), None, &mut self.routes).unwrap();
+            self.asker.ask(questions(), None, true, &mut self.routes).unwrap();
         }
     }
 
@@ -225,7 +225,7 @@ fn assert_whole(mirror: &mut Mirror, space: &Space, acts: &[String]) {
     for last in [false, false, true] {
         mirror.settle();
         let mut real = Vec::new();
-        mirror.asker.ask(questions(), None, &mut real).unwrap();
+        mirror.asker.ask(questions(), None, true, &mut real).unwrap();
         let unlike = space.within(|| questions().find(|question| !is_true(*question, &real)));
         if mirror.routes == real && unlike.is_none() {
             return;

@@ -134,6 +134,11 @@ impl Agent {
         Some(self.settings.as_ref()?.server.as_ref()?.port)
     }
 
+    /// Whether sockets are bound to the uplink.
+    pub const fn binds(&self) -> bool {
+        self.network.binds()
+    }
+
     /// Whether the last beat is wanted or under way, after [`Input::Stopping`].
     pub const fn says_goodbye(&self) -> bool {
         self.says_goodbye

@@ -16,7 +16,7 @@ fn loopback(last: u8) -> RouteQuestion {
 
 fn ask(asker: &mut RouteAsker, questions: &[RouteQuestion]) -> Vec<Route> {
     let mut routes = Vec::new();
-    asker.ask(questions.iter().copied(), None, &mut routes).unwrap();
+    asker.ask(questions.iter().copied(), None, true, &mut routes).unwrap();
     routes
 }
 
@@ -70,7 +70,7 @@ fn routes_of_an_earlier_question_are_replaced() {
     let mut asker = RouteAsker::new().unwrap();
     let mut routes = Vec::new();
     for last in [1, 2] {
-        asker.ask([loopback(last)].into_iter(), None, &mut routes).unwrap();
+        asker.ask([loopback(last)].into_iter(), None, true, &mut routes).unwrap();
         assert_eq!(routes.len(), 1);
         assert_eq!(routes[0].question, loopback(last));
     }
@@ -112,7 +112,7 @@ fn chunk_is_asked_again_after_an_overflow() {
     // What is left is more than one exchange reads, so the first attempts may find nothing.
     let mut routes = Vec::new();
     while routes.len() < questions.len() {
-        asker.ask(questions.iter().copied(), None, &mut routes).ok();
+        asker.ask(questions.iter().copied(), None, true, &mut routes).ok();
     }
     assert_eq!(routes.len(), questions.len());
 }

@@ -19,6 +19,8 @@ impl Agent {
         let another_server = former.as_ref().is_none_or(|former| former.server != settings.server);
         self.demand.configure(settings, another_server, now, &mut self.rng);
         self.network.configure(settings, now, actions);
+        // The answers depend on the server's port, and on whether sockets are bound.
+        self.network.routing_mut().want();
         self.meter(now);
         self.delivery.close_kept(actions);
         // The ways to the nameservers may be others now.
@@ -26,8 +28,6 @@ impl Agent {
         if another_server {
             // An answer of the former server would be taken for one of the new one.
             self.restart_race(now, actions);
-            // Rules may depend on the port.
-            self.network.routing_mut().want();
             if let Some(server) = &settings.server {
                 self.network.resolver_mut().server(server, actions);
             }
