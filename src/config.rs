@@ -308,8 +308,8 @@ fn load_files(files: &ConfigFiles) -> Loaded {
 
     check::check(&config, &mut problems);
     config.connect_settings();
-    let Problems { list, is_error, places } = problems;
-    Loaded { config: (!is_error).then_some(config), problems: list, found, places }
+    let Problems { list, has_error, places } = problems;
+    Loaded { config: (!has_error).then_some(config), problems: list, found, places }
 }
 
 fn read_json(

@@ -64,7 +64,7 @@ pub(super) fn show(file: &Path, out: &mut dyn Write) -> Result<u8, Error> {
     let server = url.server();
     let mut waiter = Waiter::new()?;
     let addresses = match &server.host {
-        Host::Address(address) => vec![*address],
+        Host::Address(address) => vec![address.to_canonical()],
         Host::Name(name) => waiter.look_up(name, &server.host)?,
     };
     if addresses.is_empty() {
@@ -179,8 +179,8 @@ impl Waiter {
         for nameserver in &settings.nameservers {
             let to = SocketAddr::new(nameserver.address, port_of(nameserver.address));
             let mut queries = [None, None];
-            for (query, kind) in queries.iter_mut().zip([Family::V4, Family::V6]) {
-                let Some(question) = Question::new(name, domain, kind) else { continue };
+            for (query, family) in queries.iter_mut().zip(Family::ALL) {
+                let Some(question) = Question::new(name, domain, family) else { continue };
                 let (via, transport) = (nameserver.scope, Transport::UdpEdns);
                 let opened = QuerySocket::open(to, via, question, transport, clock::now());
                 if let Ok(opened) = opened {

@@ -1,4 +1,4 @@
-//! Checks of what every key allows for itself: values that do not fit together, or not this device.
+//! Checks of values that are allowed each, but do not fit together or do not fit this device.
 
 use std::io;
 

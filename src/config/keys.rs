@@ -161,8 +161,11 @@ pub(super) fn pattern(text: &str) -> Result<InterfaceName, Allowed> {
         .ok_or(Allowed::Text("1 to 15 characters of an interface name, with * and ?"))
 }
 
+/// Parses an address and its port; one of IPv4 that is mapped to IPv6 is one of IPv4.
 fn address(text: &str) -> Result<SocketAddr, Allowed> {
-    text.parse().ok().filter(|address: &SocketAddr| address.port() != 0).ok_or(ADDRESS)
+    let mut address: SocketAddr = text.parse().map_err(|_| ADDRESS)?;
+    address.set_ip(address.ip().to_canonical());
+    Some(address).filter(|address| address.port() != 0).ok_or(ADDRESS)
 }
 
 fn path(text: &str) -> Result<Option<PathBuf>, Allowed> {
@@ -195,40 +198,30 @@ fn log_target(text: &str) -> Result<LogTarget, Allowed> {
 fn list<'a, T, const N: usize>(
     parse: fn(&str) -> Result<T, Allowed>,
 ) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
-    items(false, parse)
+    move |value| {
+        let mut items = Bounded::new();
+        each(value, N, &mut |text| Ok(items.push(parse(text)?).is_ok()))?;
+        Ok(items)
+    }
 }
 
 /// Parses an array of at most `N` strings, one string, or an empty one for none.
 fn one_or_list<'a, T, const N: usize>(
     parse: fn(&str) -> Result<T, Allowed>,
 ) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
-    items(true, parse)
-}
-
-fn items<'a, T, const N: usize>(
-    or_one: bool,
-    parse: fn(&str) -> Result<T, Allowed>,
-) -> impl FnOnce(Value<'a>) -> Result<Bounded<T, N>, WrongValue<'a>> {
-    move |value| {
-        let mut items = Bounded::new();
-        each(value, or_one, N, &mut |text| Ok(items.push(parse(text)?).is_ok()))?;
-        Ok(items)
+    move |value| match value.as_text() {
+        Some(text) if text == *"" => Ok(Bounded::new()),
+        Some(_) => parsed(value, parse).map(|one| [one].into_iter().collect()),
+        None => list(parse)(value),
     }
 }
 
-/// Calls `take` with every string of an array, or with `or_one` of a string, as long as it has room,
-/// which is for `max`.
+/// Calls `take` with every string of an array, until it has no room: it takes at most `max`.
 fn each<'a>(
     value: Value<'a>,
-    or_one: bool,
     max: usize,
     take: &mut dyn FnMut(&str) -> Result<bool, Allowed>,
 ) -> Result<(), WrongValue<'a>> {
-    match value.as_text().filter(|_| or_one) {
-        Some(text) if text == *"" => return Ok(()),
-        Some(_) => return parsed(value, take).map(drop),
-        None => {}
-    }
     if value.kind() != ValueKind::Array {
         return Err(WrongValue { value, allowed: Allowed::Text("an array of strings") });
     }

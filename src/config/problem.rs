@@ -79,7 +79,7 @@ pub(super) struct Problems {
     /// The first [`PROBLEMS_MAX`] problems.
     pub(super) list: Vec<Problem>,
     /// Whether the configuration must be refused, even for an error that is not in the list.
-    pub(super) is_error: bool,
+    pub(super) has_error: bool,
     /// The places of the keys that were read so far.
     pub(super) places: KeyPlaces,
 }
@@ -91,7 +91,7 @@ impl Problems {
         place: Option<(usize, usize)>,
         message: impl Display,
     ) {
-        self.is_error = true;
+        self.has_error = true;
         self.push(file, place, Severity::Error, &message);
     }
 
@@ -104,14 +104,15 @@ impl Problems {
         self.push(file, place, Severity::Warning, &message);
     }
 
-    /// As [`error`](Self::error), at the place of `key`.
+    /// As [`error`](Self::error), at the place of `key`, which must be one of a JSON file.
     pub(super) fn error_at(&mut self, key: &str, message: impl Display) {
+        self.has_error = true;
         if let Some((file, at)) = self.places.of(key).cloned() {
             self.error(&file, Some(at), message);
         }
     }
 
-    /// As [`warning`](Self::warning), at the place of `key`.
+    /// As [`warning`](Self::warning), at the place of `key`, which must be one of a JSON file.
     pub(super) fn warning_at(&mut self, key: &str, message: impl Display) {
         if let Some((file, at)) = self.places.of(key).cloned() {
             self.warning(&file, Some(at), message);
@@ -252,9 +253,9 @@ mod tests {
         for _ in 0..PROBLEMS_MAX {
             problems.warning(Path::new("f"), None, "w");
         }
-        assert!(!problems.is_error);
+        assert!(!problems.has_error);
         problems.error(Path::new("f"), None, "e");
-        assert!(problems.is_error);
+        assert!(problems.has_error);
         assert_eq!(problems.list.len(), PROBLEMS_MAX);
     }
 }

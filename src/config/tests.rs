@@ -177,6 +177,13 @@ fn every_own_key_is_taken() {
 }
 
 #[test]
+fn mapped_address_of_a_probe_is_one_of_ipv4() {
+    let text = r#"{"probe": {"address": "[::ffff:8.8.8.8]:53"}}"#;
+    let config = Directory::new("mapped").with("linkbeat.json", text).config();
+    assert_eq!(config.settings.probe_addresses, ["8.8.8.8:53".parse().unwrap()]);
+}
+
+#[test]
 fn pins_are_one_or_a_list_and_take_the_place_of_roots() {
     let (one, other) = (
         "kAwK+CBD5crKCnSuzP+HGbOYslXlBtmOK8ejWDMGTvk=",

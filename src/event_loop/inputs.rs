@@ -36,7 +36,7 @@ pub(super) struct LinksRetry {
     refused: bool,
     /// When a dump is ordered again that has not come whole.
     dumped_by: Option<Instant>,
-    /// When the kernel is asked for routes again, since it could not be.
+    /// When the kernel is asked for routes again, because it could not be.
     routes_at: Option<Instant>,
 }
 
@@ -57,14 +57,13 @@ impl LinksRetry {
         self.at.into_iter().chain(self.routes_at).chain(self.dumped_by).min()
     }
 
-    /// Whether the kernel could not be asked for routes: logged once, and tried again.
-    pub(super) fn routes_failed(&mut self, asked: io::Result<()>, now: Instant) -> bool {
+    /// The kernel was asked for routes. A failure is logged once, and is reason to ask again.
+    pub(super) fn routes_asked(&mut self, asked: io::Result<()>, now: Instant) {
         let again_at = asked.as_ref().err().map(|_| now + LINKS_RETRY);
         let failed_before = std::mem::replace(&mut self.routes_at, again_at).is_some();
         if let (Err(error), false) = (&asked, failed_before) {
             log::warn!("the kernel cannot be asked for routes: {error}");
         }
-        asked.is_err()
     }
 }
 

@@ -32,9 +32,10 @@ impl EventLoop {
             let mut routes = Vec::new();
             let (port, binds) = (self.agent.server_port(), self.agent.binds());
             let asked = self.route_asker.ask(self.agent.questions(), port, binds, &mut routes);
-            if self.links_retry.routes_failed(asked, self.now) {
+            if asked.is_err() {
                 routes.clear();
             }
+            self.links_retry.routes_asked(asked, self.now);
             self.feed(Input::Routes(&routes));
         }
     }

@@ -42,13 +42,13 @@ pub(super) fn dial(to: SocketAddr, via: Option<InterfaceName>) -> Result<TcpStre
             connected => connected.map(|()| socket),
         }
     };
-    let started = from_any(to.ip(), via, start);
+    let started = from_any_source(to.ip(), via, start);
     started.map(|socket| TcpStream::from_std(socket.into())).map_err(|error| failure_of(&error))
 }
 
 /// Connects with the source address that the kernel takes and, where it finds no route from that
 /// one, from each other IPv6 address of the interface.
-pub(super) fn from_any<T>(
+pub(super) fn from_any_source<T>(
     to: IpAddr,
     via: Option<InterfaceName>,
     connect: impl Fn(Option<SocketAddr>) -> io::Result<T>,

@@ -122,7 +122,8 @@ impl QuerySocket {
         let channel = if transport == Transport::Tcp && !to.ip().is_multicast() {
             QueryChannel::tcp(to, via)?
         } else {
-            let socket = dial::from_any(to.ip(), via, ask).map_err(|error| failure_of(&error))?;
+            let socket =
+                dial::from_any_source(to.ip(), via, ask).map_err(|error| failure_of(&error))?;
             QueryChannel::Udp { socket, edns, mixed }
         };
         Ok(Self { to, via, question, id, opened_at: now, channel })

@@ -79,9 +79,11 @@ impl RouteAsker {
     }
 
     /// Puts the questions and replaces `routes` by the answers, in the same order. A question
-    /// without an answer has no route, whatever the packets are: with the server's `port` a rule for
-    /// it counts. Unless the agent `binds` its sockets, so does a route for the source that the kernel
-    /// takes.
+    /// without an answer has no route.
+    ///
+    /// A route that only TCP to `port`, that of the server, may take counts for every destination.
+    /// If the agent does not bind its sockets (`binds`), a route for the source address that the kernel
+    /// chooses counts too.
     ///
     /// # Errors
     ///

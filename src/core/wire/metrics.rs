@@ -30,7 +30,7 @@ pub struct Metrics<'a> {
     pub boot_date: Option<Duration>,
     /// When the agent started.
     pub started_at: Instant,
-    /// The word for how it goes.
+    /// The word for the state, as the status has it.
     pub state: &'a str,
     /// Whether the state is online.
     pub online: bool,

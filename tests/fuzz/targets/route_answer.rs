@@ -211,7 +211,8 @@ linkbeat_fuzz::target!(|data| {
     // A question has its length in it, and names what it asks.
     let mut asked = Vec::new();
     let source = bytes.maybe(|bytes| address(bytes, is_v6));
-    emit_question(&mut asked, &question, source, None, Form::Matching, 1);
+    let port = bytes.maybe(|bytes| bytes.short());
+    emit_question(&mut asked, &question, source, port, Form::Matching, 1);
     assert!(asked.len() <= QUESTION_MAX && asked.len() % 4 == 0);
     assert_eq!(asked[..4], u32::try_from(asked.len()).expect("short").to_ne_bytes());
     let octets = match question.to {

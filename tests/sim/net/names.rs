@@ -22,7 +22,7 @@ pub(super) struct Asked {
     to: SocketAddr,
     local: IpAddr,
     way: Way,
-    kind: Family,
+    family: Family,
 }
 
 impl Net {
@@ -34,12 +34,12 @@ impl Net {
         query: QueryId,
         to: SocketAddr,
         via: Option<InterfaceName>,
-        kind: Family,
+        family: Family,
         now: Instant,
     ) -> Result<(), Failure> {
         let (way, local) = self.route(to.ip(), via)?;
         self.packets.queries += 1;
-        self.queries.insert(query, Asked { to, local, way, kind });
+        self.queries.insert(query, Asked { to, local, way, family });
         match self.fate(way, local, to.ip()) {
             Fate::Carried(wait) => self.put(now + wait, Event::QueryThere(query)),
             Fate::Rejected(failure) => {
@@ -60,21 +60,21 @@ impl Net {
 
     pub(super) fn query_there(&mut self, query: QueryId, at: Instant) {
         let Some(asked) = self.queries.get(&query) else { return };
-        let (way, local, to, kind) = (asked.way, asked.local, asked.to.ip(), asked.kind);
+        let (way, local, to, family) = (asked.way, asked.local, asked.to.ip(), asked.family);
         let Fate::Carried(wait) = self.fate(way, local, to) else { return };
         if self.accelerates(way, to) {
             return;
         }
-        let of_kind = |ip: &IpAddr| ip.is_ipv4() == (kind == Family::V4);
+        let of_family = |ip: &IpAddr| ip.is_ipv4() == (family == Family::V4);
         let ttl_s = pick(&mut self.rng, &[0, 1, 30, 300]);
-        let right = Answer { addresses: self.outside.named().filter(of_kind).collect(), ttl_s };
+        let right = Answer { addresses: self.outside.named().filter(of_family).collect(), ttl_s };
         let (thinking, result) = match self.outside.names {
             NameMood::Right => (Duration::from_millis(1), Ok(right)),
             NameMood::Slow(wait) => (wait, Ok(right)),
             NameMood::Silent => return,
             NameMood::Failing(failure) => (Duration::from_millis(1), Err(failure)),
             NameMood::Wrong(address, kept) => {
-                let addresses = [address].into_iter().filter(of_kind).collect();
+                let addresses = [address].into_iter().filter(of_family).collect();
                 let kept_s = kept.and_then(|kept| u32::try_from(kept.as_secs()).ok());
                 let ttl_s = kept_s.unwrap_or(ttl_s);
                 (Duration::from_millis(1), Ok(Answer { addresses, ttl_s }))

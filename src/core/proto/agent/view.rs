@@ -26,7 +26,7 @@ pub struct View<'a> {
     /// Usable uplinks, best first; the first one is in use.
     pub uplinks: &'a [Uplink],
     /// The obstacle, while there is no uplink. `None` before there are settings, because they say
-    /// which interface may be one.
+    /// which interface may be an uplink.
     pub obstacle: Option<Obstacle>,
     /// Paths that are tried last, because connections on them fail while others deliver.
     pub failed_paths: &'a [Path],

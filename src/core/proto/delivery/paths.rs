@@ -62,7 +62,7 @@ impl Choice<'_> {
             return self.best_of(&|via, _| busy(via)).or_else(|| self.again());
         }
         if race.is_stuck() {
-            // Whoever took the request may have forgotten the connection, and not the server.
+            // A balancer may have lost the server behind a connection, and have another for a new one.
             let anew = race.unanswered_path().and_then(|path| self.best_of(&|via, _| via == path));
             return self.again().or(anew);
         }

@@ -50,7 +50,8 @@ pub enum Failure {
 /// The kinds of failure that are counted apart, with their names: each as itself, an HTTP status
 /// by its hundred.
 ///
-/// Files that are kept name a kind by its place: new ones come last.
+/// Files that are kept name a kind by its place: new ones come last. The test of the texts of all failures
+/// (`src/event_loop/tests.rs`) fails where one has no kind.
 pub const FAILURES: [(Failure, &str); 30] = [
     (Failure::Refused, "refused"),
     (Failure::Unreachable, "unreachable"),
@@ -168,7 +169,7 @@ impl Failure {
     }
 
     /// The place of its kind in [`FAILURES`]; whatever is no 3xx nor 4xx is with 5xx.
-    pub fn place(self) -> usize {
+    pub(crate) fn place(self) -> usize {
         let kind = match self {
             Self::Status(300..=399) => Self::Status(300),
             Self::Status(400..=499) => Self::Status(400),

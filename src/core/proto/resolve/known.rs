@@ -92,7 +92,10 @@ pub(super) fn in_order(addresses: &[IpAddr], good: Option<IpAddr>) -> Vec<IpAddr
     for place in 0..addresses.len() {
         for family in [Family::V6, Family::V4] {
             let mut of_it = addresses.iter().filter(|it| Family::of(**it) == family);
-            ordered.extend(of_it.nth(place).copied());
+            if let Some(address) = of_it.nth(place) {
+                // What is over the limit is left out.
+                ordered.push(*address).ok();
+            }
         }
     }
     to_front(&mut ordered, |address| Some(*address) == good);

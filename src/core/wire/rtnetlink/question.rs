@@ -14,8 +14,8 @@
 //! the source of the guess, and may find a route by a rule (`ip rule add from ...`). A bound
 //! question with a [`guess`] is therefore asked once more, from that source.
 //!
-//! Rules may choose by protocol and port as well, which are not asked for at first: only the packets of
-//! the beat are known to depend on them, and most devices have no such rule.
+//! Rules may choose by protocol and port as well. A question names them only where it has no answer
+//! without them, because most devices have no such rule.
 //!
 //! For a group of the link (224.0.0.0/24) and a bound socket the kernel looks up no route. There is
 //! a resolved response only, with a source if any interface has an address.
@@ -71,7 +71,7 @@ pub enum Form {
 }
 
 /// Appends a query to `out`; a datagram may hold several. `source` is the source address of the
-/// packets, if it is not left to the kernel, and `port` the port of TCP that they go to, if rules may
+/// packets, if it is not left to the kernel. `port` is the TCP port that they go to, if rules may
 /// depend on it.
 pub fn emit_question(
     out: &mut impl for<'a> Extend<&'a u8>,
