@@ -40,10 +40,16 @@ pub struct OwnAddress {
 
 /// The addresses, deprecated ones last; none if the kernel does not say.
 pub fn own() -> Vec<OwnAddress> {
-    let mut table = String::new();
+    let mut table = Vec::new();
     if let Ok(file) = file::open(Path::new(TABLE)) {
-        file.take(TABLE_MAX).read_to_string(&mut table).ok();
+        file.take(TABLE_MAX).read_to_end(&mut table).ok();
     }
+    parse(&table)
+}
+
+/// Parses the table. A name that is not UTF-8, which no socket can be bound to, costs its row.
+fn parse(table: &[u8]) -> Vec<OwnAddress> {
+    let table = String::from_utf8_lossy(table);
     let mut addresses: Vec<_> = table.lines().filter_map(parse_row).collect();
     addresses.sort_by_key(|own| own.deprecated);
     addresses

@@ -24,6 +24,15 @@ fn addresses_of_the_link_and_unusable_ones_are_left_out() {
 }
 
 #[test]
+fn deprecated_addresses_come_last_and_a_name_that_is_not_utf_8_hides_no_other() {
+    let (odd, deprecated) = (ROW.replace("eth0", "eth?"), ROW.replace(" 80 ", " a0 "));
+    let mut table = [&odd, &deprecated, ROW].join("\n").into_bytes();
+    table[odd.len() - 1] = 0xff;
+    let parsed = parse(&table);
+    assert_eq!(parsed.iter().map(|own| own.deprecated).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
 fn what_is_no_row_is_skipped() {
     for row in ["", "x", "20010db8", &ROW[..40], &ROW[..48], &ROW.replace("6f", "zz")] {
         assert_eq!(parse_row(row), None, "{row}");
