@@ -54,8 +54,8 @@ fn check_tls(config: &Config, problems: &mut Problems) {
     problems.error_at(there, format_args!("{there} needs {missing} as well"));
 }
 
-/// Warns of a state file that is another program's, as `/etc/hosts` may be by a slip: it stays as it
-/// is, and no history is kept.
+/// Warns of a state file that is another program's, as `/etc/hosts` may be by a slip: it stays as
+/// it is, and no history is kept.
 fn check_state_file(config: &Config, problems: &mut Problems) {
     let Some(path) = &config.state_file else { return };
     let checked = atomic_file::check(path, state_file::STATE_MAX, state_file::is_ours);

@@ -82,8 +82,8 @@ impl RouteAsker {
     /// without an answer has no route.
     ///
     /// A route that only TCP to `port`, that of the server, may take counts for every destination.
-    /// If the agent does not bind its sockets (`binds`), a route for the source address that the kernel
-    /// chooses counts too.
+    /// If the agent does not bind its sockets (`binds`), a route for the source address that the
+    /// kernel chooses counts too.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl RouteAsker {
         }
     }
 
-    /// Asks what has no route once more from the addresses of its interface, one after the other: in
-    /// IPv6 there may be a route for one of them only.
+    /// Asks what has no route once more from the addresses of its interface, one after the other:
+    /// in IPv6 there may be a route for one of them only.
     fn ask_from_sources(&mut self, chunk: &Chunk, outcomes: &mut Outcomes) -> Result<(), Errno> {
         let of_ipv6 = |asked: &Asked| Some(*asked).filter(|asked| asked.question.to.is_ipv6());
         if unanswered(chunk, outcomes, of_ipv6).iter().all(Option::is_none) {

@@ -121,8 +121,8 @@ impl Race {
         self.attempts.iter().find(stale).map(|open| open.via)
     }
 
-    /// The path of a connection of an earlier beat, if it is the only one: the peer has received the
-    /// request, and does not answer.
+    /// The path of a connection of an earlier beat, if it is the only one: the peer has received
+    /// the request, and does not answer.
     pub(super) fn unanswered_path(&self) -> Option<Option<InterfaceName>> {
         let [open] = self.attempts.as_slice() else { return None };
         Some(open.via).filter(|_| open.reused && open.liveness == Liveness::Slow)

@@ -62,7 +62,7 @@ impl Choice<'_> {
             return self.best_of(&|via, _| busy(via)).or_else(|| self.again());
         }
         if race.is_stuck() {
-            // A balancer may have lost the server behind a connection, and have another for a new one.
+            // A balancer may have lost the server behind a connection, and have another one.
             let anew = race.unanswered_path().and_then(|path| self.best_of(&|via, _| via == path));
             return self.again().or(anew);
         }

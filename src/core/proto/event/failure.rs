@@ -50,8 +50,8 @@ pub enum Failure {
 /// The kinds of failure that are counted apart, with their names: each as itself, an HTTP status
 /// by its hundred.
 ///
-/// Files that are kept name a kind by its place: new ones come last. The test of the texts of all failures
-/// (`src/event_loop/tests.rs`) fails where one has no kind.
+/// Files that are kept name a kind by its place: new ones come last. The test of the texts of all
+/// failures (`src/event_loop/tests.rs`) fails where one has no kind.
 pub const FAILURES: [(Failure, &str); 30] = [
     (Failure::Refused, "refused"),
     (Failure::Unreachable, "unreachable"),
